@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Attempts: operations sent upstream whose outcome isn't known yet, recorded durably before they go
+ * out, and problems: operations upstream has refused, with its words. Both belong to sync.
+ */
+#pragma once
+
+#include "cache/placement.h"
+
+typedef enum {
+    CACHE_ATTEMPT_APPEND,
+    CACHE_ATTEMPT_COPY,
+    CACHE_ATTEMPT_MOVE,
+    CACHE_ATTEMPT_CREATE,
+    CACHE_ATTEMPT_RENAME,
+    CACHE_ATTEMPT_DELETE,
+} CacheAttemptKind;
+
+typedef struct {
+    gint64 folder; /* placement this item is about: the new one, in the target folder */
+    guint32 uid;
+} CacheAttemptItem;
+
+typedef struct {
+    gint64 id;
+    CacheAttemptKind kind;
+    gint64 source;       /* folder number; 0 for APPEND and folder operations */
+    gint64 target;       /* folder number */
+    guint32 uidvalidity; /* the target's, when it was sent */
+    guint32 uidnext;     /* the target's, when it was sent */
+    char *name;          /* folder operations: the new or temporary name; else NULL */
+    gint64 started;      /* Unix seconds */
+    GArray *items;       /* CacheAttemptItem */
+} CacheAttempt;
+
+void cache_attempt_free(CacheAttempt *attempt);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheAttempt, cache_attempt_free)
+
+/* Records it; sets attempt->id. Needs CACHE_WRITE_FULL, and a commit before the command goes out.
+ */
+gboolean cache_attempt_open(CacheTxn *txn, CacheAttempt *attempt, GError **error);
+gboolean cache_attempt_close(CacheTxn *txn, gint64 id, GError **error);
+/* Open attempts, oldest first: CacheAttempt. */
+GPtrArray *cache_attempt_list(CacheTxn *txn, GError **error);
+
+typedef struct {
+    gint64 id;       /* never reused */
+    char *operation; /* "append", "copy", "move", "flags", "expunge", "create", "delete", "rename",
+                        "subscribe" */
+    gint64 folder;   /* what it is about; uid 0: the folder itself */
+    guint32 uid;
+    char *text;   /* the server's words */
+    gint64 since; /* Unix seconds */
+    gint64 retry; /* Unix seconds of the next try; 0: on demand only */
+} CacheProblem;
+
+void cache_problem_free(CacheProblem *problem);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheProblem, cache_problem_free)
+
+/* Adds or replaces (by operation, folder, uid); gives its number, 0 on failure. */
+gint64 cache_problem_set(CacheTxn *txn, const CacheProblem *problem, GError **error);
+gboolean cache_problem_clear(CacheTxn *txn, gint64 id, GError **error);
+GPtrArray *cache_problem_list(CacheTxn *txn, GError **error);

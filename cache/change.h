@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What clients do to messages, each written to the view in one transaction (CACHE_WRITE_FULL),
+ * online and offline alike. Large changes are sliced by the caller, between messages, so that no
+ * one waits long for the writer: at most a few hundred UIDs a transaction.
+ */
+#pragma once
+
+#include "cache/content.h"
+
+typedef enum { CACHE_FLAGS_SET, CACHE_FLAGS_ADD, CACHE_FLAGS_REMOVE } CacheFlagsMode;
+
+/*
+ * STORE (RFC 3501, 6.4.6; RFC 7162, 3.1.3). UIDs that are gone are passed over. Messages whose
+ * modseq is above `unchanged_since` (G_MAXUINT64: no condition) are left alone and appended to
+ * `modified` (guint32). Each message that was changed, or asked to change, is appended to `done`
+ * (CacheChange; its new flags and modseq).
+ */
+gboolean cache_store(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count,
+                     CacheFlagsMode mode, CacheFlags flags, guint64 unchanged_since, GArray *done,
+                     GArray *modified, GError **error);
+
+/* Expunges `uids`; those without \Deleted only where `force`. Appends what went to `gone` (guint32)
+ * where not NULL. */
+gboolean cache_expunge(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count,
+                       gboolean force, GArray *gone, GError **error);
+
+/*
+ * COPY and MOVE (RFC 3501, 6.4.7; RFC 6851): appends pairs of source and destination UID to `from`
+ * and `to` (guint32, for COPYUID). A copy has the source's flags, date and content. Moving within
+ * one folder gives a new UID. In an account whose meta "set-like" is "1" a message is in a folder
+ * once: copying to where it is gives the UID it has there.
+ */
+gboolean cache_copy(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, gint64 target,
+                    gboolean move, GArray *from, GArray *to, GError **error);
+
+/* APPEND: a new message in `folder` with the writer's content; its UID, or 0 and `error`. */
+guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
+                     const CacheRendered *rendered, CacheFlags flags, gint64 date, gint16 zone,
+                     GError **error);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* COPY, MOVE and APPEND: what clients do that puts messages into folders. */
+#include "cache/private.h"
+
+static const char SQL_LIVE[] = "SELECT uid FROM placement INDEXED BY placement_message"
+                               " WHERE message = ? AND folder = ? AND alive";
+
+static gint64 now(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+/*
+ * Where a moved message came from, as upstream will see it: a stop on the way that upstream never
+ * learnt of is left out, so that A→B→C becomes one MOVE.
+ */
+static void set_origin(CacheTxn *txn, const CachePlacement *source, CachePlacement *copy)
+{
+    if (source->base == CACHE_BASE_NONE && source->from_folder &&
+        !placement_attempted(txn, source->folder, source->uid)) {
+        copy->from_folder = source->from_folder;
+        copy->from_uid = source->from_uid;
+    } else {
+        copy->from_folder = source->folder;
+        copy->from_uid = source->uid;
+    }
+}
+
+/* In set-like stores a message is in a folder once: the UID it has there; 0: none. */
+static guint32 existing(CacheTxn *txn, const CachePlacement *source, gint64 target)
+{
+    g_autofree char *setting = cache_meta_get(txn, "set-like");
+
+    if (g_strcmp0(setting, "1") != 0)
+        return 0;
+    g_auto(DbQuery) query = db_query(txn->db, SQL_LIVE, DB_INT(source->message), DB_INT(target));
+    return db_next(&query) ? (guint32)db_int(&query, 0) : 0;
+}
+
+static gboolean put_copy(CacheTxn *txn, const CachePlacement *source, gint64 target, gboolean move,
+                         guint32 *uid, GError **error)
+{
+    CachePlacement copy = {.folder = target,
+                           .message = source->message,
+                           .alive = TRUE,
+                           .flags = source->flags,
+                           .date = source->date,
+                           .zone = source->zone,
+                           .size = source->size,
+                           .saved = now()};
+
+    *uid = existing(txn, source, target);
+    if (*uid)
+        return TRUE;
+    if (move)
+        set_origin(txn, source, &copy);
+    if (!cache_placement_put(txn, &copy, error))
+        return FALSE;
+    *uid = copy.uid;
+    return TRUE;
+}
+
+static gboolean copy_one(CacheTxn *txn, gint64 folder, guint32 uid, gint64 target, gboolean move,
+                         GArray *from, GArray *to, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    CachePlacement source;
+    guint32 new_uid;
+
+    if (!cache_placement_get(txn, folder, uid, &source, &failure)) {
+        if (g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND))
+            return TRUE;
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
+    }
+    if (!source.alive)
+        return TRUE;
+    if (!put_copy(txn, &source, target, move, &new_uid, error))
+        return FALSE;
+    /* Where it is there already under this very UID, moving it changes nothing. */
+    if (move && !(folder == target && new_uid == uid) && !placement_kill(txn, &source, error))
+        return FALSE;
+    g_array_append_val(from, uid);
+    g_array_append_val(to, new_uid);
+    return TRUE;
+}
+
+gboolean cache_copy(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, gint64 target,
+                    gboolean move, GArray *from, GArray *to, GError **error)
+{
+    if (!txn_writes(txn, TRUE, error) || !txn_folder(txn, target, error))
+        return FALSE;
+    for (gsize i = 0; i < count; i++)
+        if (!copy_one(txn, folder, uids[i], target, move, from, to, error))
+            return FALSE;
+    return TRUE;
+}
+
+guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
+                     const CacheRendered *rendered, CacheFlags flags, gint64 date, gint16 zone,
+                     GError **error)
+{
+    if (!txn_writes(txn, TRUE, error) || !txn_folder(txn, folder, error))
+        return 0;
+    CachePlacement placement = {.folder = folder,
+                                .message = cache_message_new(txn, NULL, error),
+                                .alive = TRUE,
+                                .flags = flags,
+                                .date = date,
+                                .zone = zone,
+                                .saved = now()};
+    if (!placement.message ||
+        !cache_content_writer_finish(writer, txn, placement.message, rendered, error) ||
+        !cache_placement_put(txn, &placement, error))
+        return 0;
+    return placement.uid;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Connections: opening, statements, errors. */
+#include "cache/db.h"
+
+#include "cache/cache.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+static CacheError error_code(int extended)
+{
+    switch (extended) {
+    case SQLITE_IOERR_WRITE:
+    case SQLITE_IOERR_SHMSIZE:
+    case SQLITE_IOERR_TRUNCATE:
+        return CACHE_ERROR_FULL;
+    case SQLITE_CONSTRAINT_UNIQUE:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+        return CACHE_ERROR_EXISTS;
+    }
+    switch (extended & 0xff) {
+    case SQLITE_FULL:
+        return CACHE_ERROR_FULL;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return CACHE_ERROR_CORRUPT;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return CACHE_ERROR_LOCKED;
+    default:
+        return CACHE_ERROR_FAILED;
+    }
+}
+
+gboolean db_fail(Db *db, int code, GError **error)
+{
+    const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+    int system = db->handle ? sqlite3_system_errno(db->handle) : 0;
+    CacheError kind = error_code(code);
+
+    /* A constraint undoes its own statement only; all else leaves the transaction in doubt. */
+    if (kind != CACHE_ERROR_EXISTS)
+        db->failed = TRUE;
+    switch (kind) {
+    case CACHE_ERROR_FULL:
+        g_set_error(error, CACHE_ERROR, kind,
+                    "%s can't grow (%s). Nothing was changed; free some space on that disk.",
+                    db->path, system ? g_strerror(system) : text);
+        break;
+    case CACHE_ERROR_CORRUPT:
+        g_set_error(error, CACHE_ERROR, kind,
+                    "%s is damaged (%s). Check the disk; when the file is moved away, Postern "
+                    "fetches the mail again.",
+                    db->path, text);
+        break;
+    case CACHE_ERROR_LOCKED:
+        g_set_error(error, CACHE_ERROR, kind,
+                    "%s is in use by another program (%s). Close that program.", db->path, text);
+        break;
+    default:
+        g_set_error(error, CACHE_ERROR, kind, "%s: %s%s%s", db->path, text, system ? ": " : "",
+                    system ? g_strerror(system) : "");
+    }
+    return FALSE;
+}
+
+/* ---- opening and closing ------------------------------------------------------------------ */
+
+/* Page caches are small, since there is one per connection; the kernel's is behind them. */
+static const char *const SETUP[] = {
+    [DB_OPEN_WRITER] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                       "PRAGMA cache_size = -4096; PRAGMA journal_size_limit = 33554432;"
+                       "PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;"
+                       "PRAGMA cell_size_check = ON",
+    [DB_OPEN_DAMAGED] = "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON",
+    [DB_OPEN_READER] = "PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;"
+                       "PRAGMA cell_size_check = ON",
+};
+
+Db *db_open(const char *path, DbOpen how, GError **error)
+{
+    g_autoptr(Db) db = g_new0(Db, 1);
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+
+    flags |=
+        how == DB_OPEN_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    db->path = g_strdup(path);
+    int code = sqlite3_open_v2(path, &db->handle, flags, NULL);
+    if (code != SQLITE_OK) {
+        db_fail(db, code, error);
+        return NULL;
+    }
+    sqlite3_busy_timeout(db->handle, 10000);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_LOOKASIDE, NULL, 128, 100);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    if (!db_exec(db, SETUP[how], error))
+        return NULL;
+    db->failed = FALSE;
+    return g_steal_pointer(&db);
+}
+
+void db_close(Db *db)
+{
+    if (!db)
+        return;
+    for (guint i = 0; i < db->slots_size; i++)
+        sqlite3_finalize(db->slots[i].statement);
+    sqlite3_close(db->handle);
+    g_free(db->slots);
+    g_free(db->path);
+    g_free(db);
+}
+
+gboolean db_exec(Db *db, const char *sql, GError **error)
+{
+    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK || db_fail(db, code, error);
+}
+
+/* ---- statements --------------------------------------------------------------------------- */
+
+static DbSlot *slot_find(DbSlot *slots, guint size, const char *sql)
+{
+    guint i = (guint)(((guintptr)sql * 0x9e3779b97f4a7c15u) >> 32) & (size - 1);
+    while (slots[i].sql && slots[i].sql != sql)
+        i = (i + 1) & (size - 1);
+    return &slots[i];
+}
+
+static void slots_grow(Db *db)
+{
+    guint size = db->slots_size ? db->slots_size * 2 : 64;
+    DbSlot *slots = g_new0(DbSlot, size);
+
+    for (guint i = 0; i < db->slots_size; i++)
+        if (db->slots[i].sql)
+            *slot_find(slots, size, db->slots[i].sql) = db->slots[i];
+    g_free(db->slots);
+    db->slots = slots;
+    db->slots_size = size;
+}
+
+static DbSlot *slot_for(Db *db, const char *sql)
+{
+    if (db->slots_used * 2 >= db->slots_size)
+        slots_grow(db);
+    DbSlot *slot = slot_find(db->slots, db->slots_size, sql);
+    if (!slot->sql) {
+        slot->sql = sql;
+        db->slots_used++;
+    }
+    return slot;
+}
+
+static int bind(sqlite3_stmt *statement, int index, const DbValue *value)
+{
+    switch (value->type) {
+    case SQLITE_INTEGER:
+        return sqlite3_bind_int64(statement, index, value->integer);
+    case SQLITE_TEXT:
+        return sqlite3_bind_text(statement, index, value->data, -1, SQLITE_STATIC);
+    case SQLITE_BLOB:
+        return sqlite3_bind_blob64(statement, index, value->data, value->length, SQLITE_STATIC);
+    default:
+        return sqlite3_bind_null(statement, index);
+    }
+}
+
+DbQuery db_query_values(Db *db, const char *sql, const DbValue *values, gsize count)
+{
+    DbQuery query = {.db = db, .sql = sql, .code = SQLITE_OK};
+    DbSlot *slot = slot_for(db, sql);
+
+    /* Taken out while it runs, so that the same statement may run within its own iteration. */
+    query.statement = g_steal_pointer(&slot->statement);
+    if (!query.statement)
+        query.code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                        &query.statement, NULL);
+    for (gsize i = 0; i < count && query.code == SQLITE_OK; i++)
+        query.code = bind(query.statement, (int)i + 1, &values[i]);
+    return query;
+}
+
+gboolean db_next(DbQuery *query)
+{
+    if (query->code != SQLITE_OK && query->code != SQLITE_ROW)
+        return FALSE;
+    query->code = sqlite3_step(query->statement);
+    return query->code == SQLITE_ROW;
+}
+
+gboolean db_done(DbQuery *query, GError **error)
+{
+    if (query->code == SQLITE_OK || query->code == SQLITE_ROW || query->code == SQLITE_DONE)
+        return TRUE;
+    return db_fail(query->db, query->code, error);
+}
+
+void db_query_clear(DbQuery *query)
+{
+    /* Also where nobody asked db_done(): what wasn't found must not be taken for absent. */
+    if (query->code != SQLITE_OK && query->code != SQLITE_ROW && query->code != SQLITE_DONE &&
+        (query->code & 0xff) != SQLITE_CONSTRAINT)
+        query->db->failed = TRUE;
+    if (!query->statement)
+        return;
+    sqlite3_reset(query->statement);
+    DbSlot *slot = slot_for(query->db, query->sql);
+    if (slot->statement)
+        sqlite3_finalize(query->statement);
+    else
+        slot->statement = query->statement;
+    query->statement = NULL;
+}
+
+gboolean db_run_values(Db *db, GError **error, const char *sql, const DbValue *values, gsize count)
+{
+    g_auto(DbQuery) query = db_query_values(db, sql, values, count);
+    while (db_next(&query))
+        ;
+    return db_done(&query, error);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of cache/ share: the cache, its transactions, and what a transaction remembers. */
+#pragma once
+
+#include <pthread.h>
+
+#include "cache/attempt.h"
+#include "cache/change.h"
+#include "cache/db.h"
+#include "cache/folder.h"
+
+typedef struct Codecs Codecs;     /* codec.h */
+typedef struct Keywords Keywords; /* keyword.c */
+typedef struct Watches Watches;   /* watch.c */
+typedef struct Floor Floor;       /* floor.h */
+
+/* First come, first served: a flag change waits for one batch of bodies, not for all of them. */
+typedef struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t turn;
+    guint64 next, serving;
+} TicketLock;
+
+struct Cache {
+    char *dir;
+    char *path;
+    char *identity;
+    int lock_fd;
+    Floor *floor;
+    Keywords *keywords;
+    Watches *watches;
+    Codecs *codecs;
+
+    /* Under writer_lock. */
+    TicketLock writer_lock;
+    Db *writer;
+    guint64 modseq;        /* the last one given */
+    GArray *discarded;     /* gint64: contents to drop with the next write; under pool_lock */
+    guint wal_pages;       /* as of the last commit; atomic */
+    guint checkpoint_next; /* checkpoint when the WAL reaches this; under checkpoint_lock */
+
+    pthread_mutex_t checkpoint_lock;
+    Db *checkpointer;
+
+    pthread_mutex_t pool_lock;
+    pthread_cond_t pool_returned;
+    GPtrArray *idle; /* Db, most recently used last */
+    guint readers;   /* open ones, idle or not */
+};
+
+/* The counters of a folder while a write transaction changes them; one UPDATE when it commits. */
+typedef struct {
+    gint64 id;
+    gboolean loaded;
+    gboolean dirty;
+    gboolean view_changed;
+    gboolean pushed;
+    gint64 uidnext, highestmodseq;
+    gint64 alive, unseen, deleted, missing, size;
+} TxnFolder;
+
+struct CacheTxn {
+    Cache *cache;
+    Db *db;
+    CacheMode mode;
+    guint64 modseq;        /* what this transaction's changes get; 0: none yet */
+    gboolean list_changed; /* folders came, went or were renamed; subscriptions */
+    gboolean pending;      /* there is new work for push */
+    gboolean texts;        /* texts came that are to be indexed, or went */
+    GArray *folders;       /* TxnFolder */
+    GArray *keywords;      /* guint32: sets written by this transaction */
+    GArray *adopted;       /* gint64: unfinished contents that this transaction finishes */
+};
+
+/* Whether the transaction may write (in FULL mode, where `full`); else `error`. */
+gboolean txn_writes(CacheTxn *txn, gboolean full, GError **error);
+
+/* The transaction's mod-sequence: all its changes carry the same. */
+guint64 txn_modseq(CacheTxn *txn);
+
+/* The folder's counters; NULL and NOT_FOUND. Valid until the next call. */
+TxnFolder *txn_folder(CacheTxn *txn, gint64 id, GError **error);
+
+/* Writes the counters back; before anything reads the folder table. */
+gboolean txn_flush_folders(CacheTxn *txn, GError **error);
+
+/* The folder's row is gone, or was changed by a statement: its counters are read anew. */
+void txn_forget_folder(CacheTxn *txn, gint64 id);
+
+/* ---- lock.c */
+/* Holds the file `path` for this process; -1 and LOCKED, naming `thing` and the pid, where another
+ * one does. */
+int lock_take(const char *path, const char *thing, GError **error);
+
+/* ---- keyword.c */
+Keywords *keywords_load(Db *db, GError **error);
+void keywords_free(Keywords *keywords);
+/* Sees to it that a set referred to by a row about to be written is in the database. */
+gboolean keywords_keep(CacheTxn *txn, guint32 set, GError **error);
+/* What a rolled back transaction had written isn't there any more. */
+void keywords_rolled_back(CacheTxn *txn);
+
+/* ---- watch.c */
+Watches *watches_new(void);
+void watches_free(Watches *watches);
+void watches_notify(CacheTxn *txn);
+
+/* ---- placement.c */
+#define PLACEMENT_DIFFERS                                                                          \
+    "(alive <> (base <> 0) OR (alive AND (system <> base_system"                                   \
+    " OR keywords <> base_keywords)))"
+
+/* The columns that placement_read() takes, from column `first` on. */
+#define PLACEMENT_COLUMNS                                                                          \
+    "folder, uid, alive, system, keywords, modseq, message, state, size, date, zone, saved,"       \
+    " from_folder, from_uid, base, base_uid, base_system, base_keywords"
+enum { PLACEMENT_COLUMN_COUNT = 18, PLACEMENT_COLUMN_STATE = 7 };
+void placement_read(DbQuery *query, CachePlacement *placement);
+
+/* The first of them: those that sessions ask for most. */
+#define PLACEMENT_FLAG_COLUMNS "folder, uid, alive, system, keywords, modseq, message, state"
+void placement_read_flags(DbQuery *query, CachePlacement *placement);
+
+/* Adds (sign 1) or takes away (-1) what a live placement counts for. */
+void placement_count(TxnFolder *folder, const CachePlacement *placement, int state, int sign);
+
+/* Whether an open attempt names it. */
+gboolean placement_attempted(CacheTxn *txn, gint64 folder, guint32 uid);
+
+/* cache_placement_put() where the row as it is (`old`, of a message in `state`) was just read. */
+gboolean placement_rewrite(CacheTxn *txn, const CachePlacement *old, CachePlacement *row, int state,
+                           GError **error);
+
+/* Makes a live placement dead; where neither base nor attempt needs it any more, it goes. */
+gboolean placement_kill(CacheTxn *txn, CachePlacement *placement, GError **error);
+
+/* ---- folder.c, for salvage */
+/* Appends every row, CacheFolder; also those before one that can't be read. */
+gboolean folder_read_rows(Db *db, GPtrArray *list, GError **error);
+/* A folder with the UIDVALIDITY it had, still without messages; its number, or 0. */
+gint64 folder_restore(CacheTxn *txn, const CacheFolder *folder, GError **error);
+/* All that could be had of it is there again: UIDs go on from `uidnext`; which were expunged is not
+ * known any more. `renew`: it gets a new UIDVALIDITY. */
+gboolean folder_restored(CacheTxn *txn, gint64 id, guint32 uidnext, guint32 recent_uid,
+                         gboolean renew, GError **error);
+
+/* ---- search.c */
+/* The message's content state has changed: there may be more of it to search. */
+gboolean text_arrived(CacheTxn *txn, gint64 message, int old_state, int state, GError **error);
+/* The message, which had content, is gone. */
+gboolean text_gone(CacheTxn *txn, gint64 message, GError **error);
+
+/* ---- message.c */
+/* The message's content state and, where it is full, size. */
+gboolean message_state(CacheTxn *txn, gint64 message, int *state, guint64 *size, GError **error);
+
+/* The number under which a Message-ID is indexed. */
+gint64 message_id_hash(const char *message_id);
+
+/* Sets what message_id_hash() gave. */
+gboolean message_set_hash(CacheTxn *txn, gint64 message, gint64 hash, GError **error);
+
+/* Drops the message, with its content where no other has it, if no placement is left. */
+gboolean message_collect(CacheTxn *txn, gint64 message, GError **error);
+
+/* ---- content.c */
+#define CONTENT_PART_SIZE (256 * 1024)
+
+static inline gint64 content_part_id(gint64 content, guint part)
+{
+    return content << 20 | part;
+}
+
+/* How many parts a header block of that size takes; the body's parts follow. */
+static inline guint content_header_parts(guint64 header_size)
+{
+    return header_size > CONTENT_PART_SIZE
+               ? (guint)((header_size + CONTENT_PART_SIZE - 1) / CONTENT_PART_SIZE)
+               : 1;
+}
+
+/* The SHA-256, 32 bytes, of what has been written; after cache_content_writer_end(). */
+const guint8 *content_writer_digest(CacheContentWriter *writer);
+
+/* An unfinished content that nobody will finish; goes with the next write. */
+void cache_discard_content(Cache *cache, gint64 content);
+
+/* Appends the header block of a content to `out`. */
+gboolean content_expand_header(CacheTxn *txn, gint64 id, guint64 header_size, GByteArray *out,
+                               GError **error);
+
+/* One reference less; the last one takes the content along. */
+gboolean content_release(CacheTxn *txn, gint64 content, GError **error);

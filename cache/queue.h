@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The queue of outgoing mail, queue.db: one for all accounts, always synchronous=FULL. Whoever
+ * changes it waits for the disk, and all who wait share one transaction (group commit). Any thread
+ * may call.
+ */
+#pragma once
+
+#include "cache/cache.h"
+
+typedef struct Queue Queue;
+
+typedef enum {
+    QUEUE_WAITING,
+    QUEUE_SENDING,
+    QUEUE_HELD,
+    QUEUE_FAILED, /* every recipient that is left was refused for good */
+    QUEUE_SENT,
+} QueueState;
+
+typedef enum {
+    QUEUE_RECIPIENT_PENDING,
+    QUEUE_RECIPIENT_SENT,
+    QUEUE_RECIPIENT_FAILED,
+    QUEUE_RECIPIENT_UNKNOWN, /* the message's end went out, and no answer came (yet) */
+} QueueRecipientState;
+
+typedef struct {
+    char *address;
+    char *notify; /* NOTIFY= as submitted (RFC 3461), or NULL */
+    char *orcpt;  /* ORCPT= as submitted, or NULL */
+    QueueRecipientState state;
+    char *reply; /* the server's last words about it, or NULL */
+} QueueRecipient;
+
+typedef struct {
+    gint64 id; /* never reused */
+    char *account;
+    char *sender;          /* envelope sender; "" for <> */
+    GPtrArray *recipients; /* QueueRecipient, in the order submitted */
+    char *ret;             /* RET= (RFC 3461), or NULL */
+    char *envid;           /* ENVID=, or NULL */
+    gboolean eightbit, smtputf8;
+    guint64 size;  /* bytes, with CRLF line ends, without dot-stuffing */
+    char *subject; /* decoded, for people; may be NULL */
+    gint64 submitted;
+    QueueState state;
+    guint attempts;      /* also those that found no provider to talk to */
+    guint refusals;      /* times in a row that the provider said: later */
+    gint64 next_attempt; /* Unix seconds; 0: at once */
+    gint64 send_at;      /* Unix seconds: not before; 0: at once */
+    char *last_error;
+} QueueEntry;
+
+QueueRecipient *queue_recipient_new(const char *address);
+void queue_recipient_free(QueueRecipient *recipient);
+QueueEntry *queue_entry_new(void);
+void queue_entry_free(QueueEntry *entry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(QueueEntry, queue_entry_free)
+
+/*
+ * Opens or creates the database at `path`, locked against other processes (CACHE_ERROR_LOCKED names
+ * the pid). Entries that were SENDING when a process died become WAITING again; those with
+ * recipients UNKNOWN say so in last_error. In a copy of a queue (restored, or moved to another
+ * machine) everything that would be sent is HELD.
+ */
+Queue *queue_open(const char *path, GError **error);
+void queue_close(Queue *queue);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Queue, queue_close)
+
+/* An unnamed, empty file beside the database, to collect a large message in; -1 and `error`. */
+int queue_temporary_file(Queue *queue, GError **error);
+
+/*
+ * Stores the message for good and sets entry->id; returns when it is on the disk. `body` is held by
+ * the caller, or is a file for large messages (read from its beginning): exactly one of them, of
+ * entry->size bytes. CACHE_ERROR_FULL: the disk is full; nothing was kept.
+ */
+gboolean queue_add(Queue *queue, QueueEntry *entry, GBytes *body, int body_fd, GError **error);
+
+/* NULL and CACHE_ERROR_NOT_FOUND where there is none. */
+QueueEntry *queue_get(Queue *queue, gint64 id, GError **error);
+/* Entries, newest first; state -1: all; account NULL: all. GPtrArray of QueueEntry. */
+GPtrArray *queue_list(Queue *queue, const char *account, int state, guint64 offset, guint limit,
+                      GError **error);
+/* How many entries are in each state, indexed by QueueState; account NULL: all. */
+gboolean queue_counts(Queue *queue, const char *account, guint64 counts[5], GError **error);
+
+/* `length` bytes of the message from `offset` (fewer at its end). A sent message's bytes are gone:
+ * NOT_FOUND. */
+GBytes *queue_read(Queue *queue, gint64 id, guint64 offset, gsize length, GError **error);
+
+/* When the next waiting entry of `account` is due: Unix seconds, 0: at once, G_MAXINT64: none. */
+gboolean queue_next_due(Queue *queue, const char *account, gint64 *due, GError **error);
+
+/* Counts an attempt that found no provider to talk to, with its reason, for the first 100 entries
+ * of `account` that are due at `now`. */
+gboolean queue_note_unreachable(Queue *queue, const char *account, gint64 now, const char *reason,
+                                GError **error);
+
+/* The next entry of `account` to send at `now`: waiting and due; made SENDING. NULL without error:
+ * none. */
+QueueEntry *queue_take(Queue *queue, const char *account, gint64 now, GError **error);
+
+/*
+ * Writes back state, attempts, refusals, next_attempt, last_error and each recipient's state and
+ * reply. The relay makes recipients UNKNOWN in a SENDING entry before it sends the message's final
+ * dot, so that a crash after it is noticed. A message that is SENT loses its bytes.
+ */
+gboolean queue_update(Queue *queue, const QueueEntry *entry, GError **error);
+
+/*
+ * What a person asks for; CACHE_ERROR_INVALID with a reason where the entry's state doesn't allow
+ * it (any more). Whoever calls wakes the account's relay.
+ *   retry    waiting: now; failed or held: again, for the recipients that don't have it
+ *   hold     waiting: until released
+ *   release  held: to be sent
+ *   cancel   waiting, held or failed: forgets the message
+ *   send_at  waiting or held: not before `when` (Unix seconds, 0: at once)
+ */
+gboolean queue_retry(Queue *queue, gint64 id, GError **error);
+gboolean queue_hold(Queue *queue, gint64 id, GError **error);
+gboolean queue_release(Queue *queue, gint64 id, GError **error);
+gboolean queue_cancel(Queue *queue, gint64 id, GError **error);
+gboolean queue_send_at(Queue *queue, gint64 id, gint64 when, GError **error);
+
+/* Removes entries that were sent before `before` (Unix seconds). */
+gboolean queue_purge_sent(Queue *queue, gint64 before, GError **error);
+
+/* After each commit 1 is written to `event_fd` (not blocking). */
+void queue_watch(Queue *queue, int event_fd);
+void queue_unwatch(Queue *queue, int event_fd);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The tables of mail.db and their migrations. */
+#include "cache/schema.h"
+
+#include "cache/cache.h"
+
+/*
+ * What a difference between view and base is (see placement.h): alive here and not there, there and
+ * not alive here, or alive in both with other flags. The partial index over it is push's list of
+ * work; queries repeat the expression word for word, or SQLite would not use the index.
+ */
+static const char VERSION_1[] =
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+
+    "CREATE TABLE folder ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT, delimiter INTEGER NOT NULL, role INTEGER NOT NULL, selectable INTEGER NOT NULL,"
+    "  pushed INTEGER NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,"
+    "  recent_uid INTEGER NOT NULL, highestmodseq INTEGER NOT NULL, modseq_floor INTEGER NOT NULL,"
+    "  alive INTEGER NOT NULL DEFAULT 0, unseen INTEGER NOT NULL DEFAULT 0,"
+    "  deleted INTEGER NOT NULL DEFAULT 0, missing INTEGER NOT NULL DEFAULT 0,"
+    "  size INTEGER NOT NULL DEFAULT 0,"
+    "  base_name TEXT, wire_name TEXT, remote_id TEXT, base_selectable INTEGER NOT NULL,"
+    "  base_uidvalidity INTEGER NOT NULL, base_uidnext INTEGER NOT NULL,"
+    "  base_highestmodseq INTEGER NOT NULL, flag_mask INTEGER NOT NULL,"
+    "  keyword_mask INTEGER NOT NULL, synced INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX folder_name ON folder (name) WHERE name IS NOT NULL;"
+    "CREATE UNIQUE INDEX folder_base_name ON folder (base_name) WHERE base_name IS NOT NULL;"
+
+    /* The last UIDVALIDITY each name was shown with by folders that have left it. */
+    "CREATE TABLE retired (name TEXT PRIMARY KEY, uidvalidity INTEGER NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE subscription ("
+    "  name TEXT PRIMARY KEY, view INTEGER NOT NULL, base INTEGER NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE keyword_set (id INTEGER PRIMARY KEY, names TEXT NOT NULL);"
+
+    /* content is NULL in state 0 (nothing here); message_id is a hash. */
+    "CREATE TABLE message ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, remote_id TEXT, message_id INTEGER,"
+    "  content INTEGER, state INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX message_remote_id ON message (remote_id) WHERE remote_id IS NOT NULL;"
+    "CREATE INDEX message_message_id ON message (message_id) WHERE message_id IS NOT NULL;"
+
+    /* Kept narrow: scans of a large folder cost what its rows weigh. base_uid has no affinity, so
+     * that a POP3 UIDL can stand there as text. state is the message's. */
+    "CREATE TABLE placement ("
+    "  folder INTEGER NOT NULL, uid INTEGER NOT NULL, alive INTEGER NOT NULL,"
+    "  system INTEGER NOT NULL, keywords INTEGER NOT NULL, modseq INTEGER NOT NULL,"
+    "  message INTEGER NOT NULL, state INTEGER NOT NULL, size INTEGER NOT NULL,"
+    "  date INTEGER NOT NULL, zone INTEGER NOT NULL, saved INTEGER NOT NULL,"
+    "  from_folder INTEGER NOT NULL, from_uid INTEGER NOT NULL,"
+    "  base INTEGER NOT NULL, base_uid, base_system INTEGER NOT NULL,"
+    "  base_keywords INTEGER NOT NULL, PRIMARY KEY (folder, uid)) WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX placement_base ON placement (folder, base_uid)"
+    "  WHERE base_uid IS NOT NULL;"
+    "CREATE INDEX placement_pending ON placement (folder, uid)"
+    "  WHERE alive <> (base <> 0) OR (alive AND (system <> base_system"
+    "    OR keywords <> base_keywords));"
+    "CREATE INDEX placement_modseq ON placement (folder, modseq) WHERE alive;"
+    "CREATE INDEX placement_message ON placement (message);"
+    "CREATE INDEX placement_wanted ON placement (folder, state, date) WHERE alive AND state <> 2;"
+    "CREATE INDEX placement_keywords ON placement (folder, keywords)"
+    "  WHERE alive AND keywords <> 0;"
+
+    "CREATE TABLE tombstone ("
+    "  folder INTEGER NOT NULL, modseq INTEGER NOT NULL, uid INTEGER NOT NULL,"
+    "  PRIMARY KEY (folder, modseq, uid)) WITHOUT ROWID;"
+
+    "CREATE TABLE attempt ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, source INTEGER NOT NULL,"
+    "  target INTEGER NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,"
+    "  name TEXT, started INTEGER NOT NULL);"
+    "CREATE TABLE attempt_item ("
+    "  folder INTEGER NOT NULL, uid INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+    "  position INTEGER NOT NULL, PRIMARY KEY (folder, uid, attempt)) WITHOUT ROWID;"
+    "CREATE INDEX attempt_item_attempt ON attempt_item (attempt, position);"
+
+    "CREATE TABLE problem ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, operation TEXT NOT NULL, folder INTEGER NOT NULL,"
+    "  uid INTEGER NOT NULL, text TEXT NOT NULL, since INTEGER NOT NULL, retry INTEGER NOT NULL,"
+    "  UNIQUE (operation, folder, uid));"
+
+    "CREATE TABLE rendered ("
+    "  message INTEGER PRIMARY KEY, sent INTEGER, sent_zone INTEGER NOT NULL, envelope BLOB,"
+    "  bodystructure BLOB, structure BLOB);"
+
+    /* digest is NULL while only the header is here; refs 0: unfinished. digest_key is the digest's
+     * first 8 bytes: a narrow index, since each new digest lands in a page of its own. */
+    "CREATE TABLE content ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, digest_key INTEGER, digest BLOB,"
+    "  size INTEGER NOT NULL, header_size INTEGER NOT NULL, refs INTEGER NOT NULL);"
+    "CREATE INDEX content_digest ON content (digest_key) WHERE digest_key IS NOT NULL;"
+    "CREATE INDEX content_unfinished ON content (id) WHERE refs = 0;"
+
+    /* id is content << 20 | part: one look-up instead of a second index. */
+    "CREATE TABLE content_part (id INTEGER PRIMARY KEY, data BLOB NOT NULL);";
+
+/* Text for searching (search.h). part: of headers (0) or bodies (1); text_data.id is segment << 3 |
+ * kind; text_gone: how many messages have gone since segments were last compacted. */
+static const char VERSION_2[] =
+    "CREATE TABLE text_segment ("
+    "  part INTEGER NOT NULL, id INTEGER NOT NULL, messages BLOB NOT NULL,"
+    "  PRIMARY KEY (part, id)) WITHOUT ROWID;"
+    "CREATE TABLE text_data (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE text_due ("
+    "  part INTEGER NOT NULL, message INTEGER NOT NULL,"
+    "  PRIMARY KEY (part, message)) WITHOUT ROWID;"
+    "CREATE TABLE text_gone (gone INTEGER NOT NULL);"
+    "INSERT INTO text_gone VALUES (0);"
+    "INSERT INTO text_due SELECT 0, id FROM message WHERE state >= 1;"
+    "INSERT INTO text_due SELECT 1, id FROM message WHERE state >= 2;";
+
+const CacheMigration cache_migrations[] = {
+    {1, VERSION_1},
+    {2, VERSION_2},
+    {0},
+};
+
+static gboolean read_version(Db *db, int *version, GError **error)
+{
+    g_auto(DbQuery) query = db_query(db, "PRAGMA user_version");
+    *version = db_next(&query) ? (int)db_int(&query, 0) : 0;
+    return db_done(&query, error);
+}
+
+static gboolean run_step(Db *db, const CacheMigration *step, GError **error)
+{
+    g_autofree char *sql = g_strdup_printf("BEGIN IMMEDIATE; %s; PRAGMA user_version = %d; COMMIT",
+                                           step->sql, step->version);
+
+    if (db_exec(db, sql, error))
+        return TRUE;
+    if (!sqlite3_get_autocommit(db->handle))
+        db_exec(db, "ROLLBACK", NULL);
+    g_prefix_error(error, "Updating to version %d: ", step->version);
+    return FALSE;
+}
+
+gboolean schema_migrate(Db *db, const CacheMigration *steps, GError **error)
+{
+    int version, last = 0;
+
+    if (!read_version(db, &version, error))
+        return FALSE;
+    for (const CacheMigration *step = steps; step->version; step++) {
+        if (step->version > version && !run_step(db, step, error))
+            return FALSE;
+        last = step->version;
+    }
+    if (version <= last)
+        return TRUE;
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_NEWER,
+                "%s was made by a newer Postern (its version is %d, this program knows up to %d). "
+                "Install that Postern again, or move the file away to fetch the mail anew.",
+                db->path, version, last);
+    return FALSE;
+}

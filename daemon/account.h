@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An account's settings as the configuration gives them: plain data, immutable once made, shared by
+ * the threads that serve the account.
+ */
+#pragma once
+
+#include "daemon/net/dial.h"
+
+typedef enum {
+    ACCOUNT_SAVE_SENT_AUTO,
+    ACCOUNT_SAVE_SENT_ALWAYS,
+    ACCOUNT_SAVE_SENT_NEVER
+} AccountSaveSent;
+
+#define ACCOUNT_PREFETCH_ALL     (-1)
+#define ACCOUNT_PREFETCH_HEADERS 0
+
+typedef struct {
+    char *id;
+    char *address;
+    char **aliases; /* NULL-terminated */
+    char *name;
+    NetEndpoint *incoming;
+    NetEndpoint *outgoing; /* may be NULL: nothing can be sent */
+    char *user;
+    char *outgoing_user;             /* never NULL: the incoming one where not given */
+    char *password_command;          /* or NULL: the secret service */
+    char *outgoing_password_command; /* or NULL */
+    gboolean oauth2;
+    char *tls_ca_file; /* or NULL */
+    int prefetch_days; /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
+    AccountSaveSent save_sent;
+    gboolean enabled;
+    gint refs; /* atomic */
+} AccountSettings;
+
+AccountSettings *account_settings_ref(AccountSettings *settings);
+void account_settings_unref(AccountSettings *settings);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccountSettings, account_settings_unref)
+
+/* Whether `address` may be a sender of this account: its address (with any +tag), or one of the
+ * aliases. */
+gboolean account_may_send_as(const AccountSettings *settings, const char *address);
+
+/* ---- how the parts of an account say how they are
+ * -------------------------------------------------------- */
+
+typedef enum {
+    ACCOUNT_DISABLED,
+    ACCOUNT_OFFLINE,
+    ACCOUNT_CONNECTING,
+    ACCOUNT_SYNCING,
+    ACCOUNT_IDLE,
+    ACCOUNT_LOCKED, /* the password can't be had now (secret service locked, command failed) */
+    ACCOUNT_AUTH_REQUIRED, /* the provider refuses user or password */
+    ACCOUNT_ERROR,
+} AccountState;
+
+/* A part's report; any thread may call it; strings are borrowed. `progress` 0 to 1; `message` NULL:
+ * no error. */
+typedef void (*AccountReport)(AccountState state, double progress, const char *message,
+                              gpointer data);
+
+#define ACCOUNT_ERROR_DOMAIN (account_error_quark())
+GQuark account_error_quark(void);
+enum { ACCOUNT_SECRET_LOCKED, ACCOUNT_SECRET_MISSING };
+
+/*
+ * Gets the account's password (blocking, at most 60 s): from its command, the secret service, or
+ * whatever the daemon was given. Any thread. ACCOUNT_SECRET_LOCKED: try again later;
+ * ACCOUNT_SECRET_MISSING: the user has to give one. The caller frees with account_password_free(),
+ * which wipes it.
+ */
+typedef char *(*AccountPassword)(const AccountSettings *settings, gboolean outgoing, gpointer data,
+                                 GError **error);
+void account_password_free(char *password);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Puts the parts together. What can't be opened is told as a problem, and the rest goes on.
+ */
+#include "daemon/daemon.h"
+
+#include "daemon/bus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DAY           (24 * 3600)
+#define SENT_KEPT     (7 * DAY)
+#define PURGE_SECONDS DAY
+#define OFFLINE_FLAG  "offline"
+#define LOCK_NAME     "posternd.lock"
+
+/* ---- the data directory -------------------------------------------------------------------- */
+
+static gboolean make_private_dir(const char *path, GError **error)
+{
+    if (g_mkdir_with_parents(path, 0700) == 0 && g_chmod(path, 0700) == 0)
+        return TRUE;
+    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+                "the directory %s can't be made private: %s", path, g_strerror(errno));
+    return FALSE;
+}
+
+/* The lock ends with the process, however that ends. */
+static int lock_dir(const char *dir, GError **error)
+{
+    g_autofree char *path = g_build_filename(dir, LOCK_NAME, NULL);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0)
+        return fd;
+    int failure = errno;
+    if (fd >= 0 && (failure == EAGAIN || failure == EACCES) && fcntl(fd, F_GETLK, &lock) == 0 &&
+        lock.l_type != F_UNLCK)
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
+                    "another posternd (pid %d) holds %s; stop it first, or use another --data-dir",
+                    (int)lock.l_pid, dir);
+    else
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(failure), "%s can't be locked: %s",
+                    path, g_strerror(failure));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static char *absolute(const char *path)
+{
+    g_autoptr(GFile) file = g_file_new_for_commandline_arg(path);
+    return g_file_get_path(file);
+}
+
+static void find_paths(Daemon *daemon, const char *config_path, const char *data_dir)
+{
+    const char *runtime = g_getenv("XDG_RUNTIME_DIR");
+
+    daemon->config_path =
+        config_path ? absolute(config_path)
+                    : g_build_filename(g_get_user_config_dir(), "postern", "postern.conf", NULL);
+    daemon->data_dir =
+        data_dir ? absolute(data_dir) : g_build_filename(g_get_user_data_dir(), "postern", NULL);
+    daemon->run_dir = data_dir || !runtime ? g_build_filename(daemon->data_dir, "run", NULL)
+                                           : g_build_filename(runtime, "postern", NULL);
+}
+
+/* ---- the network --------------------------------------------------------------------------- */
+
+static void update_online(Daemon *daemon)
+{
+    accounts_set_online(daemon->accounts, daemon->forced_offline, daemon->network);
+    if (daemon->bus)
+        bus_daemon_changed(daemon->bus);
+}
+
+static void on_network(GNetworkMonitor *monitor, gboolean available, gpointer data)
+{
+    Daemon *daemon = data;
+
+    if (daemon->network == available)
+        return;
+    daemon->network = available;
+    g_message("The network is %s", available ? "there" : "gone");
+    update_online(daemon);
+}
+
+void daemon_set_forced_offline(Daemon *daemon, gboolean offline)
+{
+    g_autofree char *flag = g_build_filename(daemon->data_dir, OFFLINE_FLAG, NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (daemon->forced_offline == offline)
+        return;
+    daemon->forced_offline = offline;
+    if (!offline)
+        g_unlink(flag);
+    else if (!g_file_set_contents(flag, "", 0, &error))
+        g_warning("The offline switch won't be kept over a restart: %s", error->message);
+    g_message("%s by the user", offline ? "Taken offline" : "Back online");
+    update_online(daemon);
+}
+
+static void watch_network(Daemon *daemon)
+{
+    g_autofree char *flag = g_build_filename(daemon->data_dir, OFFLINE_FLAG, NULL);
+    GNetworkMonitor *monitor = g_network_monitor_get_default();
+
+    daemon->forced_offline = g_file_test(flag, G_FILE_TEST_EXISTS);
+    daemon->network = g_network_monitor_get_network_available(monitor);
+    daemon->network_watch =
+        g_signal_connect(monitor, "network-changed", G_CALLBACK(on_network), daemon);
+    accounts_set_online(daemon->accounts, daemon->forced_offline, daemon->network);
+}
+
+/* ---- the queue ----------------------------------------------------------------------------- */
+
+static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    Daemon *daemon = data;
+    g_autoptr(GError) error = NULL;
+
+    if (!queue_purge_sent(daemon->queue, g_get_real_time() / G_USEC_PER_SEC - SENT_KEPT, &error))
+        g_warning("Old entries of the queue can't be removed: %s", error->message);
+}
+
+static gboolean on_purge(gpointer data)
+{
+    Daemon *daemon = data;
+    g_autoptr(GTask) task = g_task_new(NULL, NULL, NULL, NULL);
+
+    g_task_set_task_data(task, daemon, NULL);
+    g_task_run_in_thread_sync(task, purge_thread);
+    return G_SOURCE_CONTINUE;
+}
+
+static void open_queue(Daemon *daemon)
+{
+    g_autofree char *path = g_build_filename(daemon->data_dir, "queue.db", NULL);
+    g_autoptr(GError) error = NULL;
+
+    daemon->queue = queue_open(path, &error);
+    if (!daemon->queue) {
+        daemon->queue_error = g_strdup_printf("nothing can be sent: the queue %s can't be used: %s",
+                                              path, error->message);
+        g_warning("%s", daemon->queue_error);
+        return;
+    }
+    daemon->purge_timer = g_timeout_add_seconds(PURGE_SECONDS, on_purge, daemon);
+    on_purge(daemon);
+}
+
+/* ---- sessions ------------------------------------------------------------------------------ */
+
+static ServeAccount *find_account(const char *login, gpointer data)
+{
+    Daemon *daemon = data;
+    return accounts_find_login(daemon->accounts, login);
+}
+
+static void queued(const char *account, gpointer data)
+{
+    Daemon *daemon = data;
+    accounts_queued(daemon->accounts, account);
+}
+
+static void sessions_changed(gpointer data)
+{
+    Daemon *daemon = data;
+    if (daemon->bus)
+        bus_sessions_changed(daemon->bus);
+}
+
+/* The certificate is made when there is something to serve for the first time. */
+static void prepare_tls(Daemon *daemon)
+{
+    g_autofree char *dir = g_build_filename(daemon->data_dir, "tls", NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (daemon->tls)
+        return;
+    g_clear_pointer(&daemon->tls_error, g_free);
+    daemon->tls = net_tls_local(dir, &error);
+    if (!daemon->tls) {
+        daemon->tls_error =
+            g_strdup_printf("clients can't use TLS: the certificate in %s can't be used: %s; move "
+                            "that directory away and start posternd again",
+                            dir, error->message);
+        g_warning("%s", daemon->tls_error);
+    }
+    sessions_set_tls(daemon->sessions, daemon->tls);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error)
+{
+    Daemon *daemon = g_new0(Daemon, 1);
+
+    find_paths(daemon, config_path, data_dir);
+    daemon->lock_fd = -1;
+    if (!make_private_dir(daemon->data_dir, error) || !make_private_dir(daemon->run_dir, error) ||
+        (daemon->lock_fd = lock_dir(daemon->data_dir, error)) < 0) {
+        daemon_free(daemon);
+        return NULL;
+    }
+    daemon->secrets = secrets_new();
+    open_queue(daemon);
+
+    ServeDaemon serve = {
+        .find_account = find_account, .queued = queued, .queue = daemon->queue, .data = daemon};
+    daemon->sessions = sessions_new(&serve, sessions_changed, daemon);
+    daemon->listeners = listeners_new(daemon->sessions, daemon->run_dir);
+    daemon->accounts = accounts_new(daemon->data_dir, daemon->secrets, daemon->queue);
+    accounts_connect(daemon->accounts, daemon->sessions, daemon->listeners);
+    watch_network(daemon);
+    return daemon;
+}
+
+void daemon_free(Daemon *daemon)
+{
+    if (daemon->network_watch)
+        g_signal_handler_disconnect(g_network_monitor_get_default(), daemon->network_watch);
+    g_clear_handle_id(&daemon->purge_timer, g_source_remove);
+    g_clear_pointer(&daemon->sessions, sessions_free);
+    g_clear_pointer(&daemon->listeners, listeners_free);
+    g_clear_pointer(&daemon->accounts, accounts_free);
+    g_clear_pointer(&daemon->tls, net_tls_server_unref);
+    g_clear_pointer(&daemon->queue, queue_close);
+    g_clear_pointer(&daemon->secrets, secrets_free);
+    g_clear_pointer(&daemon->config, config_free);
+    if (daemon->lock_fd >= 0)
+        close(daemon->lock_fd);
+    g_free(daemon->config_path);
+    g_free(daemon->data_dir);
+    g_free(daemon->run_dir);
+    g_free(daemon->config_error);
+    g_free(daemon->queue_error);
+    g_free(daemon->tls_error);
+    g_free(daemon);
+}
+
+gboolean daemon_has_work(const Daemon *daemon)
+{
+    for (guint i = 0; daemon->config && i < daemon->config->accounts->len; i++) {
+        const ConfigAccount *account = g_ptr_array_index(daemon->config->accounts, i);
+        if (account->settings && account->settings->enabled)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void take_config(Daemon *daemon, Config *config)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!config_complete_listen(config, &error))
+        g_warning("%s", error->message);
+    for (guint i = 0; i < config->warnings->len; i++)
+        g_warning("%s", (const char *)g_ptr_array_index(config->warnings, i));
+    for (guint i = 0; i < config->accounts->len; i++) {
+        const ConfigAccount *account = g_ptr_array_index(config->accounts, i);
+        if (account->error)
+            g_warning("%s", account->error);
+    }
+    g_clear_pointer(&daemon->config, config_free);
+    daemon->config = config;
+}
+
+gboolean daemon_reload(Daemon *daemon, AccountsDone done, gpointer data, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    Config *config = NULL;
+
+    if (daemon->stopping)
+        g_set_error(&failure, G_IO_ERROR, G_IO_ERROR_CLOSED, "posternd is just stopping");
+    else
+        config = config_load(daemon->config_path, &failure);
+    g_clear_pointer(&daemon->config_error, g_free);
+    if (!config) {
+        daemon->config_error = g_strdup(failure->message);
+        g_warning("%s", failure->message);
+        g_propagate_error(error, g_steal_pointer(&failure));
+        bus_daemon_changed(daemon->bus);
+        return FALSE;
+    }
+    take_config(daemon, config);
+    if (daemon_has_work(daemon))
+        prepare_tls(daemon);
+    listeners_configure(daemon->listeners, daemon_has_work(daemon) ? daemon->config : NULL,
+                        daemon->tls != NULL);
+    accounts_apply(daemon->accounts, daemon->config, done, data);
+    bus_daemon_changed(daemon->bus);
+    return TRUE;
+}
+
+void daemon_stop(Daemon *daemon, AccountsDone done, gpointer data)
+{
+    daemon->stopping = TRUE;
+    listeners_close(daemon->listeners);
+    accounts_apply(daemon->accounts, NULL, done, data);
+}
+
+char **daemon_problems(const Daemon *daemon)
+{
+    g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+    const char *const own[] = {daemon->config_error, daemon->queue_error, daemon->tls_error};
+
+    for (guint i = 0; i < G_N_ELEMENTS(own); i++) {
+        if (own[i])
+            g_ptr_array_add(problems, g_strdup(own[i]));
+    }
+    for (guint i = 0; daemon->config && i < daemon->config->warnings->len; i++)
+        g_ptr_array_add(problems, g_strdup(g_ptr_array_index(daemon->config->warnings, i)));
+    listeners_problems(daemon->listeners, problems);
+    g_ptr_array_add(problems, NULL);
+    return (char **)g_ptr_array_steal(problems, NULL);
+}

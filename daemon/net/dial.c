@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Connecting: resolving on a helper thread, then one address after the other, IPv6 and IPv4 in
+ * turn. */
+#include "daemon/net/dial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * One look-up, shared by who waits for it and the thread that makes it. getaddrinfo() can't be
+ * interrupted and may take half a minute, so the one who waits may go away earlier; whoever is last
+ * frees.
+ */
+typedef struct {
+    atomic_int refs;
+    char *host;
+    char port[8];
+    int done_fd; /* eventfd, written to when result and addresses are there */
+    int result;
+    struct addrinfo *addresses;
+} Lookup;
+
+static void lookup_unref(Lookup *lookup)
+{
+    if (--lookup->refs > 0)
+        return;
+    if (lookup->addresses != NULL)
+        freeaddrinfo(lookup->addresses);
+    close(lookup->done_fd);
+    g_free(lookup->host);
+    g_free(lookup);
+}
+
+static void *lookup_thread(void *data)
+{
+    Lookup *lookup = data;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    lookup->result = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->addresses);
+    guint64 one = 1;
+    ssize_t ignored = write(lookup->done_fd, &one, sizeof one);
+    (void)ignored;
+    lookup_unref(lookup);
+    return NULL;
+}
+
+static gboolean set_cancelled(const char *name, GError **error)
+{
+    g_set_error(error, NET_ERROR, NET_ERROR_CANCELLED, "%s: cancelled", name);
+    return FALSE;
+}
+
+/* Waits for `events` on `fd`; FALSE when cancelled or past `deadline` (monotonic microseconds). */
+static gboolean wait_fd(int fd, short events, gint64 deadline, const char *name, NetCancel *cancel,
+                        GError **error)
+{
+    struct pollfd fds[2] = {{.fd = fd, .events = events},
+                            {.fd = net_cancel_fd(cancel), .events = POLLIN}};
+    for (;;) {
+        gint64 left = (deadline - g_get_monotonic_time()) / 1000;
+        int n = left > 0 ? poll(fds, 2, (int)left) : 0;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (fds[1].revents != 0)
+            return set_cancelled(name, error);
+        if (n > 0)
+            return TRUE;
+        g_set_error(error, NET_ERROR, NET_ERROR_TIMEOUT, "%s does not answer", name);
+        return FALSE;
+    }
+}
+
+static Lookup *resolve(const NetEndpoint *endpoint, gint64 deadline, NetCancel *cancel,
+                       GError **error)
+{
+    Lookup *lookup = g_new0(Lookup, 1);
+    lookup->refs = 2;
+    lookup->host = g_strdup(endpoint->host);
+    lookup->done_fd = eventfd(0, EFD_CLOEXEC);
+    g_snprintf(lookup->port, sizeof lookup->port, "%u", endpoint->port);
+
+    pthread_t thread;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int failed = pthread_create(&thread, &attributes, lookup_thread, lookup);
+    pthread_attr_destroy(&attributes);
+    if (failed != 0) {
+        lookup->refs = 1;
+        g_set_error(error, NET_ERROR, NET_ERROR_RESOLVE, "can't start a thread: %s",
+                    g_strerror(failed));
+    } else if (wait_fd(lookup->done_fd, POLLIN, deadline, endpoint->host, cancel, error)) {
+        /* It is the read, not poll(), that orders the thread's writes before what follows. */
+        guint64 done;
+        if (read(lookup->done_fd, &done, sizeof done) == sizeof done && lookup->result == 0)
+            return lookup;
+        g_set_error(error, NET_ERROR, NET_ERROR_RESOLVE, "no address for %s: %s", endpoint->host,
+                    gai_strerror(lookup->result));
+    }
+    lookup_unref(lookup);
+    return NULL;
+}
+
+/* IPv6 and IPv4 in turn, each in the resolver's order (RFC 8305, 4). */
+static GPtrArray *interleave(struct addrinfo *addresses)
+{
+    GPtrArray *order = g_ptr_array_new();
+    struct addrinfo *six = addresses, *four = addresses;
+    gboolean want_six = TRUE;
+    while (six != NULL || four != NULL) {
+        while (six != NULL && six->ai_family != AF_INET6)
+            six = six->ai_next;
+        while (four != NULL && four->ai_family != AF_INET)
+            four = four->ai_next;
+        struct addrinfo **next = (want_six && six != NULL) || four == NULL ? &six : &four;
+        if (*next == NULL)
+            break;
+        g_ptr_array_add(order, *next);
+        *next = (*next)->ai_next;
+        want_six = !want_six;
+    }
+    return order;
+}
+
+static int connect_one(const struct addrinfo *address, gint64 deadline, const char *name,
+                       NetCancel *cancel, GError **error)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        g_set_error(error, NET_ERROR, NET_ERROR_CONNECT, "%s: %s", name, g_strerror(errno));
+        return -1;
+    }
+    int result = connect(fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
+    if (result == EINPROGRESS) {
+        if (!wait_fd(fd, POLLOUT, deadline, name, cancel, error)) {
+            close(fd);
+            return -1;
+        }
+        socklen_t length = sizeof result;
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &length);
+    }
+    if (result != 0) {
+        g_set_error(error, NET_ERROR, NET_ERROR_CONNECT, "can't connect to %s: %s", name,
+                    g_strerror(result));
+        close(fd);
+        return -1;
+    }
+    /* Commands are sent whole; waiting for more to fill a packet only delays them. */
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    return fd;
+}
+
+/* Tries the addresses; each but the last gets a fair share of what is left of the time. */
+static int connect_any(GPtrArray *order, gint64 deadline, const char *name, NetCancel *cancel,
+                       GError **error)
+{
+    g_autoptr(GError) last = NULL;
+    for (guint i = 0; i < order->len; i++) {
+        gint64 now = g_get_monotonic_time();
+        gint64 until = now + (deadline - now) / (order->len - i);
+        g_clear_error(&last);
+        int fd = connect_one(order->pdata[i], until, name, cancel, &last);
+        if (fd >= 0)
+            return fd;
+        if (g_error_matches(last, NET_ERROR, NET_ERROR_CANCELLED))
+            break;
+    }
+    if (last == NULL)
+        g_set_error(error, NET_ERROR, NET_ERROR_RESOLVE, "%s has no address that can be used",
+                    name);
+    else
+        g_propagate_error(error, g_steal_pointer(&last));
+    return -1;
+}
+
+NetStream *net_dial(const NetEndpoint *endpoint, NetTlsClient *tls, guint timeout,
+                    NetCancel *cancel, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + (gint64)timeout * G_USEC_PER_SEC;
+    gboolean bracket = strchr(endpoint->host, ':') != NULL;
+    g_autofree char *name =
+        g_strdup_printf(bracket ? "[%s]:%u" : "%s:%u", endpoint->host, endpoint->port);
+    if (net_cancel_triggered(cancel)) {
+        set_cancelled(name, error);
+        return NULL;
+    }
+    Lookup *lookup = resolve(endpoint, deadline, cancel, error);
+    if (lookup == NULL)
+        return NULL;
+    g_autoptr(GPtrArray) order = interleave(lookup->addresses);
+    int fd = connect_any(order, deadline, name, cancel, error);
+    lookup_unref(lookup);
+    if (fd < 0)
+        return NULL;
+    g_autoptr(NetStream) stream = net_stream_new(fd, name, cancel);
+    gint64 left = (deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
+    net_stream_set_timeout(stream, (guint)MAX(left, 1));
+    if (endpoint->security == NET_SECURITY_TLS &&
+        !net_stream_start_tls(stream, tls, endpoint->host, error))
+        return NULL;
+    return g_steal_pointer(&stream);
+}

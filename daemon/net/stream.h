@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A blocking, buffered byte stream over a connected socket, with TLS where asked for. One thread
+ * owns it. Each call that blocks sits in one poll() over the socket and the stream's NetCancel, and
+ * gives up after the stream's timeout. Everything that is read is bounded by the caller.
+ */
+#pragma once
+
+#include "daemon/net/cancel.h"
+#include "daemon/net/tls.h"
+
+#define NET_ERROR (net_error_quark())
+GQuark net_error_quark(void);
+
+typedef enum {
+    NET_ERROR_CLOSED,      /* the other side closed the connection */
+    NET_ERROR_IO,          /* the connection broke */
+    NET_ERROR_TIMEOUT,     /* nothing happened for the stream's timeout */
+    NET_ERROR_CANCELLED,   /* the NetCancel was triggered */
+    NET_ERROR_TOO_LONG,    /* a line exceeded its limit */
+    NET_ERROR_RESOLVE,     /* the host name has no address (or there is no network) */
+    NET_ERROR_CONNECT,     /* no address of the host accepts connections */
+    NET_ERROR_TLS,         /* the handshake failed */
+    NET_ERROR_CERTIFICATE, /* the server's certificate is not acceptable; the message says why and
+                              what to do */
+    NET_ERROR_BUSY,        /* the port to listen on is taken */
+} NetError;
+
+typedef struct NetStream NetStream;
+
+/* Takes over the connected socket `fd`. `name` ("imap.example.org:993") is for messages. `cancel`
+ * is referenced. The timeout is 60 s until net_stream_set_timeout(). */
+NetStream *net_stream_new(int fd, const char *name, NetCancel *cancel);
+
+/* Closes without ceremony (buffered output is dropped). */
+void net_stream_free(NetStream *stream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetStream, net_stream_free)
+
+/* Sends TLS's close_notify and shuts the socket down, after flushing; errors are of no interest any
+ * more. */
+void net_stream_close(NetStream *stream);
+
+/* Seconds that one blocking call may see no progress; 0: for ever. */
+void net_stream_set_timeout(NetStream *stream, guint seconds);
+
+/* ---- reading
+ * ----------------------------------------------------------------------------------------- */
+
+/* Reads up to `length` bytes, at least one; 0 never: the end of the stream is NET_ERROR_CLOSED. -1
+ * on failure. */
+gssize net_stream_read(NetStream *stream, void *buffer, gsize length, GError **error);
+
+/* Exactly `length` bytes. */
+gboolean net_stream_read_exact(NetStream *stream, void *buffer, gsize length, GError **error);
+
+/*
+ * A line without its end (CRLF, or LF alone), at most `limit` bytes, else NET_ERROR_TOO_LONG (the
+ * line is then consumed up to its end, as far as it has come). Borrowed until the next call on the
+ * stream; NUL-terminated, *length (may be NULL) is without the NUL.
+ */
+const char *net_stream_read_line(NetStream *stream, gsize limit, gsize *length, GError **error);
+
+/*
+ * The bytes that are in the input buffer, after waiting for at least one: for parsers that work in
+ * place. Borrowed until the next call; net_stream_consume() says how many were used.
+ */
+const char *net_stream_peek(NetStream *stream, gsize *length, GError **error);
+/* As peek, after waiting for more bytes than the *length last seen (the buffer grows, to `limit` at
+ * most: TOO_LONG). */
+const char *net_stream_peek_more(NetStream *stream, gsize limit, gsize *length, GError **error);
+void net_stream_consume(NetStream *stream, gsize length);
+
+/* Whether input is buffered already, so that reading does not block. */
+gboolean net_stream_pending(NetStream *stream);
+
+typedef enum { NET_READABLE = 1, NET_WOKEN = 2, NET_TIMED_OUT = 4 } NetWait;
+
+/*
+ * Waits for input, for `wake_fd` (an eventfd, read to clear it; -1: none) or for `timeout_ms` (-1:
+ * for ever); flushes first. A set of NetWait, or -1 and `error` (CANCELLED, IO). A closed
+ * connection counts as readable.
+ */
+int net_stream_wait(NetStream *stream, int wake_fd, int timeout_ms, GError **error);
+
+/* ---- writing
+ * ----------------------------------------------------------------------------------------- */
+
+/* Buffered (64 KiB); sends when the buffer is full. While output is blocked, input is not read. */
+gboolean net_stream_write(NetStream *stream, const void *data, gsize length, GError **error);
+gboolean net_stream_puts(NetStream *stream, const char *text, GError **error);
+gboolean net_stream_printf(NetStream *stream, GError **error, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+gboolean net_stream_flush(NetStream *stream, GError **error);
+
+/* ---- TLS, compression
+ * ------------------------------------------------------------------------------------ */
+
+/*
+ * The client's side of a TLS handshake for `host` (SNI and verification). Input that was buffered
+ * before, in the clear, is an injection: NET_ERROR_TLS (RFC 3207's and RFC 9051's STARTTLS
+ * warning).
+ */
+gboolean net_stream_start_tls(NetStream *stream, NetTlsClient *tls, const char *host,
+                              GError **error);
+
+/* The server's side. Buffered clear-text input is refused likewise. */
+gboolean net_stream_accept_tls(NetStream *stream, NetTlsServer *tls, GError **error);
+
+gboolean net_stream_is_tls(NetStream *stream);
+
+/* DEFLATE in both directions from here on (RFC 4978); raw deflate, inside TLS. */
+gboolean net_stream_start_deflate(NetStream *stream, GError **error);
+
+/* For SCRAM-PLUS (RFC 5802, 9266): "tls-exporter" or "tls-server-end-point" data, or NULL where
+ * there is none. */
+GBytes *net_stream_channel_binding(NetStream *stream, const char *type);
+
+/* For messages and logs: "imap.example.org:993"; borrowed. */
+const char *net_stream_name(NetStream *stream);
+
+/* What ends it, for waits of one's own; borrowed. */
+NetCancel *net_stream_cancel(NetStream *stream);
+
+/* Bytes received and sent so far, as they went over the wire. */
+void net_stream_counts(NetStream *stream, guint64 *in, guint64 *out);

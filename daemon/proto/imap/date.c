@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The dates of IMAP.
+ */
+#include "daemon/proto/imap/date.h"
+
+#include <string.h>
+
+/* GDate counts days from 0001-01-01, which is 1. */
+#define JULIAN_1970   719163
+#define SECONDS_A_DAY 86400
+#define LAST_DAY      2932896 /* 9999-12-31 */
+#define FIRST_DAY     (1 - JULIAN_1970)
+#define LONGEST_ZONE  (99 * 60 + 59)
+
+static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+static gboolean take_char(const char **p, const char *end, char c)
+{
+    if (*p == end || **p != c)
+        return FALSE;
+    (*p)++;
+    return TRUE;
+}
+
+/* Between min and max digits. */
+static gboolean take_digits(const char **p, const char *end, int min, int max, int *value)
+{
+    int n = 0;
+
+    for (*value = 0; n < max && *p < end && g_ascii_isdigit(**p); n++, (*p)++)
+        *value = *value * 10 + (**p - '0');
+    return n >= min;
+}
+
+static gboolean take_month(const char **p, const char *end, int *month)
+{
+    if (end - *p < 3)
+        return FALSE;
+    for (*month = 1; *month <= 12; (*month)++) {
+        if (g_ascii_strncasecmp(*p, months + (*month - 1) * 3, 3) != 0)
+            continue;
+        *p += 3;
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/* "7-Feb-1994" */
+static gboolean take_day(const char **p, const char *end, gint32 *days)
+{
+    int day, month, year;
+    GDate date;
+
+    if (!take_digits(p, end, 1, 2, &day) || !take_char(p, end, '-') ||
+        !take_month(p, end, &month) || !take_char(p, end, '-') ||
+        !take_digits(p, end, 4, 4, &year) || !g_date_valid_dmy(day, month, year))
+        return FALSE;
+    g_date_clear(&date, 1);
+    g_date_set_dmy(&date, day, month, year);
+    *days = (gint32)g_date_get_julian(&date) - JULIAN_1970;
+    return TRUE;
+}
+
+/* "21:52:25"; a leap second is let through as the next minute. */
+static gboolean take_time(const char **p, const char *end, int *seconds)
+{
+    int hour, minute, second;
+
+    if (!take_digits(p, end, 2, 2, &hour) || !take_char(p, end, ':') ||
+        !take_digits(p, end, 2, 2, &minute) || !take_char(p, end, ':') ||
+        !take_digits(p, end, 2, 2, &second) || hour > 23 || minute > 59 || second > 60)
+        return FALSE;
+    *seconds = hour * 3600 + minute * 60 + second;
+    return TRUE;
+}
+
+/* "-0800" */
+static gboolean take_zone(const char **p, const char *end, gint32 *zone)
+{
+    gboolean west = take_char(p, end, '-');
+    int digits;
+
+    if ((!west && !take_char(p, end, '+')) || !take_digits(p, end, 4, 4, &digits) ||
+        digits % 100 > 59)
+        return FALSE;
+    *zone = digits / 100 * 60 + digits % 100;
+    if (west)
+        *zone = -*zone;
+    return TRUE;
+}
+
+gboolean imap_date_time_parse(const char *text, gsize length, ImapDateTime *out)
+{
+    const char *p = text, *end = text + length;
+    gint32 days, zone;
+    int seconds;
+
+    take_char(&p, end, ' ');
+    if (!take_day(&p, end, &days) || !take_char(&p, end, ' ') || !take_time(&p, end, &seconds) ||
+        !take_char(&p, end, ' ') || !take_zone(&p, end, &zone) || p != end)
+        return FALSE;
+    out->time = (gint64)days * SECONDS_A_DAY + seconds - zone * 60;
+    out->zone = zone;
+    return TRUE;
+}
+
+gboolean imap_date_parse(const char *text, gsize length, gint32 *days)
+{
+    const char *p = text, *end = text + length;
+
+    return take_day(&p, end, days) && p == end;
+}
+
+/* Appends a day, its number as wide as the format says. */
+static void append_day(GString *out, const char *format, gint32 days)
+{
+    GDate date;
+
+    g_date_clear(&date, 1);
+    g_date_set_julian(&date, days + JULIAN_1970);
+    g_string_append_printf(out, format, g_date_get_day(&date));
+    g_string_append_printf(out, "-%.3s-%04d", months + (g_date_get_month(&date) - 1) * 3,
+                           g_date_get_year(&date));
+}
+
+void imap_date_format(gint32 days, GString *out)
+{
+    append_day(out, "%d", CLAMP(days, FIRST_DAY, LAST_DAY));
+}
+
+/* Seconds where the date was written, as if they were UTC; within the years 1 to 9999. */
+static gint64 local_seconds(const ImapDateTime *date, gint32 zone)
+{
+    gint64 first = (gint64)FIRST_DAY * SECONDS_A_DAY;
+    gint64 last = (gint64)LAST_DAY * SECONDS_A_DAY + SECONDS_A_DAY - 1;
+    /* First the time, so that adding the zone can't overflow. */
+    gint64 time = CLAMP(date->time, first - SECONDS_A_DAY * 5, last + SECONDS_A_DAY * 5);
+
+    return CLAMP(time + zone * 60, first, last);
+}
+
+gint32 imap_date_time_day(const ImapDateTime *date)
+{
+    gint32 zone = CLAMP(date->zone, -LONGEST_ZONE, LONGEST_ZONE);
+    gint64 seconds = local_seconds(date, zone);
+    gint64 day = seconds / SECONDS_A_DAY;
+
+    return seconds % SECONDS_A_DAY < 0 ? day - 1 : day;
+}
+
+void imap_date_time_format(const ImapDateTime *date, GString *out)
+{
+    gint32 zone = CLAMP(date->zone, -LONGEST_ZONE, LONGEST_ZONE);
+    gint32 day = imap_date_time_day(date);
+    int second = local_seconds(date, zone) - (gint64)day * SECONDS_A_DAY;
+
+    g_string_append_c(out, '"');
+    append_day(out, "%2d", day);
+    g_string_append_printf(out, " %02d:%02d:%02d %c%02d%02d\"", second / 3600, second / 60 % 60,
+                           second % 60, zone < 0 ? '-' : '+', ABS(zone) / 60, ABS(zone) % 60);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* HTML reduced to the text that it shows. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* Appends the text of html (valid UTF-8): without tags, comments, scripts and styles, with
+ * character references resolved, and a line end where a block ends. Any input will do; the output
+ * isn't longer than the input. */
+void mime_html_to_text(const char *html, gsize length, GString *out);
+
+G_END_DECLS

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Decoded and folded text. See text.h. */
+#include "daemon/proto/mime/text.h"
+
+#include "daemon/proto/mime/charset.h"
+#include "daemon/proto/mime/header.h"
+#include "daemon/proto/mime/html.h"
+
+#include <gmime/gmime.h>
+#include <string.h>
+
+#define PREVIEW_CHARACTERS 200
+/* What of a message is decoded to make a preview. */
+#define PREVIEW_BYTES 16384
+
+static gboolean is_ascii(const char *text, gsize length)
+{
+    guint8 all = 0;
+
+    for (gsize i = 0; i < length; i++)
+        all |= (guint8)text[i];
+    return all < 0x80;
+}
+
+/* --- folding --- */
+
+/* A line, folded. */
+static void append_folded_line(const char *line, gsize length, GString *out)
+{
+    if (is_ascii(line, length)) {
+        gsize before = out->len;
+
+        g_string_append_len(out, line, (gssize)length);
+        for (gsize i = before; i < out->len; i++)
+            out->str[i] = g_ascii_tolower(out->str[i]);
+        return;
+    }
+
+    g_autofree char *composed = g_utf8_normalize(line, (gssize)length, G_NORMALIZE_ALL_COMPOSE);
+    g_autofree char *folded = composed != NULL ? g_utf8_casefold(composed, -1) : NULL;
+    g_autofree char *again =
+        folded != NULL ? g_utf8_normalize(folded, -1, G_NORMALIZE_ALL_COMPOSE) : NULL;
+
+    g_string_append(out, again != NULL ? again : "");
+}
+
+/* Cuts out to limit bytes, at a character. */
+static void cut_to(GString *out, gsize limit)
+{
+    if (out->len <= limit)
+        return;
+    while (limit > 0 && ((guint8)out->str[limit] & 0xC0) == 0x80)
+        limit--;
+    g_string_truncate(out, limit);
+}
+
+/* Appends valid UTF-8 folded, with "\n" for line ends. */
+static void append_folded(const char *text, gsize length, gsize limit, GString *out)
+{
+    const char *end = text + length;
+
+    while (text < end && out->len < limit) {
+        const char *newline = memchr(text, '\n', (gsize)(end - text));
+        const char *line_end = newline != NULL ? newline : end;
+        const char *next = newline != NULL ? newline + 1 : end;
+
+        if (newline != NULL && line_end > text && line_end[-1] == '\r')
+            line_end--;
+        append_folded_line(text, (gsize)(line_end - text), out);
+        if (newline != NULL)
+            g_string_append_c(out, '\n');
+        text = next;
+    }
+    cut_to(out, limit);
+}
+
+char *mime_text_fold(const char *text, gsize length)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, (gssize)length);
+    GString *out = g_string_sized_new(length);
+
+    append_folded(valid, strlen(valid), G_MAXSIZE, out);
+    return g_string_free(out, FALSE);
+}
+
+char *mime_text_collate(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    g_autoptr(GString) titled = g_string_sized_new(strlen(valid));
+
+    for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p))
+        g_string_append_unichar(titled, g_unichar_totitle(g_utf8_get_char(p)));
+
+    char *decomposed = g_utf8_normalize(titled->str, (gssize)titled->len, G_NORMALIZE_ALL);
+
+    return decomposed != NULL ? decomposed : g_strdup(titled->str);
+}
+
+/* --- headers --- */
+
+char *mime_text_decode_header(const char *value, gsize length)
+{
+    g_autoptr(GString) line = g_string_sized_new(length + 1);
+    g_autoptr(GString) valid = NULL;
+
+    for (gsize i = 0; i < length; i++)
+        if (value[i] == '\0')
+            g_string_append_c(line, ' ');
+        else if (value[i] != '\r' && value[i] != '\n')
+            g_string_append_c(line, value[i]);
+    if (is_ascii(line->str, line->len) && strstr(line->str, "=?") == NULL)
+        return g_string_free(g_steal_pointer(&line), FALSE);
+
+    mime_charset_need_gmime();
+    valid = g_string_sized_new(line->len);
+    mime_charset_append_utf8(line->str, line->len, NULL, valid);
+
+    g_autofree char *decoded = g_mime_utils_header_decode_text(NULL, valid->str);
+
+    return g_utf8_make_valid(decoded, -1);
+}
+
+static void append_folded_value(const MimeField *field, gsize limit, GString *out)
+{
+    g_autofree char *value = mime_text_decode_header(field->value, field->value_length);
+
+    append_folded(value, strlen(value), limit, out);
+    if (out->len < limit)
+        g_string_append_c(out, '\n');
+}
+
+void mime_text_header(const char *header, gsize length, gsize limit, GString *out)
+{
+    const char *position = header;
+    MimeField field;
+
+    while (out->len < limit &&
+           mime_field_next(&position, header + length, &field) == MIME_FIELD_MORE) {
+        g_autofree char *name = g_utf8_make_valid(field.name, (gssize)field.name_length);
+
+        append_folded(name, strlen(name), limit, out);
+        if (field.name_length > 0 && out->len + 1 < limit)
+            g_string_append(out, ": ");
+        append_folded_value(&field, limit, out);
+    }
+}
+
+gboolean mime_text_field(const char *header, gsize length, const char *name, gsize limit,
+                         GString *out)
+{
+    const char *position = header;
+    gboolean found = FALSE;
+    MimeField field;
+
+    while (mime_field_next(&position, header + length, &field) == MIME_FIELD_MORE)
+        if (mime_field_is(&field, name)) {
+            append_folded_value(&field, limit, out);
+            found = TRUE;
+        }
+    return found;
+}
+
+/* --- bodies --- */
+
+static gboolean is_html(const MimePart *part)
+{
+    return part->subtype != NULL && (g_ascii_strcasecmp(part->subtype, "html") == 0 ||
+                                     g_ascii_strcasecmp(part->subtype, "xhtml+xml") == 0);
+}
+
+/* The text of a text part in valid UTF-8; of its bytes, no more than limit. */
+static GString *part_text(const MimePart *part, const char *message, gsize limit)
+{
+    g_autoptr(GString) decoded = g_string_new(NULL);
+    g_autoptr(GString) text = NULL;
+    const char *body = message + mime_part_body_start(part);
+    MimeEncoding encoding =
+        part->encoding == MIME_ENCODING_UNKNOWN ? MIME_ENCODING_IDENTITY : part->encoding;
+
+    mime_decode(body, part->body_length, encoding, limit, decoded, NULL);
+    text = g_string_sized_new(decoded->len);
+    mime_charset_append_utf8(decoded->str, decoded->len,
+                             mime_params_get(&part->type_params, "charset"), text);
+    if (is_html(part)) {
+        g_string_truncate(decoded, 0);
+        mime_html_to_text(text->str, text->len, decoded);
+        return g_steal_pointer(&decoded);
+    }
+    return g_steal_pointer(&text);
+}
+
+/* The name of an attachment: from its encoded form (RFC 2231), or plain, or with encoded words. */
+static char *part_name(const MimePart *part)
+{
+    const char *plain = mime_params_get(&part->disposition_params, "filename");
+    const char *encoded = mime_params_get(&part->disposition_params, "filename*");
+
+    if (plain == NULL)
+        plain = mime_params_get(&part->type_params, "name");
+    if (encoded == NULL)
+        encoded = mime_params_get(&part->type_params, "name*");
+    if (encoded == NULL)
+        return plain != NULL ? mime_text_decode_header(plain, strlen(plain)) : NULL;
+
+    const char *language = strchr(encoded, '\'');
+    const char *text = language != NULL ? strchr(language + 1, '\'') : NULL;
+    g_autofree char *charset =
+        text != NULL ? g_strndup(encoded, (gsize)(language - encoded)) : NULL;
+    g_autoptr(GString) bytes = g_string_new(NULL);
+    GString *name = g_string_new(NULL);
+
+    for (text = text != NULL ? text + 1 : encoded; *text != '\0'; text++) {
+        if (*text == '%' && g_ascii_isxdigit(text[1]) && g_ascii_isxdigit(text[2])) {
+            g_string_append_c(
+                bytes, (char)(g_ascii_xdigit_value(text[1]) * 16 + g_ascii_xdigit_value(text[2])));
+            text += 2;
+        } else {
+            g_string_append_c(bytes, *text);
+        }
+    }
+    mime_charset_append_utf8(bytes->str, bytes->len, charset, name);
+    return g_string_free(name, FALSE);
+}
+
+void mime_text_body(const MimeStructure *structure, const char *message, gsize limit, GString *out)
+{
+    const MimePart *part = mime_structure_root(structure);
+
+    for (; part != NULL && out->len < limit; part = mime_part_following(part)) {
+        g_autofree char *name = part_name(part);
+
+        if (part->parent != NULL && part->parent->kind == MIME_PART_MESSAGE)
+            mime_text_header(message + part->header_start, part->header_length, limit, out);
+        if (name != NULL) {
+            append_folded(name, strlen(name), limit, out);
+            append_folded("\n", 1, limit, out);
+        }
+        if (part->kind != MIME_PART_TEXT)
+            continue;
+
+        g_autoptr(GString) text = part_text(part, message, limit);
+
+        append_folded(text->str, text->len, limit, out);
+        if (out->len > 0 && out->str[out->len - 1] != '\n')
+            append_folded("\n", 1, limit, out);
+    }
+}
+
+/* --- previews --- */
+
+/* The part that stands for the message: the first text that isn't an attachment, plain rather than
+ * HTML. */
+static const MimePart *preview_part(const MimeStructure *structure)
+{
+    const MimePart *html = NULL;
+    const MimePart *part = mime_structure_root(structure);
+
+    for (; part != NULL; part = mime_part_following(part)) {
+        if (part->kind != MIME_PART_TEXT || part->body_length == 0 ||
+            (part->disposition != NULL && g_ascii_strcasecmp(part->disposition, "attachment") == 0))
+            continue;
+        if (part->subtype == NULL || g_ascii_strcasecmp(part->subtype, "plain") == 0)
+            return part;
+        if (html == NULL && is_html(part))
+            html = part;
+    }
+    return html;
+}
+
+/* Squeezes text, with or without its quoted lines, into at most PREVIEW_CHARACTERS. */
+static char *squeeze_preview(const GString *text, gboolean with_quotes)
+{
+    GString *out = g_string_sized_new(PREVIEW_CHARACTERS * 2);
+    gboolean line_starts = TRUE, quoted = FALSE, space = FALSE;
+    guint count = 0;
+
+    for (const char *p = text->str; *p != '\0' && count < PREVIEW_CHARACTERS;
+         p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+
+        if (line_starts)
+            quoted = c == '>' && !with_quotes;
+        line_starts = c == '\n';
+        if (quoted || g_unichar_iszerowidth(c))
+            continue;
+        if (g_unichar_isspace(c) || g_unichar_iscntrl(c)) {
+            space = out->len > 0;
+            continue;
+        }
+        if (space && ++count < PREVIEW_CHARACTERS)
+            g_string_append_c(out, ' ');
+        space = FALSE;
+        if (count++ < PREVIEW_CHARACTERS)
+            g_string_append_unichar(out, c);
+    }
+    return g_string_free(out, FALSE);
+}
+
+char *mime_text_preview(const MimeStructure *structure, const char *message)
+{
+    const MimePart *part = preview_part(structure);
+
+    if (part == NULL)
+        return g_strdup("");
+
+    g_autoptr(GString) text = part_text(part, message, PREVIEW_BYTES);
+    g_autofree char *unquoted = squeeze_preview(text, FALSE);
+
+    return unquoted[0] != '\0' ? g_steal_pointer(&unquoted) : squeeze_preview(text, TRUE);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Getting a connection to the provider, and what to do when there is none to be had. */
+#include <string.h>
+
+#include "daemon/relay/outcome.h"
+#include "daemon/relay/relay-private.h"
+
+#define TIMEOUT       60   /* seconds */
+#define REFUSED_AGAIN 3600 /* seconds until a refused password is tried again */
+
+/* Which state an error is. */
+static AccountState state_for(const GError *error)
+{
+    if (g_error_matches(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH) ||
+        g_error_matches(error, ACCOUNT_ERROR_DOMAIN, ACCOUNT_SECRET_MISSING))
+        return ACCOUNT_AUTH_REQUIRED;
+    if (g_error_matches(error, ACCOUNT_ERROR_DOMAIN, ACCOUNT_SECRET_LOCKED))
+        return ACCOUNT_LOCKED;
+    if (g_error_matches(error, NET_ERROR, NET_ERROR_TLS) ||
+        g_error_matches(error, NET_ERROR, NET_ERROR_CERTIFICATE) ||
+        (error->domain == SMTP_CLIENT_ERROR && error->code != SMTP_CLIENT_ERROR_UNAVAILABLE))
+        return ACCOUNT_ERROR;
+    return ACCOUNT_OFFLINE;
+}
+
+static void note_failure(Relay *relay, const GError *error)
+{
+    g_autoptr(GError) failure = NULL;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+
+    if (g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED))
+        return; /* we are going offline; that is reported by who does it */
+    double delay = relay_connection_backoff(++relay->failures, g_random_double());
+    if (g_error_matches(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH))
+        delay = REFUSED_AGAIN;
+    relay->failed = relay_clock();
+    relay->not_before = relay->failed + (gint64)(delay * 1000);
+    relay_report(relay, state_for(error), error->message);
+    if (!queue_note_unreachable(relay->queue, relay->settings->id, now, error->message, &failure))
+        g_message("relay: %s", failure->message);
+}
+
+static SmtpClient *dial(Relay *relay, const char *secret, GError **error)
+{
+    pthread_mutex_lock(&relay->lock);
+    g_autoptr(NetCancel) cancel = net_cancel_ref(relay->cancel);
+    pthread_mutex_unlock(&relay->lock);
+    SmtpClientOptions options = {
+        .endpoint = relay->settings->outgoing,
+        .tls = relay->tls,
+        .user = relay->settings->outgoing_user,
+        .secret = secret,
+        .oauth2 = relay->settings->oauth2,
+        .timeout = TIMEOUT,
+        .cancel = cancel,
+    };
+    return smtp_client_connect(&options, error);
+}
+
+/* A refused password is not shown to the provider again and again: accounts get locked that way. */
+static gboolean is_refused(Relay *relay, const char *secret)
+{
+    return g_strcmp0(relay->refused_secret, secret) == 0 &&
+           relay_clock() - relay->failed < REFUSED_AGAIN * 1000;
+}
+
+static gboolean connect_with(Relay *relay, const char *secret)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (is_refused(relay, secret)) {
+        relay->not_before = relay->failed + REFUSED_AGAIN * 1000;
+        relay_report(relay, ACCOUNT_AUTH_REQUIRED, relay->refused_text);
+        return FALSE;
+    }
+    relay_report(relay, ACCOUNT_CONNECTING, NULL);
+    relay->client = dial(relay, secret, &error);
+    g_clear_pointer(&relay->refused_secret, account_password_free);
+    if (relay->client) {
+        relay->failures = 0;
+        return TRUE;
+    }
+    if (g_error_matches(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH)) {
+        relay->refused_secret = g_strdup(secret);
+        g_free(relay->refused_text);
+        relay->refused_text = g_strdup(error->message);
+    }
+    note_failure(relay, error);
+    return FALSE;
+}
+
+gboolean relay_connect(Relay *relay)
+{
+    g_autoptr(GError) error = NULL;
+
+    char *secret = relay->password(relay->settings, TRUE, relay->password_data, &error);
+    if (!secret) {
+        note_failure(relay, error);
+        return FALSE;
+    }
+    gboolean ok = connect_with(relay, secret);
+    account_password_free(secret);
+    return ok;
+}

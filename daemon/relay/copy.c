@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Keeping copies of sent mail. */
+#include "daemon/relay/copy.h"
+
+#include "cache/change.h"
+#include "cache/folder.h"
+#include "daemon/proto/mime/header.h"
+#include "daemon/render.h"
+
+/* ---- what is there already ------------------------------------------------------------------- */
+
+typedef struct {
+    gint64 folder;
+    gboolean found;
+} Search;
+
+static gboolean look_at(const CachePlacement *placement, gpointer data)
+{
+    Search *search = data;
+    search->found |= placement->alive && placement->folder == search->folder;
+    return !search->found;
+}
+
+/* FALSE: the cache can't be read. */
+static gboolean is_kept(CacheTxn *txn, gint64 folder, const char *message_id, gboolean *kept,
+                        GError **error)
+{
+    Search search = {.folder = folder};
+    g_autoptr(GArray) messages =
+        message_id ? cache_message_by_message_id(txn, message_id, error) : NULL;
+
+    if (message_id && !messages)
+        return FALSE;
+    for (guint i = 0; messages && i < messages->len && !search.found; i++)
+        if (!cache_placement_each_of(txn, g_array_index(messages, gint64, i), look_at, &search,
+                                     error))
+            return FALSE;
+    *kept = search.found;
+    return TRUE;
+}
+
+/* The Sent folder where the copy is missing; 0: there is nothing to do. */
+static gboolean find_place(Cache *cache, const char *message_id, gint64 *folder, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
+    g_autoptr(CacheFolder) sent = txn ? cache_folder_with_role(txn, CACHE_ROLE_SENT) : NULL;
+    gboolean kept = FALSE;
+
+    *folder = 0;
+    if (!txn || (sent && !is_kept(txn, sent->id, message_id, &kept, error)))
+        return FALSE;
+    if (sent && !kept)
+        *folder = sent->id;
+    return TRUE;
+}
+
+/* ---- appending ------------------------------------------------------------------------------- */
+
+static gboolean append(Cache *cache, gint64 folder, CacheContentWriter *writer,
+                       const CacheRendered *rendered, GError **error)
+{
+    const CacheFlags seen = {CACHE_SEEN, 0};
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    gint16 zone = (gint16)(g_date_time_get_utc_offset(now) / G_TIME_SPAN_MINUTE);
+    CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, error);
+
+    if (!txn)
+        return FALSE;
+    if (cache_append(txn, folder, writer, rendered, seen, g_date_time_to_unix(now), zone, error))
+        return cache_commit(txn, error);
+    cache_end(txn);
+    return FALSE;
+}
+
+static gboolean keep(RelayCopy *copy, GBytes *message, GError **error)
+{
+    gsize length;
+    const char *text = g_bytes_get_data(message, &length);
+    g_autofree char *message_id = render_message_id(text, mime_header_length(text, length));
+    gint64 folder;
+
+    if (!find_place(copy->cache, message_id, &folder, error))
+        return FALSE;
+    if (folder == 0)
+        return TRUE;
+    g_autoptr(CacheContentWriter) writer = cache_content_writer_new(copy->cache);
+    if (!cache_content_writer_add(writer, text, length, error))
+        return FALSE;
+    cache_content_writer_end(writer);
+    CacheRendered rendered = {0};
+    render_message(text, length, TRUE, &rendered);
+    gboolean ok = append(copy->cache, folder, writer, &rendered, error);
+    cache_rendered_clear(&rendered);
+    return ok;
+}
+
+gboolean relay_copy_keep(const QueueEntry *entry, gpointer data)
+{
+    RelayCopy *copy = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) message = queue_read(copy->queue, entry->id, 0, entry->size, &error);
+
+    if (message && keep(copy, message, &error))
+        return TRUE;
+    g_message("relay: the copy of message %" G_GINT64_FORMAT " is not kept yet: %s", entry->id,
+              error->message);
+    return FALSE;
+}

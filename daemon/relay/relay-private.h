@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the relay's files share. */
+#pragma once
+
+#include <pthread.h>
+
+#include "daemon/relay/relay.h"
+#include "daemon/upstream/smtp.h"
+
+struct Relay {
+    AccountSettings *settings;
+    Queue *queue;
+    AccountPassword password;
+    gpointer password_data;
+    NetTlsClient *tls;
+    AccountReport report;
+    gpointer report_data;
+    RelaySent sent;
+    gpointer sent_data;
+
+    pthread_t thread;
+    int wake_fd;  /* ends the thread's sleep */
+    int hurry_fd; /* shortens the wait for the answer to a final dot */
+
+    pthread_mutex_t lock;
+    gboolean online, stopping;
+    gboolean woken;      /* a back-off may end soon */
+    gboolean revived;    /* it ends now */
+    gboolean committing; /* a message's end is going out: not to be cut off */
+    NetCancel *cancel;   /* of the connection, and of connecting */
+
+    /* The thread's own. */
+    SmtpClient *client;
+    gint64 linger;         /* monotonic ms: when an idle connection is closed */
+    guint failures;        /* to connect, in a row */
+    gint64 failed;         /* monotonic ms of the last */
+    gint64 not_before;     /* monotonic ms: no connecting earlier */
+    char *refused_secret;  /* a password that the provider has refused */
+    char *refused_text;    /* and how */
+    AccountState reported; /* and what was said with it */
+    char *reported_text;
+};
+
+static inline gint64 relay_clock(void)
+{
+    return g_get_monotonic_time() / 1000;
+}
+
+/* Tells who listens, unless it was said already. */
+void relay_report(Relay *relay, AccountState state, const char *message);
+
+/* Waits for `ms` (G_MAXINT64: for ever), or until something changes from outside. */
+void relay_sleep(Relay *relay, gint64 ms);
+
+/* Connects and logs in; FALSE with the next attempt's time in relay->not_before, and reported. */
+gboolean relay_connect(Relay *relay);
+
+/* Takes the next due message and sends it; FALSE: there was none, or the queue can't be written. */
+gboolean relay_send_next(Relay *relay);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The relay's thread: when to connect, send, wait. */
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "daemon/relay/relay-private.h"
+
+#define LINGER      10000 /* ms that a connection is kept for the next message */
+#define SPACING     2000  /* ms between attempts to connect, however often we are woken */
+#define QUEUE_AGAIN 60000 /* ms until a queue that can't be written is tried again */
+#define FOR_EVER    G_MAXINT64
+
+static void poke(int fd)
+{
+    guint64 one = 1;
+    if (write(fd, &one, sizeof one) < 0)
+        g_debug("relay: awake already");
+}
+
+static void drain(int fd)
+{
+    guint64 count;
+    if (read(fd, &count, sizeof count) < 0)
+        g_debug("relay: nothing to drain");
+}
+
+void relay_sleep(Relay *relay, gint64 ms)
+{
+    struct pollfd fd = {.fd = relay->wake_fd, .events = POLLIN};
+    if (poll(&fd, 1, ms == FOR_EVER ? -1 : (int)MIN(ms, G_MAXINT32)) > 0)
+        drain(relay->wake_fd);
+}
+
+void relay_report(Relay *relay, AccountState state, const char *message)
+{
+    if (state == relay->reported && g_strcmp0(message, relay->reported_text) == 0)
+        return;
+    char *text = g_strdup(message);
+    g_free(relay->reported_text);
+    relay->reported_text = text;
+    relay->reported = state;
+    relay->report(state, state == ACCOUNT_IDLE ? 1 : 0, text, relay->report_data);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static void hang_up(Relay *relay, gboolean politely)
+{
+    if (politely)
+        smtp_client_close(relay->client);
+    else
+        smtp_client_free(relay->client);
+    relay->client = NULL;
+    relay->linger = 0;
+}
+
+/* Nothing is due: ms until something is, or until the connection has been idle for long enough. */
+static gint64 idle(Relay *relay, gint64 due, gint64 now)
+{
+    gint64 wait = due == G_MAXINT64 ? FOR_EVER : (due - now) * 1000;
+    gint64 clock = relay_clock();
+
+    relay_report(relay, ACCOUNT_IDLE, NULL);
+    if (!relay->client)
+        return wait;
+    if (relay->linger == 0)
+        relay->linger = clock + LINGER;
+    if (relay->linger > clock)
+        return MIN(wait, relay->linger - clock);
+    hang_up(relay, TRUE);
+    return wait;
+}
+
+/* Something is due: sends one message, or says how many ms to wait before connecting. */
+static gint64 work(Relay *relay)
+{
+    if (!relay->client || !smtp_client_is_good(relay->client)) {
+        hang_up(relay, FALSE);
+        if (relay->not_before > relay_clock())
+            return relay->not_before - relay_clock();
+        if (!relay_connect(relay))
+            return MAX(0, relay->not_before - relay_clock());
+    }
+    gboolean ok = relay_send_next(relay);
+    relay->linger = relay_clock() + LINGER;
+    return ok ? 0 : QUEUE_AGAIN;
+}
+
+/* What is to be done now; gives ms to wait before looking again. */
+static gint64 step(Relay *relay, gboolean online)
+{
+    g_autoptr(GError) error = NULL;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC, due;
+
+    if (!online || !relay->settings->outgoing) {
+        hang_up(relay, FALSE);
+        relay_report(relay, online ? ACCOUNT_IDLE : ACCOUNT_OFFLINE, NULL);
+        return FOR_EVER;
+    }
+    if (!queue_next_due(relay->queue, relay->settings->id, &due, &error)) {
+        relay_report(relay, ACCOUNT_ERROR, error->message);
+        return QUEUE_AGAIN;
+    }
+    return due > now ? idle(relay, due, now) : work(relay);
+}
+
+/* Takes what others have set since the last time; FALSE: stop. Being woken ends a back-off, but
+ * nobody is served by two attempts in a second. */
+static gboolean look(Relay *relay, gboolean *online)
+{
+    pthread_mutex_lock(&relay->lock);
+    gboolean go = !relay->stopping;
+    *online = relay->online;
+    if (relay->woken)
+        relay->not_before = MIN(relay->not_before, relay->failed + SPACING);
+    if (relay->revived)
+        relay->not_before = relay->failures = 0;
+    relay->woken = relay->revived = FALSE;
+    pthread_mutex_unlock(&relay->lock);
+    return go;
+}
+
+static void *run(void *data)
+{
+    Relay *relay = data;
+    gboolean online;
+
+    while (look(relay, &online)) {
+        gint64 wait = step(relay, online);
+        if (wait > 0)
+            relay_sleep(relay, wait);
+    }
+    hang_up(relay, TRUE);
+    return NULL;
+}
+
+/* ---- from outside ---------------------------------------------------------------------------- */
+
+Relay *relay_new(AccountSettings *settings, Queue *queue, AccountPassword password,
+                 gpointer password_data, NetTlsClient *tls, AccountReport report,
+                 gpointer report_data, RelaySent sent, gpointer sent_data)
+{
+    Relay *relay = g_new0(Relay, 1);
+
+    relay->settings = account_settings_ref(settings);
+    relay->queue = queue;
+    relay->password = password;
+    relay->password_data = password_data;
+    relay->tls = tls ? net_tls_client_ref(tls) : NULL;
+    relay->report = report;
+    relay->report_data = report_data;
+    relay->sent = sent;
+    relay->sent_data = sent_data;
+    relay->reported = ACCOUNT_DISABLED;
+    relay->cancel = net_cancel_new();
+    relay->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    relay->hurry_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&relay->lock, NULL);
+    if (relay->wake_fd < 0 || relay->hurry_fd < 0 ||
+        pthread_create(&relay->thread, NULL, run, relay) != 0)
+        g_error("relay: out of files or threads");
+    return relay;
+}
+
+/* Cuts the connection, or where a message's end has gone out, the wait for its answer short. */
+static void interrupt(Relay *relay) /* locked */
+{
+    poke(relay->hurry_fd);
+    if (!relay->committing)
+        net_cancel_trigger(relay->cancel);
+    poke(relay->wake_fd);
+}
+
+void relay_free(Relay *relay)
+{
+    if (!relay)
+        return;
+    pthread_mutex_lock(&relay->lock);
+    relay->stopping = TRUE;
+    interrupt(relay);
+    pthread_mutex_unlock(&relay->lock);
+    pthread_join(relay->thread, NULL);
+
+    close(relay->wake_fd);
+    close(relay->hurry_fd);
+    pthread_mutex_destroy(&relay->lock);
+    net_cancel_unref(relay->cancel);
+    g_clear_pointer(&relay->tls, net_tls_client_unref);
+    account_password_free(relay->refused_secret);
+    g_free(relay->refused_text);
+    g_free(relay->reported_text);
+    account_settings_unref(relay->settings);
+    g_free(relay);
+}
+
+void relay_set_online(Relay *relay, gboolean online)
+{
+    pthread_mutex_lock(&relay->lock);
+    if (!online && relay->online) {
+        relay->online = FALSE;
+        interrupt(relay);
+    } else if (online) {
+        if (!relay->online) {
+            net_cancel_unref(relay->cancel);
+            relay->cancel = net_cancel_new();
+            drain(relay->hurry_fd);
+        }
+        relay->online = relay->revived = TRUE;
+        poke(relay->wake_fd);
+    }
+    pthread_mutex_unlock(&relay->lock);
+}
+
+void relay_wake(Relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    relay->woken = TRUE;
+    pthread_mutex_unlock(&relay->lock);
+    poke(relay->wake_fd);
+}

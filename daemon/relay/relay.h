@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Takes the queue upstream by SMTP submission: one thread per account, as the queue is one but the
+ * providers are many. outcome.h says what becomes of a message when sending it fails.
+ */
+#pragma once
+
+#include "cache/queue.h"
+#include "daemon/account.h"
+
+typedef struct Relay Relay;
+
+/*
+ * `report` gets ACCOUNT_IDLE, _CONNECTING, _SYNCING (sending), _OFFLINE, _LOCKED, _AUTH_REQUIRED or
+ * _ERROR, with a sentence. A relay begins offline: relay_set_online() starts its work.
+ *
+ * `sent` (may be NULL) is called from the relay's thread when a message has been taken upstream for
+ * all recipients that it can be taken for, before it is marked sent, so that a copy can be kept in
+ * the Sent folder: queue_read() still has its bytes. Where it returns FALSE the copy is tried again
+ * later (the entry is `waiting` meanwhile), the mail is not sent again. A crash can make it be
+ * called twice for one message.
+ */
+typedef gboolean (*RelaySent)(const QueueEntry *entry, gpointer data);
+Relay *relay_new(AccountSettings *settings, Queue *queue, AccountPassword password,
+                 gpointer password_data, NetTlsClient *tls, AccountReport report,
+                 gpointer report_data, RelaySent sent, gpointer sent_data);
+
+/* Stops and joins. While the answer to a message's end is awaited, that takes up to 5 seconds. */
+void relay_free(Relay *relay);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
+
+/* FALSE drops the connection at once (after the answer, at most 5 s, where a message's end has gone
+ * out); TRUE ends any back-off. */
+void relay_set_online(Relay *relay, gboolean online);
+
+/*
+ * Looks at the queue now: something was added or retried, or the password may be another. Ends a
+ * back-off, but not within two seconds of the last failure; and a password that was refused isn't
+ * tried again until it is another one, or an hour has gone.
+ */
+void relay_wake(Relay *relay);

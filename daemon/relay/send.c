@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One message from the queue to the provider.
+ *
+ * The queue knows on disk which recipients are about to get a message before its final dot goes out
+ * (UNKNOWN), and what came of it afterwards. A crash between the two shows when the queue is
+ * opened.
+ */
+#include "daemon/relay/outcome.h"
+#include "daemon/relay/relay-private.h"
+
+#define PIECE       (256 * 1024)
+#define WRITE_AGAIN 5000 /* ms between attempts to note what was sent */
+
+typedef struct {
+    Relay *relay;
+    QueueEntry *entry;
+    RelayOutcome outcome;
+} Sending;
+
+static GBytes *read_piece(guint64 offset, gpointer data, GError **error)
+{
+    Sending *sending = data;
+    return queue_read(sending->relay->queue, sending->entry->id, offset, PIECE, error);
+}
+
+/* From here on the connection isn't cut any more by going offline or stopping. */
+static gboolean begin_commit(Relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    gboolean go = relay->online && !relay->stopping;
+    relay->committing = go;
+    pthread_mutex_unlock(&relay->lock);
+    return go;
+}
+
+static void end_commit(Relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    relay->committing = FALSE;
+    if (!relay->online || relay->stopping)
+        net_cancel_trigger(relay->cancel);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+static gboolean commit(gpointer data, GError **error)
+{
+    Sending *sending = data;
+
+    if (!begin_commit(sending->relay)) {
+        g_set_error(error, NET_ERROR, NET_ERROR_CANCELLED, "Going offline");
+        return FALSE;
+    }
+    relay_note_committing(sending->entry, &sending->outcome);
+    return queue_update(sending->relay->queue, sending->entry, error);
+}
+
+/* ---- noting what came of it ------------------------------------------------------------------ */
+
+static gboolean stopping(Relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    gboolean stop = relay->stopping;
+    pthread_mutex_unlock(&relay->lock);
+    return stop;
+}
+
+/*
+ * What was sent has to be noted before anything else is: with a full disk, again and again. If
+ * Postern has to stop before that works, the entry will be found SENDING, with UNKNOWN recipients.
+ */
+static void note(Relay *relay, const QueueEntry *entry)
+{
+    g_autoptr(GError) error = NULL;
+
+    while (!queue_update(relay->queue, entry, &error) && !stopping(relay)) {
+        relay_report(relay, ACCOUNT_ERROR, error->message);
+        g_clear_error(&error);
+        relay_sleep(relay, WRITE_AGAIN);
+    }
+}
+
+static gboolean was_sent(const QueueEntry *entry)
+{
+    gboolean any = FALSE;
+    for (guint i = 0; i < entry->recipients->len; i++) {
+        const QueueRecipient *recipient = g_ptr_array_index(entry->recipients, i);
+        any |= recipient->state == QUEUE_RECIPIENT_SENT;
+    }
+    return any;
+}
+
+/* The copy for the Sent folder; `state` is what the entry is to become. */
+static void keep_copy(Relay *relay, QueueEntry *entry, QueueState state)
+{
+    entry->state = QUEUE_SENDING; /* a crash now makes it wait, with nobody left to send it to */
+    note(relay, entry);
+    entry->state = state;
+    if (relay->sent(entry, relay->sent_data))
+        return;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    entry->state = QUEUE_WAITING;
+    entry->next_attempt =
+        now + (gint64)relay_message_backoff(MAX(entry->refusals, 1), g_random_double());
+    g_free(entry->last_error);
+    entry->last_error =
+        g_strdup("It was sent, but its copy could not be put into the Sent folder yet");
+}
+
+static void conclude(Relay *relay, QueueEntry *entry)
+{
+    gboolean over = entry->state == QUEUE_SENT || entry->state == QUEUE_FAILED;
+
+    if (over && relay->sent && was_sent(entry))
+        keep_copy(relay, entry, entry->state);
+    note(relay, entry);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+/* Whether the message is to go there: UNKNOWN ones are in doubt, and get it (again). */
+static gboolean is_open(const QueueRecipient *recipient)
+{
+    return recipient->state == QUEUE_RECIPIENT_PENDING ||
+           recipient->state == QUEUE_RECIPIENT_UNKNOWN;
+}
+
+static void add_recipients(Sending *sending)
+{
+    GPtrArray *all = sending->entry->recipients;
+    RelayOutcome *outcome = &sending->outcome;
+
+    outcome->recipients = g_new0(SmtpClientRecipient, all->len);
+    outcome->positions = g_new0(guint, all->len);
+    for (guint i = 0; i < all->len; i++) {
+        const QueueRecipient *recipient = g_ptr_array_index(all, i);
+        if (!is_open(recipient))
+            continue;
+        outcome->positions[outcome->count] = i;
+        outcome->recipients[outcome->count++] = (SmtpClientRecipient){
+            .address = recipient->address, .notify = recipient->notify, .orcpt = recipient->orcpt};
+    }
+}
+
+static void sending_clear(Sending *sending)
+{
+    for (guint i = 0; i < sending->outcome.count; i++)
+        g_free(sending->outcome.recipients[i].reply);
+    g_free(sending->outcome.recipients);
+    g_free(sending->outcome.positions);
+    g_free(sending->outcome.answer.reply);
+}
+
+static void transact(Sending *sending, GError **error)
+{
+    Relay *relay = sending->relay;
+    QueueEntry *entry = sending->entry;
+    SmtpClientMessage message = {
+        .sender = entry->sender,
+        .recipients = sending->outcome.recipients,
+        .recipients_count = sending->outcome.count,
+        .size = entry->size,
+        .eightbit = entry->eightbit,
+        .smtputf8 = entry->smtputf8,
+        .ret = entry->ret,
+        .envid = entry->envid,
+        .read = read_piece,
+        .commit = commit,
+        .data = sending,
+        .hurry_fd = relay->hurry_fd,
+    };
+    sending->outcome.result =
+        smtp_client_send(relay->client, &message, &sending->outcome.answer, error);
+    end_commit(relay);
+}
+
+/* Back to where it was: that we go offline, or that a connection kept open had gone stale, is no
+ * attempt. */
+static gboolean is_no_attempt(const Sending *sending, const GError *error, gboolean reused)
+{
+    gboolean asked = sending->outcome.count > 0 && sending->outcome.recipients[0].code != 0;
+
+    if (sending->outcome.result == SMTP_SEND_REFUSED)
+        return reused && sending->outcome.answer.code == 421;
+    return sending->outcome.result == SMTP_SEND_BROKEN &&
+           (g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED) || (reused && !asked));
+}
+
+static void send_entry(Relay *relay, QueueEntry *entry)
+{
+    Sending sending = {.relay = relay, .entry = entry};
+    g_autoptr(GError) error = NULL;
+    gboolean reused = relay->linger != 0;
+
+    add_recipients(&sending);
+    transact(&sending, &error);
+    sending.outcome.host = smtp_client_host(relay->client);
+    sending.outcome.error = error ? error->message : NULL;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    guint attempts = entry->attempts;
+    relay_settle(entry, &sending.outcome, now, g_random_double());
+    if (is_no_attempt(&sending, error, reused)) {
+        entry->attempts = attempts;
+        entry->next_attempt = 0;
+        g_clear_pointer(&entry->last_error, g_free);
+    }
+    sending_clear(&sending);
+}
+
+static gboolean has_open(const QueueEntry *entry)
+{
+    for (guint i = 0; i < entry->recipients->len; i++)
+        if (is_open(g_ptr_array_index(entry->recipients, i)))
+            return TRUE;
+    return FALSE;
+}
+
+/* An entry without open recipients was sent, and waits for its copy alone. */
+static void settle_sent(QueueEntry *entry)
+{
+    RelayOutcome nothing = {.result = SMTP_SEND_ACCEPTED};
+    relay_settle(entry, &nothing, 0, 0);
+}
+
+gboolean relay_send_next(Relay *relay)
+{
+    g_autoptr(GError) error = NULL;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autoptr(QueueEntry) entry = queue_take(relay->queue, relay->settings->id, now, &error);
+
+    if (!entry) {
+        if (error)
+            relay_report(relay, ACCOUNT_ERROR, error->message);
+        return error == NULL;
+    }
+    relay_report(relay, ACCOUNT_SYNCING, NULL);
+    if (has_open(entry))
+        send_entry(relay, entry);
+    else
+        settle_sent(entry);
+    conclude(relay, entry);
+    return TRUE;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Running a SASL exchange. */
+#include "daemon/serve/exchange.h"
+
+#include <string.h>
+
+#define LINE_MAX_SASL 12288 /* RFC 4954, 4 */
+
+/* The account that is logging in; holds the reference that keeps its verifiers alive. */
+typedef struct {
+    const ServeDaemon *daemon;
+    ServeAccount *account;
+    char *login;
+} Candidate;
+
+static void candidate_clear(Candidate *candidate)
+{
+    g_clear_pointer(&candidate->account, serve_account_unref);
+    g_clear_pointer(&candidate->login, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Candidate, candidate_clear)
+
+static ServeVerifiers *find_verifiers(const char *login, gpointer data)
+{
+    Candidate *candidate = data;
+
+    if (g_strcmp0(login, candidate->login) != 0) {
+        candidate_clear(candidate);
+        candidate->login = g_strdup(login);
+        candidate->account =
+            candidate->daemon->find_account(login, (gpointer)candidate->daemon->data);
+    }
+    return candidate->account ? candidate->account->verifiers : NULL;
+}
+
+static ServeLoginResult conclude(NetStream *stream, Candidate *candidate, gboolean ok,
+                                 ServeAccount **account)
+{
+    ServeThrottle *throttle = candidate->daemon->throttle;
+
+    if (!ok) {
+        serve_throttle_failed(throttle, stream);
+        return SERVE_LOGIN_FAILED;
+    }
+    serve_throttle_succeeded(throttle);
+    *account = g_steal_pointer(&candidate->account);
+    return SERVE_LOGIN_OK;
+}
+
+ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const char *mechanism,
+                             const char *initial, const char *prompt, ServeAccount **account,
+                             GError **error)
+{
+    g_auto(Candidate) candidate = {.daemon = daemon};
+    g_autoptr(ServeSasl) sasl = serve_sasl_new(mechanism, stream, find_verifiers, &candidate);
+    const char *input = initial;
+
+    if (!sasl)
+        return SERVE_LOGIN_NO_MECHANISM;
+    for (;;) {
+        g_autofree char *challenge = NULL;
+        ServeSaslResult result = serve_sasl_step(sasl, input, &challenge);
+        if (result != SERVE_SASL_CONTINUE)
+            return conclude(stream, &candidate, result == SERVE_SASL_OK, account);
+        if (!net_stream_printf(stream, error, "%s%s\r\n", prompt, challenge) ||
+            !net_stream_flush(stream, error))
+            return SERVE_LOGIN_BROKEN;
+        input = net_stream_read_line(stream, LINE_MAX_SASL, NULL, error);
+        if (!input)
+            return SERVE_LOGIN_BROKEN;
+        if (strcmp(input, "*") == 0)
+            return SERVE_LOGIN_CANCELLED;
+    }
+}
+
+ServeLoginResult serve_login_password(NetStream *stream, const ServeDaemon *daemon,
+                                      const char *login, const char *password,
+                                      ServeAccount **account)
+{
+    g_auto(Candidate) candidate = {.daemon = daemon};
+    ServeVerifiers *verifiers = find_verifiers(login, &candidate);
+
+    return conclude(stream, &candidate, verifiers && serve_verifiers_check(verifiers, password),
+                    account);
+}

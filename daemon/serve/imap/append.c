@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * APPEND (RFC 3501, 6.3.11; MULTIAPPEND, RFC 3502) and REPLACE (RFC 8508), with APPENDUID
+ * (RFC 4315). A message is in
+ * memory once, while it arrives; then it is compressed and out of the way.
+ */
+#include "daemon/serve/imap/append.h"
+
+#include "cache/change.h"
+#include "cache/folder.h"
+#include "daemon/render.h"
+#include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/intern.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/uidplus.h"
+#include "daemon/serve/imap/view.h"
+
+#include <time.h>
+
+typedef struct {
+    CacheContentWriter *writer;
+    CacheRendered rendered;
+} Message;
+
+struct ImapAppend {
+    gint64 folder;
+    guint32 uidvalidity;
+    GPtrArray *messages; /* Message */
+    GError *error;       /* why the command fails, known before it was complete */
+    gboolean nul;        /* a literal8 held one */
+};
+
+static void message_free(Message *message)
+{
+    cache_content_writer_free(message->writer);
+    cache_rendered_clear(&message->rendered);
+    g_free(message);
+}
+
+void imap_append_clear(ImapSession *session)
+{
+    ImapAppend *append = g_steal_pointer(&session->append);
+    if (!append)
+        return;
+    g_ptr_array_unref(append->messages);
+    g_clear_error(&append->error);
+    g_free(append);
+}
+
+/* ---- while it arrives ------------------------------------------------------------------------ */
+
+static void reply_no_target(ImapSession *session, const GError *error)
+{
+    imap_reply_error(session, error);
+    if (g_error_matches(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND))
+        g_string_assign(session->code, "TRYCREATE");
+}
+
+static gboolean find_target(ImapSession *session, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, &error);
+    g_autoptr(CacheFolder) folder = txn ? cache_folder_find(txn, name, &error) : NULL;
+    if (!folder) {
+        reply_no_target(session, error);
+        return FALSE;
+    }
+    if (!folder->selectable) {
+        imap_reply(session, IMAP_NO, "CANNOT", "It holds mailboxes, but no mail");
+        return FALSE;
+    }
+    session->append = g_new0(ImapAppend, 1);
+    session->append->folder = folder->id;
+    session->append->uidvalidity = folder->uidvalidity;
+    session->append->messages = g_ptr_array_new_with_free_func((GDestroyNotify)message_free);
+    return TRUE;
+}
+
+/* Before the first message: whether the command can do anything at all. */
+static gboolean begin(ImapSession *session, const ImapAppendArgs *args)
+{
+    const ImapCommand *command = imap_assembler_command(session->assembler);
+    const ImapEntry *entry = imap_command_find(command->name);
+    session->uid = command->uid;
+    if (!entry) {
+        imap_reply(session, IMAP_BAD, NULL, "There is no such command");
+        return FALSE;
+    }
+    return imap_command_allowed(session, entry) && find_target(session, args->mailbox);
+}
+
+static gboolean acceptable(ImapSession *session, const ImapAppendArgs *args)
+{
+    const ImapAppendMessage *message = args->messages->pdata[args->messages->len - 1];
+    const char *why = NULL;
+    if (message->catenate)
+        why = "CATENATE isn't offered here";
+    else if (message->utf8 && !(session->enabled & IMAP_ENABLED_UTF8)) /* RFC 6855, 4 */
+        why = "ENABLE UTF8=ACCEPT first";
+    if (why)
+        imap_reply(session, IMAP_BAD, NULL, why);
+    return why == NULL;
+}
+
+/* The octets are taken to the end whatever becomes of them, or the session would lose its place. */
+static void take(ImapSession *session, const char *octets, gsize size)
+{
+    ImapAppend *append = session->append;
+    if (append->error)
+        return;
+    Message *message = g_new0(Message, 1);
+    g_ptr_array_add(append->messages, message);
+    message->writer = cache_content_writer_new(session->account->cache);
+    if (size == 0)
+        g_set_error(&append->error, CACHE_ERROR, CACHE_ERROR_INVALID, "A message can't be empty");
+    else if (memchr(octets, 0, size)) {
+        /* RFC 3516, 4.4: a server need not keep what only binary transport could bring upstream. */
+        append->nul = TRUE;
+        g_set_error(&append->error, CACHE_ERROR, CACHE_ERROR_INVALID,
+                    "There is a NUL in the message: encode that part as base64");
+    } else if (cache_content_writer_add(message->writer, octets, size, &append->error)) {
+        cache_content_writer_end(message->writer);
+        render_message(octets, size, TRUE, &message->rendered);
+    }
+}
+
+ImapFeed imap_append_take(ImapSession *session)
+{
+    g_autoptr(GError) error = NULL;
+    const ImapAppendArgs *args = imap_assembler_append(session->assembler);
+    const ImapLiteral *literal = imap_assembler_literal(session->assembler);
+    gsize size = (gsize)literal->size;
+    if ((!session->append && !begin(session, args)) || !acceptable(session, args))
+        return imap_assembler_refuse(session->assembler);
+    g_autofree char *octets = g_try_malloc(size + 1);
+    if (!octets) {
+        imap_reply(session, IMAP_NO, "LIMIT", "There is not enough memory for that message now");
+        return imap_assembler_refuse(session->assembler);
+    }
+    if (literal->sync) {
+        g_string_append(session->out, "+ OK\r\n");
+        if (!imap_session_flush(session))
+            return IMAP_FEED_MESSAGE;
+    }
+    if (size && !net_stream_read_exact(session->stream, octets, size, &error)) {
+        imap_session_fail(session, error);
+        return IMAP_FEED_MESSAGE;
+    }
+    take(session, octets, size);
+    imap_assembler_literal_streamed(session->assembler);
+    return IMAP_FEED_MESSAGE;
+}
+
+/* ---- when it is complete --------------------------------------------------------------------- */
+
+static ImapDateTime now(void)
+{
+    ImapDateTime date = {g_get_real_time() / G_USEC_PER_SEC, 0};
+    time_t seconds = (time_t)date.time;
+    struct tm local;
+    if (localtime_r(&seconds, &local))
+        date.zone = (gint32)(local.tm_gmtoff / 60);
+    return date;
+}
+
+static gboolean append_one(CacheTxn *txn, const ImapAppend *append, const ImapAppendMessage *args,
+                           Message *message, GArray *uids, GError **error)
+{
+    CacheFlags flags;
+    ImapDateTime date = args->has_date ? args->date : now();
+    if (!imap_intern_flags(txn, args->flags, &flags, error))
+        return FALSE;
+    guint32 uid = cache_append(txn, append->folder, message->writer, &message->rendered, flags,
+                               date.time, (gint16)date.zone, error);
+    g_array_append_val(uids, uid);
+    return uid != 0;
+}
+
+/* All or none (RFC 3502), in one transaction; so is the expunge of what REPLACE replaces. */
+static gboolean append_all(ImapSession *session, const ImapAppendArgs *args, guint32 replaced,
+                           GArray *uids, GError **error)
+{
+    const ImapAppend *append = session->append;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
+    if (!txn)
+        return FALSE;
+    for (guint i = 0; i < append->messages->len; i++)
+        if (!append_one(txn, append, args->messages->pdata[i], append->messages->pdata[i], uids,
+                        error))
+            return FALSE;
+    if (replaced && !cache_expunge(txn, session->view->folder, &replaced, 1, TRUE, NULL, error))
+        return FALSE;
+    return cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean arrived(ImapSession *session)
+{
+    if (!session->append) {
+        imap_reply(session, IMAP_BAD, NULL, "A message is missing, as a literal");
+        return FALSE;
+    }
+    if (!session->append->error)
+        return TRUE;
+    imap_reply_error(session, session->append->error);
+    if (session->append->nul)
+        g_string_assign(session->code, "UNKNOWN-CTE");
+    return FALSE;
+}
+
+static void run_append(ImapSession *session, guint32 replaced)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    if (!append_all(session, imap_assembler_append(session->assembler), replaced, uids, &error)) {
+        reply_no_target(session, error);
+        return;
+    }
+    g_autoptr(GString) code = g_string_new(NULL);
+    g_string_printf(code, "APPENDUID %u ", session->append->uidvalidity);
+    imap_uidplus_format(uids, code);
+    if (replaced) /* RFC 8508, 4.3: before the expunge */
+        imap_untagged(session, "OK", code->str, "Replaced");
+    else
+        imap_reply(session, IMAP_OK, code->str, "Appended.");
+}
+
+void imap_cmd_append(ImapSession *session, ImapLexer *lexer)
+{
+    if (arrived(session))
+        run_append(session, 0);
+}
+
+/* RFC 8508 */
+void imap_cmd_replace(ImapSession *session, ImapLexer *lexer)
+{
+    const ImapView *view = session->view;
+    guint32 number = imap_assembler_append(session->assembler)->replaces;
+    guint32 uid = 0;
+    if (!arrived(session))
+        return;
+    if (number == 0 && view->uids->len)
+        uid = imap_view_uid(view, view->uids->len - 1);
+    else if (session->uid && imap_view_number(view, number))
+        uid = number;
+    else if (!session->uid && number && number <= view->uids->len)
+        uid = imap_view_uid(view, number - 1);
+    if (uid)
+        run_append(session, uid);
+    else
+        imap_reply(session, session->uid ? IMAP_NO : IMAP_BAD, NULL, "There is no such message");
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The capability line, from a table: each capability names the state it is of use in and the
+ * command that makes it true, so nothing is advertised that isn't there.
+ */
+#include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/reply.h"
+
+typedef struct {
+    const char *name;
+    guint states;
+    const char *command; /* must be in the table, and usable by the account; or NULL */
+    guint enables;       /* ImapEnabled bits that ENABLE of it sets */
+    gboolean (*offered)(ImapSession *session); /* one more condition, or NULL */
+    guint64 (*value)(ImapSession *session);    /* stands behind the name, or NULL */
+} Capability;
+
+#define ANY       (IMAP_STATE_LOGIN | IMAP_STATE_AUTHENTICATED | IMAP_STATE_SELECTED)
+#define LOGGED_IN (IMAP_STATE_AUTHENTICATED | IMAP_STATE_SELECTED)
+
+static gboolean can_start_tls(ImapSession *session)
+{
+    return session->daemon->tls != NULL && !net_stream_is_tls(session->stream);
+}
+
+static gboolean can_compress(ImapSession *session)
+{
+    return !session->compressed;
+}
+
+static guint64 append_limit(ImapSession *session)
+{
+    return session->limits->message;
+}
+
+static const Capability capabilities[] = {
+    {"IMAP4rev1", ANY},
+    {"IMAP4rev2", ANY, "MOVE", IMAP_ENABLED_REV2},
+    {"LITERAL+", ANY},
+    {"SASL-IR", ANY, "AUTHENTICATE"},
+    {"ID", ANY, "ID"},
+    {"ENABLE", ANY, "ENABLE"},
+    {"STARTTLS", IMAP_STATE_LOGIN, "STARTTLS", 0, can_start_tls},
+    {"IDLE", LOGGED_IN, "IDLE"},
+    {"NAMESPACE", LOGGED_IN, "NAMESPACE"},
+    {"CHILDREN", LOGGED_IN, "LIST"},
+    {"SPECIAL-USE", LOGGED_IN, "LIST"},
+    {"UNSELECT", LOGGED_IN, "UNSELECT"},
+    {"CONDSTORE", LOGGED_IN, "STORE", IMAP_ENABLED_CONDSTORE},
+    {"QRESYNC", LOGGED_IN, "SELECT", IMAP_ENABLED_QRESYNC},
+    {"ESEARCH", LOGGED_IN, "SEARCH"},
+    {"SEARCHRES", LOGGED_IN, "SEARCH"},
+    {"PARTIAL", LOGGED_IN, "SEARCH"},
+    {"WITHIN", LOGGED_IN, "SEARCH"},
+    {"SORT", LOGGED_IN, "SORT"},
+    {"SORT=DISPLAY", LOGGED_IN, "SORT"},
+    {"ESORT", LOGGED_IN, "SORT"},
+    {"THREAD=ORDEREDSUBJECT", LOGGED_IN, "THREAD"},
+    {"THREAD=REFERENCES", LOGGED_IN, "THREAD"},
+    {"I18NLEVEL=1", LOGGED_IN, "SORT"},
+    {"LIST-EXTENDED", LOGGED_IN, "LIST"},
+    {"LIST-STATUS", LOGGED_IN, "LIST"},
+    {"STATUS=SIZE", LOGGED_IN, "STATUS"},
+    {"OBJECTID", LOGGED_IN, "FETCH"},
+    {"SAVEDATE", LOGGED_IN, "FETCH"},
+    {"PREVIEW", LOGGED_IN, "FETCH"},
+    {"UIDPLUS", LOGGED_IN, "EXPUNGE"},
+    {"MOVE", LOGGED_IN, "MOVE"},
+    {"MULTIAPPEND", LOGGED_IN, "APPEND"},
+    {"REPLACE", LOGGED_IN, "REPLACE"},
+    {"APPENDLIMIT=", LOGGED_IN, "APPEND", 0, NULL, append_limit},
+    {"BINARY", LOGGED_IN, "FETCH"},
+    {"UTF8=ACCEPT", LOGGED_IN, "ENABLE", IMAP_ENABLED_UTF8},
+    {"COMPRESS=DEFLATE", LOGGED_IN, "COMPRESS", 0, can_compress},
+    {"UNAUTHENTICATE", LOGGED_IN, "UNAUTHENTICATE"},
+};
+
+static gboolean offered(ImapSession *session, const Capability *capability)
+{
+    if (!(capability->states & imap_session_state(session)))
+        return FALSE;
+    if (capability->command) {
+        const ImapEntry *entry = imap_command_find(capability->command);
+        if (!entry)
+            return FALSE;
+        if ((entry->flags & IMAP_NEEDS_PUSH) && session->account && !session->account->pushes_all)
+            return FALSE;
+    }
+    return !capability->offered || capability->offered(session);
+}
+
+void imap_capability_format(ImapSession *session, GString *out)
+{
+    const char *separator = "";
+    for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++) {
+        if (!offered(session, &capabilities[i]))
+            continue;
+        g_string_append(out, separator);
+        g_string_append(out, capabilities[i].name);
+        if (capabilities[i].value)
+            g_string_append_printf(out, "%" G_GUINT64_FORMAT, capabilities[i].value(session));
+        separator = " ";
+    }
+    if (session->account)
+        return;
+    g_auto(GStrv) mechanisms = g_strsplit(serve_sasl_mechanisms(session->stream), " ", -1);
+    for (char **mechanism = mechanisms; *mechanism; mechanism++)
+        if (**mechanism)
+            g_string_append_printf(out, " AUTH=%s", *mechanism);
+}
+
+static const Capability *find(const char *name)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++)
+        if (g_ascii_strcasecmp(capabilities[i].name, name) == 0)
+            return &capabilities[i];
+    return NULL;
+}
+
+gboolean imap_capability_offered(ImapSession *session, const char *name)
+{
+    const Capability *capability = find(name);
+    return capability && offered(session, capability);
+}
+
+guint imap_capability_enable(ImapSession *session, const char *name)
+{
+    const Capability *capability = find(name);
+    return capability && offered(session, capability) ? capability->enables : 0;
+}
+
+void imap_cmd_capability(ImapSession *session, ImapLexer *lexer)
+{
+    if (!imap_reply_end(session, lexer))
+        return;
+    g_string_append(session->out, "* CAPABILITY ");
+    imap_capability_format(session, session->out);
+    g_string_append(session->out, "\r\n");
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The table of commands and the dispatcher that keeps its rules. */
+#include "daemon/serve/imap/commands.h"
+
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/view.h"
+
+#define ANY       (IMAP_STATE_LOGIN | IMAP_STATE_AUTHENTICATED | IMAP_STATE_SELECTED)
+#define LOGGED_IN (IMAP_STATE_AUTHENTICATED | IMAP_STATE_SELECTED)
+#define SELECTED  IMAP_STATE_SELECTED
+
+static const ImapEntry commands[] = {
+    {"APPEND", imap_cmd_append, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"AUTHENTICATE", imap_cmd_authenticate, IMAP_STATE_LOGIN, 0},
+    {"CAPABILITY", imap_cmd_capability, ANY, 0},
+    {"CHECK", imap_cmd_check, SELECTED, 0},
+    {"CLOSE", imap_cmd_close, SELECTED, IMAP_NO_NEWS},
+    {"COMPRESS", imap_cmd_compress, LOGGED_IN, 0},
+    {"COPY", imap_cmd_copy, SELECTED, IMAP_TAKES_UID | IMAP_NEEDS_PUSH},
+    {"CREATE", imap_cmd_create, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"DELETE", imap_cmd_delete, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"ENABLE", imap_cmd_enable, LOGGED_IN, 0},
+    {"EXAMINE", imap_cmd_examine, LOGGED_IN, IMAP_NO_NEWS},
+    {"EXPUNGE", imap_cmd_expunge, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+    {"FETCH", imap_cmd_fetch, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"ID", imap_cmd_id, ANY, 0},
+    {"IDLE", imap_cmd_idle, LOGGED_IN, 0},
+    {"LIST", imap_cmd_list, LOGGED_IN, 0},
+    {"LOGIN", imap_cmd_login, IMAP_STATE_LOGIN, 0},
+    {"LOGOUT", imap_cmd_logout, ANY, IMAP_NO_NEWS},
+    {"LSUB", imap_cmd_lsub, LOGGED_IN, 0},
+    {"MOVE", imap_cmd_move, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+    {"NAMESPACE", imap_cmd_namespace, LOGGED_IN, 0},
+    {"NOOP", imap_cmd_noop, ANY, 0},
+    {"RENAME", imap_cmd_rename, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"REPLACE", imap_cmd_replace, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+    {"SEARCH", imap_cmd_search, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"SELECT", imap_cmd_select, LOGGED_IN, IMAP_NO_NEWS},
+    {"SORT", imap_cmd_sort, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"STARTTLS", imap_cmd_starttls, IMAP_STATE_LOGIN, 0},
+    {"STATUS", imap_cmd_status, LOGGED_IN, 0},
+    {"STORE", imap_cmd_store, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS | IMAP_CHANGES},
+    {"SUBSCRIBE", imap_cmd_subscribe, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"THREAD", imap_cmd_thread, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"UNAUTHENTICATE", imap_cmd_unauthenticate, LOGGED_IN, IMAP_NO_NEWS},
+    {"UNSELECT", imap_cmd_unselect, SELECTED, IMAP_NO_NEWS},
+    {"UNSUBSCRIBE", imap_cmd_unsubscribe, LOGGED_IN, IMAP_NEEDS_PUSH},
+};
+
+static int compare_name(const void *name, const void *entry)
+{
+    return strcmp(name, ((const ImapEntry *)entry)->name);
+}
+
+const ImapEntry *imap_command_find(const char *name)
+{
+    return bsearch(name, commands, G_N_ELEMENTS(commands), sizeof commands[0], compare_name);
+}
+
+static gboolean state_allowed(ImapSession *session, const ImapEntry *entry)
+{
+    if (entry->states & imap_session_state(session))
+        return TRUE;
+    const char *why = session->account ? "Log out first: you are logged in" : "Log in first";
+    if (session->account && entry->states == SELECTED)
+        why = "Select a mailbox first";
+    imap_reply(session, IMAP_BAD, NULL, why);
+    return FALSE;
+}
+
+gboolean imap_command_allowed(ImapSession *session, const ImapEntry *entry)
+{
+    if (!state_allowed(session, entry))
+        return FALSE;
+    if (session->uid && !(entry->flags & (IMAP_TAKES_UID | IMAP_ONLY_UID))) {
+        imap_reply_printf(session, IMAP_BAD, NULL, "There is no UID %s", entry->name);
+        return FALSE;
+    }
+    if ((entry->flags & IMAP_CHANGES) && session->view->read_only) {
+        imap_reply(session, IMAP_NO, "CANNOT", "The mailbox is open for reading only (EXAMINE)");
+        return FALSE;
+    }
+    if ((entry->flags & IMAP_NEEDS_PUSH) && !session->account->pushes_all) {
+        imap_reply_printf(
+            session, IMAP_NO, "CANNOT",
+            "Postern can't bring %s to the provider yet: use the provider's own server",
+            entry->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* RFC 3501, 7.4.1, and RFC 7162, 3.2.10.2: where the client counts by sequence numbers, they stay.
+ */
+static void report(ImapSession *session, const ImapEntry *entry)
+{
+    if (!session->view || (entry->flags & IMAP_NO_NEWS))
+        return;
+    imap_view_report(session, !(entry->flags & IMAP_KEEPS_NUMBERS) || session->uid);
+}
+
+void imap_command_run(ImapSession *session)
+{
+    const ImapCommand *command = imap_assembler_command(session->assembler);
+    const ImapEntry *entry = imap_command_find(command->name);
+    session->command = command;
+    session->uid = command->uid;
+    session->entry = entry;
+    imap_reply(session, IMAP_OK, NULL, "");
+    if (!entry) {
+        imap_reply(session, IMAP_BAD, NULL, "There is no such command");
+    } else if (imap_command_allowed(session, entry)) {
+        ImapLexer lexer;
+        imap_session_lexer(session, &lexer);
+        entry->run(session, &lexer);
+        report(session, entry);
+    }
+    if (!session->answered)
+        imap_reply_send(session);
+    session->answered = FALSE;
+    session->command = NULL;
+}

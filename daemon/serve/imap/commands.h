@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The table of commands: name, function, and the rules that the dispatcher keeps for it.
+ */
+#pragma once
+
+#include "daemon/serve/imap/session.h"
+
+typedef void (*ImapCommandFunc)(ImapSession *session, ImapLexer *lexer);
+
+typedef enum {
+    /* May stand after UID, must stand after it. */
+    IMAP_TAKES_UID = 1,
+    IMAP_ONLY_UID = 2,
+    /* Its answers may not hold expunges, since the client counts in sequence numbers while it runs
+     * (RFC 3501, 7.4.1); after UID they may. */
+    IMAP_KEEPS_NUMBERS = 4,
+    /* Its answers hold no news of the selected mailbox at all: it closes it, or opens it. */
+    IMAP_NO_NEWS = 8,
+    /* Changes messages of the selected mailbox: refused after EXAMINE. */
+    IMAP_CHANGES = 16,
+    /* Changes what sync must be able to push (ServeAccount.pushes_all). */
+    IMAP_NEEDS_PUSH = 32,
+} ImapCommandFlags;
+
+struct ImapEntry {
+    const char *name;
+    ImapCommandFunc run;
+    guint states; /* ImapState bits */
+    guint flags;  /* ImapCommandFlags */
+};
+
+/* NULL: no such command. */
+const ImapEntry *imap_command_find(const char *name);
+
+/* Why the entry may not run now, as the tagged answer; TRUE where it may. */
+gboolean imap_command_allowed(ImapSession *session, const ImapEntry *entry);
+
+/* Runs the assembled command: everything between its last octet and the tagged answer's. */
+void imap_command_run(ImapSession *session);
+
+/* Appends the capabilities of the session's state, separated by spaces. */
+void imap_capability_format(ImapSession *session, GString *out);
+/* What ENABLE understands: the bits; 0 where `name` can't be enabled. */
+guint imap_capability_enable(ImapSession *session, const char *name);
+/* Whether the session has this capability now. */
+gboolean imap_capability_offered(ImapSession *session, const char *name);
+
+/* One file each, or one for a few that belong together. */
+void imap_cmd_append(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_authenticate(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_capability(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_check(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_close(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_compress(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_copy(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_create(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_delete(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_enable(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_examine(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_expunge(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_fetch(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_id(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_idle(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_list(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_login(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_logout(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_lsub(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_move(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_namespace(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_noop(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_rename(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_replace(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_search(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_select(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_sort(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_starttls(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_status(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_store(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_subscribe(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_thread(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_unauthenticate(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_unselect(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_unsubscribe(ImapSession *session, ImapLexer *lexer);

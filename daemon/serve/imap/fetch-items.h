@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The table of FETCH items, and what a running FETCH is made of. A large section doesn't fit into
+ * one transaction's slice: the item then starts a stream that fetch.c pumps, and the row goes on
+ * with its next item afterwards.
+ */
+#pragma once
+
+#include "cache/content.h"
+#include "daemon/proto/imap/fetch-args.h"
+#include "daemon/proto/mime/header.h"
+#include "daemon/serve/imap/session.h"
+
+typedef struct ImapFetchRun ImapFetchRun;
+typedef struct ImapFetchHandler ImapFetchHandler;
+
+/* An item of the command, with everything that is the same for all messages. */
+typedef struct {
+    const ImapFetchItem *item;
+    const ImapFetchHandler *handler;
+    GString *name;        /* " BODY[HEADER.FIELDS (SUBJECT)] " */
+    MimeFieldSet *fields; /* HEADER.FIELDS, or NULL */
+} ImapFetchPlan;
+
+/* Octets of a literal that has been announced and not been sent yet. */
+typedef struct {
+    gint64 message;
+    guint64 offset, left;
+} ImapFetchStream;
+
+struct ImapFetchRun {
+    ImapSession *session;
+    const ImapFetchArgs *args;
+    GArray *plans; /* ImapFetchPlan */
+    guint what;    /* CacheFetchWhat of all of them */
+    CacheContentState needs;
+    gboolean sets_seen;
+
+    CacheTxn *txn; /* of the slice that is being read */
+    ImapFetchStream stream;
+    GError *error; /* of an item: its row is taken back, if it still can be */
+
+    /* the row that has been begun */
+    gboolean open;
+    gboolean sent_some; /* part of it has left the buffer: it can't be taken back */
+    gsize row_start;    /* where it begins in the buffer, otherwise */
+    guint32 open_uid;
+    guint next_plan;
+    CacheFlags flags;
+};
+
+struct ImapFetchHandler {
+    /* Appends the value. FALSE: a stream was begun, or run->error is set. */
+    gboolean (*emit)(ImapFetchRun *run, const ImapFetchPlan *plan, const CacheFetchRow *row);
+    guint what; /* CacheFetchWhat */
+    CacheContentState needs;
+};
+
+/* The handler of an item, and what it needs for this very item. NULL: not offered. */
+const ImapFetchHandler *imap_fetch_handler(const ImapFetchItem *item, guint *what,
+                                           CacheContentState *needs);
+
+/* Sends on with a stream: one slice of it, in run->txn. FALSE: run->error is set. */
+gboolean imap_fetch_pump(ImapFetchRun *run);

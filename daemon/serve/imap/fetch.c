@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * FETCH (RFC 3501, 6.4.5; RFC 7162, 3.1.4 and 3.2.6), in slices: a read transaction fills the
+ * output buffer, ends, and then the client gets it. What isn't here is asked for a slice at a time.
+ */
+#include "cache/change.h"
+#include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/enable.h"
+#include "daemon/serve/imap/fetch-items.h"
+#include "daemon/serve/imap/need.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/view.h"
+
+/* So many bodies are fetched before the client gets the first of them. */
+#define NEED_BATCH 50
+
+typedef struct {
+    ImapFetchRun run;
+    const guint32 *uids;            /* of the slice; */
+    guint count, at;                /* those before `at` are done */
+    guint index;                    /* in the view, of the last row */
+    gboolean stopped;               /* the transaction has read enough */
+    gboolean last_try;              /* missing ones have been asked for */
+    guint rows;                     /* messages that were there, in all slices */
+    GArray *missing_uids, *missing; /* guint32, gint64: of the slice */
+    GArray *unseen;                 /* guint32: to be marked \Seen */
+    guint unavailable;
+    GError *item_error;
+    ImapNeed need;
+} Fetch;
+
+/* ---- one message ----------------------------------------------------------------------------- */
+
+static void begin_row(Fetch *fetch, const CacheFetchRow *row)
+{
+    ImapFetchRun *run = &fetch->run;
+    GString *out = run->session->out;
+    guint32 uid = row->placement->uid;
+    while (imap_view_uid(run->session->view, fetch->index) < uid)
+        fetch->index++;
+    run->flags = row->placement->flags;
+    if (run->args->kinds & (1u << IMAP_FETCH_FLAGS))
+        imap_view_learn(run->session, run->flags.keywords);
+    run->row_start = out->len;
+    run->sent_some = FALSE;
+    imap_out_literal(out, "* ");
+    imap_out_number(out, fetch->index + 1);
+    imap_out_literal(out, " FETCH (");
+    run->open = TRUE;
+    run->open_uid = uid;
+    run->next_plan = 0;
+    if (run->sets_seen && !(run->flags.system & CACHE_SEEN))
+        g_array_append_val(fetch->unseen, uid);
+}
+
+static void end_row(ImapFetchRun *run)
+{
+    imap_out_literal(run->session->out, ")\r\n");
+    run->open = FALSE;
+}
+
+/* FALSE: a stream or an error is in the way. */
+static gboolean emit_plans(ImapFetchRun *run, const CacheFetchRow *row)
+{
+    while (run->next_plan < run->plans->len) {
+        const ImapFetchPlan *plan = &g_array_index(run->plans, ImapFetchPlan, run->next_plan);
+        gsize skip = run->next_plan == 0; /* the space of the first one */
+        imap_out_bytes(run->session->out, plan->name->str + skip, plan->name->len - skip);
+        run->next_plan++;
+        if (!plan->handler->emit(run, plan, row))
+            return FALSE;
+    }
+    end_row(run);
+    return TRUE;
+}
+
+static void note_missing(Fetch *fetch, const CacheFetchRow *row)
+{
+    g_array_append_val(fetch->missing_uids, row->placement->uid);
+    g_array_append_val(fetch->missing, row->placement->message);
+}
+
+/* An item that can't be had of this message (an unknown encoding): the others go on, and the answer
+ * tells. */
+static gboolean take_back(Fetch *fetch)
+{
+    ImapFetchRun *run = &fetch->run;
+    if (!run->error || run->sent_some)
+        return FALSE;
+    g_string_truncate(run->session->out, run->row_start);
+    run->open = FALSE;
+    if (fetch->item_error)
+        g_clear_error(&run->error);
+    else
+        fetch->item_error = g_steal_pointer(&run->error);
+    return TRUE;
+}
+
+static gboolean is_here(const ImapFetchRun *run, const CacheFetchRow *row)
+{
+    return row->state >= run->needs &&
+           (!(run->what & CACHE_FETCH_BODYSTRUCTURE) || row->bodystructure);
+}
+
+static gboolean emit_row(const CacheFetchRow *row, gpointer data)
+{
+    Fetch *fetch = data;
+    ImapFetchRun *run = &fetch->run;
+    while (fetch->uids[fetch->at] < row->placement->uid)
+        fetch->at++;
+    /* What was begun has been expunged in the middle of it. */
+    if (run->open && run->open_uid != row->placement->uid)
+        end_row(run);
+    if (!run->open && !fetch->last_try)
+        fetch->rows++;
+    if (!run->open && !is_here(run, row)) {
+        note_missing(fetch, row);
+        return TRUE;
+    }
+    if (!run->open)
+        begin_row(fetch, row);
+    if (emit_plans(run, row) || take_back(fetch))
+        fetch->at++;
+    run->sent_some |= run->open;
+    fetch->stopped = run->open || run->session->out->len >= IMAP_SLICE_BYTES;
+    return !fetch->stopped;
+}
+
+/* ---- a slice --------------------------------------------------------------------------------- */
+
+static gboolean read_rows(Fetch *fetch)
+{
+    ImapFetchRun *run = &fetch->run;
+    fetch->stopped = FALSE;
+    if (!cache_fetch(run->txn, run->session->view->folder, fetch->uids + fetch->at,
+                     fetch->count - fetch->at, run->what, emit_row, fetch,
+                     run->error ? NULL : &run->error) ||
+        run->error)
+        return FALSE;
+    if (fetch->stopped)
+        return TRUE;
+    fetch->at = fetch->count; /* whatever wasn't read is gone */
+    if (run->open)
+        end_row(run);
+    return TRUE;
+}
+
+/* One transaction's worth. */
+static gboolean step(Fetch *fetch)
+{
+    ImapFetchRun *run = &fetch->run;
+    g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_READ, &run->error);
+    run->txn = txn;
+    if (txn && (run->stream.left ? imap_fetch_pump(run) : read_rows(fetch)))
+        return TRUE;
+    if (run->open) {
+        /* A literal that was announced can't be taken back. */
+        g_warning("imap: a session ends in the middle of a message: %s", run->error->message);
+        run->session->ended = run->session->broken = TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean run_slice(Fetch *fetch, const guint32 *uids, guint count, gboolean last_try)
+{
+    fetch->uids = uids;
+    fetch->count = count;
+    fetch->at = 0;
+    fetch->last_try = last_try;
+    fetch->index = imap_view_lower_bound(fetch->run.session->view, uids[0]);
+    while (fetch->at < fetch->count)
+        if (!step(fetch) || !imap_session_send(fetch->run.session))
+            return FALSE;
+    return TRUE;
+}
+
+/* What wasn't here is fetched, and tried again. */
+static gboolean run_missing(Fetch *fetch)
+{
+    g_autoptr(GArray) uids = g_steal_pointer(&fetch->missing_uids);
+    g_autoptr(GArray) messages = g_steal_pointer(&fetch->missing);
+    fetch->missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    fetch->missing = g_array_new(FALSE, FALSE, sizeof(gint64));
+    CacheContentState state =
+        fetch->run.what & CACHE_FETCH_BODYSTRUCTURE ? CACHE_CONTENT_FULL : fetch->run.needs;
+    for (guint at = 0; at < uids->len; at += NEED_BATCH) {
+        guint count = MIN(uids->len - at, NEED_BATCH);
+        imap_need(fetch->run.session, &fetch->need, &g_array_index(messages, gint64, at), count,
+                  state);
+        if (!run_slice(fetch, &g_array_index(uids, guint32, at), count, TRUE))
+            return FALSE;
+    }
+    fetch->unavailable += fetch->missing->len;
+    g_array_set_size(fetch->missing_uids, 0);
+    g_array_set_size(fetch->missing, 0);
+    return TRUE;
+}
+
+/* The new flags are told by the report at the end. What was fetched was fetched, even if the disk
+ * is too full to mark it. */
+static void mark_seen(Fetch *fetch)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
+    if (!fetch->unseen->len)
+        return;
+    g_autoptr(CacheTxn) txn =
+        cache_begin(fetch->run.session->account->cache, CACHE_WRITE_FULL, &error);
+    if (!txn ||
+        !cache_store(txn, fetch->run.session->view->folder,
+                     &g_array_index(fetch->unseen, guint32, 0), fetch->unseen->len, CACHE_FLAGS_ADD,
+                     (CacheFlags){.system = CACHE_SEEN}, G_MAXUINT64, done, NULL, &error) ||
+        !cache_commit(g_steal_pointer(&txn), &error))
+        g_warning("imap: can't mark messages as seen: %s", error->message);
+    g_array_set_size(fetch->unseen, 0);
+}
+
+static void reply_result(Fetch *fetch, guint wanted)
+{
+    ImapSession *session = fetch->run.session;
+    if (fetch->run.error)
+        imap_reply_error(session, fetch->run.error);
+    else if (fetch->item_error)
+        imap_reply_error(session, fetch->item_error);
+    else if (fetch->unavailable)
+        imap_reply_printf(session, IMAP_NO, "UNAVAILABLE", "%u messages aren't here: %s",
+                          fetch->unavailable,
+                          fetch->need.error ? fetch->need.error->message : "they can't be had now");
+    else if (fetch->rows < wanted && !session->uid)
+        imap_reply(session, IMAP_OK, "EXPUNGEISSUED", "Some of the messages are gone");
+}
+
+static void run_fetch(Fetch *fetch, const GArray *uids)
+{
+    for (guint at = 0; at < uids->len; at += IMAP_SLICE_MESSAGES) {
+        guint count = MIN(uids->len - at, IMAP_SLICE_MESSAGES);
+        gboolean ok =
+            run_slice(fetch, &g_array_index(uids, guint32, at), count, FALSE) && run_missing(fetch);
+        mark_seen(fetch);
+        if (!ok)
+            break;
+    }
+    reply_result(fetch, uids->len);
+}
+
+/* ---- which messages -------------------------------------------------------------------------- */
+
+/* Both arrays ascend; `uids` keeps what is in `changed`. */
+static void keep_changed(GArray *uids, const GArray *changed)
+{
+    guint kept = 0, at = 0;
+    for (guint i = 0; i < uids->len; i++) {
+        guint32 uid = g_array_index(uids, guint32, i);
+        while (at < changed->len && g_array_index(changed, CacheChange, at).uid < uid)
+            at++;
+        if (at < changed->len && g_array_index(changed, CacheChange, at).uid == uid)
+            g_array_index(uids, guint32, kept++) = uid;
+    }
+    g_array_set_size(uids, kept);
+}
+
+/* RFC 7162, 3.2.6: those of the named UIDs that are gone since. */
+static void tell_vanished(ImapSession *session, const ImapFetchArgs *args, const GArray *expunged)
+{
+    g_autoptr(ImapSet) gone = imap_set_new();
+    for (guint i = 0; i < expunged->len; i++)
+        imap_set_add(gone, g_array_index(expunged, guint32, i));
+    g_autoptr(ImapSet) named = imap_sequence_set_resolve(args->set, G_MAXUINT32);
+    g_autoptr(ImapSet) vanished = imap_set_intersect(gone, named);
+    imap_view_tell_vanished(session, vanished, TRUE);
+}
+
+/* CHANGEDSINCE: what changed is found through the mod-sequences, not by reading the mailbox. */
+static gboolean apply_changed_since(ImapSession *session, const ImapFetchArgs *args, GArray *uids,
+                                    GError **error)
+{
+    g_autoptr(GArray) changed = NULL;
+    g_autoptr(GArray) expunged = NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
+    if (!txn || !cache_changes(txn, session->view->folder, args->modseq, &changed,
+                               args->vanished ? &expunged : NULL, error))
+        return FALSE;
+    g_clear_pointer(&txn, cache_end);
+    keep_changed(uids, changed);
+    if (expunged)
+        tell_vanished(session, args, expunged);
+    return TRUE;
+}
+
+/* PARTIAL (RFC 9394, 3.3): a window onto the named messages, from the first or from the last. */
+static void apply_partial(const ImapPartial *partial, GArray *uids)
+{
+    guint first = MIN(partial->first - 1, uids->len), end = MIN(partial->last, uids->len);
+    if (partial->from_end) {
+        guint from = uids->len - end;
+        end = uids->len - first;
+        first = from;
+    }
+    g_array_set_size(uids, end);
+    if (first)
+        g_array_remove_range(uids, 0, first);
+}
+
+static GArray *choose_uids(ImapSession *session, const ImapFetchArgs *args)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->uid, TRUE);
+    if (!uids)
+        return NULL;
+    if (args->partial.given)
+        apply_partial(&args->partial, uids);
+    if (args->changed_since && !apply_changed_since(session, args, uids, &error)) {
+        imap_reply_error(session, error);
+        return NULL;
+    }
+    return g_steal_pointer(&uids);
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static void plan_clear(ImapFetchPlan *plan)
+{
+    g_string_free(plan->name, TRUE);
+    g_clear_pointer(&plan->fields, mime_field_set_free);
+}
+
+static gboolean make_plans(ImapFetchRun *run)
+{
+    run->plans = g_array_new(FALSE, FALSE, sizeof(ImapFetchPlan));
+    g_array_set_clear_func(run->plans, (GDestroyNotify)plan_clear);
+    for (guint i = 0; i < run->args->items->len; i++) {
+        const ImapFetchItem *item = &g_array_index(run->args->items, ImapFetchItem, i);
+        ImapFetchPlan plan = {item, imap_fetch_handler(item, &run->what, &run->needs)};
+        if (!plan.handler) {
+            imap_reply(run->session, IMAP_BAD, NULL, "One of these items isn't offered here");
+            return FALSE;
+        }
+        plan.name = g_string_new(" ");
+        imap_fetch_item_format(item, plan.name);
+        g_string_append_c(plan.name, ' ');
+        if (item->kind == IMAP_FETCH_BODY_SECTION && item->section.fields)
+            plan.fields = mime_field_set_new((const char *const *)item->section.fields);
+        run->sets_seen |= item->sets_seen && !run->session->view->read_only;
+        g_array_append_val(run->plans, plan);
+    }
+    return TRUE;
+}
+
+static gboolean allowed(ImapSession *session, const ImapFetchArgs *args)
+{
+    if (args->vanished && !(session->enabled & IMAP_ENABLED_QRESYNC)) {
+        imap_reply(session, IMAP_BAD, NULL, "ENABLE QRESYNC first");
+        return FALSE;
+    }
+    if (args->changed_since || (args->kinds & (1u << IMAP_FETCH_MODSEQ)))
+        imap_enable(session, IMAP_ENABLED_CONDSTORE);
+    return TRUE;
+}
+
+static void fetch_messages(ImapSession *session, const ImapFetchArgs *args)
+{
+    Fetch fetch = {
+        .run = {.session = session, .args = args},
+        .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
+        .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
+        .unseen = g_array_new(FALSE, FALSE, sizeof(guint32)),
+    };
+    g_autoptr(GArray) uids = NULL;
+    if (make_plans(&fetch.run) && (uids = choose_uids(session, args)))
+        run_fetch(&fetch, uids);
+    g_array_unref(fetch.run.plans);
+    g_array_unref(fetch.missing_uids);
+    g_array_unref(fetch.missing);
+    g_array_unref(fetch.unseen);
+    g_clear_error(&fetch.run.error);
+    g_clear_error(&fetch.item_error);
+    imap_need_clear(&fetch.need);
+}
+
+void imap_cmd_fetch(ImapSession *session, ImapLexer *lexer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImapFetchArgs) args = imap_fetch_args_parse(lexer, &error);
+    if (!args)
+        imap_reply_error(session, error);
+    else if (allowed(session, args))
+        fetch_messages(session, args);
+}

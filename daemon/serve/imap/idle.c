@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* IDLE (RFC 2177): news as they happen, until the client says DONE. */
+#include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/view.h"
+
+#define DONE_LINE_MAX 1024
+
+/* RFC 2177: the client is to begin again at least every 29 minutes. */
+#define IDLE_MS (30 * 60 * 1000)
+
+static gboolean report(ImapSession *session)
+{
+    if (session->view)
+        imap_view_report(session, TRUE);
+    return imap_session_flush(session);
+}
+
+/* TRUE: the client has something to say. Sleeps in one poll() over its socket and the view's
+ * notices. */
+static gboolean wait_for_client(ImapSession *session)
+{
+    g_autoptr(GError) error = NULL;
+    for (;;) {
+        if (net_stream_pending(session->stream))
+            return TRUE;
+        int woken = net_stream_wait(session->stream, session->wake_fd, IDLE_MS, &error);
+        if (woken >= 0 && (woken & NET_TIMED_OUT))
+            g_set_error_literal(&error, NET_ERROR, NET_ERROR_TIMEOUT, "No DONE in time");
+        if (error) {
+            imap_session_fail(session, error);
+            return FALSE;
+        }
+        if ((woken & NET_WOKEN) && !report(session))
+            return FALSE;
+        if (woken & NET_READABLE)
+            return TRUE;
+    }
+}
+
+void imap_cmd_idle(ImapSession *session, ImapLexer *lexer)
+{
+    if (!imap_reply_end(session, lexer))
+        return;
+    g_string_append(session->out, "+ idling\r\n");
+    /* What happened before the watch began to matter is told first. */
+    if (!report(session) || !wait_for_client(session))
+        return;
+    const char *line = imap_session_read_line(session, DONE_LINE_MAX);
+    if (line && g_ascii_strcasecmp(line, "DONE") != 0)
+        imap_reply(session, IMAP_BAD, NULL, "Expected DONE");
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * LIST (RFC 3501, 6.3.8; LIST-EXTENDED, RFC 5258; LIST-STATUS, RFC 5819; SPECIAL-USE, RFC 6154) and
+ * LSUB.
+ */
+#include "daemon/proto/imap/list-args.h"
+#include "daemon/proto/imap/mailbox-name.h"
+#include "daemon/proto/imap/quote.h"
+#include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/mailboxes.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/status.h"
+#include "daemon/serve/imap/view.h"
+
+static const char *const role_names[] = {
+    [CACHE_ROLE_ALL] = "\\All",       [CACHE_ROLE_ARCHIVE] = "\\Archive",
+    [CACHE_ROLE_DRAFTS] = "\\Drafts", [CACHE_ROLE_FLAGGED] = "\\Flagged",
+    [CACHE_ROLE_JUNK] = "\\Junk",     [CACHE_ROLE_SENT] = "\\Sent",
+    [CACHE_ROLE_TRASH] = "\\Trash",   [CACHE_ROLE_IMPORTANT] = "\\Important",
+};
+
+static const char *role_name(const ImapMailbox *mailbox)
+{
+    if (!mailbox->folder || mailbox->folder->role >= G_N_ELEMENTS(role_names))
+        return NULL;
+    return role_names[mailbox->folder->role];
+}
+
+/* ---- which ----------------------------------------------------------------------------------- */
+
+static gboolean matches(const ImapListArgs *args, const ImapMailbox *mailbox)
+{
+    for (guint i = 0; i < args->patterns->len; i++) {
+        g_autofree char *pattern = g_strconcat(args->reference, args->patterns->pdata[i], NULL);
+        if (imap_name_matches(pattern, mailbox->name, mailbox->delimiter))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean meets(const ImapListArgs *args, const ImapMailbox *mailbox)
+{
+    if ((args->select & IMAP_LIST_SUBSCRIBED) && !mailbox->subscribed)
+        return FALSE;
+    if ((args->select & IMAP_LIST_SPECIAL_USE) && !role_name(mailbox))
+        return FALSE;
+    return (args->select & IMAP_LIST_SUBSCRIBED) || mailbox->folder || mailbox->implied;
+}
+
+static void mark_above(ImapMailbox *above, const ImapMailbox *mailbox)
+{
+    above->child_below = TRUE;
+    above->child_hidden |= !mailbox->matched;
+}
+
+static void choose(const ImapListArgs *args, ImapMailboxes *mailboxes)
+{
+    guint count = mailboxes->sorted->len;
+    for (guint i = 0; i < count; i++) {
+        ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
+        mailbox->matched = matches(args, mailbox);
+        mailbox->selected = meets(args, mailbox);
+    }
+    for (guint i = 0; i < count; i++) {
+        const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
+        if (mailbox->selected)
+            imap_mailboxes_above(mailboxes, mailbox, mark_above);
+    }
+}
+
+/* RFC 5258, 3.5: a name that only has what was asked for below it is listed unless that is, too. */
+static gboolean listed(const ImapListArgs *args, const ImapMailbox *mailbox)
+{
+    if (!mailbox->matched)
+        return FALSE;
+    return mailbox->selected ||
+           ((args->select & IMAP_LIST_RECURSIVEMATCH) && mailbox->child_hidden);
+}
+
+/* ---- how ------------------------------------------------------------------------------------- */
+
+static void append_attribute(GString *out, const char *attribute)
+{
+    if (out->str[out->len - 1] != '(')
+        g_string_append_c(out, ' ');
+    g_string_append(out, attribute);
+}
+
+static void append_attributes(ImapSession *session, const ImapListArgs *args,
+                              const ImapMailbox *mailbox)
+{
+    GString *out = session->out;
+    gboolean plain = !args->extended, rev1 = plain && !imap_session_rev2(session);
+    if (!mailbox->folder)
+        append_attribute(out, rev1 ? "\\Noselect" : "\\NonExistent");
+    else if (!mailbox->folder->selectable)
+        append_attribute(out, "\\Noselect");
+    if (plain || (args->returns & IMAP_LIST_RETURN_CHILDREN))
+        append_attribute(out, mailbox->has_children ? "\\HasChildren" : "\\HasNoChildren");
+    if (mailbox->subscribed && (args->returns & IMAP_LIST_RETURN_SUBSCRIBED))
+        append_attribute(out, "\\Subscribed");
+    if (role_name(mailbox) && (plain || (args->returns & IMAP_LIST_RETURN_SPECIAL_USE)))
+        append_attribute(out, role_name(mailbox));
+}
+
+static void append_name(ImapSession *session, char delimiter, const char *name)
+{
+    GString *out = session->out;
+    g_string_append(out, ") ");
+    if (delimiter)
+        imap_quote_append_quoted(out, &delimiter, 1);
+    else
+        g_string_append(out, "NIL");
+    g_string_append_c(out, ' ');
+    imap_quote_append_mailbox(out, name, imap_session_utf8(session));
+}
+
+static void append_line(ImapSession *session, const ImapListArgs *args, const ImapMailbox *mailbox)
+{
+    g_string_append(session->out, "* LIST (");
+    append_attributes(session, args, mailbox);
+    append_name(session, mailbox->delimiter, mailbox->name);
+    if ((args->select & IMAP_LIST_RECURSIVEMATCH) && mailbox->child_below)
+        g_string_append(session->out, (args->select & IMAP_LIST_SUBSCRIBED)
+                                          ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))"
+                                          : " (\"CHILDINFO\" (\"SPECIAL-USE\"))");
+    g_string_append(session->out, "\r\n");
+}
+
+/* RFC 3501, 6.3.8: an empty pattern asks for the delimiter, and the root of the reference. */
+static void append_root(ImapSession *session, const ImapMailboxes *mailboxes, const char *response)
+{
+    g_string_append_printf(session->out, "* %s (\\Noselect", response);
+    append_name(session, mailboxes->delimiter, "");
+    g_string_append(session->out, "\r\n");
+}
+
+static gboolean asks_for_root(const ImapListArgs *args)
+{
+    return args->patterns->len == 1 && *(const char *)args->patterns->pdata[0] == 0;
+}
+
+/* ---- the commands ---------------------------------------------------------------------------- */
+
+/* Only what the session can give is taken; a reserved option is a mistake of the client's. */
+static gboolean offered(ImapSession *session, const ImapListArgs *args)
+{
+    const guint returns = IMAP_LIST_RETURN_MYRIGHTS | IMAP_LIST_RETURN_METADATA;
+    if (args->returns & returns) {
+        imap_reply(session, IMAP_BAD, NULL, "One of these options isn't offered here");
+        return FALSE;
+    }
+    return !(args->returns & IMAP_LIST_RETURN_STATUS) || imap_status_offered(session, args->status);
+}
+
+void imap_cmd_list(ImapSession *session, ImapLexer *lexer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImapListArgs) args = imap_list_args_parse(lexer, &error);
+    if (args && !offered(session, args))
+        return;
+    g_autoptr(CacheTxn) txn =
+        args ? cache_begin(session->account->cache, CACHE_READ, &error) : NULL;
+    g_autoptr(ImapMailboxes) mailboxes = txn ? imap_mailboxes_read(txn, &error) : NULL;
+    if (!mailboxes) {
+        imap_reply_error(session, error);
+        return;
+    }
+    if (!args->extended && asks_for_root(args)) {
+        append_root(session, mailboxes, "LIST");
+        return;
+    }
+    choose(args, mailboxes);
+    for (guint i = 0; i < mailboxes->sorted->len; i++) {
+        const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
+        if (!listed(args, mailbox))
+            continue;
+        append_line(session, args, mailbox);
+        if ((args->returns & IMAP_LIST_RETURN_STATUS) && mailbox->folder &&
+            mailbox->folder->selectable)
+            imap_status_format(session, txn, mailbox->folder, args->status);
+    }
+}
+
+/*
+ * LSUB lists subscriptions, whether the mailbox exists or not; a name that only has subscribed ones
+ * below it, when those aren't matched themselves ("%"), comes with \Noselect (RFC 3501, 6.3.9).
+ */
+void imap_cmd_lsub(ImapSession *session, ImapLexer *lexer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImapListArgs) args = imap_lsub_args_parse(lexer, &error);
+    g_autoptr(CacheTxn) txn =
+        args ? cache_begin(session->account->cache, CACHE_READ, &error) : NULL;
+    g_autoptr(ImapMailboxes) mailboxes = txn ? imap_mailboxes_read(txn, &error) : NULL;
+    if (!mailboxes) {
+        imap_reply_error(session, error);
+        return;
+    }
+    if (asks_for_root(args)) {
+        append_root(session, mailboxes, "LSUB");
+        return;
+    }
+    args->select = IMAP_LIST_SUBSCRIBED | IMAP_LIST_RECURSIVEMATCH;
+    choose(args, mailboxes);
+    for (guint i = 0; i < mailboxes->sorted->len; i++) {
+        const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
+        if (!listed(args, mailbox))
+            continue;
+        g_string_append_printf(session->out, "* LSUB (%s", mailbox->subscribed ? "" : "\\Noselect");
+        append_name(session, mailbox->delimiter, mailbox->name);
+        g_string_append(session->out, "\r\n");
+    }
+}

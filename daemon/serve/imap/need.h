@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Messages that aren't here yet: asking sync for them, and remembering why some can't be had, for
+ * one command.
+ */
+#pragma once
+
+#include "daemon/serve/imap/session.h"
+
+typedef struct {
+    GError *error;    /* why not, the first time; NULL: nothing has failed */
+    gboolean offline; /* nothing more can be had now */
+} ImapNeed;
+
+/* Blocks until `messages` have `state` or can't have it; sends what has been answered so far first.
+ * No cache transaction may be open. */
+void imap_need(ImapSession *session, ImapNeed *need, const gint64 *messages, guint count,
+               CacheContentState state);
+
+void imap_need_clear(ImapNeed *need);

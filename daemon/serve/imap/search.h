@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Running a search program over the selected mailbox, for SEARCH, SORT and THREAD. */
+#pragma once
+
+#include "daemon/proto/imap/search-args.h"
+#include "daemon/serve/imap/session.h"
+
+typedef struct {
+    GArray *uids;     /* guint32, ascending */
+    GArray *modseqs;  /* guint64, of the same messages; NULL unless the program asks for MODSEQ */
+    guint unsearched; /* messages that would have had to be here */
+} ImapFound;
+
+/* FALSE: the tagged answer is set. The caller clears `found` either way. */
+gboolean imap_search_run(ImapSession *session, const ImapSearchKey *key, ImapFound *found);
+void imap_found_clear(ImapFound *found);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapFound, imap_found_clear)
+
+/* Tells that the answer covers only what is here. */
+void imap_found_tell_unsearched(ImapSession *session, const ImapFound *found);
+
+/* Makes what was found "$" (RFC 5182). */
+void imap_search_save(ImapSession *session, const ImapSearchReturn *ret, const ImapFound *found);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * SELECT and EXAMINE (RFC 3501, 6.3.1), with CONDSTORE and QRESYNC (RFC 7162, 3.1.8 and 3.2.5),
+ * and what ends them: CLOSE and UNSELECT.
+ */
+#include "daemon/proto/imap/quote.h"
+#include "daemon/proto/imap/select-args.h"
+#include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/enable.h"
+#include "daemon/serve/imap/expunge.h"
+#include "daemon/serve/imap/objectid.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/view.h"
+
+/* UNSEEN is a convenience that RFC 9051 has dropped: not worth reading a huge mailbox for. */
+#define UNSEEN_SEARCH_MAX 5000
+
+static gboolean stop_at_unseen(const CacheFetchRow *row, gpointer data)
+{
+    guint32 *unseen = data;
+    if (row->placement->flags.system & CACHE_SEEN)
+        return TRUE;
+    *unseen = row->placement->uid;
+    return FALSE;
+}
+
+static void tell_first_unseen(ImapSession *session, const CacheFolder *folder)
+{
+    const ImapView *view = session->view;
+    guint32 unseen = 0;
+    if (!folder->unseen || !view->uids->len)
+        return;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, NULL);
+    if (!txn ||
+        !cache_fetch(txn, view->folder, &imap_view_uid(view, 0),
+                     MIN(view->uids->len, UNSEEN_SEARCH_MAX), 0, stop_at_unseen, &unseen, NULL))
+        return;
+    if (unseen)
+        g_string_append_printf(session->out, "* OK [UNSEEN %u] First unseen\r\n",
+                               imap_view_number(view, unseen));
+}
+
+/* RFC 9051, 6.3.2 */
+static void tell_name(ImapSession *session, const CacheFolder *folder)
+{
+    char delimiter[2] = {folder->delimiter, 0};
+    g_string_append(session->out, "* LIST () ");
+    imap_quote_append_nstring(session->out, *delimiter ? delimiter : NULL, FALSE);
+    g_string_append_c(session->out, ' ');
+    imap_quote_append_mailbox(session->out, folder->name, imap_session_utf8(session));
+    g_string_append(session->out, "\r\n");
+}
+
+static void tell_start(ImapSession *session, const CacheFolder *folder)
+{
+    const ImapView *view = session->view;
+    GString *out = session->out;
+    imap_view_tell_flags(session);
+    imap_view_tell_count(session);
+    if (imap_session_rev2(session))
+        tell_name(session, folder);
+    else
+        tell_first_unseen(session, folder);
+    g_string_append_printf(out,
+                           "* OK [UIDVALIDITY %u] UIDs are valid\r\n"
+                           "* OK [UIDNEXT %u] The next UID\r\n"
+                           "* OK [HIGHESTMODSEQ %" G_GUINT64_FORMAT "] The highest so far\r\n",
+                           folder->uidvalidity, folder->uidnext, MAX(view->modseq, 1));
+    g_string_append(out, "* OK [MAILBOXID (");
+    imap_mailbox_id_format(folder->id, out);
+    g_string_append(out, ")] The mailbox's id\r\n");
+}
+
+/* ---- QRESYNC --------------------------------------------------------------------------------- */
+
+/*
+ * seq-match-data (RFC 7162, 3.2.5.2): pairs of number and UID that held when the client was last
+ * told. Up to the last pair that still holds, nothing can have been expunged.
+ */
+static guint32 matched_up_to(const ImapView *view, const ImapSelectArgs *args)
+{
+    ImapSequenceIter numbers, uids;
+    guint32 number, uid, matched = 0;
+    if (!args->match_seqs || !args->match_uids)
+        return 0;
+    imap_sequence_iter_init(&numbers, args->match_seqs);
+    imap_sequence_iter_init(&uids, args->match_uids);
+    while (imap_sequence_iter_next(&numbers, &number) && imap_sequence_iter_next(&uids, &uid)) {
+        if (imap_view_number(view, uid) != number)
+            break;
+        matched = uid;
+    }
+    return matched;
+}
+
+static ImapSet *set_of(const GArray *uids, guint32 above)
+{
+    ImapSet *set = imap_set_new();
+    for (guint i = 0; i < uids->len; i++)
+        if (g_array_index(uids, guint32, i) > above)
+            imap_set_add(set, g_array_index(uids, guint32, i));
+    return set;
+}
+
+/* As if UID FETCH known-uids (FLAGS) (CHANGEDSINCE modseq VANISHED) had been sent. */
+static gboolean tell_since(ImapSession *session, const ImapSelectArgs *args, guint64 floor,
+                           GError **error)
+{
+    ImapView *view = session->view;
+    g_autoptr(GArray) changed = NULL;
+    g_autoptr(GArray) expunged = NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
+    if (!txn || !cache_changes(txn, view->folder, args->modseq, &changed, &expunged, error))
+        return FALSE;
+    g_clear_pointer(&txn, cache_end);
+
+    g_autoptr(ImapSet) gone =
+        set_of(expunged, args->modseq < floor ? matched_up_to(view, args) : 0);
+    g_autoptr(ImapSet) known = args->known_uids ? imap_sequence_set_resolve(args->known_uids, 0)
+                                                : imap_set_new_range(1, G_MAXUINT32);
+    g_autoptr(ImapSet) vanished = imap_set_intersect(gone, known);
+    imap_view_tell_vanished(session, vanished, TRUE);
+    for (guint i = 0; i < changed->len; i++) {
+        const CacheChange *change = &g_array_index(changed, CacheChange, i);
+        if (imap_set_contains(known, change->uid))
+            imap_view_append_change(session, change, TRUE);
+        if (session->out->len > IMAP_SLICE_BYTES && !imap_session_send(session))
+            return TRUE;
+    }
+    return TRUE;
+}
+
+/* ---- the commands ---------------------------------------------------------------------------- */
+
+static void leave(ImapSession *session)
+{
+    if (!session->view)
+        return;
+    g_clear_pointer(&session->view, imap_view_free);
+    imap_untagged(session, "OK", "CLOSED", "The mailbox before is closed");
+}
+
+static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_only)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(ImapViewStart) start = {0};
+    g_autoptr(ImapSelectArgs) args = imap_select_args_parse(lexer, &error);
+    if (!args) {
+        imap_reply_error(session, error);
+        return;
+    }
+    if (args->qresync && !(session->enabled & IMAP_ENABLED_QRESYNC)) {
+        imap_reply(session, IMAP_BAD, NULL, "ENABLE QRESYNC first");
+        return;
+    }
+    leave(session);
+    if (args->condstore || args->qresync)
+        imap_enable(session, IMAP_ENABLED_CONDSTORE);
+    session->view = imap_view_open(session, args->mailbox, read_only, &start, &error);
+    if (!session->view) {
+        imap_reply_error(session, error);
+        return;
+    }
+    tell_start(session, start.folder);
+    if (args->qresync && args->uidvalidity == start.folder->uidvalidity &&
+        !tell_since(session, args, start.folder->modseq_floor, &error)) {
+        g_clear_pointer(&session->view, imap_view_free);
+        imap_reply_error(session, error);
+        return;
+    }
+    imap_reply(session, IMAP_OK, read_only ? "READ-ONLY" : "READ-WRITE", "Opened.");
+}
+
+void imap_cmd_select(ImapSession *session, ImapLexer *lexer)
+{
+    open_mailbox(session, lexer, FALSE);
+}
+
+void imap_cmd_examine(ImapSession *session, ImapLexer *lexer)
+{
+    open_mailbox(session, lexer, TRUE);
+}
+
+void imap_cmd_unselect(ImapSession *session, ImapLexer *lexer)
+{
+    if (imap_reply_end(session, lexer))
+        g_clear_pointer(&session->view, imap_view_free);
+}
+
+/* RFC 3501, 6.4.2: expunges without telling; RFC 7162, 3.2.8: and tells the mod-sequence. */
+void imap_cmd_close(ImapSession *session, ImapLexer *lexer)
+{
+    g_autoptr(GError) error = NULL;
+    guint64 modseq = 0;
+    if (!imap_reply_end(session, lexer))
+        return;
+    if (!session->view->read_only && session->account->pushes_all &&
+        !imap_expunge_deleted(session, session->view->uids, &modseq, &error)) {
+        imap_reply_error(session, error);
+        return;
+    }
+    g_clear_pointer(&session->view, imap_view_free);
+    if (modseq && (session->enabled & IMAP_ENABLED_QRESYNC)) {
+        g_autofree char *code = g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, modseq);
+        imap_reply(session, IMAP_OK, code, "Closed.");
+    }
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One client's IMAP session: who it is, what it has selected, what it has enabled, and the answer
+ * that is being made. Everything here belongs to the session's thread.
+ */
+#pragma once
+
+#include "daemon/proto/imap/assembler.h"
+#include "daemon/serve/serve.h"
+
+typedef struct ImapView ImapView;
+typedef struct ImapAppend ImapAppend;
+typedef struct ImapEntry ImapEntry;
+
+/* The states of RFC 3501, 3; in the table of commands, the set of those a command is allowed in. */
+typedef enum {
+    IMAP_STATE_LOGIN = 1,
+    IMAP_STATE_AUTHENTICATED = 2,
+    IMAP_STATE_SELECTED = 4,
+} ImapState;
+
+/* What ENABLE (RFC 5161) or a command that implies it has switched on. */
+typedef enum {
+    IMAP_ENABLED_CONDSTORE = 1,
+    IMAP_ENABLED_QRESYNC = 2,
+    IMAP_ENABLED_UTF8 = 4,
+    IMAP_ENABLED_REV2 = 8,
+} ImapEnabled;
+
+typedef enum { IMAP_OK, IMAP_NO, IMAP_BAD } ImapStatus;
+
+typedef struct {
+    NetStream *stream;
+    const ServeDaemon *daemon;
+    ServeAccount *account; /* NULL before login */
+    const ImapLimits *limits;
+    ImapAssembler *assembler;
+    guint enabled;       /* ImapEnabled bits */
+    guint mode;          /* ImapMode bits, for the lexer */
+    gboolean compressed; /* COMPRESS (RFC 4978) */
+    ImapView *view;
+    int wake_fd;           /* an eventfd: the selected folder's view has changed */
+    ImapAppend *append;    /* messages of the command that is just arriving */
+    gint64 login_deadline; /* monotonic, microseconds */
+
+    /* the command that runs */
+    const ImapCommand *command;
+    const ImapEntry *entry;
+    gboolean uid; /* it stood after UID */
+
+    GString *out; /* responses that have not been handed to the stream yet */
+
+    /* the tagged answer; sent when the command has returned */
+    ImapStatus status;
+    GString *code;     /* without brackets; empty: none */
+    GString *text;     /* empty: "NAME done." */
+    gboolean answered; /* the command has sent it itself */
+    gboolean ended;    /* LOGOUT, or the connection is gone */
+    gboolean broken;   /* nothing can be sent any more */
+} ImapSession;
+
+static inline gboolean imap_session_utf8(const ImapSession *session)
+{
+    return (session->mode & IMAP_MODE_UTF8) != 0;
+}
+
+static inline gboolean imap_session_rev2(const ImapSession *session)
+{
+    return (session->enabled & IMAP_ENABLED_REV2) != 0;
+}
+
+ImapState imap_session_state(const ImapSession *session);
+
+/* Writes what has been made so far to the client; blocks for as long as it doesn't read. No cache
+ * transaction may be open. FALSE: the connection is gone. */
+gboolean imap_session_send(ImapSession *session);
+/* The same, and out of the buffers. */
+gboolean imap_session_flush(ImapSession *session);
+
+/* The connection failed, or the daemon stops: says BYE where that is possible, and ends. */
+void imap_session_fail(ImapSession *session, const GError *error);
+
+/* Logged in: takes over the reference. */
+void imap_session_login(ImapSession *session, ServeAccount *account);
+/* As if nobody had logged in yet (RFC 8437). */
+void imap_session_logout(ImapSession *session);
+
+/* A line of the client's outside of a command (SASL answer, DONE); borrowed until the next read.
+ * NULL: the session has ended. */
+const char *imap_session_read_line(ImapSession *session, gsize limit);
+
+/* The lexer at the start of the running command's arguments. */
+void imap_session_lexer(ImapSession *session, ImapLexer *lexer);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* STORE (RFC 3501, 6.4.6), conditional too (RFC 7162, 3.1.3). */
+#include "daemon/proto/imap/store-args.h"
+
+#include "cache/change.h"
+#include "cache/folder.h"
+#include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/enable.h"
+#include "daemon/serve/imap/intern.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/view.h"
+
+/* Holds the writer for a few milliseconds. */
+#define STORE_SLICE 1000
+
+typedef struct {
+    ImapSession *session;
+    const ImapStoreArgs *args;
+    GArray *uids;
+    CacheFlags flags;
+    guint at;         /* how many of `uids` are done */
+    GArray *done;     /* CacheChange, of one slice */
+    GArray *modified; /* guint32, of all */
+    guint touched;    /* how many were there */
+} StoreRun;
+
+static gboolean store_slice(StoreRun *run, guint count, GError **error)
+{
+    static const CacheFlagsMode modes[] = {
+        [IMAP_STORE_REPLACE] = CACHE_FLAGS_SET,
+        [IMAP_STORE_ADD] = CACHE_FLAGS_ADD,
+        [IMAP_STORE_REMOVE] = CACHE_FLAGS_REMOVE,
+    };
+    const ImapStoreArgs *args = run->args;
+    g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_WRITE_FULL, error);
+    if (!txn || (run->at == 0 && !imap_intern_flags(txn, args->flags, &run->flags, error)))
+        return FALSE;
+    guint modified = run->modified->len;
+    if (!cache_store(txn, run->session->view->folder, &g_array_index(run->uids, guint32, run->at),
+                     count, modes[args->mode], run->flags,
+                     args->unchanged_since ? args->modseq : G_MAXUINT64, run->done, run->modified,
+                     error))
+        return FALSE;
+    run->touched += run->done->len + run->modified->len - modified;
+    return cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* RFC 7162, 3.1.3: with CONDSTORE even a silent STORE tells the new mod-sequences. */
+static gboolean tell_slice(StoreRun *run)
+{
+    ImapSession *session = run->session;
+    gboolean tell = !run->args->silent || (session->enabled & IMAP_ENABLED_CONDSTORE);
+    imap_view_own(session->view, (const CacheChange *)(void *)run->done->data, run->done->len);
+    for (guint i = 0; tell && i < run->done->len; i++)
+        imap_view_append_change(session, &g_array_index(run->done, CacheChange, i),
+                                !run->args->silent);
+    g_array_set_size(run->done, 0);
+    return imap_session_send(session);
+}
+
+static void reply_modified(StoreRun *run)
+{
+    g_autoptr(ImapSet) set = imap_set_new();
+    g_autoptr(GString) code = g_string_new("MODIFIED ");
+    for (guint i = 0; i < run->modified->len; i++) {
+        guint32 uid = g_array_index(run->modified, guint32, i);
+        imap_set_add(set, run->session->uid ? uid : imap_view_number(run->session->view, uid));
+    }
+    imap_set_format(set, code);
+    imap_reply(run->session, IMAP_OK, code->str, "The others were changed by someone else");
+}
+
+static void run_store(StoreRun *run)
+{
+    g_autoptr(GError) error = NULL;
+    while (run->at < run->uids->len) {
+        guint count = MIN(run->uids->len - run->at, STORE_SLICE);
+        if (!store_slice(run, count, &error)) {
+            imap_reply_error(run->session, error);
+            return;
+        }
+        run->at += count;
+        if (!tell_slice(run))
+            return;
+    }
+    if (run->modified->len)
+        reply_modified(run);
+    else if (run->touched < run->uids->len && !run->session->uid) /* RFC 2180, 4.2 */
+        imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
+}
+
+void imap_cmd_store(ImapSession *session, ImapLexer *lexer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImapStoreArgs) args = imap_store_args_parse(lexer, &error);
+    if (!args) {
+        imap_reply_error(session, error);
+        return;
+    }
+    if (args->unchanged_since)
+        imap_enable(session, IMAP_ENABLED_CONDSTORE);
+    g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->uid, TRUE);
+    if (!uids)
+        return;
+    g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
+    g_autoptr(GArray) modified = g_array_new(FALSE, FALSE, sizeof(guint32));
+    StoreRun run = {
+        .session = session, .args = args, .uids = uids, .done = done, .modified = modified};
+    run_store(&run);
+}

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The selected mailbox as the client knows it, and the news that bring it up to date. */
+#include "daemon/serve/imap/view.h"
+
+#include "daemon/serve/imap/reply.h"
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+void imap_view_start_clear(ImapViewStart *start)
+{
+    g_clear_pointer(&start->folder, cache_folder_free);
+    g_clear_pointer(&start->keywords, g_strfreev);
+}
+
+static void add_recent(ImapView *view, guint32 from, guint32 uidnext)
+{
+    if (from < uidnext)
+        imap_set_add_range(view->recent, MAX(from, 1), uidnext - 1);
+}
+
+static gboolean know_keyword(ImapView *view, const char *name)
+{
+    g_autofree char *folded = g_ascii_strdown(name, -1);
+    if (g_hash_table_contains(view->known, folded))
+        return FALSE;
+    g_hash_table_add(view->known, g_steal_pointer(&folded));
+    g_ptr_array_add(view->keywords, g_strdup(name));
+    return TRUE;
+}
+
+/* Needs writing, so only where there is something: most SELECTs find nothing new. */
+static gboolean take_recent(ImapSession *session, ImapView *view, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
+    guint32 from;
+    if (!txn)
+        return FALSE;
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, view->folder, error);
+    if (!folder || !cache_folder_take_recent(txn, view->folder, &from, error))
+        return FALSE;
+    add_recent(view, from, folder->uidnext);
+    return cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean read_start(ImapSession *session, ImapView *view, const char *name,
+                           ImapViewStart *start, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
+    if (!txn)
+        return FALSE;
+    start->folder = cache_folder_find(txn, name, error);
+    if (!start->folder)
+        return FALSE;
+    if (!start->folder->selectable) {
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                    "\"%s\" holds mailboxes, but no mail", name);
+        return FALSE;
+    }
+    start->keywords = cache_folder_keywords(txn, start->folder->id, error);
+    if (!start->keywords)
+        return FALSE;
+    view->uids = cache_uids(txn, start->folder->id, error);
+    return view->uids != NULL;
+}
+
+static void adopt(ImapView *view, const ImapViewStart *start)
+{
+    const CacheFolder *folder = start->folder;
+    view->folder = folder->id;
+    view->name = g_strdup(folder->name);
+    view->uidvalidity = folder->uidvalidity;
+    view->modseq = view->expunge_modseq = folder->highestmodseq;
+    view->last_uid = view->uids->len ? imap_view_uid(view, view->uids->len - 1) : 0;
+    for (char **keyword = start->keywords; *keyword; keyword++)
+        know_keyword(view, *keyword);
+}
+
+ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_only,
+                         ImapViewStart *start, GError **error)
+{
+    g_autoptr(ImapView) view = g_new0(ImapView, 1);
+    view->read_only = read_only;
+    view->recent = imap_set_new();
+    view->keywords = g_ptr_array_new_with_free_func(g_free);
+    view->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    view->set_texts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    view->own = g_array_new(FALSE, FALSE, sizeof(CacheChange));
+    if (!read_start(session, view, name, start, error))
+        return NULL;
+    adopt(view, start);
+    view->watch = cache_watch_view(session->account->cache, view->folder, session->wake_fd);
+    if (start->folder->recent_uid >= start->folder->uidnext)
+        return g_steal_pointer(&view);
+    if (read_only)
+        add_recent(view, start->folder->recent_uid, start->folder->uidnext);
+    else if (!take_recent(session, view, error))
+        return NULL;
+    return g_steal_pointer(&view);
+}
+
+void imap_view_free(ImapView *view)
+{
+    g_clear_pointer(&view->watch, cache_unwatch);
+    g_clear_pointer(&view->uids, g_array_unref);
+    g_clear_pointer(&view->own, g_array_unref);
+    g_clear_pointer(&view->keywords, g_ptr_array_unref);
+    g_clear_pointer(&view->known, g_hash_table_unref);
+    g_clear_pointer(&view->set_texts, g_hash_table_unref);
+    g_clear_pointer(&view->recent, imap_set_free);
+    g_clear_pointer(&view->saved, imap_set_free);
+    g_free(view->name);
+    g_free(view);
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+guint imap_view_lower_bound(const ImapView *view, guint32 uid)
+{
+    guint low = 0, high = view->uids->len;
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        if (imap_view_uid(view, middle) < uid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+guint32 imap_view_number(const ImapView *view, guint32 uid)
+{
+    guint index = imap_view_lower_bound(view, uid);
+    return index < view->uids->len && imap_view_uid(view, index) == uid ? index + 1 : 0;
+}
+
+static void add_indexes(const ImapView *view, GArray *uids, guint first, guint end)
+{
+    if (first < end)
+        g_array_append_vals(uids, &g_array_index(view->uids, guint32, first), end - first);
+}
+
+static GArray *uids_of_uid_set(const ImapView *view, const ImapSet *set)
+{
+    GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    guint count;
+    const ImapRange *ranges = imap_set_ranges(set, &count);
+    for (guint i = 0; i < count; i++) {
+        guint end = ranges[i].last == G_MAXUINT32 ? view->uids->len
+                                                  : imap_view_lower_bound(view, ranges[i].last + 1);
+        add_indexes(view, uids, imap_view_lower_bound(view, ranges[i].first), end);
+    }
+    return uids;
+}
+
+/* Numbers beyond the last message are passed over. */
+static GArray *uids_of_numbers(const ImapView *view, const ImapSet *set)
+{
+    GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    guint count;
+    const ImapRange *ranges = imap_set_ranges(set, &count);
+    for (guint i = 0; i < count; i++)
+        add_indexes(view, uids, ranges[i].first - 1, MIN(ranges[i].last, view->uids->len));
+    return uids;
+}
+
+GArray *imap_view_resolve(ImapSession *session, const ImapSequenceSet *set, gboolean uid,
+                          gboolean strict)
+{
+    const ImapView *view = session->view;
+    guint32 messages = view->uids->len;
+    if (set->saved) {
+        if (view->saved)
+            return uids_of_uid_set(view, view->saved);
+        return g_array_new(FALSE, FALSE, sizeof(guint32));
+    }
+    guint32 star = !uid ? messages : messages ? imap_view_uid(view, messages - 1) : 0;
+    g_autoptr(ImapSet) resolved = imap_sequence_set_resolve(set, star);
+    if (uid)
+        return uids_of_uid_set(view, resolved);
+    /* RFC 3501, 9, seq-number: a number beyond the last message is an error; "*" in an empty
+     * mailbox is one too. */
+    if (strict && (imap_set_max(resolved) > messages || messages == 0)) {
+        imap_reply_printf(session, IMAP_BAD, NULL, "There are only %u messages", messages);
+        return NULL;
+    }
+    return uids_of_numbers(view, resolved);
+}
+
+/* ---- flags ----------------------------------------------------------------------------------- */
+
+void imap_view_tell_flags(ImapSession *session)
+{
+    ImapView *view = session->view;
+    GString *out = session->out;
+    g_string_append(out, "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft");
+    for (guint i = 0; i < view->keywords->len; i++)
+        g_string_append_printf(out, " %s", (char *)view->keywords->pdata[i]);
+    g_string_append(out, ")\r\n* OK [PERMANENTFLAGS (");
+    if (!view->read_only) {
+        g_string_append(out, "\\Answered \\Flagged \\Deleted \\Seen \\Draft");
+        for (guint i = 0; i < view->keywords->len; i++)
+            g_string_append_printf(out, " %s", (char *)view->keywords->pdata[i]);
+        g_string_append(out, " \\*");
+    }
+    g_string_append_printf(out, ")] %s\r\n",
+                           view->read_only ? "Opened for reading only" : "Flags are kept");
+}
+
+void imap_view_learn(ImapSession *session, guint32 keyword_set)
+{
+    ImapView *view = session->view;
+    gpointer key = GUINT_TO_POINTER(keyword_set);
+    if (keyword_set == 0 || g_hash_table_contains(view->set_texts, key))
+        return;
+    gboolean new_name = FALSE;
+    g_autoptr(GString) text = g_string_new(NULL);
+    const char *const *names = cache_keywords_names(session->account->cache, keyword_set);
+    for (; names && *names; names++) {
+        g_string_append_printf(text, " %s", *names);
+        new_name |= know_keyword(view, *names);
+    }
+    g_hash_table_insert(view->set_texts, key, g_strdup(text->str));
+    if (new_name)
+        imap_view_tell_flags(session);
+}
+
+void imap_view_append_flags(ImapSession *session, guint32 uid, CacheFlags flags)
+{
+    static const struct {
+        guint32 bit;
+        const char *text;
+    } names[] = {
+        {CACHE_ANSWERED, " \\Answered"}, {CACHE_FLAGGED, " \\Flagged"},
+        {CACHE_DELETED, " \\Deleted"},   {CACHE_SEEN, " \\Seen"},
+        {CACHE_DRAFT, " \\Draft"},
+    };
+    GString *out = session->out;
+    gsize start = out->len;
+    for (gsize i = 0; flags.system && i < G_N_ELEMENTS(names); i++)
+        if (flags.system & names[i].bit)
+            imap_out_bytes(out, names[i].text, strlen(names[i].text));
+    if (imap_set_contains(session->view->recent, uid) && !imap_session_rev2(session))
+        imap_out_literal(out, " \\Recent");
+    if (flags.keywords) {
+        const char *text =
+            g_hash_table_lookup(session->view->set_texts, GUINT_TO_POINTER(flags.keywords));
+        imap_out_bytes(out, text, strlen(text));
+    }
+    /* Each comes with a space before it; the first one's becomes the parenthesis. */
+    if (out->len == start)
+        imap_out_literal(out, "(");
+    else
+        out->str[start] = '(';
+    imap_out_literal(out, ")");
+}
+
+void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags)
+{
+    guint32 number = imap_view_number(session->view, change->uid);
+    if (!number)
+        return;
+    if (with_flags)
+        imap_view_learn(session, change->flags.keywords);
+    GString *out = session->out;
+    imap_out_literal(out, "* ");
+    imap_out_number(out, number);
+    imap_out_literal(out, " FETCH (");
+    if (session->uid || (session->enabled & IMAP_ENABLED_QRESYNC)) {
+        imap_out_literal(out, "UID ");
+        imap_out_number(out, change->uid);
+        imap_out_literal(out, " ");
+    }
+    if (session->enabled & IMAP_ENABLED_CONDSTORE) {
+        imap_out_literal(out, "MODSEQ (");
+        imap_out_number(out, change->modseq);
+        imap_out_literal(out, ") ");
+    }
+    if (with_flags) {
+        imap_out_literal(out, "FLAGS ");
+        imap_view_append_flags(session, change->uid, change->flags);
+    } else if (out->str[out->len - 1] == ' ') {
+        g_string_truncate(out, out->len - 1);
+    }
+    imap_out_literal(out, ")\r\n");
+}
+
+/* ---- news ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    GArray *changed;  /* CacheChange, or NULL */
+    GArray *expunged; /* guint32, or NULL */
+    guint32 recent_uid, uidnext;
+    guint64 modseq;
+    gboolean folder_gone;
+} News;
+
+static void news_clear(News *news)
+{
+    g_clear_pointer(&news->changed, g_array_unref);
+    g_clear_pointer(&news->expunged, g_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(News, news_clear)
+
+static gboolean read_news(ImapSession *session, gboolean expunges, News *news, GError **error)
+{
+    ImapView *view = session->view;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
+    if (!txn)
+        return FALSE;
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, view->folder, error);
+    if (!folder && g_error_matches(*error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND)) {
+        g_clear_error(error);
+        news->folder_gone = TRUE;
+        return TRUE;
+    }
+    if (!folder)
+        return FALSE;
+    news->modseq = folder->highestmodseq;
+    news->recent_uid = folder->recent_uid;
+    news->uidnext = folder->uidnext;
+    if (news->modseq > view->modseq &&
+        !cache_changes(txn, view->folder, view->modseq, &news->changed, NULL, error))
+        return FALSE;
+    if (!expunges || news->modseq <= view->expunge_modseq)
+        return TRUE;
+    return cache_changes(txn, view->folder, view->expunge_modseq, NULL, &news->expunged, error);
+}
+
+static void tell_expunge_numbers(ImapSession *session, const ImapSet *numbers)
+{
+    guint count;
+    const ImapRange *ranges = imap_set_ranges(numbers, &count);
+    /* From the last to the first, so that no number moves before it is told. */
+    for (guint i = count; i-- > 0;)
+        for (guint32 number = ranges[i].last; number >= ranges[i].first; number--) {
+            imap_out_literal(session->out, "* ");
+            imap_out_number(session->out, number);
+            imap_out_literal(session->out, " EXPUNGE\r\n");
+        }
+}
+
+void imap_view_tell_vanished(ImapSession *session, const ImapSet *uids, gboolean earlier)
+{
+    guint range = 0;
+    for (;;) {
+        gsize start = session->out->len;
+        g_string_append(session->out, earlier ? "* VANISHED (EARLIER) " : "* VANISHED ");
+        if (!imap_set_format_some(uids, &range, 8000, session->out)) {
+            g_string_truncate(session->out, start);
+            return;
+        }
+        g_string_append(session->out, "\r\n");
+    }
+}
+
+/* Takes `expunged` out of the view in one pass over both. */
+static void tell_expunged(ImapSession *session, const GArray *expunged)
+{
+    ImapView *view = session->view;
+    g_autoptr(ImapSet) numbers = imap_set_new();
+    g_autoptr(ImapSet) uids = imap_set_new();
+    guint kept = 0, gone = 0;
+    for (guint i = 0; i < view->uids->len; i++) {
+        guint32 uid = imap_view_uid(view, i);
+        while (gone < expunged->len && g_array_index(expunged, guint32, gone) < uid)
+            gone++;
+        if (gone < expunged->len && g_array_index(expunged, guint32, gone) == uid) {
+            imap_set_add(numbers, i + 1);
+            imap_set_add(uids, uid);
+        } else {
+            g_array_index(view->uids, guint32, kept++) = uid;
+        }
+    }
+    g_array_set_size(view->uids, kept);
+    if (view->saved) {
+        ImapSet *left = imap_set_subtract(view->saved, uids);
+        imap_set_free(view->saved);
+        view->saved = left;
+    }
+    if (session->enabled & IMAP_ENABLED_QRESYNC)
+        imap_view_tell_vanished(session, uids, FALSE);
+    else
+        tell_expunge_numbers(session, numbers);
+}
+
+static gboolean told_already(const ImapView *view, guint *at, const CacheChange *change)
+{
+    while (*at < view->own->len && g_array_index(view->own, CacheChange, *at).uid < change->uid)
+        (*at)++;
+    if (*at >= view->own->len)
+        return FALSE;
+    const CacheChange *own = &g_array_index(view->own, CacheChange, *at);
+    return own->uid == change->uid && own->modseq == change->modseq;
+}
+
+/* Messages that sync brought back under a UID below the last one stay unseen until the next SELECT:
+ * they would shift sequence numbers. */
+static guint add_new(ImapView *view, const GArray *changed)
+{
+    guint before = view->uids->len;
+    for (guint i = 0; i < changed->len; i++) {
+        guint32 uid = g_array_index(changed, CacheChange, i).uid;
+        if (uid <= view->last_uid)
+            continue;
+        g_array_append_val(view->uids, uid);
+        view->last_uid = uid;
+    }
+    return view->uids->len - before;
+}
+
+static guint count_recent(const ImapView *view)
+{
+    guint count;
+    guint32 recent = 0;
+    const ImapRange *ranges = imap_set_ranges(view->recent, &count);
+    for (guint i = 0; i < count; i++)
+        recent += imap_view_lower_bound(view, ranges[i].last + 1) -
+                  imap_view_lower_bound(view, ranges[i].first);
+    return recent;
+}
+
+void imap_view_tell_count(ImapSession *session)
+{
+    const ImapView *view = session->view;
+    g_string_append_printf(session->out, "* %u EXISTS\r\n", view->uids->len);
+    if (!imap_session_rev2(session)) /* RFC 9051, E: there is no \Recent */
+        g_string_append_printf(session->out, "* %u RECENT\r\n", count_recent(view));
+}
+
+/* New mail is \Recent in the first session that hears of it; read-only ones leave the mark. */
+static void claim_recent(ImapSession *session, const News *news)
+{
+    ImapView *view = session->view;
+    g_autoptr(GError) error = NULL;
+    if (news->recent_uid >= news->uidnext)
+        return;
+    if (view->read_only)
+        add_recent(view, news->recent_uid, news->uidnext);
+    else if (!take_recent(session, view, &error))
+        g_debug("imap: can't mark what is recent: %s", error->message);
+}
+
+static void tell_new(ImapSession *session, const News *news)
+{
+    if (!add_new(session->view, news->changed))
+        return;
+    claim_recent(session, news);
+    imap_view_tell_count(session);
+}
+
+/* Large news go out in slices. No transaction is open here. */
+static void tell_changed(ImapSession *session, const GArray *changed, guint32 last_known)
+{
+    guint own = 0;
+    for (guint i = 0; i < changed->len; i++) {
+        const CacheChange *change = &g_array_index(changed, CacheChange, i);
+        if (change->uid > last_known || told_already(session->view, &own, change))
+            continue;
+        imap_view_append_change(session, change, TRUE);
+        if (session->out->len > IMAP_SLICE_BYTES && !imap_session_send(session))
+            return;
+    }
+}
+
+static void tell(ImapSession *session, gboolean expunges, News *news)
+{
+    ImapView *view = session->view;
+    guint32 last_known = view->last_uid;
+    if (news->folder_gone && expunges)
+        news->expunged = g_array_copy(view->uids);
+    if (news->expunged && news->expunged->len)
+        tell_expunged(session, news->expunged);
+    if (news->changed) {
+        tell_new(session, news);
+        tell_changed(session, news->changed, last_known);
+    }
+    view->modseq = MAX(view->modseq, news->modseq);
+    if (expunges)
+        view->expunge_modseq = view->modseq;
+    g_array_set_size(view->own, 0);
+}
+
+void imap_view_report(ImapSession *session, gboolean expunges)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(News) news = {0};
+    if (read_news(session, expunges, &news, &error))
+        tell(session, expunges, &news);
+    else
+        g_warning("imap: can't read what is new in a mailbox: %s", error->message);
+}
+
+void imap_view_own(ImapView *view, const CacheChange *changes, guint count)
+{
+    if (count)
+        g_array_append_vals(view->own, changes, count);
+}

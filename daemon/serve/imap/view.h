@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The selected mailbox as the client knows it: the UIDs in order (a sequence number is a place in
+ * that list, from 1) and up to which mod-sequence it has been told what happened. What other
+ * sessions and sync do reaches it through imap_view_report() only, so sequence numbers never move
+ * by themselves.
+ */
+#pragma once
+
+#include "cache/content.h"
+#include "cache/folder.h"
+#include "daemon/serve/imap/session.h"
+
+/* A read transaction covers about so much: then its answers are sent, and the next one begins. */
+#define IMAP_SLICE_MESSAGES 200
+#define IMAP_SLICE_BYTES    (256 * 1024)
+
+struct ImapView {
+    gint64 folder;
+    char *name;
+    gboolean read_only;
+    guint32 uidvalidity;
+    GArray *uids;           /* guint32, ascending */
+    guint32 last_uid;       /* the highest UID ever in `uids` */
+    guint64 modseq;         /* new and changed messages have been told up to here, */
+    guint64 expunge_modseq; /* expunges up to here */
+    ImapSet *recent;        /* UIDs that are \Recent in this session */
+    CacheWatch *watch;
+    GPtrArray *keywords;   /* names that "* FLAGS" has told, */
+    GHashTable *known;     /* the same, case folded, */
+    GHashTable *set_texts; /* and keyword set -> " Junk $Forwarded" */
+    GArray *own;           /* CacheChange: this session's changes, which it was told already */
+    ImapSet *saved;        /* UIDs of SEARCH RETURN (SAVE), or NULL (RFC 5182) */
+};
+
+/* What SELECT learned in its one transaction. */
+typedef struct {
+    CacheFolder *folder;
+    char **keywords;
+} ImapViewStart;
+
+/*
+ * Opens the folder: reads its UIDs, takes \Recent (unless read_only), watches it. Nothing is
+ * written to the client. NULL and `error` on failure; the caller clears `start`.
+ */
+ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_only,
+                         ImapViewStart *start, GError **error);
+void imap_view_start_clear(ImapViewStart *start);
+void imap_view_free(ImapView *view);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapView, imap_view_free)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapViewStart, imap_view_start_clear)
+
+/* The UID at an index, counted from 0. */
+#define imap_view_uid(view, index) g_array_index((view)->uids, guint32, index)
+
+/* The index of the first UID that is not below `uid` (maybe the number of messages). */
+guint imap_view_lower_bound(const ImapView *view, guint32 uid);
+/* The sequence number of a UID, or 0. */
+guint32 imap_view_number(const ImapView *view, guint32 uid);
+
+/*
+ * The UIDs a command names, ascending, guint32: sequence numbers or (`uid`) UIDs, "$" included.
+ * UIDs that aren't there are passed over; so are sequence numbers beyond the last, unless `strict`:
+ * then they are BAD (NULL, the answer is set).
+ */
+GArray *imap_view_resolve(ImapSession *session, const ImapSequenceSet *set, gboolean uid,
+                          gboolean strict);
+
+/* "* n EXISTS" and "* n RECENT". */
+void imap_view_tell_count(ImapSession *session);
+
+/* "* VANISHED [(EARLIER)] uids" (RFC 7162, 3.2.10), in as many lines as it takes; none for none. */
+void imap_view_tell_vanished(ImapSession *session, const ImapSet *uids, gboolean earlier);
+
+/* Sends "* FLAGS" and PERMANENTFLAGS. */
+void imap_view_tell_flags(ImapSession *session);
+/* Makes sure that the names of a keyword set have been told, before a response that uses them is
+ * begun. */
+void imap_view_learn(ImapSession *session, guint32 keyword_set);
+/* "(\Seen Junk)". The set must have been learnt. */
+void imap_view_append_flags(ImapSession *session, guint32 uid, CacheFlags flags);
+/* "* n FETCH (FLAGS (...))" with UID and MODSEQ where the client wants them; not for UIDs that
+ * aren't in the view. */
+void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags);
+
+/*
+ * Tells what happened since the last report: expunges (if allowed), new messages, changed flags.
+ * No cache transaction may be open.
+ */
+void imap_view_report(ImapSession *session, gboolean expunges);
+
+/* Changes this session made and told, by ascending UID; the next report doesn't repeat them. */
+void imap_view_own(ImapView *view, const CacheChange *changes, guint count);

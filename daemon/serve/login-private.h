@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What SCRAM needs of the verifiers. Private to serve/. */
+#pragma once
+
+#include "daemon/proto/sasl/scram.h"
+#include "daemon/serve/login.h"
+
+/* What all verifiers of the set share; the salt is a reference. */
+void serve_verifiers_parameters(ServeVerifiers *verifiers, GBytes **salt, guint *iterations);
+
+/* Tries `proof` against each; the one that fits, or FALSE. Takes the same time either way. */
+gboolean serve_verifiers_match(ServeVerifiers *verifiers, const char *auth_message,
+                               const guint8 proof[SCRAM_KEY_SIZE], ScramVerifier *match);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The snapshot of INBOX. */
+#include "daemon/serve/pop3/maildrop.h"
+
+#include "cache/change.h"
+#include "cache/folder.h"
+
+#define SLICE 200 /* messages expunged in one transaction: nobody waits long for the writer */
+
+void maildrop_free(Maildrop *maildrop)
+{
+    if (!maildrop)
+        return;
+    g_array_unref(maildrop->messages);
+    serve_account_unref(maildrop->account);
+    g_free(maildrop);
+}
+
+/* ---- the snapshot ---------------------------------------------------------------------------- */
+
+static gboolean add_message(const CacheFetchRow *row, gpointer data)
+{
+    MaildropMessage message = {
+        .uid = row->placement->uid,
+        .full = row->state == CACHE_CONTENT_FULL,
+        .message = row->placement->message,
+        .size = row->placement->size,
+    };
+    g_array_append_val((GArray *)data, message);
+    return TRUE;
+}
+
+static gboolean fill(Maildrop *maildrop, CacheTxn *txn, GError **error)
+{
+    g_autoptr(CacheFolder) inbox = cache_folder_find(txn, "INBOX", error);
+    g_autoptr(GArray) uids = inbox ? cache_uids(txn, inbox->id, error) : NULL;
+
+    if (!uids)
+        return FALSE;
+    maildrop->folder = inbox->id;
+    maildrop->uidvalidity = inbox->uidvalidity;
+    return cache_fetch(txn, inbox->id, (const guint32 *)uids->data, uids->len, 0, add_message,
+                       maildrop->messages, error);
+}
+
+Maildrop *maildrop_open(ServeAccount *account, GError **error)
+{
+    g_autoptr(Maildrop) maildrop = g_new0(Maildrop, 1);
+    g_autoptr(CacheTxn) txn = cache_begin(account->cache, CACHE_READ, error);
+
+    maildrop->account = serve_account_ref(account);
+    maildrop->messages = g_array_new(FALSE, FALSE, sizeof(MaildropMessage));
+    return txn && fill(maildrop, txn, error) ? g_steal_pointer(&maildrop) : NULL;
+}
+
+MaildropMessage *maildrop_get(Maildrop *maildrop, guint number)
+{
+    if (number < 1 || number > maildrop->messages->len)
+        return NULL;
+    MaildropMessage *message = &g_array_index(maildrop->messages, MaildropMessage, number - 1);
+    return message->deleted ? NULL : message;
+}
+
+void maildrop_count(const Maildrop *maildrop, guint *count, guint64 *size)
+{
+    *count = 0;
+    *size = 0;
+    for (guint i = 0; i < maildrop->messages->len; i++) {
+        const MaildropMessage *message = &g_array_index(maildrop->messages, MaildropMessage, i);
+        if (message->deleted)
+            continue;
+        *count += 1;
+        *size += message->size;
+    }
+}
+
+/* ---- what isn't here ------------------------------------------------------------------------- */
+
+static gboolean look(Maildrop *maildrop, MaildropMessage *message, CacheContentState *state,
+                     GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(maildrop->account->cache, CACHE_READ, error);
+
+    if (!txn)
+        return FALSE;
+    *state = cache_content_state(txn, message->message);
+    message->full = *state == CACHE_CONTENT_FULL;
+    if (message->full)
+        message->size = cache_content_size(txn, message->message, NULL);
+    return TRUE;
+}
+
+gboolean maildrop_need(Maildrop *maildrop, MaildropMessage *message, CacheContentState state,
+                       NetCancel *cancel, GError **error)
+{
+    CacheContentState here;
+
+    if (!look(maildrop, message, &here, error))
+        return FALSE;
+    if (here >= state)
+        return TRUE;
+    if (!maildrop->account->bodies) {
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "This message is not here");
+        return FALSE;
+    }
+    return sync_bodies_need(maildrop->account->bodies, &message->message, 1, state, cancel,
+                            error) &&
+           look(maildrop, message, &here, error);
+}
+
+/* ---- deleting -------------------------------------------------------------------------------- */
+
+static gboolean expunge_slice(Maildrop *maildrop, const guint32 *uids, gsize count, GError **error)
+{
+    CacheTxn *txn = cache_begin(maildrop->account->cache, CACHE_WRITE_FULL, error);
+
+    if (!txn)
+        return FALSE;
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, maildrop->folder, error);
+    /* Another UIDVALIDITY: these numbers are others' now. */
+    gboolean same = folder && folder->uidvalidity == maildrop->uidvalidity;
+    if (folder && !same)
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "The mailbox is another one now");
+    if (same && cache_expunge(txn, maildrop->folder, uids, count, TRUE, NULL, error))
+        return cache_commit(txn, error);
+    cache_end(txn);
+    return FALSE;
+}
+
+gboolean maildrop_commit(Maildrop *maildrop, GError **error)
+{
+    g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+
+    for (guint i = 0; i < maildrop->messages->len; i++) {
+        const MaildropMessage *message = &g_array_index(maildrop->messages, MaildropMessage, i);
+        if (message->deleted)
+            g_array_append_val(uids, message->uid);
+    }
+    for (guint at = 0; at < uids->len; at += SLICE)
+        if (!expunge_slice(maildrop, &g_array_index(uids, guint32, at), MIN(SLICE, uids->len - at),
+                           error))
+            return FALSE;
+    return TRUE;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the local servers share: the accounts that clients may log in to, and a session's life. The
+ * daemon accepts a connection, checks who is at the other end, and starts one thread that runs one
+ * of the session functions below.
+ */
+#pragma once
+
+#include "cache/queue.h"
+#include "daemon/serve/login.h"
+#include "daemon/sync/bodies.h"
+
+/* What a session needs of an account; made by the daemon, alive as long as any session that refers
+ * to it. */
+typedef struct {
+    AccountSettings *settings;
+    Cache *cache;
+    SyncBodies *bodies;
+    ServeVerifiers *verifiers; /* its local passwords */
+    gboolean pushes_all; /* sync brings everything upstream that clients may change; FALSE: flags
+                            alone, the rest is refused */
+    gint refs;           /* atomic */
+} ServeAccount;
+
+ServeAccount *serve_account_ref(ServeAccount *account);
+void serve_account_unref(ServeAccount *account);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ServeAccount, serve_account_unref)
+
+/* How the daemon is seen by sessions. The functions may be called from any thread. */
+typedef struct {
+    /* The account whose ID or address is `login`; a reference, or NULL. */
+    ServeAccount *(*find_account)(const char *login, gpointer data);
+    /* New mail in the queue for an account. */
+    void (*queued)(const char *account, gpointer data);
+    Queue *queue;
+    NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */
+    ServeThrottle *throttle; /* slows the next answer after failed logins; one per listener */
+    gpointer data;
+} ServeDaemon;
+
+typedef enum { SERVE_IMAP, SERVE_POP3, SERVE_SUBMISSION } ServeProtocol;
+
+/*
+ * Runs a session on `stream` (not TLS yet, or TLS already on a TLS port) until it ends; blocking;
+ * the caller frees the stream. `preauth` is the account of the Unix socket the client came by (the
+ * peer's uid was checked), or NULL: it has to log in. Cancelling the stream ends the session
+ * politely where there is time (IMAP: * BYE).
+ */
+void serve_imap(NetStream *stream, const ServeDaemon *daemon, ServeAccount *preauth);
+void serve_pop3(NetStream *stream, const ServeDaemon *daemon, ServeAccount *preauth);
+void serve_submission(NetStream *stream, const ServeDaemon *daemon, ServeAccount *preauth);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The clients that are connected: one thread each. Starting belongs to the main thread; a session
+ * may look up accounts from its own.
+ */
+#pragma once
+
+#include "daemon/serve/serve.h"
+
+#define SESSIONS_LIMIT 500
+
+typedef struct Sessions Sessions;
+
+/* `daemon` gives what every session shares; its find_account() and queued() are called with
+ * daemon->data. `changed` is called in the main loop after sessions came or went; bursts are one
+ * call. */
+Sessions *sessions_new(const ServeDaemon *daemon, void (*changed)(gpointer data), gpointer data);
+
+/* Ends all sessions and waits for them. */
+void sessions_free(Sessions *sessions);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sessions, sessions_free)
+
+typedef struct {
+    ServeProtocol protocol;
+    gboolean tls;            /* TLS from the first byte */
+    const char *listener;    /* static: the key of [listen], or "socket" */
+    ServeThrottle *throttle; /* the listener's */
+    ServeAccount *preauth;   /* the account of the Unix socket, or NULL */
+} SessionKind;
+
+/* Takes the connected socket over. Over the limit, or without memory for a thread, it is closed,
+ * with a line in the log. */
+void sessions_start(Sessions *sessions, int fd, const SessionKind *kind);
+
+/* The TLS settings of sessions to come; NULL: none. */
+void sessions_set_tls(Sessions *sessions, NetTlsServer *tls);
+
+/* Ends the sessions that may refer to `account` and waits until they are gone. Not in the main
+ * thread. */
+void sessions_end_account(Sessions *sessions, ServeAccount *account);
+
+/* The D-Bus property: aa{sv}. */
+GVariant *sessions_describe(Sessions *sessions);

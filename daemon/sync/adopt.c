@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which arrivals are the effect of our own commands. */
+#include "daemon/sync/adopt.h"
+
+#include "daemon/sync/expire.h"
+#include <openssl/evp.h>
+#include <string.h>
+
+gboolean sync_load_attempts(SyncContext *context, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    g_autoptr(GPtrArray) attempts = txn ? cache_attempt_list(txn, error) : NULL;
+
+    if (!attempts)
+        return FALSE;
+    g_ptr_array_unref(context->attempts);
+    context->attempts = g_steal_pointer(&attempts);
+    return TRUE;
+}
+
+static gboolean is_about_messages(const CacheAttempt *attempt)
+{
+    return attempt->kind == CACHE_ATTEMPT_APPEND || attempt->kind == CACHE_ATTEMPT_COPY ||
+           attempt->kind == CACHE_ATTEMPT_MOVE;
+}
+
+guint32 sync_hold_from(SyncContext *context, const CacheFolder *folder)
+{
+    guint32 from = 0;
+
+    for (guint i = 0; i < context->attempts->len; i++) {
+        const CacheAttempt *attempt = context->attempts->pdata[i];
+        if (attempt->target != folder->id || !is_about_messages(attempt))
+            continue;
+        guint32 first = attempt->uidvalidity == folder->base_uidvalidity ? attempt->uidnext : 1;
+        from = from ? MIN(from, MAX(first, 1)) : MAX(first, 1);
+    }
+    return from;
+}
+
+/* ---- comparing bytes ------------------------------------------------------------------------- */
+
+static void loose_update(EVP_MD_CTX *md, const char *data, gsize length)
+{
+    const char *end = data + length;
+
+    while (data < end) {
+        const char *cr = memchr(data, '\r', (gsize)(end - data));
+        gsize run = (gsize)((cr ? cr : end) - data);
+        EVP_DigestUpdate(md, data, run);
+        data += run + (cr != NULL);
+    }
+}
+
+static char *loose_finish(EVP_MD_CTX *md)
+{
+    guint8 digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+
+    EVP_DigestFinal_ex(md, digest, &length);
+    EVP_MD_CTX_free(md);
+    return g_base64_encode(digest, length);
+}
+
+static EVP_MD_CTX *loose_start(void)
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+
+    EVP_DigestInit_ex(md, EVP_sha256(), NULL);
+    return md;
+}
+
+/* The digest of a message in the cache; NULL: its bytes aren't here. */
+static char *digest_here(SyncContext *context, gint64 message)
+{
+    const gsize piece = 1024 * 1024;
+    EVP_MD_CTX *md = loose_start();
+
+    for (guint64 offset = 0;; offset += piece) {
+        g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, NULL);
+        g_autoptr(GBytes) bytes =
+            txn ? cache_content_read(txn, message, offset, piece, NULL) : NULL;
+        if (!bytes) {
+            EVP_MD_CTX_free(md);
+            return NULL;
+        }
+        gsize length;
+        const char *data = g_bytes_get_data(bytes, &length);
+        loose_update(md, data, length);
+        if (length < piece)
+            return loose_finish(md);
+    }
+}
+
+static gboolean note_digest(const ImapResponse *response, gpointer data, GError **error)
+{
+    char **digest = data;
+    ImapFetchData fetch;
+    g_autoptr(GBytes) body = NULL;
+
+    if (!response->name || !g_str_equal(response->name, "FETCH"))
+        return TRUE;
+    if (!imap_fetch_data_parse(response, &fetch, error))
+        return FALSE;
+    if (!imap_fetch_data_section(&fetch, "", &body) || !body)
+        return TRUE;
+    gsize length;
+    const char *octets = g_bytes_get_data(body, &length);
+    EVP_MD_CTX *md = loose_start();
+    loose_update(md, octets, length);
+    g_free(*digest);
+    *digest = loose_finish(md);
+    return TRUE;
+}
+
+/* The digest of a message of the selected folder; NULL without error: it isn't there any more. */
+static gboolean digest_there(SyncContext *context, guint32 uid, char **digest, GError **error)
+{
+    *digest = NULL;
+    imap_client_set_handler(context->imap, note_digest, digest);
+    gboolean ok =
+        imap_client_run(context->imap, NULL, error, "UID FETCH %u (UID BODY.PEEK[])", uid);
+    imap_client_set_handler(context->imap, NULL, NULL);
+    return ok;
+}
+
+/* ---- matching -------------------------------------------------------------------------------- */
+
+/* What was sent and what came, while they are compared. */
+typedef struct {
+    SyncContext *context;
+    gint64 folder;
+    GArray *placements; /* CachePlacement, of items without base */
+    GArray *appended;   /* gboolean, per placement: its bytes were sent, not copied upstream */
+    GArray *items;      /* SyncCandidate */
+    GArray *held;       /* SyncServerMessage */
+    GArray *arrivals;   /* SyncCandidate */
+    GPtrArray *strings; /* what the candidates' keys borrow */
+} Adoption;
+
+static void adoption_clear(Adoption *adoption)
+{
+    g_clear_pointer(&adoption->placements, g_array_unref);
+    g_clear_pointer(&adoption->appended, g_array_unref);
+    g_clear_pointer(&adoption->items, g_array_unref);
+    g_clear_pointer(&adoption->arrivals, g_array_unref);
+    g_clear_pointer(&adoption->strings, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Adoption, adoption_clear)
+
+static const char *keep(Adoption *adoption, char *string)
+{
+    if (string)
+        g_ptr_array_add(adoption->strings, string);
+    return string;
+}
+
+static void add_item(Adoption *adoption, CacheTxn *txn, const CacheAttempt *attempt, guint32 uid)
+{
+    CachePlacement placement;
+    gboolean appended = attempt->kind == CACHE_ATTEMPT_APPEND;
+
+    if (!cache_placement_get(txn, adoption->folder, uid, &placement, NULL) ||
+        placement.base == CACHE_BASE_PRESENT)
+        return;
+    SyncCandidate item = {.uid = adoption->items->len, .index = (gint)adoption->items->len};
+    item.key.message_id = keep(adoption, sync_message_id(txn, placement.message, &item.key.known));
+    item.key.size = placement.size;
+    item.key.date = placement.date;
+    if (!appended)
+        item.key.remote_id = keep(adoption, cache_message_remote_id(txn, placement.message));
+    g_array_append_val(adoption->items, item);
+    g_array_append_val(adoption->placements, placement);
+    g_array_append_val(adoption->appended, appended);
+}
+
+static gboolean collect_items(Adoption *adoption, GError **error)
+{
+    SyncContext *context = adoption->context;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+
+    if (!txn)
+        return FALSE;
+    for (guint i = 0; i < context->attempts->len; i++) {
+        const CacheAttempt *attempt = context->attempts->pdata[i];
+        if (attempt->target != adoption->folder || !is_about_messages(attempt))
+            continue;
+        for (guint k = 0; k < attempt->items->len; k++)
+            add_item(adoption, txn, attempt,
+                     g_array_index(attempt->items, CacheAttemptItem, k).uid);
+    }
+    return TRUE;
+}
+
+static gboolean collect_arrivals(Adoption *adoption, GError **error)
+{
+    g_autoptr(ImapSet) uids = imap_set_new();
+
+    for (guint i = 0; i < adoption->held->len; i++)
+        imap_set_add(uids, g_array_index(adoption->held, SyncServerMessage, i).uid);
+    g_autoptr(GHashTable) ids = sync_fetch_message_ids(adoption->context, uids, error);
+    if (!ids)
+        return FALSE;
+    for (guint i = 0; i < adoption->held->len; i++) {
+        const SyncServerMessage *message = &g_array_index(adoption->held, SyncServerMessage, i);
+        const char *id = g_hash_table_lookup(ids, GUINT_TO_POINTER(message->uid));
+        SyncCandidate arrival = {.uid = message->uid, .index = (gint)i};
+        arrival.key.known = id != NULL;
+        arrival.key.message_id = id && *id ? keep(adoption, g_strdup(id)) : NULL;
+        arrival.key.remote_id = message->remote_id;
+        arrival.key.size = message->size;
+        arrival.key.date = message->date;
+        g_array_append_val(adoption->arrivals, arrival);
+    }
+    return TRUE;
+}
+
+/* Whether item and arrival have the same bytes; *same stays FALSE where ours aren't here. */
+static gboolean same_bytes(Adoption *adoption, const SyncCandidate *item,
+                           const SyncCandidate *arrival, gboolean *same, GError **error)
+{
+    const CachePlacement *placement =
+        &g_array_index(adoption->placements, CachePlacement, item->index);
+    g_autofree char *ours = digest_here(adoption->context, placement->message);
+    g_autofree char *theirs = NULL;
+
+    *same = FALSE;
+    if (!ours)
+        return TRUE;
+    if (!digest_there(adoption->context, arrival->uid, &theirs, error))
+        return FALSE;
+    *same = g_strcmp0(ours, theirs) == 0;
+    return TRUE;
+}
+
+static SyncCandidate *by_index(GArray *candidates, gint index)
+{
+    for (guint i = 0; i < candidates->len; i++)
+        if (g_array_index(candidates, SyncCandidate, i).index == index)
+            return &g_array_index(candidates, SyncCandidate, i);
+    return NULL;
+}
+
+/* What was appended and matched without a Message-ID has to be the same to the byte. */
+static gboolean verify_matches(Adoption *adoption, GError **error)
+{
+    for (guint i = 0; i < adoption->items->len; i++) {
+        SyncCandidate *item = &g_array_index(adoption->items, SyncCandidate, i);
+        gboolean same;
+
+        if (item->match < 0 || item->key.message_id ||
+            !g_array_index(adoption->appended, gboolean, item->index))
+            continue;
+        SyncCandidate *arrival = by_index(adoption->arrivals, item->match);
+        if (!same_bytes(adoption, item, arrival, &same, error))
+            return FALSE;
+        if (!same)
+            item->match = arrival->match = -1;
+    }
+    return TRUE;
+}
+
+static gboolean may_be_same(const SyncCandidate *item, const SyncCandidate *arrival)
+{
+    guint64 small = MIN(item->key.size, arrival->key.size);
+    guint64 large = MAX(item->key.size, arrival->key.size);
+
+    return arrival->match < 0 && arrival->key.known && item->key.known &&
+           g_strcmp0(item->key.message_id, arrival->key.message_id) == 0 && large / 2 <= small;
+}
+
+/* Servers that don't keep the date we sent: the bytes decide. */
+static gboolean match_by_bytes(Adoption *adoption, GError **error)
+{
+    for (guint i = 0; i < adoption->items->len; i++) {
+        SyncCandidate *item = &g_array_index(adoption->items, SyncCandidate, i);
+        for (guint k = 0; k < adoption->arrivals->len && item->match < 0; k++) {
+            SyncCandidate *arrival = &g_array_index(adoption->arrivals, SyncCandidate, k);
+            gboolean same;
+            if (!may_be_same(item, arrival))
+                continue;
+            if (!same_bytes(adoption, item, arrival, &same, error))
+                return FALSE;
+            if (same) {
+                item->match = arrival->index;
+                arrival->match = item->index;
+            }
+        }
+    }
+    return TRUE;
+}
+
+static gboolean write_adopted(Adoption *adoption, GError **error)
+{
+    SyncContext *context = adoption->context;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+    guint adopted = 0;
+
+    if (!txn)
+        return FALSE;
+    for (guint i = 0; i < adoption->items->len; i++) {
+        const SyncCandidate *item = &g_array_index(adoption->items, SyncCandidate, i);
+        CachePlacement placement;
+        if (item->match < 0)
+            continue;
+        guint32 uid = g_array_index(adoption->placements, CachePlacement, item->index).uid;
+        SyncServerMessage *message = &g_array_index(adoption->held, SyncServerMessage, item->match);
+        /* Read again: a client may have changed it meanwhile. */
+        if (!cache_placement_get(txn, adoption->folder, uid, &placement, error))
+            return FALSE;
+        placement.base = CACHE_BASE_PRESENT;
+        placement.base_uid = message->uid;
+        placement.base_flags = message->flags;
+        if (!cache_placement_put(txn, &placement, error))
+            return FALSE;
+        message->adopted = TRUE;
+        adopted++;
+    }
+    if (!cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    sync_base_count_add(context, adoption->folder, (int)adopted);
+    return TRUE;
+}
+
+gboolean sync_adopt(SyncContext *context, gint64 folder, GArray *held, GError **error)
+{
+    g_auto(Adoption) adoption = {.context = context, .folder = folder, .held = held};
+
+    adoption.placements = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    adoption.appended = g_array_new(FALSE, FALSE, sizeof(gboolean));
+    adoption.items = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    adoption.arrivals = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    adoption.strings = g_ptr_array_new_with_free_func(g_free);
+    if (!collect_items(&adoption, error))
+        return FALSE;
+    if (adoption.items->len == 0)
+        return TRUE;
+    if (!collect_arrivals(&adoption, error))
+        return FALSE;
+    sync_match(adoption.items, adoption.arrivals);
+    return verify_matches(&adoption, error) && match_by_bytes(&adoption, error) &&
+           write_adopted(&adoption, error);
+}
+
+/* ---- the end of attempts --------------------------------------------------------------------- */
+
+static gboolean was_pulled(SyncContext *context, CacheTxn *txn, gint64 folder)
+{
+    g_autoptr(CacheFolder) row = NULL;
+
+    if (folder == 0 || g_hash_table_contains(context->pulled, &folder))
+        return TRUE;
+    row = cache_folder_get(txn, folder, NULL);
+    return !row || !row->base_name;
+}
+
+/* The server said OK, and yet it isn't there: someone has taken it away again. */
+static gboolean drop_unknown(CacheTxn *txn, const CacheAttempt *attempt, GError **error)
+{
+    g_autoptr(ImapSet) dropped = imap_set_new();
+
+    for (guint i = 0; i < attempt->items->len; i++) {
+        const CacheAttemptItem *item = &g_array_index(attempt->items, CacheAttemptItem, i);
+        CachePlacement placement;
+        if (!cache_placement_get(txn, item->folder, item->uid, &placement, NULL) ||
+            placement.base != CACHE_BASE_UNKNOWN)
+            continue;
+        sync_decide_vanished(&placement);
+        if (!cache_placement_put(txn, &placement, error))
+            return FALSE;
+        imap_set_add(dropped, item->uid);
+    }
+    return sync_remember_vanished(txn, attempt->target, dropped, sync_now_seconds(), error);
+}
+
+gboolean sync_close_attempts(SyncContext *context, GError **error)
+{
+    g_autoptr(CacheTxn) txn = NULL;
+
+    for (guint i = 0; i < context->attempts->len; i++) {
+        const CacheAttempt *attempt = context->attempts->pdata[i];
+        if (!is_about_messages(attempt))
+            continue;
+        if (!txn)
+            txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+        if (!txn)
+            return FALSE;
+        if (!was_pulled(context, txn, attempt->target) ||
+            !was_pulled(context, txn, attempt->source))
+            continue;
+        if (!drop_unknown(txn, attempt, error) || !cache_attempt_close(txn, attempt->id, error))
+            return FALSE;
+    }
+    return !txn || cache_commit(g_steal_pointer(&txn), error);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the parts of a round share. */
+#include "daemon/sync/context.h"
+
+#include "daemon/render.h"
+#include <string.h>
+
+G_DEFINE_QUARK(sync - error, sync_error)
+
+static void free_attempt(gpointer attempt)
+{
+    cache_attempt_free(attempt);
+}
+
+SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, SyncBodies *bodies)
+{
+    SyncContext *context = g_new0(SyncContext, 1);
+
+    context->settings = account_settings_ref(settings);
+    context->cache = cache;
+    context->bodies = bodies;
+    context->keyword_sets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->base_counts = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    context->suspicions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->vanished = g_array_new(FALSE, FALSE, sizeof(SyncVanished));
+    context->arrivals = g_array_new(FALSE, FALSE, sizeof(SyncArrival));
+    context->complete = g_array_new(FALSE, FALSE, sizeof(SyncComplete));
+    context->gone = g_array_new(FALSE, FALSE, sizeof(gint64));
+    context->attempts = g_ptr_array_new_with_free_func(free_attempt);
+    context->pulled = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    context->touched = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    return context;
+}
+
+void sync_context_reset(SyncContext *context)
+{
+    g_array_set_size(context->vanished, 0);
+    g_array_set_size(context->arrivals, 0);
+    g_array_set_size(context->complete, 0);
+    g_array_set_size(context->gone, 0);
+    g_ptr_array_set_size(context->attempts, 0);
+    g_hash_table_remove_all(context->pulled);
+}
+
+void sync_context_free(SyncContext *context)
+{
+    if (!context)
+        return;
+    g_clear_pointer(&context->imap, imap_client_free);
+    imap_selected_clear(&context->state);
+    g_hash_table_unref(context->keyword_sets);
+    g_hash_table_unref(context->base_counts);
+    g_hash_table_unref(context->suspicions);
+    g_array_unref(context->vanished);
+    g_array_unref(context->arrivals);
+    g_array_unref(context->complete);
+    g_array_unref(context->gone);
+    g_ptr_array_unref(context->attempts);
+    g_hash_table_unref(context->pulled);
+    g_hash_table_unref(context->touched);
+    account_settings_unref(context->settings);
+    g_free(context);
+}
+
+/* ---- suspicions ------------------------------------------------------------------------------ */
+
+gboolean sync_confirm(SyncContext *context, const char *suspicion, GError **error)
+{
+    guint seen = GPOINTER_TO_UINT(g_hash_table_lookup(context->suspicions, suspicion));
+
+    if (seen != 0 && seen != context->connection) {
+        g_hash_table_remove(context->suspicions, suspicion);
+        return TRUE;
+    }
+    g_hash_table_insert(context->suspicions, g_strdup(suspicion),
+                        GUINT_TO_POINTER(context->connection));
+    g_set_error(error, SYNC_ERROR, SYNC_ERROR_CONFIRM, "asking again whether %s", suspicion);
+    return FALSE;
+}
+
+void sync_clear_suspicion(SyncContext *context, const char *suspicion)
+{
+    g_hash_table_remove(context->suspicions, suspicion);
+}
+
+/* ---- counts ---------------------------------------------------------------------------------- */
+
+static gboolean count_row(const CachePlacement *placement, gpointer data)
+{
+    ++*(guint *)data;
+    return TRUE;
+}
+
+gboolean sync_base_count(SyncContext *context, gint64 folder, guint *count, GError **error)
+{
+    gpointer known;
+
+    if (g_hash_table_lookup_extended(context->base_counts, &folder, NULL, &known)) {
+        *count = GPOINTER_TO_UINT(known);
+        return TRUE;
+    }
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    *count = 0;
+    if (!txn || !cache_placement_each_base(txn, folder, 1, G_MAXUINT32, count_row, count, error))
+        return FALSE;
+    g_hash_table_insert(context->base_counts, g_memdup2(&folder, sizeof folder),
+                        GUINT_TO_POINTER(*count));
+    return TRUE;
+}
+
+void sync_base_count_add(SyncContext *context, gint64 folder, int change)
+{
+    gpointer known;
+
+    if (g_hash_table_lookup_extended(context->base_counts, &folder, NULL, &known))
+        g_hash_table_insert(context->base_counts, g_memdup2(&folder, sizeof folder),
+                            GUINT_TO_POINTER((guint)((int)GPOINTER_TO_UINT(known) + change)));
+}
+
+/* ---- flags ----------------------------------------------------------------------------------- */
+
+static guint32 unite(guint32 a, guint32 b, gpointer txn)
+{
+    return cache_keywords_union(txn, a, b, NULL);
+}
+
+static guint32 subtract(guint32 a, guint32 b, gpointer txn)
+{
+    return cache_keywords_subtract(txn, a, b, NULL);
+}
+
+SyncKeywords sync_keywords(CacheTxn *txn)
+{
+    return (SyncKeywords){unite, subtract, txn};
+}
+
+static guint32 intern(SyncContext *context, const char *joined, GError **error)
+{
+    g_auto(GStrv) names = g_strsplit(joined, " ", -1);
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
+    guint32 set = txn ? cache_keywords_intern(txn, (const char *const *)names, error) : G_MAXUINT32;
+
+    if (set == G_MAXUINT32 || !cache_commit(g_steal_pointer(&txn), error))
+        return G_MAXUINT32;
+    g_hash_table_insert(context->keyword_sets, g_strdup(joined), GUINT_TO_POINTER(set));
+    return set;
+}
+
+gboolean sync_flags_of(SyncContext *context, const ImapNode *flags, guint32 system,
+                       CacheFlags *result, GError **error)
+{
+    g_autoptr(GString) joined = NULL;
+    gpointer known;
+
+    *result = (CacheFlags){.system = system};
+    for (const ImapNode *node = imap_fetch_data_keyword(imap_node_first(flags)); node;
+         node = imap_node_next(node) ? imap_fetch_data_keyword(imap_node_next(node)) : NULL) {
+        if (!joined)
+            joined = g_string_new(NULL);
+        else
+            g_string_append_c(joined, ' ');
+        g_string_append_len(joined, node->text, (gssize)node->length);
+    }
+    if (!joined)
+        return TRUE;
+    if (g_hash_table_lookup_extended(context->keyword_sets, joined->str, NULL, &known))
+        result->keywords = GPOINTER_TO_UINT(known);
+    else
+        result->keywords = intern(context, joined->str, error);
+    return result->keywords != G_MAXUINT32;
+}
+
+void sync_flags_format(SyncContext *context, CacheFlags flags, GString *out)
+{
+    imap_flags_format(flags.system, FALSE, cache_keywords_names(context->cache, flags.keywords),
+                      out);
+}
+
+/* ---- selecting ------------------------------------------------------------------------------- */
+
+gboolean sync_select(SyncContext *context, const CacheFolder *folder, guint64 modseq,
+                     GError **error)
+{
+    imap_selected_clear(&context->state);
+    context->selected = 0;
+    if (!imap_client_select(context->imap, folder->base_name, FALSE, folder->base_uidvalidity,
+                            modseq, &context->state, error)) {
+        g_prefix_error(error, "%s: ", folder->base_name);
+        return FALSE;
+    }
+    context->selected = folder->id;
+    return TRUE;
+}
+
+gboolean sync_select_epoch(SyncContext *context, gint64 id, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    g_autoptr(CacheFolder) folder = txn ? cache_folder_get(txn, id, error) : NULL;
+
+    g_clear_pointer(&txn, cache_end);
+    if (!folder)
+        return FALSE;
+    if (!folder->base_name || folder->base_uidvalidity == 0) {
+        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't upstream yet", folder->name);
+        return FALSE;
+    }
+    if (context->selected != id && !sync_select(context, folder, 0, error))
+        return FALSE;
+    gboolean same = context->state.uidvalidity == folder->base_uidvalidity &&
+                    (!context->state.mailboxid || !folder->remote_id ||
+                     g_str_equal(context->state.mailboxid, folder->remote_id));
+    if (!same)
+        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN,
+                    "%s is not the folder it was when it was last read", folder->base_name);
+    return same;
+}
+
+/* ---- Message-IDs ----------------------------------------------------------------------------- */
+
+char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known)
+{
+    g_autoptr(GBytes) header = cache_content_header(txn, message, NULL);
+    gsize length;
+
+    *known = header != NULL;
+    if (!header)
+        return NULL;
+    const char *data = g_bytes_get_data(header, &length);
+    return render_message_id(data, length);
+}
+
+static gboolean note_message_id(const ImapResponse *response, gpointer data, GError **error)
+{
+    GHashTable *ids = data;
+    ImapFetchData fetch;
+    g_autoptr(GBytes) header = NULL;
+    gsize length;
+
+    if (!response->name || !g_str_equal(response->name, "FETCH"))
+        return TRUE;
+    if (!imap_fetch_data_parse(response, &fetch, error))
+        return FALSE;
+    if (!(fetch.got & IMAP_GOT_UID) ||
+        !imap_fetch_data_section(&fetch, "HEADER.FIELDS (MESSAGE-ID)", &header) || !header)
+        return TRUE;
+    const char *octets = g_bytes_get_data(header, &length);
+    char *id = render_message_id(octets, length);
+    g_hash_table_insert(ids, GUINT_TO_POINTER(fetch.uid), id ? id : g_strdup(""));
+    return TRUE;
+}
+
+GHashTable *sync_fetch_message_ids(SyncContext *context, const ImapSet *uids, GError **error)
+{
+    g_autoptr(GHashTable) ids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    gboolean ok = TRUE;
+    guint range = 0;
+
+    imap_client_set_handler(context->imap, note_message_id, ids);
+    while (ok) {
+        g_autoptr(GString) set = g_string_new(NULL);
+        if (!imap_set_format_some(uids, &range, 8000, set))
+            break;
+        ok = imap_client_run(context->imap, NULL, error,
+                             "UID FETCH %s (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])", set->str);
+    }
+    imap_client_set_handler(context->imap, NULL, NULL);
+    return ok ? g_steal_pointer(&ids) : NULL;
+}

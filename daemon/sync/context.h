@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What one round of sync works with: the account, its cache, the connection, and what the round has
+ * learnt so far and decides at its end. Owned by the sync thread alone.
+ */
+#pragma once
+
+#include "cache/attempt.h"
+#include "cache/folder.h"
+#include "daemon/proto/imap/response-fetch.h"
+#include "daemon/sync/bodies.h"
+#include "daemon/sync/decide.h"
+#include "daemon/upstream/imap.h"
+
+/* A row that upstream doesn't have any more; decided when all folders have been pulled. */
+typedef struct {
+    gint64 folder;
+    guint32 uid; /* local */
+    guint32 base_uid;
+} SyncVanished;
+
+/* A row that pull has made in this round. */
+typedef struct {
+    gint64 folder;
+    guint32 uid; /* local */
+    guint32 base_uid;
+    guint64 size; /* as upstream says */
+    gint64 date;
+    gboolean taken; /* turned out to be a message that was known */
+} SyncArrival;
+
+/* What a folder's base becomes when its pull is complete. */
+typedef struct {
+    gint64 folder;
+    guint32 uidvalidity, uidnext;
+    guint64 highestmodseq;
+} SyncComplete;
+
+typedef struct {
+    AccountSettings *settings;
+    Cache *cache;
+    SyncBodies *bodies;
+    NetCancel *cancel; /* ends a round: stop, or offline */
+    ImapClient *imap;
+    gint64 selected;    /* folder number; 0: none */
+    ImapSelected state; /* of the selected folder */
+
+    GHashTable *keyword_sets; /* names joined by spaces, as the server wrote them -> set number */
+    GHashTable *base_counts;  /* folder -> how many rows have a base UID */
+    GHashTable *suspicions;   /* "folder N lost most", ... -> seen on the connection number */
+    guint connection;         /* counts connections */
+
+    GArray *vanished;    /* SyncVanished */
+    GArray *arrivals;    /* SyncArrival; only where something may have come from elsewhere */
+    GArray *complete;    /* SyncComplete, waiting for the decision over what vanished */
+    GArray *gone;        /* gint64: folders that upstream has deleted */
+    GPtrArray *attempts; /* CacheAttempt, those open when the round began */
+    GHashTable *pulled;  /* folder numbers pulled in this round */
+    GHashTable *touched; /* folder numbers that push changed: to be pulled again */
+    gboolean track_arrivals;
+    gboolean arrived;  /* there is something new to fetch */
+    gint64 not_before; /* Unix seconds: something held back becomes due; 0: nothing */
+} SyncContext;
+
+SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, SyncBodies *bodies);
+void sync_context_free(SyncContext *context);
+
+/* Forgets what a round has learnt and not written. */
+void sync_context_reset(SyncContext *context);
+
+#define SYNC_ERROR (sync_error_quark())
+GQuark sync_error_quark(void);
+enum {
+    SYNC_ERROR_CONFIRM, /* something grave is believed only when a new connection says so too */
+    SYNC_ERROR_AGAIN,   /* folders aren't as they were listed: list them again */
+};
+
+/* TRUE once a suspicion is confirmed by a connection other than the one that raised it; else sets
+ * CONFIRM, which ends the round and starts another on a new connection. */
+gboolean sync_confirm(SyncContext *context, const char *suspicion, GError **error);
+void sync_clear_suspicion(SyncContext *context, const char *suspicion);
+
+/* The number of rows of a folder that have a base UID; counted once, then kept by the callers. */
+gboolean sync_base_count(SyncContext *context, gint64 folder, guint *count, GError **error);
+void sync_base_count_add(SyncContext *context, gint64 folder, int change);
+
+/* Flags as a FETCH answer has them. */
+gboolean sync_flags_of(SyncContext *context, const ImapNode *flags, guint32 system,
+                       CacheFlags *result, GError **error);
+
+/* Appends "\Seen Junk" for a command, without parentheses. */
+void sync_flags_format(SyncContext *context, CacheFlags flags, GString *out);
+
+/* The operations on keyword sets within a write transaction. */
+SyncKeywords sync_keywords(CacheTxn *txn);
+
+static inline SyncMask sync_mask(const CacheFolder *folder)
+{
+    return (SyncMask){folder->flag_mask, folder->keyword_mask};
+}
+
+/* Selects a folder (again, where QRESYNC's answers are wanted: modseq > 0). REFUSED: it can't be
+ * selected. */
+gboolean sync_select(SyncContext *context, const CacheFolder *folder, guint64 modseq,
+                     GError **error);
+
+/* Selects a folder for push: it must be in the epoch that the base is from, else AGAIN. */
+gboolean sync_select_epoch(SyncContext *context, gint64 folder, GError **error);
+
+/* The Message-ID of a message in the cache; *known: its header is here. The caller frees it. */
+char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known);
+
+/*
+ * Fetches the Message-IDs of `uids` (of the selected folder): a table from UID to string, "" where
+ * there is none.
+ */
+GHashTable *sync_fetch_message_ids(SyncContext *context, const ImapSet *uids, GError **error);
+
+static inline guint sync_has(SyncContext *context, guint capabilities)
+{
+    return imap_client_has(context->imap, capabilities);
+}
+
+static inline gint64 sync_now_seconds(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}

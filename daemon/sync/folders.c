@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reconciling the list of folders. First each listed name finds its row: by name, if that still is
+ * the same folder (MAILBOXID, UIDVALIDITY); else by identity, which makes a rename; what is left is
+ * new, gone, or renumbered. Then all rows are written in one transaction.
+ */
+#include "daemon/sync/folders.h"
+
+#include "daemon/sync/listing.h"
+#include "daemon/sync/pull.h"
+#include <string.h>
+
+/* So many messages have to agree before another name is taken for the same folder. */
+#define SAMPLE 8
+
+typedef struct {
+    SyncContext *context;
+    SyncListing *listing;
+    GPtrArray *rows;       /* CacheFolder */
+    GHashTable *listed_of; /* CacheFolder -> SyncListed, borrowed */
+} Reconcile;
+
+static void reconcile_clear(Reconcile *reconcile)
+{
+    g_clear_pointer(&reconcile->listing, sync_listing_free);
+    g_clear_pointer(&reconcile->rows, g_ptr_array_unref);
+    g_clear_pointer(&reconcile->listed_of, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reconcile, reconcile_clear)
+
+static void assign(Reconcile *reconcile, CacheFolder *row, SyncListed *listed)
+{
+    listed->row = row->id;
+    g_hash_table_insert(reconcile->listed_of, row, listed);
+}
+
+/* ---- whether a listed name is a folder we know ------------------------------------------------
+ */
+
+/* Another object id, or other numbers, under the same name: another folder may have taken it. */
+static gboolean is_other(const CacheFolder *row, const SyncListed *listed)
+{
+    if (row->remote_id && listed->mailboxid)
+        return !g_str_equal(row->remote_id, listed->mailboxid);
+    return listed->has_status && row->base_uidvalidity != 0 && listed->uidvalidity != 0 &&
+           row->base_uidvalidity != listed->uidvalidity;
+}
+
+static void assign_by_name(Reconcile *reconcile)
+{
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        CacheFolder *row = reconcile->rows->pdata[i];
+        SyncListed *listed =
+            row->base_name ? sync_listing_find(reconcile->listing, row->base_name) : NULL;
+        if (listed && (!is_other(row, listed) || g_str_equal(row->base_name, "INBOX")))
+            assign(reconcile, row, listed);
+    }
+}
+
+static gboolean add_to_sample(const CachePlacement *placement, gpointer data)
+{
+    GArray *rows = data;
+
+    if (rows->len == SAMPLE)
+        g_array_remove_index(rows, 0);
+    g_array_append_val(rows, *placement);
+    return TRUE;
+}
+
+static gboolean agree(GArray *messages, gpointer data, GError **error)
+{
+    GArray *sample = data;
+
+    for (guint i = 0; i < messages->len; i++) {
+        const SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
+        for (guint k = 0; k < sample->len; k++) {
+            CachePlacement *row = &g_array_index(sample, CachePlacement, k);
+            if (row->base_uid != message->uid)
+                continue;
+            /* The date marks what agreed, and what didn't. */
+            row->modseq = row->date == message->date ? 1 : 2;
+        }
+    }
+    return TRUE;
+}
+
+/* Compares the newest messages we know with those of the listed folder. An empty folder has
+ * nothing to lose by being taken for another. */
+static gboolean has_same_content(Reconcile *reconcile, const CacheFolder *row,
+                                 const SyncListed *listed, gboolean *same, GError **error)
+{
+    SyncContext *context = reconcile->context;
+    g_autoptr(GArray) sample = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    g_auto(ImapSelected) state = {0};
+    g_autoptr(ImapSet) uids = imap_set_new();
+    g_autoptr(GString) set = g_string_new(NULL);
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    guint agreed = 0, differ = 0;
+
+    if (!txn ||
+        !cache_placement_each_base(txn, row->id, 1, G_MAXUINT32, add_to_sample, sample, error))
+        return FALSE;
+    g_clear_pointer(&txn, cache_end);
+    *same = sample->len == 0;
+    if (*same)
+        return TRUE;
+    for (guint i = 0; i < sample->len; i++) {
+        g_array_index(sample, CachePlacement, i).modseq = 0;
+        imap_set_add(uids, g_array_index(sample, CachePlacement, i).base_uid);
+    }
+    imap_set_format(uids, set);
+    context->selected = 0;
+    if (!imap_client_select(context->imap, listed->name, TRUE, 0, 0, &state, error) ||
+        !sync_fetch_attributes(context, set->str, agree, sample, error))
+        return FALSE;
+    for (guint i = 0; i < sample->len; i++) {
+        agreed += g_array_index(sample, CachePlacement, i).modseq == 1;
+        differ += g_array_index(sample, CachePlacement, i).modseq == 2;
+    }
+    *same = agreed > 0 && differ == 0;
+    return TRUE;
+}
+
+/* Whether `row`, which isn't under its name any more, now is `listed`. */
+static gboolean is_renamed(Reconcile *reconcile, const CacheFolder *row, const SyncListed *listed,
+                           gboolean *renamed, GError **error)
+{
+    *renamed = FALSE;
+    if (row->remote_id && listed->mailboxid) {
+        *renamed = g_str_equal(row->remote_id, listed->mailboxid);
+        return TRUE;
+    }
+    if (!listed->has_status || !sync_listed_selectable(listed) || row->base_uidvalidity == 0 ||
+        row->base_uidvalidity != listed->uidvalidity || listed->uidnext < row->base_uidnext)
+        return TRUE;
+    return has_same_content(reconcile, row, listed, renamed, error);
+}
+
+static gboolean find_renamed(Reconcile *reconcile, CacheFolder *row, GError **error)
+{
+    GPtrArray *all = reconcile->listing->folders;
+
+    for (guint i = 0; i < all->len; i++) {
+        SyncListed *listed = all->pdata[i];
+        gboolean renamed;
+        if (listed->row != 0 || g_str_equal(listed->name, "INBOX"))
+            continue;
+        if (!is_renamed(reconcile, row, listed, &renamed, error))
+            return FALSE;
+        if (renamed) {
+            assign(reconcile, row, listed);
+            return TRUE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean assign_renamed(Reconcile *reconcile, GError **error)
+{
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        CacheFolder *row = reconcile->rows->pdata[i];
+        if (row->base_name && !g_hash_table_contains(reconcile->listed_of, row) &&
+            !find_renamed(reconcile, row, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* What we were renaming when the answer was lost. */
+static void assign_attempted(Reconcile *reconcile)
+{
+    GPtrArray *attempts = reconcile->context->attempts;
+
+    for (guint i = 0; i < attempts->len; i++) {
+        const CacheAttempt *attempt = attempts->pdata[i];
+        SyncListed *listed = attempt->kind == CACHE_ATTEMPT_RENAME
+                                 ? sync_listing_find(reconcile->listing, attempt->name)
+                                 : NULL;
+        for (guint k = 0; listed && listed->row == 0 && k < reconcile->rows->len; k++) {
+            CacheFolder *row = reconcile->rows->pdata[k];
+            if (row->id == attempt->target && row->base_name &&
+                !g_hash_table_contains(reconcile->listed_of, row))
+                assign(reconcile, row, listed);
+        }
+    }
+}
+
+/* Their outcome is known now. */
+static gboolean close_attempts(Reconcile *reconcile, GError **error)
+{
+    GPtrArray *attempts = reconcile->context->attempts;
+
+    for (guint i = 0; i < attempts->len; i++) {
+        const CacheAttempt *attempt = attempts->pdata[i];
+        if (attempt->kind != CACHE_ATTEMPT_RENAME)
+            continue;
+        g_autoptr(CacheTxn) txn = cache_begin(reconcile->context->cache, CACHE_WRITE_FULL, error);
+        if (!txn || !cache_attempt_close(txn, attempt->id, error) ||
+            !cache_commit(g_steal_pointer(&txn), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Under its own name after all, with other numbers: a reset. Made on both sides: joined. */
+static void assign_rest(Reconcile *reconcile)
+{
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        CacheFolder *row = reconcile->rows->pdata[i];
+        const char *name = row->base_name ? row->base_name : row->name;
+        SyncListed *listed = name ? sync_listing_find(reconcile->listing, name) : NULL;
+        if (listed && listed->row == 0 && !g_hash_table_contains(reconcile->listed_of, row) &&
+            row->pushed)
+            assign(reconcile, row, listed);
+    }
+}
+
+/* ---- what is gone -----------------------------------------------------------------------------
+ */
+
+static gboolean is_gone(Reconcile *reconcile, const CacheFolder *row)
+{
+    return row->base_name && !g_hash_table_contains(reconcile->listed_of, row) &&
+           !g_str_equal(row->base_name, "INBOX");
+}
+
+static gboolean confirm_gone(Reconcile *reconcile, GError **error)
+{
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        const CacheFolder *row = reconcile->rows->pdata[i];
+        g_autofree char *suspicion =
+            g_strdup_printf("folder %" G_GINT64_FORMAT " is gone", row->id);
+        if (!is_gone(reconcile, row))
+            sync_clear_suspicion(reconcile->context, suspicion);
+        else if (!sync_confirm(reconcile->context, suspicion, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean vanish(const CachePlacement *placement, gpointer data)
+{
+    SyncContext *context = data;
+    SyncVanished vanished = {placement->folder, placement->uid, placement->base_uid};
+
+    g_array_append_val(context->vanished, vanished);
+    return TRUE;
+}
+
+static gboolean collect_gone(Reconcile *reconcile, CacheTxn *txn, GError **error)
+{
+    SyncContext *context = reconcile->context;
+
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        const CacheFolder *row = reconcile->rows->pdata[i];
+        if (!is_gone(reconcile, row))
+            continue;
+        if (!cache_placement_each_base(txn, row->id, 1, G_MAXUINT32, vanish, context, error))
+            return FALSE;
+        g_array_append_val(context->gone, row->id);
+    }
+    return TRUE;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+static void set_string(char **to, const char *from)
+{
+    g_free(*to);
+    *to = g_strdup(from);
+}
+
+/* The row as the listing has it; the view's name follows where the user hasn't changed it. */
+static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *listed)
+{
+    if (row->name && g_strcmp0(row->name, row->base_name) == 0)
+        set_string(&row->name, listed->name);
+    set_string(&row->base_name, listed->name);
+    set_string(&row->wire_name, listed->wire);
+    if (listed->mailboxid)
+        set_string(&row->remote_id, listed->mailboxid);
+    row->delimiter = listed->delimiter;
+    row->role = sync_listed_role(reconcile->listing, listed);
+    row->base_selectable = sync_listed_selectable(listed);
+    row->selectable = row->base_selectable || row->exists > 0;
+}
+
+static gboolean unchanged(const CacheFolder *row, const SyncListed *listed, CacheRole role)
+{
+    return g_strcmp0(row->base_name, listed->name) == 0 &&
+           g_strcmp0(row->wire_name, listed->wire) == 0 &&
+           (!listed->mailboxid || g_strcmp0(row->remote_id, listed->mailboxid) == 0) &&
+           row->delimiter == listed->delimiter && row->role == role &&
+           row->base_selectable == sync_listed_selectable(listed) &&
+           (row->selectable || !row->base_selectable);
+}
+
+/* Names that change hands are given up first: they are unique. */
+static gboolean give_up_names(Reconcile *reconcile, CacheTxn *txn, GError **error)
+{
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        CacheFolder *row = reconcile->rows->pdata[i];
+        const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
+        if (!listed || !row->base_name || g_str_equal(row->base_name, listed->name))
+            continue;
+        g_autoptr(CacheFolder) between = cache_folder_get(txn, row->id, error);
+        if (!between)
+            return FALSE;
+        g_free(between->base_name);
+        between->base_name = g_strdup_printf("\001%" G_GINT64_FORMAT, row->id);
+        if (between->name && g_str_equal(between->name, row->base_name))
+            set_string(&between->name, between->base_name);
+        if (!cache_folder_update(txn, between, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* A name in the view that belongs to another folder: made here and there at once. */
+static gboolean name_is_taken(CacheTxn *txn, const CacheFolder *row)
+{
+    g_autoptr(CacheFolder) other = row->name ? cache_folder_find(txn, row->name, NULL) : NULL;
+
+    return other && other->id != row->id;
+}
+
+static gboolean write_row(Reconcile *reconcile, CacheTxn *txn, CacheFolder *row,
+                          const SyncListed *listed, GError **error)
+{
+    CacheRole role = sync_listed_role(reconcile->listing, listed);
+
+    if (unchanged(row, listed, role))
+        return TRUE;
+    follow(reconcile, row, listed);
+    for (guint n = 2; name_is_taken(txn, row) && n < 1000; n++) {
+        g_free(row->name);
+        row->name = g_strdup_printf("%s (%u)", listed->name, n);
+    }
+    return cache_folder_update(txn, row, error);
+}
+
+static gboolean add_row(Reconcile *reconcile, CacheTxn *txn, SyncListed *listed, GError **error)
+{
+    CacheFolder row = {.name = listed->name,
+                       .delimiter = listed->delimiter,
+                       .role = sync_listed_role(reconcile->listing, listed),
+                       .selectable = sync_listed_selectable(listed),
+                       .pushed = TRUE,
+                       .base_name = listed->name,
+                       .wire_name = listed->wire,
+                       .remote_id = listed->mailboxid,
+                       .base_selectable = sync_listed_selectable(listed)};
+
+    listed->row = cache_folder_add(txn, &row, error);
+    return listed->row != 0;
+}
+
+static gboolean write_rows(Reconcile *reconcile, CacheTxn *txn, GError **error)
+{
+    if (!give_up_names(reconcile, txn, error))
+        return FALSE;
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        CacheFolder *row = reconcile->rows->pdata[i];
+        const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
+        if (listed && !write_row(reconcile, txn, row, listed, error))
+            return FALSE;
+    }
+    for (guint i = 0; i < reconcile->listing->folders->len; i++) {
+        SyncListed *listed = reconcile->listing->folders->pdata[i];
+        if (listed->row == 0 && !add_row(reconcile, txn, listed, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* The view follows where the user hasn't changed it. */
+static gboolean write_subscription(CacheTxn *txn, const char *name, gboolean view, gboolean base,
+                                   gboolean server, GError **error)
+{
+    return base == server || (cache_subscribe_base(txn, name, server, error) &&
+                              (view != base || cache_subscribe(txn, name, server, error)));
+}
+
+static gboolean write_subscriptions(Reconcile *reconcile, CacheTxn *txn, GError **error)
+{
+    g_autoptr(GPtrArray) known = cache_subscriptions(txn, error);
+    g_autoptr(GHashTable) server = g_hash_table_new(g_str_hash, g_str_equal);
+    GPtrArray *names = reconcile->listing->subscriptions;
+
+    if (!known)
+        return FALSE;
+    for (guint i = 0; i < names->len; i++)
+        g_hash_table_add(server, names->pdata[i]);
+    for (guint i = 0; i < known->len; i++) {
+        const CacheSubscription *row = known->pdata[i];
+        gboolean there = g_hash_table_remove(server, row->name);
+        if (!write_subscription(txn, row->name, row->view, row->base, there, error))
+            return FALSE;
+    }
+    GHashTableIter iter;
+    gpointer name;
+    g_hash_table_iter_init(&iter, server);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        if (!write_subscription(txn, name, FALSE, FALSE, TRUE, error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean subscriptions_differ(Reconcile *reconcile, CacheTxn *txn)
+{
+    g_autoptr(GPtrArray) known = cache_subscriptions(txn, NULL);
+    g_autoptr(GHashTable) server = g_hash_table_new(g_str_hash, g_str_equal);
+    guint base = 0;
+
+    for (guint i = 0; i < reconcile->listing->subscriptions->len; i++)
+        g_hash_table_add(server, reconcile->listing->subscriptions->pdata[i]);
+    for (guint i = 0; known && i < known->len; i++) {
+        const CacheSubscription *row = known->pdata[i];
+        base += row->base;
+        if (row->base && !g_hash_table_contains(server, row->name))
+            return TRUE;
+    }
+    return base != g_hash_table_size(server);
+}
+
+static gboolean something_changed(Reconcile *reconcile, CacheTxn *txn)
+{
+    for (guint i = 0; i < reconcile->listing->folders->len; i++)
+        if (((SyncListed *)reconcile->listing->folders->pdata[i])->row == 0)
+            return TRUE;
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        const CacheFolder *row = reconcile->rows->pdata[i];
+        const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
+        if (listed && !unchanged(row, listed, sync_listed_role(reconcile->listing, listed)))
+            return TRUE;
+    }
+    return subscriptions_differ(reconcile, txn);
+}
+
+static gboolean write_all(Reconcile *reconcile, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(reconcile->context->cache, CACHE_READ, error);
+
+    if (!txn || !collect_gone(reconcile, txn, error))
+        return FALSE;
+    if (!something_changed(reconcile, txn))
+        return TRUE;
+    g_clear_pointer(&txn, cache_end);
+    txn = cache_begin(reconcile->context->cache, CACHE_WRITE_FULL, error);
+    return txn && write_rows(reconcile, txn, error) && write_subscriptions(reconcile, txn, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* ---- what is to be pulled ---------------------------------------------------------------------
+ */
+
+/* Whether STATUS shows that nothing happened since the last complete pull. */
+static gboolean is_as_pulled(SyncContext *context, const CacheFolder *row, const SyncListed *listed)
+{
+    guint count;
+
+    if (!row->synced || !listed->has_status || row->base_uidvalidity != listed->uidvalidity ||
+        row->base_uidnext != listed->uidnext || listed->highestmodseq == 0 ||
+        row->base_highestmodseq != listed->highestmodseq)
+        return FALSE;
+    return sync_has(context, IMAP_CAP_QRESYNC) ||
+           (sync_base_count(context, row->id, &count, NULL) && count == listed->messages);
+}
+
+static gboolean collect_pulls(Reconcile *reconcile, GArray *pull, GError **error)
+{
+    SyncContext *context = reconcile->context;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+
+    for (guint i = 0; txn && i < reconcile->listing->folders->len; i++) {
+        const SyncListed *listed = reconcile->listing->folders->pdata[i];
+        g_autoptr(CacheFolder) row = cache_folder_get(txn, listed->row, NULL);
+        if (!row || !sync_listed_selectable(listed))
+            continue;
+        if (is_as_pulled(context, row, listed))
+            g_hash_table_add(context->pulled, g_memdup2(&row->id, sizeof row->id));
+        else if (row->role == CACHE_ROLE_INBOX)
+            g_array_prepend_val(pull, row->id);
+        else
+            g_array_append_val(pull, row->id);
+    }
+    return txn != NULL;
+}
+
+gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
+{
+    g_auto(Reconcile) reconcile = {.context = context};
+    g_autoptr(CacheTxn) txn = NULL;
+
+    reconcile.listing = sync_listing_fetch(context, error);
+    if (!reconcile.listing)
+        return FALSE;
+    reconcile.listed_of = g_hash_table_new(NULL, NULL);
+    txn = cache_begin(context->cache, CACHE_READ, error);
+    reconcile.rows = txn ? cache_folder_list(txn, error) : NULL;
+    g_clear_pointer(&txn, cache_end);
+    if (!reconcile.rows)
+        return FALSE;
+    assign_by_name(&reconcile);
+    assign_attempted(&reconcile);
+    if (!assign_renamed(&reconcile, error))
+        return FALSE;
+    assign_rest(&reconcile);
+    return confirm_gone(&reconcile, error) && write_all(&reconcile, error) &&
+           close_attempts(&reconcile, error) && collect_pulls(&reconcile, pull, error);
+}
+
+/* ---- the end of folders that are gone ---------------------------------------------------------
+ */
+
+/* A folder is only a name in a tree while others stand below it. */
+static gboolean has_children(CacheTxn *txn, const CacheFolder *row)
+{
+    g_autoptr(GPtrArray) all = row->name && row->delimiter ? cache_folder_list(txn, NULL) : NULL;
+    g_autofree char *prefix = g_strdup_printf("%s%c", row->name ? row->name : "", row->delimiter);
+
+    for (guint i = 0; all && i < all->len; i++) {
+        const CacheFolder *other = all->pdata[i];
+        if (other->name && g_str_has_prefix(other->name, prefix))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean finish_gone(CacheTxn *txn, gint64 id, GError **error)
+{
+    g_autoptr(CacheFolder) row = cache_folder_get(txn, id, NULL);
+
+    if (!row)
+        return TRUE;
+    g_clear_pointer(&row->base_name, g_free);
+    g_clear_pointer(&row->wire_name, g_free);
+    g_clear_pointer(&row->remote_id, g_free);
+    row->base_uidvalidity = row->base_uidnext = 0;
+    row->base_highestmodseq = 0;
+    row->synced = 0;
+    /* What is left alive was put here and isn't upstream: push makes the folder again. */
+    if (row->exists == 0) {
+        if (has_children(txn, row))
+            row->selectable = FALSE;
+        else
+            g_clear_pointer(&row->name, g_free);
+    }
+    return cache_folder_update(txn, row, error);
+}
+
+gboolean sync_finish_gone_folders(SyncContext *context, GError **error)
+{
+    g_autoptr(CacheTxn) txn = NULL;
+
+    if (context->gone->len == 0)
+        return TRUE;
+    txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+    if (!txn)
+        return FALSE;
+    for (guint i = 0; i < context->gone->len; i++)
+        if (!finish_gone(txn, g_array_index(context->gone, gint64, i), error))
+            return FALSE;
+    g_array_set_size(context->gone, 0);
+    return cache_commit(g_steal_pointer(&txn), error);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Asking for the list of folders. */
+#include "daemon/sync/listing.h"
+
+#include <string.h>
+
+/* STATUS commands under way where there is no LIST-STATUS. */
+#define STATUS_PIPELINE 50
+
+/* Providers with more folders than this are not believed. */
+#define MAX_FOLDERS 100000
+
+static void listed_free(gpointer data)
+{
+    SyncListed *listed = data;
+
+    g_free(listed->name);
+    g_free(listed->wire);
+    g_free(listed->mailboxid);
+    g_free(listed);
+}
+
+void sync_listing_free(SyncListing *listing)
+{
+    if (!listing)
+        return;
+    g_ptr_array_unref(listing->folders);
+    g_ptr_array_unref(listing->subscriptions);
+    g_free(listing);
+}
+
+SyncListed *sync_listing_find(const SyncListing *listing, const char *name)
+{
+    for (guint i = 0; i < listing->folders->len; i++) {
+        SyncListed *listed = listing->folders->pdata[i];
+        if (g_str_equal(listed->name, name))
+            return listed;
+    }
+    return NULL;
+}
+
+gboolean sync_listed_selectable(const SyncListed *listed)
+{
+    return !(listed->attributes & (IMAP_ATTR_NOSELECT | IMAP_ATTR_NONEXISTENT));
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+typedef struct {
+    SyncListing *listing;
+    GHashTable *by_name; /* name -> SyncListed, borrowed */
+    gboolean subscribed; /* the answers name subscriptions */
+} Answers;
+
+static gboolean note_list(Answers *answers, const ImapResponse *response, GError **error)
+{
+    g_autoptr(ImapListData) data = imap_list_data_parse(response, FALSE, error);
+
+    if (!data)
+        return FALSE;
+    if (!*data->name)
+        return TRUE;
+    if (answers->listing->folders->len >= MAX_FOLDERS) {
+        g_set_error_literal(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_PROTOCOL,
+                            "the server lists too many folders");
+        return FALSE;
+    }
+    if (answers->subscribed || (data->attributes & IMAP_ATTR_SUBSCRIBED)) {
+        /* LSUB shows \Noselect for names that are only above subscribed ones (RFC 3501, 6.3.9). */
+        if (!answers->subscribed || !g_str_equal(response->name, "LSUB") ||
+            !(data->attributes & IMAP_ATTR_NOSELECT))
+            g_ptr_array_add(answers->listing->subscriptions, g_strdup(data->name));
+    }
+    if (answers->subscribed || (data->attributes & IMAP_ATTR_NONEXISTENT) ||
+        g_hash_table_contains(answers->by_name, data->name))
+        return TRUE;
+    SyncListed *listed = g_new0(SyncListed, 1);
+    listed->name = g_steal_pointer(&data->name);
+    listed->wire = g_steal_pointer(&data->wire);
+    listed->delimiter = data->delimiter;
+    listed->attributes = data->attributes;
+    g_ptr_array_add(answers->listing->folders, listed);
+    g_hash_table_insert(answers->by_name, listed->name, listed);
+    return TRUE;
+}
+
+static gboolean note_status(Answers *answers, const ImapResponse *response, GError **error)
+{
+    g_autoptr(ImapStatusData) data = imap_status_data_parse(response, FALSE, error);
+
+    if (!data)
+        return FALSE;
+    SyncListed *listed = g_hash_table_lookup(answers->by_name, data->name);
+    if (!listed)
+        return TRUE;
+    listed->has_status = TRUE;
+    listed->messages = data->messages;
+    listed->uidnext = data->uidnext;
+    listed->uidvalidity = data->uidvalidity;
+    listed->highestmodseq = data->highestmodseq;
+    g_free(listed->mailboxid);
+    listed->mailboxid = g_steal_pointer(&data->mailboxid);
+    return TRUE;
+}
+
+static gboolean note(const ImapResponse *response, gpointer data, GError **error)
+{
+    Answers *answers = data;
+
+    if (!response->name)
+        return TRUE;
+    if (g_str_equal(response->name, "LIST") || g_str_equal(response->name, "LSUB"))
+        return note_list(answers, response, error);
+    return !g_str_equal(response->name, "STATUS") || note_status(answers, response, error);
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static char *status_items(SyncContext *context)
+{
+    return g_strdup_printf("(MESSAGES UIDNEXT UIDVALIDITY%s%s)",
+                           sync_has(context, IMAP_CAP_CONDSTORE) ? " HIGHESTMODSEQ" : "",
+                           sync_has(context, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
+}
+
+static gboolean list(SyncContext *context, GError **error)
+{
+    g_autofree char *items = status_items(context);
+    g_autoptr(GString) options = g_string_new(NULL);
+
+    if (sync_has(context, IMAP_CAP_SPECIAL_USE | IMAP_CAP_LIST_EXTENDED))
+        g_string_append(options, " SPECIAL-USE");
+    if (sync_has(context, IMAP_CAP_LIST_STATUS))
+        g_string_append_printf(options, " STATUS %s", items);
+    if (options->len == 0)
+        return imap_client_run(context->imap, NULL, error, "LIST \"\" \"*\"");
+    return imap_client_run(context->imap, NULL, error, "LIST \"\" \"*\" RETURN (%s)",
+                           options->str + 1);
+}
+
+static gboolean list_subscribed(SyncContext *context, GError **error)
+{
+    return imap_client_run(context->imap, NULL, error,
+                           sync_has(context, IMAP_CAP_LIST_EXTENDED)
+                               ? "LIST (SUBSCRIBED) \"\" \"*\""
+                               : "LSUB \"\" \"*\"");
+}
+
+static gboolean finish_statuses(SyncContext *context, GArray *numbers, GError **error)
+{
+    for (guint i = 0; i < numbers->len; i++) {
+        g_auto(ImapReply) reply = {0};
+        /* NO: the folder is gone, or may not be read; it is pulled without. */
+        if (!imap_client_finish(context->imap, g_array_index(numbers, guint, i), &reply, error))
+            return FALSE;
+    }
+    g_array_set_size(numbers, 0);
+    return TRUE;
+}
+
+static gboolean ask_statuses(SyncContext *context, const SyncListing *listing, GError **error)
+{
+    g_autofree char *items = status_items(context);
+    g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(guint));
+
+    for (guint i = 0; i < listing->folders->len; i++) {
+        const SyncListed *listed = listing->folders->pdata[i];
+        if (listed->has_status || !sync_listed_selectable(listed))
+            continue;
+        ImapClientCommand *command = imap_client_command(context->imap, "STATUS");
+        imap_client_command_mailbox(command, listed->name);
+        imap_client_command_printf(command, " %s", items);
+        guint number = imap_client_send(context->imap, command, error);
+        if (number == 0)
+            return FALSE;
+        g_array_append_val(numbers, number);
+        if (numbers->len >= STATUS_PIPELINE && !finish_statuses(context, numbers, error))
+            return FALSE;
+    }
+    return finish_statuses(context, numbers, error);
+}
+
+/* STATUS of a selected folder isn't reliable (RFC 3501, 6.3.10). */
+static gboolean unselect(SyncContext *context, GError **error)
+{
+    if (context->selected == 0 || !sync_has(context, IMAP_CAP_UNSELECT))
+        return TRUE;
+    context->selected = 0;
+    return imap_client_run(context->imap, NULL, error, "UNSELECT");
+}
+
+SyncListing *sync_listing_fetch(SyncContext *context, GError **error)
+{
+    g_autoptr(SyncListing) listing = g_new0(SyncListing, 1);
+    g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    Answers answers = {listing, by_name, FALSE};
+
+    listing->folders = g_ptr_array_new_with_free_func(listed_free);
+    listing->subscriptions = g_ptr_array_new_with_free_func(g_free);
+    if (!unselect(context, error))
+        return NULL;
+    imap_client_set_handler(context->imap, note, &answers);
+    gboolean ok = list(context, error);
+    answers.subscribed = TRUE;
+    ok = ok && list_subscribed(context, error) && ask_statuses(context, listing, error);
+    imap_client_set_handler(context->imap, NULL, NULL);
+    return ok ? g_steal_pointer(&listing) : NULL;
+}
+
+/* ---- roles ----------------------------------------------------------------------------------- */
+
+static const struct {
+    guint attribute;
+    CacheRole role;
+    const char *names[4]; /* for providers that know no roles */
+} roles[] = {
+    {IMAP_ATTR_ALL, CACHE_ROLE_ALL, {NULL}},
+    {IMAP_ATTR_ARCHIVE, CACHE_ROLE_ARCHIVE, {"Archive", "Archives", NULL}},
+    {IMAP_ATTR_DRAFTS, CACHE_ROLE_DRAFTS, {"Drafts", "Draft", NULL}},
+    {IMAP_ATTR_FLAGGED, CACHE_ROLE_FLAGGED, {NULL}},
+    {IMAP_ATTR_JUNK, CACHE_ROLE_JUNK, {"Junk", "Spam", "Junk E-mail", NULL}},
+    {IMAP_ATTR_SENT, CACHE_ROLE_SENT, {"Sent", "Sent Items", "Sent Messages", NULL}},
+    {IMAP_ATTR_TRASH, CACHE_ROLE_TRASH, {"Trash", "Deleted Items", "Deleted Messages", NULL}},
+    {IMAP_ATTR_IMPORTANT, CACHE_ROLE_IMPORTANT, {NULL}},
+};
+
+static gboolean names_roles(const SyncListing *listing)
+{
+    for (guint i = 0; i < listing->folders->len; i++)
+        if (((SyncListed *)listing->folders->pdata[i])->attributes & IMAP_ATTR_ROLES)
+            return TRUE;
+    return FALSE;
+}
+
+/* "Sent", or "INBOX.Sent" where everything is below INBOX. */
+static const char *plain_name(const SyncListed *listed)
+{
+    const char *name = listed->name;
+
+    if (listed->delimiter && g_str_has_prefix(name, "INBOX") && name[5] == listed->delimiter)
+        name += 6;
+    return name;
+}
+
+CacheRole sync_listed_role(const SyncListing *listing, const SyncListed *listed)
+{
+    gboolean by_name = !names_roles(listing);
+
+    if (g_str_equal(listed->name, "INBOX"))
+        return CACHE_ROLE_INBOX;
+    for (guint i = 0; i < G_N_ELEMENTS(roles); i++) {
+        if (listed->attributes & roles[i].attribute)
+            return roles[i].role;
+        for (guint k = 0; by_name && roles[i].names[k]; k++)
+            if (g_ascii_strcasecmp(plain_name(listed), roles[i].names[k]) == 0)
+                return roles[i].role;
+    }
+    return CACHE_ROLE_NONE;
+}

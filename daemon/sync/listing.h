@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the provider says its folders are: LIST, LSUB and STATUS, in as few commands as it knows. */
+#pragma once
+
+#include "daemon/sync/context.h"
+
+typedef struct {
+    char *name, *wire;
+    char delimiter;
+    guint attributes; /* ImapListAttr bits */
+    gboolean subscribed;
+    gboolean has_status;
+    guint32 messages, uidnext, uidvalidity;
+    guint64 highestmodseq; /* 0: not said */
+    char *mailboxid;       /* or NULL */
+    gint64 row;            /* for folders.c: the folder it turned out to be; 0: none yet */
+} SyncListed;
+
+typedef struct {
+    GPtrArray *folders;       /* SyncListed; only names that exist */
+    GPtrArray *subscriptions; /* char *: names, also of folders that don't exist */
+} SyncListing;
+
+SyncListing *sync_listing_fetch(SyncContext *context, GError **error);
+void sync_listing_free(SyncListing *listing);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SyncListing, sync_listing_free)
+
+SyncListed *sync_listing_find(const SyncListing *listing, const char *name);
+
+/* A folder's role: as the provider says, else, where it names no roles at all, by its name. */
+CacheRole sync_listed_role(const SyncListing *listing, const SyncListed *listed);
+
+/* Whether it can be selected. */
+gboolean sync_listed_selectable(const SyncListed *listed);

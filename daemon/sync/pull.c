@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Pulling one folder: what changed by QRESYNC, else by CONDSTORE, else by comparing all flags; then
+ * what is new. A UIDVALIDITY that changed is in reset.c.
+ */
+#include "daemon/sync/pull.h"
+
+#include "daemon/sync/adopt.h"
+#include "daemon/sync/reset.h"
+
+/* Rows written in one transaction: readers and the writer's queue hardly notice (architecture). */
+#define BATCH 500
+
+/* Losing more than half of a folder of at least this many is asked for twice. */
+#define LARGE 20
+
+typedef struct {
+    guint32 uid;
+    CacheFlags flags;
+} ServerFlags;
+
+typedef struct {
+    SyncContext *context;
+    CacheFolder *folder;
+    GArray *changes;   /* ServerFlags: of messages that may be in the base */
+    ImapSet *vanished; /* UIDs that the server says are gone */
+    ImapSet *unknown;  /* UIDs that the server has and the base doesn't */
+    guint32 top;       /* the highest UID that the server has told of */
+    guint lost;        /* rows found vanished */
+    GArray *held;      /* SyncServerMessage: new ones that may be ours, see adopt.h */
+    guint32 hold_from; /* arrivals from this UID on are held; 0: none */
+} Pull;
+
+static void pull_clear(Pull *pull)
+{
+    g_clear_pointer(&pull->folder, cache_folder_free);
+    g_clear_pointer(&pull->changes, g_array_unref);
+    g_clear_pointer(&pull->held, g_array_unref);
+    g_clear_pointer(&pull->vanished, imap_set_free);
+    g_clear_pointer(&pull->unknown, imap_set_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Pull, pull_clear)
+
+/* ---- what the server says -------------------------------------------------------------------- */
+
+static gboolean note_flags(const ImapResponse *response, gpointer data, GError **error)
+{
+    Pull *pull = data;
+    ImapFetchData fetch;
+
+    if (!response->name)
+        return TRUE;
+    if (g_str_equal(response->name, "VANISHED")) {
+        gboolean earlier;
+        g_autoptr(ImapSet) gone = imap_vanished_parse(response, &earlier, error);
+        if (gone)
+            imap_set_add_set(pull->vanished, gone);
+        return gone != NULL;
+    }
+    if (!g_str_equal(response->name, "FETCH"))
+        return TRUE;
+    if (!imap_fetch_data_parse(response, &fetch, error))
+        return FALSE;
+    if (!(fetch.got & IMAP_GOT_UID) || !(fetch.got & IMAP_GOT_FLAGS) || fetch.uid == 0)
+        return TRUE;
+    ServerFlags change = {.uid = fetch.uid};
+    if (!sync_flags_of(pull->context, fetch.flags, fetch.system, &change.flags, error))
+        return FALSE;
+    pull->top = MAX(pull->top, change.uid);
+    g_array_append_val(pull->changes, change);
+    return TRUE;
+}
+
+static gboolean run_noting_flags(Pull *pull, const char *command, GError **error)
+{
+    imap_client_set_handler(pull->context->imap, note_flags, pull);
+    gboolean ok = imap_client_run(pull->context->imap, NULL, error, "%s", command);
+    imap_client_set_handler(pull->context->imap, NULL, NULL);
+    return ok;
+}
+
+/* ---- flags ----------------------------------------------------------------------------------- */
+
+static gboolean apply_flags(Pull *pull, CacheTxn *txn, const ServerFlags *change, GError **error)
+{
+    CachePlacement placement;
+    SyncKeywords keywords = sync_keywords(txn);
+    gboolean changed;
+
+    if (!cache_placement_by_base(txn, pull->folder->id, change->uid, &placement, NULL)) {
+        imap_set_add(pull->unknown, change->uid);
+        return TRUE;
+    }
+    if (!sync_decide_flags(&placement, change->flags, sync_mask(pull->folder), &keywords,
+                           &changed)) {
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED, "keywords can't be merged");
+        return FALSE;
+    }
+    return !changed || cache_placement_put(txn, &placement, error);
+}
+
+static gboolean apply_changes(Pull *pull, GError **error)
+{
+    for (guint i = 0; i < pull->changes->len;) {
+        g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_WRITE_FULL, error);
+        guint end = MIN(i + BATCH, pull->changes->len);
+
+        if (!txn)
+            return FALSE;
+        for (; i < end; i++)
+            if (!apply_flags(pull, txn, &g_array_index(pull->changes, ServerFlags, i), error))
+                return FALSE;
+        if (!cache_commit(g_steal_pointer(&txn), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* ---- the full comparison --------------------------------------------------------------------- */
+
+static gint compare_uids(gconstpointer a, gconstpointer b)
+{
+    guint32 x = ((const ServerFlags *)a)->uid, y = ((const ServerFlags *)b)->uid;
+
+    return x < y ? -1 : x > y;
+}
+
+typedef struct {
+    Pull *pull;
+    GArray *all;     /* what the server has, by UID */
+    GArray *changed; /* of it, what differs from the base */
+    guint next;
+} Comparison;
+
+static void add_unknown_below(Comparison *comparison, guint32 uid)
+{
+    GArray *all = comparison->all;
+
+    while (comparison->next < all->len &&
+           g_array_index(all, ServerFlags, comparison->next).uid < uid)
+        imap_set_add(comparison->pull->unknown,
+                     g_array_index(all, ServerFlags, comparison->next++).uid);
+}
+
+static gboolean differs(CacheFlags base, CacheFlags server, SyncMask mask)
+{
+    return ((base.system ^ server.system) & mask.system) ||
+           (mask.keywords && base.keywords != server.keywords);
+}
+
+static gboolean compare_row(const CachePlacement *placement, gpointer data)
+{
+    Comparison *comparison = data;
+    GArray *all = comparison->all;
+
+    add_unknown_below(comparison, placement->base_uid);
+    if (comparison->next >= all->len ||
+        g_array_index(all, ServerFlags, comparison->next).uid != placement->base_uid) {
+        imap_set_add(comparison->pull->vanished, placement->base_uid);
+        return TRUE;
+    }
+    ServerFlags server = g_array_index(all, ServerFlags, comparison->next++);
+    /* The server may say the same UID twice. */
+    while (comparison->next < all->len &&
+           g_array_index(all, ServerFlags, comparison->next).uid == server.uid)
+        server = g_array_index(all, ServerFlags, comparison->next++);
+    if (differs(placement->base_flags, server.flags, sync_mask(comparison->pull->folder)))
+        g_array_append_val(comparison->changed, server);
+    return TRUE;
+}
+
+static gboolean compare_all(Pull *pull, GError **error)
+{
+    g_autoptr(GArray) changed = g_array_new(FALSE, FALSE, sizeof(ServerFlags));
+    Comparison comparison = {pull, pull->changes, changed, 0};
+
+    g_array_sort(pull->changes, compare_uids);
+    g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
+    if (!txn || !cache_placement_each_base(txn, pull->folder->id, 1, G_MAXUINT32, compare_row,
+                                           &comparison, error))
+        return FALSE;
+    add_unknown_below(&comparison, G_MAXUINT32);
+    g_array_set_size(pull->changes, 0);
+    g_array_append_vals(pull->changes, changed->data, changed->len);
+    return TRUE;
+}
+
+/* All UIDs and flags are fetched and compared with the base. */
+static gboolean pull_by_comparison(Pull *pull, GError **error)
+{
+    guint known;
+
+    if (!sync_base_count(pull->context, pull->folder->id, &known, error))
+        return FALSE;
+    if (known == 0) {
+        imap_set_add_range(pull->unknown, 1, G_MAXUINT32);
+        return TRUE;
+    }
+    g_array_set_size(pull->changes, 0);
+    if (imap_client_exists(pull->context->imap) > 0 &&
+        !run_noting_flags(pull, "UID FETCH 1:* (UID FLAGS)", error))
+        return FALSE;
+    return compare_all(pull, error);
+}
+
+/* ---- what is gone ---------------------------------------------------------------------------- */
+
+static gboolean note_vanished(const CachePlacement *placement, gpointer data)
+{
+    Pull *pull = data;
+    SyncVanished vanished = {placement->folder, placement->uid, placement->base_uid};
+
+    g_array_append_val(pull->context->vanished, vanished);
+    pull->lost++;
+    return TRUE;
+}
+
+static char *lost_most(const Pull *pull)
+{
+    return g_strdup_printf("%s lost most of its messages", pull->folder->base_name);
+}
+
+/* What the server calls vanished, as far as the base has it, waits for the round's end. */
+static gboolean collect_vanished(Pull *pull, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
+    guint n_ranges, before;
+
+    if (!txn)
+        return FALSE;
+    const ImapRange *ranges = imap_set_ranges(pull->vanished, &n_ranges);
+    for (guint i = 0; i < n_ranges; i++)
+        if (!cache_placement_each_base(txn, pull->folder->id, ranges[i].first, ranges[i].last,
+                                       note_vanished, pull, error))
+            return FALSE;
+    g_clear_pointer(&txn, cache_end);
+    if (!sync_base_count(pull->context, pull->folder->id, &before, error))
+        return FALSE;
+    if (pull->lost < LARGE || pull->lost <= before / 2)
+        return TRUE;
+    g_autofree char *suspicion = lost_most(pull);
+    return sync_confirm(pull->context, suspicion, error);
+}
+
+/* ---- what is new ----------------------------------------------------------------------------- */
+
+typedef struct {
+    SyncContext *context;
+    GArray *batch; /* SyncServerMessage */
+    SyncArrivalFunc func;
+    gpointer data;
+} AttributeFetch;
+
+static void clear_server_message(gpointer message)
+{
+    g_free(((SyncServerMessage *)message)->remote_id);
+}
+
+GArray *sync_server_messages_new(void)
+{
+    GArray *messages = g_array_new(FALSE, TRUE, sizeof(SyncServerMessage));
+
+    g_array_set_clear_func(messages, clear_server_message);
+    return messages;
+}
+
+static gboolean flush_batch(AttributeFetch *fetch, GError **error)
+{
+    gboolean ok = fetch->batch->len == 0 || fetch->func(fetch->batch, fetch->data, error);
+
+    g_array_set_size(fetch->batch, 0);
+    return ok;
+}
+
+static char *remote_id_of(const ImapFetchData *fetch)
+{
+    if (fetch->got & IMAP_GOT_EMAILID)
+        return g_strndup(fetch->emailid->text, fetch->emailid->length);
+    if (fetch->got & IMAP_GOT_GM_MSGID)
+        return g_strdup_printf("gm:%" G_GUINT64_FORMAT, fetch->gm_msgid);
+    return NULL;
+}
+
+static gboolean note_attributes(const ImapResponse *response, gpointer data, GError **error)
+{
+    const guint needed = IMAP_GOT_UID | IMAP_GOT_FLAGS | IMAP_GOT_INTERNALDATE | IMAP_GOT_SIZE;
+    AttributeFetch *batch = data;
+    ImapFetchData fetch;
+
+    if (!response->name || !g_str_equal(response->name, "FETCH"))
+        return TRUE;
+    if (!imap_fetch_data_parse(response, &fetch, error))
+        return FALSE;
+    if ((fetch.got & needed) != needed || fetch.uid == 0)
+        return TRUE;
+    SyncServerMessage message = {.uid = fetch.uid,
+                                 .date = fetch.date.time,
+                                 .zone = (gint16)fetch.date.zone,
+                                 .size = fetch.size};
+    if (!sync_flags_of(batch->context, fetch.flags, fetch.system, &message.flags, error))
+        return FALSE;
+    message.remote_id = remote_id_of(&fetch);
+    g_array_append_val(batch->batch, message);
+    return batch->batch->len < BATCH || flush_batch(batch, error);
+}
+
+gboolean sync_fetch_attributes(SyncContext *context, const char *set, SyncArrivalFunc func,
+                               gpointer data, GError **error)
+{
+    g_autoptr(GArray) messages = sync_server_messages_new();
+    AttributeFetch fetch = {context, messages, func, data};
+    const char *more = sync_has(context, IMAP_CAP_GMAIL)      ? " X-GM-MSGID"
+                       : sync_has(context, IMAP_CAP_OBJECTID) ? " EMAILID"
+                                                              : "";
+
+    imap_client_set_handler(context->imap, note_attributes, &fetch);
+    gboolean ok = imap_client_run(context->imap, NULL, error,
+                                  "UID FETCH %s (UID FLAGS INTERNALDATE RFC822.SIZE%s)", set, more);
+    imap_client_set_handler(context->imap, NULL, NULL);
+    return ok && flush_batch(&fetch, error);
+}
+
+static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
+                            const SyncServerMessage *message, GError **error)
+{
+    SyncKeywords keywords = sync_keywords(txn);
+    CachePlacement placement;
+    gboolean changed;
+
+    if (cache_placement_by_base(txn, folder->id, message->uid, &placement, NULL))
+        return sync_decide_flags(&placement, message->flags, sync_mask(folder), &keywords,
+                                 &changed) &&
+               (!changed || cache_placement_put(txn, &placement, error));
+    placement = (CachePlacement){.folder = folder->id,
+                                 .alive = TRUE,
+                                 .flags = message->flags,
+                                 .date = message->date,
+                                 .zone = message->zone,
+                                 .size = message->size,
+                                 .saved = sync_now_seconds(),
+                                 .base = CACHE_BASE_PRESENT,
+                                 .base_uid = message->uid,
+                                 .base_flags = message->flags};
+    if (message->remote_id)
+        placement.message = cache_message_by_remote_id(txn, message->remote_id, NULL);
+    if (placement.message == 0)
+        placement.message = cache_message_new(txn, message->remote_id, error);
+    if (placement.message == 0 || !cache_placement_put(txn, &placement, error))
+        return FALSE;
+    sync_base_count_add(context, folder->id, 1);
+    context->arrived = TRUE;
+    if (context->track_arrivals) {
+        SyncArrival arrival = {.folder = folder->id,
+                               .uid = placement.uid,
+                               .base_uid = message->uid,
+                               .size = message->size,
+                               .date = message->date};
+        g_array_append_val(context->arrivals, arrival);
+    }
+    return TRUE;
+}
+
+static gint compare_messages(gconstpointer a, gconstpointer b)
+{
+    guint32 x = ((const SyncServerMessage *)a)->uid, y = ((const SyncServerMessage *)b)->uid;
+
+    return x < y ? -1 : x > y;
+}
+
+gboolean sync_add_arrivals(SyncContext *context, gint64 folder, GArray *messages, GError **error)
+{
+    guint known;
+
+    if (!sync_base_count(context, folder, &known, error))
+        return FALSE;
+    g_array_sort(messages, compare_messages);
+    for (guint i = 0; i < messages->len;) {
+        g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+        g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, folder, error) : NULL;
+        guint end = MIN(i + BATCH, messages->len);
+
+        if (!row)
+            return FALSE;
+        for (; i < end; i++) {
+            const SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
+            if (!message->adopted && !add_arrival(context, txn, row, message, error))
+                return FALSE;
+        }
+        if (!cache_commit(g_steal_pointer(&txn), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Moves what may be the effect of an attempt of ours, and isn't known yet, from `messages` to
+ * `held`. */
+static gboolean hold_back(Pull *pull, GArray *messages, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
+    CachePlacement known;
+
+    if (!txn)
+        return FALSE;
+    for (guint i = 0; i < messages->len;) {
+        SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
+        if (message->uid < pull->hold_from ||
+            cache_placement_by_base(txn, pull->folder->id, message->uid, &known, NULL)) {
+            i++;
+            continue;
+        }
+        g_array_append_val(pull->held, *message);
+        message->remote_id = NULL;
+        g_array_remove_index_fast(messages, i);
+    }
+    return TRUE;
+}
+
+static gboolean take_arrivals(GArray *messages, gpointer data, GError **error)
+{
+    Pull *pull = data;
+
+    for (guint i = 0; i < messages->len; i++)
+        pull->top = MAX(pull->top, g_array_index(messages, SyncServerMessage, i).uid);
+    if (pull->hold_from && !hold_back(pull, messages, error))
+        return FALSE;
+    return sync_add_arrivals(pull->context, pull->folder->id, messages, error);
+}
+
+static gboolean fetch_new(Pull *pull, const char *set, GError **error)
+{
+    return sync_fetch_attributes(pull->context, set, take_arrivals, pull, error);
+}
+
+static gboolean fetch_unknown(Pull *pull, GError **error)
+{
+    guint range = 0;
+
+    for (;;) {
+        g_autoptr(GString) set = g_string_new(NULL);
+        if (!imap_set_format_some(pull->unknown, &range, 8000, set))
+            return TRUE;
+        if (!fetch_new(pull, set->str, error))
+            return FALSE;
+    }
+}
+
+static gboolean pull_arrivals(Pull *pull, GError **error)
+{
+    SyncContext *context = pull->context;
+    guint32 from = MAX(pull->folder->base_uidnext, 1);
+
+    if (imap_client_exists(context->imap) == 0)
+        return TRUE;
+    /* Everything: "1:*" rather than the whole range of numbers. */
+    if (imap_set_contains(pull->unknown, 1) && imap_set_contains(pull->unknown, G_MAXUINT32))
+        return fetch_new(pull, "1:*", error);
+    if (context->state.uidnext == 0 || context->state.uidnext > from) {
+        g_autofree char *set = g_strdup_printf("%u:*", from);
+        g_autoptr(ImapSet) covered = imap_set_new_range(from, G_MAXUINT32);
+        ImapSet *rest = imap_set_subtract(pull->unknown, covered);
+        imap_set_free(pull->unknown);
+        pull->unknown = rest;
+        if (!fetch_new(pull, set, error))
+            return FALSE;
+    }
+    return fetch_unknown(pull, error);
+}
+
+/* ---- one folder ------------------------------------------------------------------------------ */
+
+static gboolean write_state(Pull *pull, GError **error)
+{
+    SyncContext *context = pull->context;
+    g_autoptr(CacheTxn) txn = NULL;
+    g_autoptr(CacheFolder) row = NULL;
+
+    if (pull->folder->base_uidvalidity == context->state.uidvalidity &&
+        pull->folder->flag_mask == context->state.permanent &&
+        pull->folder->keyword_mask == context->state.keywords)
+        return TRUE;
+    txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+    row = txn ? cache_folder_get(txn, pull->folder->id, error) : NULL;
+    if (!row)
+        return FALSE;
+    row->base_uidvalidity = context->state.uidvalidity;
+    row->flag_mask = context->state.permanent;
+    row->keyword_mask = context->state.keywords;
+    if (!cache_folder_update(txn, row, error) || !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    pull->folder->base_uidvalidity = row->base_uidvalidity;
+    pull->folder->flag_mask = row->flag_mask;
+    pull->folder->keyword_mask = row->keyword_mask;
+    return TRUE;
+}
+
+gboolean sync_write_complete(SyncContext *context, const SyncComplete *complete, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
+    g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, complete->folder, NULL) : NULL;
+
+    if (!txn)
+        return FALSE;
+    if (!row || row->base_uidvalidity != complete->uidvalidity)
+        return TRUE;
+    row->base_uidnext = complete->uidnext;
+    row->base_highestmodseq = complete->highestmodseq;
+    row->synced = sync_now_seconds();
+    return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* The folder's marks advance with its last transaction; where something vanished, that is at the
+ * end of the round, so that a crash before it finds the same again. */
+static gboolean complete_pull(Pull *pull, GError **error)
+{
+    SyncContext *context = pull->context;
+    SyncComplete complete = {.folder = pull->folder->id,
+                             .uidvalidity = context->state.uidvalidity,
+                             .uidnext = context->state.uidnext,
+                             .highestmodseq = context->state.highestmodseq};
+
+    g_autofree char *suspicion = lost_most(pull);
+    sync_clear_suspicion(context, suspicion);
+    /* Not all servers say what comes next. */
+    if (complete.uidnext == 0)
+        complete.uidnext = MAX(pull->folder->base_uidnext, pull->top + 1);
+    g_hash_table_add(context->pulled, g_memdup2(&pull->folder->id, sizeof(gint64)));
+    if (pull->lost == 0)
+        return sync_write_complete(context, &complete, error);
+    g_array_append_val(context->complete, complete);
+    return TRUE;
+}
+
+/* After what changed is known: does the number of messages add up? CONDSTORE alone doesn't tell of
+ * expunges; where it doesn't add up, UIDs are compared. */
+static gboolean check_count(Pull *pull, gboolean *adds_up, GError **error)
+{
+    guint count;
+
+    if (!sync_base_count(pull->context, pull->folder->id, &count, error))
+        return FALSE;
+    *adds_up = (guint64)count + pull->held->len ==
+               (guint64)imap_client_exists(pull->context->imap) + pull->lost;
+    return TRUE;
+}
+
+static gboolean pull_by_modseq(Pull *pull, gboolean qresync, GError **error)
+{
+    g_autofree char *command =
+        g_strdup_printf("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE %" G_GUINT64_FORMAT ")",
+                        pull->folder->base_highestmodseq);
+
+    return qresync || pull->context->state.highestmodseq == pull->folder->base_highestmodseq ||
+           imap_client_exists(pull->context->imap) == 0 || run_noting_flags(pull, command, error);
+}
+
+static gboolean pull_rest(Pull *pull, GError **error)
+{
+    return apply_changes(pull, error) && pull_arrivals(pull, error) &&
+           collect_vanished(pull, error);
+}
+
+static gboolean pull_selected(Pull *pull, gboolean qresync, GError **error)
+{
+    gboolean by_modseq = pull->folder->synced && pull->folder->base_highestmodseq &&
+                         pull->context->state.highestmodseq;
+    gboolean adds_up = TRUE;
+
+    if (!(by_modseq ? pull_by_modseq(pull, qresync, error) : pull_by_comparison(pull, error)) ||
+        !pull_rest(pull, error))
+        return FALSE;
+    if (by_modseq && !check_count(pull, &adds_up, error))
+        return FALSE;
+    if (adds_up)
+        return TRUE;
+    /* Everything that was noted is applied but for what vanished, which is found again. */
+    g_array_set_size(pull->context->vanished, pull->context->vanished->len - pull->lost);
+    pull->lost = 0;
+    imap_set_free(pull->unknown);
+    pull->unknown = imap_set_new();
+    imap_set_free(pull->vanished);
+    pull->vanished = imap_set_new();
+    g_array_set_size(pull->held, 0);
+    g_hash_table_remove(pull->context->base_counts, &pull->folder->id);
+    return pull_by_comparison(pull, error) && pull_rest(pull, error);
+}
+
+static gboolean select_for_pull(Pull *pull, gboolean *qresync, GError **error)
+{
+    SyncContext *context = pull->context;
+
+    *qresync = sync_has(context, IMAP_CAP_QRESYNC) && pull->folder->synced &&
+               pull->folder->base_highestmodseq > 0;
+    imap_client_set_handler(context->imap, note_flags, pull);
+    gboolean ok =
+        sync_select(context, pull->folder, *qresync ? pull->folder->base_highestmodseq : 0, error);
+    imap_client_set_handler(context->imap, NULL, NULL);
+    if (ok && context->state.uidvalidity == 0) {
+        g_set_error(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED,
+                    "the server gives %s no lasting UIDs, so it can't be kept here",
+                    pull->folder->base_name);
+        return FALSE;
+    }
+    return ok;
+}
+
+/* Another epoch: another UIDVALIDITY, or UIDs that go backwards. */
+static gboolean is_reset(const Pull *pull)
+{
+    const ImapSelected *state = &pull->context->state;
+
+    return pull->folder->base_uidvalidity != 0 &&
+           (state->uidvalidity != pull->folder->base_uidvalidity ||
+            (state->uidnext != 0 && state->uidnext < pull->folder->base_uidnext));
+}
+
+static gboolean is_other_folder(const Pull *pull, GError **error)
+{
+    const char *id = pull->context->state.mailboxid;
+
+    if (!id || !pull->folder->remote_id || g_str_equal(id, pull->folder->remote_id))
+        return FALSE;
+    g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s is another folder than before",
+                pull->folder->base_name);
+    return TRUE;
+}
+
+static gboolean adopt_held(Pull *pull, GError **error)
+{
+    return pull->held->len == 0 ||
+           (sync_adopt(pull->context, pull->folder->id, pull->held, error) &&
+            sync_add_arrivals(pull->context, pull->folder->id, pull->held, error));
+}
+
+gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
+{
+    g_auto(Pull) pull = {.context = context};
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    gboolean qresync;
+
+    pull.folder = txn ? cache_folder_get(txn, id, error) : NULL;
+    g_clear_pointer(&txn, cache_end);
+    if (!pull.folder)
+        return FALSE;
+    pull.changes = g_array_new(FALSE, FALSE, sizeof(ServerFlags));
+    pull.vanished = imap_set_new();
+    pull.unknown = imap_set_new();
+    pull.held = sync_server_messages_new();
+    if (!select_for_pull(&pull, &qresync, error) || is_other_folder(&pull, error))
+        return FALSE;
+    if (is_reset(&pull)) {
+        if (!sync_reset_folder(context, pull.folder, error))
+            return FALSE;
+        return complete_pull(&pull, error);
+    }
+    pull.hold_from = sync_hold_from(context, pull.folder);
+    return write_state(&pull, error) && pull_selected(&pull, qresync, error) &&
+           adopt_held(&pull, error) && complete_pull(&pull, error);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * APPEND: a few messages at a time, pipelined where the server takes literals without being asked;
+ * one attempt for all of them is on the disk before the first goes out.
+ */
+#include "daemon/sync/push-private.h"
+
+/* Messages and bytes under way. */
+#define PIPELINE       20
+#define PIPELINE_BYTES (4 * 1024 * 1024)
+
+typedef struct {
+    Push *push;
+    const SyncAction *action;
+    guint64 size;
+    guint number;      /* of the command; 0: not sent */
+    CacheFlags flags;  /* as sent */
+    gboolean resolved; /* its base is known, or it was refused */
+} Append;
+
+static GBytes *read_piece(guint64 offset, gsize length, gpointer data, GError **error)
+{
+    const Append *append = data;
+    g_autoptr(CacheTxn) txn = cache_begin(append->push->context->cache, CACHE_READ, error);
+
+    return txn ? cache_content_read(txn, append->action->message, offset, length, error) : NULL;
+}
+
+static gboolean open_attempt(Push *push, Append *appends, guint count, gint64 *id, GError **error)
+{
+    const CacheFolder *target = push_folder(push, appends[0].action->folder);
+    g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(CacheAttemptItem));
+    CacheAttempt attempt = {.kind = CACHE_ATTEMPT_APPEND,
+                            .target = target->id,
+                            .uidvalidity = target->base_uidvalidity,
+                            .uidnext = target->base_uidnext,
+                            .started = push->now,
+                            .items = items};
+
+    for (guint i = 0; i < count; i++) {
+        CacheAttemptItem item = {appends[i].action->folder, appends[i].action->uid};
+        g_array_append_val(items, item);
+    }
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    if (!txn || !cache_attempt_open(txn, &attempt, error) ||
+        !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    *id = attempt.id;
+    return TRUE;
+}
+
+/* Sends one. A refusal before its bytes were asked for is found when it is finished. */
+static gboolean send_append(Append *append, const CachePlacement *row, GError **error)
+{
+    SyncContext *context = append->push->context;
+    const CacheFolder *folder = push_folder(append->push, append->action->folder);
+    ImapClientCommand *command = imap_client_command(context->imap, "APPEND");
+    ImapDateTime date = {row->date, row->zone};
+    g_autoptr(GString) text = g_string_new(" (");
+
+    append->flags = (CacheFlags){row->flags.system & folder->flag_mask,
+                                 folder->keyword_mask ? row->flags.keywords : 0};
+    imap_client_command_mailbox(command, folder->base_name);
+    sync_flags_format(context, append->flags, text);
+    g_string_append(text, ") ");
+    imap_date_time_format(&date, text);
+    imap_client_command_text(command, text->str);
+    append->number =
+        imap_client_send_literal(context->imap, command, append->size, read_piece, append, error);
+    return append->number != 0;
+}
+
+static gboolean place(Append *append, const ImapReply *reply, GError **error)
+{
+    Push *push = append->push;
+    const CacheFolder *folder = push_folder(push, append->action->folder);
+    ImapSequenceIter iter;
+    guint32 uid = 0;
+    CachePlacement row;
+
+    if (reply->uids && reply->uids->target &&
+        reply->uids->uidvalidity == folder->base_uidvalidity) {
+        imap_sequence_iter_init(&iter, reply->uids->target);
+        if (!imap_sequence_iter_next(&iter, &uid))
+            uid = 0;
+    }
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    if (!txn || !cache_placement_get(txn, append->action->folder, append->action->uid, &row, error))
+        return FALSE;
+    /* Without UIDPLUS: it is there, under a UID that the next pull finds. */
+    row.base = uid ? CACHE_BASE_PRESENT : CACHE_BASE_UNKNOWN;
+    row.base_uid = uid;
+    row.base_flags = append->flags;
+    if (!cache_placement_put(txn, &row, error) || !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    if (uid)
+        sync_base_count_add(push->context, row.folder, 1);
+    append->resolved = uid != 0;
+    return TRUE;
+}
+
+static gboolean finish_append(Append *append, GError **error)
+{
+    Push *push = append->push;
+    g_auto(ImapReply) reply = {0};
+
+    if (!imap_client_finish(push->context->imap, append->number, &reply, error))
+        return FALSE;
+    if (reply.cond == IMAP_COND_OK)
+        return place(append, &reply, error);
+    append->resolved = TRUE;
+    if (reply.code && g_str_equal(reply.code, "TRYCREATE")) {
+        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't there any more",
+                    push_folder(push, append->action->folder)->base_name);
+        return FALSE;
+    }
+    return push_add_problem(push, "append", append->action->folder, append->action->uid, &reply,
+                            error);
+}
+
+/* Over when each is either placed or refused; else the next pull decides. */
+static gboolean close_attempt(Push *push, gint64 id, const Append *appends, guint count,
+                              GError **error)
+{
+    g_autoptr(CacheTxn) txn = NULL;
+
+    for (guint i = 0; i < count; i++)
+        if (!appends[i].resolved) {
+            push_touch(push, appends[i].action->folder);
+            return TRUE;
+        }
+    txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    return txn && cache_attempt_close(txn, id, error) && cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean send_all(Push *push, Append *appends, guint count, GError **error)
+{
+    for (guint i = 0; i < count; i++) {
+        const SyncAction *action = appends[i].action;
+        g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
+        CachePlacement row;
+
+        if (!txn || !cache_placement_get(txn, action->folder, action->uid, &row, error))
+            return FALSE;
+        g_clear_pointer(&txn, cache_end);
+        if (!send_append(&appends[i], &row, error))
+            return FALSE;
+    }
+    for (guint i = 0; i < count; i++)
+        if (!finish_append(&appends[i], error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean append_some(Push *push, Append *appends, guint count, GError **error)
+{
+    gint64 attempt;
+
+    return open_attempt(push, appends, count, &attempt, error) &&
+           send_all(push, appends, count, error) &&
+           close_attempt(push, attempt, appends, count, error);
+}
+
+/* Whether it is still to be sent; sets its size. A client may have taken it away meanwhile. */
+static gboolean is_wanted(Push *push, Append *append)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, NULL);
+    CachePlacement row;
+
+    if (!txn ||
+        !cache_placement_get(txn, append->action->folder, append->action->uid, &row, NULL) ||
+        !row.alive || row.base != CACHE_BASE_NONE)
+        return FALSE;
+    append->size = cache_content_size(txn, append->action->message, NULL);
+    return append->size > 0;
+}
+
+gboolean push_appends(Push *push, GError **error)
+{
+    GArray *actions = push->actions;
+    guint i = 0;
+
+    while (i < actions->len) {
+        Append appends[PIPELINE];
+        guint64 bytes = 0;
+        guint count = 0;
+
+        for (; i < actions->len && count < PIPELINE && bytes < PIPELINE_BYTES; i++) {
+            const SyncAction *action = &g_array_index(actions, SyncAction, i);
+            if (action->kind != SYNC_APPEND)
+                continue;
+            if (count > 0 && action->folder != appends[0].action->folder)
+                break;
+            appends[count] = (Append){.push = push, .action = action};
+            if (!is_wanted(push, &appends[count]))
+                continue;
+            bytes += appends[count++].size;
+        }
+        if (count > 0 && !append_some(push, appends, count, error))
+            return FALSE;
+    }
+    return TRUE;
+}

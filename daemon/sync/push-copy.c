@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * COPY and MOVE: an attempt is on the disk before the command goes out; COPYUID ends it, or else
+ * the pull of the target that follows.
+ */
+#include "daemon/sync/push-private.h"
+
+#define BATCH 500
+
+typedef struct {
+    Push *push;
+    const SyncAction *actions;
+    guint count;
+    guint32 *sources; /* base UIDs, per action; 0: passed over */
+    gint64 attempt;
+    gboolean move;
+} Copy;
+
+/* One source can't be copied twice by one command: the second waits for the next pass. */
+static guint drop_doubles(Copy *copy, ImapSet *set)
+{
+    guint left = 0;
+
+    for (guint i = 0; i < copy->count; i++) {
+        if (copy->sources[i] && imap_set_contains(set, copy->sources[i])) {
+            copy->sources[i] = 0;
+            copy->push->more = TRUE;
+            push_touch(copy->push, copy->actions[i].folder);
+        }
+        imap_set_add(set, copy->sources[i]);
+        left += copy->sources[i] != 0;
+    }
+    return left;
+}
+
+static gboolean open_attempt(Copy *copy, GError **error)
+{
+    const CacheFolder *target = push_folder(copy->push, copy->actions[0].folder);
+    g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(CacheAttemptItem));
+    CacheAttempt attempt = {.kind = copy->move ? CACHE_ATTEMPT_MOVE : CACHE_ATTEMPT_COPY,
+                            .source = copy->actions[0].source_folder,
+                            .target = target->id,
+                            .uidvalidity = target->base_uidvalidity,
+                            .uidnext = target->base_uidnext,
+                            .started = copy->push->now,
+                            .items = items};
+
+    for (guint i = 0; i < copy->count; i++) {
+        CacheAttemptItem item = {copy->actions[i].folder, copy->actions[i].uid};
+        if (copy->sources[i])
+            g_array_append_val(items, item);
+    }
+    g_autoptr(CacheTxn) txn = cache_begin(copy->push->context->cache, CACHE_WRITE_FULL, error);
+    if (!txn || !cache_attempt_open(txn, &attempt, error) ||
+        !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    copy->attempt = attempt.id;
+    return TRUE;
+}
+
+static gboolean close_attempt(Copy *copy, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(copy->push->context->cache, CACHE_WRITE_FULL, error);
+
+    return txn && cache_attempt_close(txn, copy->attempt, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+/* The moved message's old place: upstream it is empty now. */
+static gboolean empty_source(Copy *copy, CacheTxn *txn, CachePlacement *source, GError **error)
+{
+    if (!copy->move)
+        return TRUE;
+    source->base = CACHE_BASE_NONE;
+    source->base_uid = 0;
+    sync_base_count_add(copy->push->context, source->folder, -1);
+    return cache_placement_put(txn, source, error) &&
+           (source->alive || cache_placement_remove(txn, source->folder, source->uid, error));
+}
+
+static gboolean place_copy(Copy *copy, CacheTxn *txn, const SyncAction *action, guint32 source_uid,
+                           guint32 uid, GError **error)
+{
+    CachePlacement source, target;
+
+    if (!cache_placement_get(txn, action->source_folder, action->source_uid, &source, error) ||
+        !cache_placement_get(txn, action->folder, action->uid, &target, error))
+        return FALSE;
+    target.base = CACHE_BASE_PRESENT;
+    target.base_uid = uid;
+    target.base_flags = source.base_flags;
+    if (!cache_placement_put(txn, &target, error))
+        return FALSE;
+    sync_base_count_add(copy->push->context, action->folder, 1);
+    if (source.base != CACHE_BASE_PRESENT || source.base_uid != source_uid)
+        return TRUE;
+    return empty_source(copy, txn, &source, error);
+}
+
+/* COPYUID's pairs as a table from source to target. */
+static GHashTable *pairs_of(const ImapUidPlus *uids)
+{
+    GHashTable *pairs = g_hash_table_new(NULL, NULL);
+    ImapSequenceIter from, to;
+    guint32 source, target;
+
+    imap_sequence_iter_init(&from, uids->source);
+    imap_sequence_iter_init(&to, uids->target);
+    while (imap_sequence_iter_next(&from, &source) && imap_sequence_iter_next(&to, &target))
+        g_hash_table_insert(pairs, GUINT_TO_POINTER(source), GUINT_TO_POINTER(target));
+    return pairs;
+}
+
+/* Whether the answer's UIDs are from the epoch that the base is from. */
+static gboolean is_usable(Copy *copy, const ImapUidPlus *uids)
+{
+    const CacheFolder *target = push_folder(copy->push, copy->actions[0].folder);
+
+    return uids && uids->source && uids->target && uids->uidvalidity == target->base_uidvalidity;
+}
+
+/* What COPYUID names is done; what it doesn't name wasn't there: the source is read again. */
+static gboolean apply_uids(Copy *copy, const ImapUidPlus *uids, GError **error)
+{
+    g_autoptr(GHashTable) pairs = pairs_of(uids);
+
+    for (guint i = 0; i < copy->count;) {
+        g_autoptr(CacheTxn) txn = cache_begin(copy->push->context->cache, CACHE_WRITE_FULL, error);
+        guint end = MIN(i + BATCH, copy->count);
+
+        if (!txn)
+            return FALSE;
+        for (; i < end; i++) {
+            gpointer uid = g_hash_table_lookup(pairs, GUINT_TO_POINTER(copy->sources[i]));
+            if (copy->sources[i] && !uid)
+                push_touch(copy->push, copy->actions[i].source_folder);
+            if (copy->sources[i] && uid &&
+                !place_copy(copy, txn, &copy->actions[i], copy->sources[i], GPOINTER_TO_UINT(uid),
+                            error))
+                return FALSE;
+        }
+        /* The attempt ends with the last of its items. */
+        if (i == copy->count && !cache_attempt_close(txn, copy->attempt, error))
+            return FALSE;
+        if (!cache_commit(g_steal_pointer(&txn), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean take_reply(Copy *copy, const ImapReply *reply, gboolean *refused, GError **error)
+{
+    Push *push = copy->push;
+
+    if (is_usable(copy, reply->uids)) {
+        if (!apply_uids(copy, reply->uids, error))
+            return FALSE;
+    } else if (reply->cond == IMAP_COND_OK) {
+        push_touch(push, copy->actions[0].folder);
+        push_touch(push, copy->actions[0].source_folder);
+    } else if (!close_attempt(copy, error)) {
+        return FALSE;
+    }
+    if (reply->code && g_str_equal(reply->code, "TRYCREATE")) {
+        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't there any more",
+                    push_folder(push, copy->actions[0].folder)->base_name);
+        return FALSE;
+    }
+    *refused = reply->cond != IMAP_COND_OK;
+    return TRUE;
+}
+
+static guint send_copy(Copy *copy, const char *set, GError **error)
+{
+    ImapClient *imap = copy->push->context->imap;
+    ImapClientCommand *command = imap_client_command(imap, copy->move ? "UID MOVE" : "UID COPY");
+
+    imap_client_command_printf(command, " %s", set);
+    imap_client_command_mailbox(command,
+                                push_folder(copy->push, copy->actions[0].folder)->base_name);
+    return imap_client_send(imap, command, error);
+}
+
+/* ---- batches ----------------------------------------------------------------------------------
+ */
+
+/* In commands whose lines are not too long. */
+static gboolean copy_some(Push *push, const SyncAction *actions, guint count, gboolean *refused,
+                          ImapReply *reply, GError **error)
+{
+    g_autofree guint32 *sources = g_new(guint32, count);
+    Copy copy = {push, actions, count, sources, 0, actions[0].kind == SYNC_MOVE};
+    g_autoptr(ImapSet) set = imap_set_new();
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = 0; i < count; i++)
+        sources[i] = actions[i].base_uid;
+    if (drop_doubles(&copy, set) == 0)
+        return TRUE;
+    imap_set_format(set, text);
+    if (text->len > PUSH_LINE && count > 1)
+        return copy_some(push, actions, count / 2, refused, reply, error) &&
+               (*refused ||
+                copy_some(push, actions + count / 2, count - count / 2, refused, reply, error));
+    if (!open_attempt(&copy, error))
+        return FALSE;
+    guint number = send_copy(&copy, text->str, error);
+    return number != 0 && imap_client_finish(push->context->imap, number, reply, error) &&
+           take_reply(&copy, reply, refused, error);
+}
+
+static gboolean copy(Push *push, const SyncAction *actions, guint count, gboolean *refused,
+                     ImapReply *reply, GError **error)
+{
+    return sync_select_epoch(push->context, actions[0].source_folder, error) &&
+           copy_some(push, actions, count, refused, reply, error);
+}
+
+gboolean push_copies(Push *push, SyncActionKind kind, GError **error)
+{
+    return push_each_batch(push, kind, copy, error);
+}

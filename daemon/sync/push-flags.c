@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* STORE: the same difference of many messages in one command. */
+#include "daemon/sync/push-private.h"
+
+#define BATCH 500
+
+/* A batch while the server answers; its answers are written as they come. */
+typedef struct {
+    Push *push;
+    const SyncAction *actions;
+    guint count;
+    GHashTable *by_uid;   /* base UID -> its action's index and one more */
+    GHashTable *answered; /* base UIDs whose answer shows what was asked for */
+    gboolean asking;      /* the command is over */
+    GArray *answers;      /* Answer: not written yet */
+} Store;
+
+typedef struct {
+    guint action;
+    CacheFlags flags;
+} Answer;
+
+/* Whether an answer shows what was asked for. Before the command is over one that doesn't is older
+ * news, afterwards the server has dropped it. */
+static gboolean shows(CacheTxn *txn, const SyncAction *action, CacheFlags answer)
+{
+    return !(action->add.system & ~answer.system) && !(action->remove.system & answer.system) &&
+           (action->add.keywords == 0 ||
+            cache_keywords_subtract(txn, action->add.keywords, answer.keywords, NULL) == 0);
+}
+
+static gboolean note_dropped(Push *push, CacheTxn *txn, const SyncAction *action, GError **error)
+{
+    CacheProblem problem = {.operation = (char *)"flags",
+                            .folder = action->folder,
+                            .uid = action->uid,
+                            .text = (char *)"The provider doesn't keep this flag.",
+                            .since = push->now};
+
+    return cache_problem_set(txn, &problem, error) != 0;
+}
+
+/* Writes one answer; *late: it changes the view, which this transaction isn't safe enough for. */
+static gboolean write_answer(Store *store, CacheTxn *txn, const Answer *answer, gboolean safe,
+                             gboolean *late, GError **error)
+{
+    const SyncAction *action = &store->actions[answer->action];
+    SyncMask mask = sync_mask(push_folder(store->push, action->folder));
+    SyncKeywords keywords = sync_keywords(txn);
+    CachePlacement row;
+    gboolean changed;
+
+    *late = FALSE;
+    if (!cache_placement_get(txn, action->folder, action->uid, &row, NULL) ||
+        row.base != CACHE_BASE_PRESENT || row.base_uid != action->base_uid)
+        return TRUE;
+    CacheFlags view = row.flags;
+    gboolean dropped = store->asking && !shows(txn, action, answer->flags);
+    if (!sync_stored_base(row.base_flags, action->add, action->remove, answer->flags, &keywords,
+                          &row.base_flags) ||
+        !sync_decide_flags(&row, answer->flags, mask, &keywords, &changed))
+        return FALSE;
+    *late = !safe && (!cache_flags_equal(view, row.flags) || dropped);
+    if (*late)
+        return TRUE;
+    if (dropped && !note_dropped(store->push, txn, action, error))
+        return FALSE;
+    if (shows(txn, action, answer->flags))
+        g_hash_table_add(store->answered, GUINT_TO_POINTER(action->base_uid));
+    return cache_placement_put(txn, &row, error);
+}
+
+/* One transaction over the answers; those that need a safer one are left in the array. A base that
+ * a power cut takes back is stored once more, which does no harm. */
+static gboolean write_answers(Store *store, gboolean safe, GError **error)
+{
+    g_autoptr(CacheTxn) txn =
+        cache_begin(store->push->context->cache, safe ? CACHE_WRITE_FULL : CACHE_WRITE, error);
+    guint left = 0;
+
+    for (guint i = 0; txn && i < store->answers->len; i++) {
+        Answer answer = g_array_index(store->answers, Answer, i);
+        gboolean late;
+        if (!write_answer(store, txn, &answer, safe, &late, error))
+            return FALSE;
+        if (late)
+            g_array_index(store->answers, Answer, left++) = answer;
+    }
+    if (!txn || !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    g_array_set_size(store->answers, left);
+    return TRUE;
+}
+
+static gboolean flush_answers(Store *store, GError **error)
+{
+    return (store->answers->len == 0 || write_answers(store, FALSE, error)) &&
+           (store->answers->len == 0 || write_answers(store, TRUE, error));
+}
+
+static gboolean note_flags(const ImapResponse *response, gpointer data, GError **error)
+{
+    Store *store = data;
+    ImapFetchData fetch;
+    Answer answer;
+
+    if (!response->name || !g_str_equal(response->name, "FETCH"))
+        return TRUE;
+    if (!imap_fetch_data_parse(response, &fetch, error))
+        return FALSE;
+    if (!(fetch.got & IMAP_GOT_UID) || !(fetch.got & IMAP_GOT_FLAGS))
+        return TRUE;
+    guint index = GPOINTER_TO_UINT(g_hash_table_lookup(store->by_uid, GUINT_TO_POINTER(fetch.uid)));
+    if (index == 0)
+        return TRUE;
+    answer.action = index - 1;
+    if (!sync_flags_of(store->push->context, fetch.flags, fetch.system, &answer.flags, error))
+        return FALSE;
+    g_array_append_val(store->answers, answer);
+    return store->answers->len < BATCH || flush_answers(store, error);
+}
+
+static gboolean is_empty(CacheFlags flags)
+{
+    return flags.system == 0 && flags.keywords == 0;
+}
+
+static guint send_store(Push *push, const char *set, const char *mode, CacheFlags flags,
+                        GError **error)
+{
+    ImapClientCommand *command = imap_client_command(push->context->imap, "UID STORE");
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    sync_flags_format(push->context, flags, names);
+    imap_client_command_printf(command, " %s %s (%s)", set, mode, names->str);
+    return imap_client_send(push->context->imap, command, error);
+}
+
+static gboolean finish_store(Push *push, guint number, gboolean *refused, ImapReply *reply,
+                             GError **error)
+{
+    g_auto(ImapReply) answer = {0};
+
+    if (number == 0 || !imap_client_finish(push->context->imap, number, &answer, error))
+        return FALSE;
+    if (answer.cond == IMAP_COND_OK || *refused)
+        return TRUE;
+    *refused = TRUE;
+    *reply = answer;
+    answer = (ImapReply){0};
+    return TRUE;
+}
+
+/* One line of UIDs: what is added and what is removed go out together. */
+static gboolean store_set(Push *push, const char *set, const SyncAction *what, gboolean *refused,
+                          ImapReply *reply, GError **error)
+{
+    guint add = 0, remove = 0;
+
+    if (!is_empty(what->add)) {
+        add = send_store(push, set, "+FLAGS", what->add, error);
+        if (add == 0)
+            return FALSE;
+    }
+    if (!is_empty(what->remove)) {
+        remove = send_store(push, set, "-FLAGS", what->remove, error);
+        if (remove == 0)
+            return FALSE;
+    }
+    return (add == 0 || finish_store(push, add, refused, reply, error)) &&
+           (remove == 0 || finish_store(push, remove, refused, reply, error));
+}
+
+/* Servers may leave out answers for what didn't change. Who doesn't answer then is gone: the
+ * folder's next pull says so. */
+static gboolean ask_rest(Store *store, GError **error)
+{
+    g_autoptr(ImapSet) rest = imap_set_new();
+    guint range = 0;
+
+    if (!flush_answers(store, error))
+        return FALSE;
+    store->asking = TRUE;
+    for (guint i = 0; i < store->count; i++)
+        if (!g_hash_table_contains(store->answered, GUINT_TO_POINTER(store->actions[i].base_uid)))
+            imap_set_add(rest, store->actions[i].base_uid);
+    if (!imap_set_is_empty(rest))
+        push_touch(store->push, store->actions[0].folder);
+    for (;;) {
+        g_autoptr(GString) set = g_string_new(NULL);
+        if (!imap_set_format_some(rest, &range, PUSH_LINE, set))
+            return TRUE;
+        if (!imap_client_run(store->push->context->imap, NULL, error, "UID FETCH %s (UID FLAGS)",
+                             set->str))
+            return FALSE;
+    }
+}
+
+static gboolean store_all(Store *store, gboolean *refused, ImapReply *reply, GError **error)
+{
+    g_autoptr(ImapSet) set = imap_set_new();
+    guint range = 0;
+
+    for (guint i = 0; i < store->count; i++) {
+        imap_set_add(set, store->actions[i].base_uid);
+        g_hash_table_insert(store->by_uid, GUINT_TO_POINTER(store->actions[i].base_uid),
+                            GUINT_TO_POINTER(i + 1));
+    }
+    while (!*refused) {
+        g_autoptr(GString) text = g_string_new(NULL);
+        if (!imap_set_format_some(set, &range, PUSH_LINE, text))
+            break;
+        if (!store_set(store->push, text->str, store->actions, refused, reply, error))
+            return FALSE;
+    }
+    return (*refused || ask_rest(store, error)) && flush_answers(store, error);
+}
+
+static gboolean store(Push *push, const SyncAction *actions, guint count, gboolean *refused,
+                      ImapReply *reply, GError **error)
+{
+    Store batch = {.push = push, .actions = actions, .count = count};
+
+    if (!sync_select_epoch(push->context, actions[0].folder, error))
+        return FALSE;
+    batch.by_uid = g_hash_table_new(NULL, NULL);
+    batch.answered = g_hash_table_new(NULL, NULL);
+    batch.answers = g_array_new(FALSE, FALSE, sizeof(Answer));
+    imap_client_set_handler(push->context->imap, note_flags, &batch);
+    gboolean ok = store_all(&batch, refused, reply, error);
+    imap_client_set_handler(push->context->imap, NULL, NULL);
+    g_hash_table_unref(batch.by_uid);
+    g_hash_table_unref(batch.answered);
+    g_array_unref(batch.answers);
+    return ok;
+}
+
+/* Nothing to send: the base follows where the server keeps nothing anyway. */
+static gboolean settle(Push *push, const SyncAction *actions, guint count, gboolean *refused,
+                       ImapReply *reply, GError **error)
+{
+    SyncMask mask = sync_mask(push_folder(push, actions[0].folder));
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+
+    for (guint i = 0; txn && i < count; i++) {
+        CachePlacement row;
+        if (!cache_placement_get(txn, actions[i].folder, actions[i].uid, &row, NULL))
+            continue;
+        row.base_flags = sync_settled_base(row.flags, row.base_flags, mask);
+        if (!cache_placement_put(txn, &row, error))
+            return FALSE;
+    }
+    return txn && cache_commit(g_steal_pointer(&txn), error);
+}
+
+gboolean push_flags(Push *push, GError **error)
+{
+    return push_each_batch(push, SYNC_SETTLE, settle, error) &&
+           push_each_batch(push, SYNC_STORE, store, error);
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * CREATE, RENAME, DELETE, SUBSCRIBE. New names come before anything is put there, deletions after
+ * everything was taken away. A lost answer is no harm: the next LIST shows what happened; only a
+ * renaming is recorded before, since the new name alone doesn't say what it was.
+ */
+#include "daemon/sync/push-private.h"
+
+#include <string.h>
+
+/* Runs a command about one or two folders. *ok: the server did it; else a problem is recorded. */
+static gboolean run(Push *push, const char *operation, const CacheFolder *folder,
+                    const char *command, const char *first, const char *second, gboolean *ok,
+                    GError **error)
+{
+    ImapClient *imap = push->context->imap;
+    ImapClientCommand *text = imap_client_command(imap, command);
+    g_auto(ImapReply) reply = {0};
+
+    imap_client_command_mailbox(text, first);
+    if (second)
+        imap_client_command_mailbox(text, second);
+    guint number = imap_client_send(imap, text, error);
+    if (number == 0 || !imap_client_finish(imap, number, &reply, error))
+        return FALSE;
+    *ok = reply.cond == IMAP_COND_OK;
+    if (*ok)
+        return TRUE;
+    if (reply.code &&
+        (g_str_equal(reply.code, "ALREADYEXISTS") || g_str_equal(reply.code, "NONEXISTENT"))) {
+        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", first, reply.text);
+        return FALSE;
+    }
+    return push_add_problem(push, operation, folder->id, 0, &reply, error);
+}
+
+/* Whether the operation was refused and isn't due again. */
+static gboolean is_refused(Push *push, const char *operation, const CacheFolder *folder)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, NULL);
+    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, NULL) : NULL;
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        if (problem->folder == folder->id && problem->uid == 0 &&
+            g_str_equal(problem->operation, operation))
+            return problem->retry == 0 || problem->retry > push->now;
+    }
+    return FALSE;
+}
+
+/* Ends the folder's problem with an operation that went well. */
+static gboolean clear_problem(CacheTxn *txn, const char *operation, gint64 folder, GError **error)
+{
+    g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        if (problem->folder == folder && problem->uid == 0 &&
+            g_str_equal(problem->operation, operation) &&
+            !cache_problem_clear(txn, problem->id, error))
+            return FALSE;
+    }
+    return problems != NULL;
+}
+
+static void set_base_name(CacheFolder *row, const char *name)
+{
+    g_free(row->base_name);
+    row->base_name = g_strdup(name);
+    g_clear_pointer(&row->wire_name, g_free);
+}
+
+/* ---- creating ---------------------------------------------------------------------------------
+ */
+
+/* Upstream under its view's name from now on. What is to be known about it, its first pull finds.
+ */
+static gboolean write_created(Push *push, gint64 id, const char *name, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, id, error) : NULL;
+
+    if (!row)
+        return FALSE;
+    set_base_name(row, name);
+    row->base_selectable = TRUE;
+    if (!cache_folder_update(txn, row, error) || !clear_problem(txn, "create", id, error) ||
+        !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    push_touch(push, id);
+    push->more = TRUE;
+    return TRUE;
+}
+
+static gboolean create(Push *push, CacheFolder *row, GError **error)
+{
+    gboolean ok;
+
+    if (!row->name || row->base_name || !row->pushed || (!row->selectable && row->exists == 0) ||
+        is_refused(push, "create", row))
+        return TRUE;
+    if (!run(push, "create", row, "CREATE", row->name, NULL, &ok, error))
+        return FALSE;
+    return !ok || write_created(push, row->id, row->name, error);
+}
+
+/* ---- renaming ---------------------------------------------------------------------------------
+ */
+
+static const CacheFolder *find_base(Push *push, const char *name)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, push->folders);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const CacheFolder *row = value;
+        if (row->base_name && g_str_equal(row->base_name, name))
+            return row;
+    }
+    return NULL;
+}
+
+static gboolean open_rename(Push *push, const CacheFolder *row, const char *name, gint64 *id,
+                            GError **error)
+{
+    g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(CacheAttemptItem));
+    CacheAttempt attempt = {.kind = CACHE_ATTEMPT_RENAME,
+                            .target = row->id,
+                            .uidvalidity = row->base_uidvalidity,
+                            .uidnext = row->base_uidnext,
+                            .name = (char *)name,
+                            .started = push->now,
+                            .items = items};
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+
+    if (!txn || !cache_attempt_open(txn, &attempt, error) ||
+        !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    *id = attempt.id;
+    return TRUE;
+}
+
+/* The names below a renamed folder have changed with it. */
+static gboolean write_renamed(Push *push, CacheFolder *renamed, const char *name, gint64 attempt,
+                              gboolean ok, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    g_autofree char *old = g_strdup(renamed->base_name);
+    g_autofree char *below = g_strdup_printf("%s%c", old, renamed->delimiter);
+    GHashTableIter iter;
+    gpointer value;
+
+    if (!txn || !cache_attempt_close(txn, attempt, error))
+        return FALSE;
+    g_hash_table_iter_init(&iter, push->folders);
+    while (ok && g_hash_table_iter_next(&iter, NULL, &value)) {
+        CacheFolder *row = value;
+        gboolean child =
+            row->base_name && renamed->delimiter && g_str_has_prefix(row->base_name, below);
+        if (row != renamed && !child)
+            continue;
+        g_autofree char *new_name = g_strconcat(name, row->base_name + strlen(old), NULL);
+        set_base_name(row, new_name);
+        if (!cache_folder_update(txn, row, error))
+            return FALSE;
+    }
+    if (ok && !clear_problem(txn, "rename", renamed->id, error))
+        return FALSE;
+    return cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean rename_to(Push *push, CacheFolder *row, const char *name, GError **error)
+{
+    gint64 attempt;
+    gboolean ok;
+
+    if (!open_rename(push, row, name, &attempt, error))
+        return FALSE;
+    /* Refused for now, or gone: the attempt ends when the folders are listed. */
+    if (!run(push, "rename", row, "RENAME", row->base_name, name, &ok, error))
+        return FALSE;
+    if (push->context->selected == row->id)
+        push->context->selected = 0;
+    push->more = TRUE;
+    push_touch(push, row->id);
+    return write_renamed(push, row, name, attempt, ok, error);
+}
+
+static gboolean rename_one(Push *push, CacheFolder *row, GError **error)
+{
+    if (!row->name || !row->base_name || !row->pushed || g_str_equal(row->name, row->base_name) ||
+        g_str_equal(row->base_name, "INBOX") || is_refused(push, "rename", row))
+        return TRUE;
+    const CacheFolder *other = find_base(push, row->name);
+    if (!other)
+        return rename_to(push, row, row->name, error);
+    /* The name is another folder's there, which is about to give it up: by being deleted, or
+     * renamed. In a circle one of them has to step aside first. */
+    if (!other->name || g_str_equal(other->name, other->base_name))
+        return TRUE;
+    g_autofree char *aside = g_strdup_printf("%s.postern-%" G_GINT64_FORMAT, row->name, row->id);
+    return rename_to(push, row, aside, error);
+}
+
+/* Parents before children. */
+static gint compare_length(gconstpointer a, gconstpointer b)
+{
+    const CacheFolder *x = *(CacheFolder *const *)a, *y = *(CacheFolder *const *)b;
+    gsize m = strlen(x->name ? x->name : ""), n = strlen(y->name ? y->name : "");
+
+    return m < n ? -1 : m > n ? 1 : x->id < y->id ? -1 : x->id > y->id;
+}
+
+static GPtrArray *by_length(Push *push)
+{
+    GPtrArray *rows = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer row;
+
+    g_hash_table_iter_init(&iter, push->folders);
+    while (g_hash_table_iter_next(&iter, NULL, &row))
+        g_ptr_array_add(rows, row);
+    g_ptr_array_sort(rows, compare_length);
+    return rows;
+}
+
+gboolean push_new_folders(Push *push, GError **error)
+{
+    g_autoptr(GPtrArray) rows = by_length(push);
+
+    for (guint i = 0; i < rows->len; i++)
+        if (!rename_one(push, rows->pdata[i], error))
+            return FALSE;
+    for (guint i = 0; i < rows->len; i++)
+        if (!create(push, rows->pdata[i], error))
+            return FALSE;
+    return TRUE;
+}
+
+/* ---- deleting ---------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    gboolean seen;
+    guint32 uidvalidity, uidnext;
+} Status;
+
+static gboolean note_status(const ImapResponse *response, gpointer data, GError **error)
+{
+    Status *status = data;
+
+    if (!response->name || !g_str_equal(response->name, "STATUS"))
+        return TRUE;
+    g_autoptr(ImapStatusData) answer = imap_status_data_parse(response, FALSE, error);
+    if (!answer)
+        return FALSE;
+    *status = (Status){TRUE, answer->uidvalidity, answer->uidnext};
+    return TRUE;
+}
+
+/* Whether the folder is just what the base knows: else something new is in it. */
+static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known, GError **error)
+{
+    ImapClient *imap = push->context->imap;
+    ImapClientCommand *command = imap_client_command(imap, "STATUS");
+    g_auto(ImapReply) reply = {0};
+    Status status = {0};
+
+    imap_client_command_mailbox(command, row->base_name);
+    imap_client_command_text(command, " (UIDVALIDITY UIDNEXT)");
+    guint number = imap_client_send(imap, command, error);
+    imap_client_set_handler(imap, note_status, &status);
+    gboolean ok = number != 0 && imap_client_finish(imap, number, &reply, error);
+    imap_client_set_handler(imap, NULL, NULL);
+    *known = status.seen && status.uidvalidity == row->base_uidvalidity &&
+             status.uidnext == row->base_uidnext;
+    return ok;
+}
+
+/* Nothing may be lost with the folder: nobody still wants to take a message from it. */
+static gboolean is_needed(Push *push, const CacheFolder *row)
+{
+    for (guint i = 0; i < push->actions->len; i++) {
+        const SyncAction *action = &g_array_index(push->actions, SyncAction, i);
+        if (action->source_folder == row->id)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+typedef struct {
+    CacheTxn *txn;
+    gboolean wanted;
+} Wanted;
+
+static gboolean note_missing(const CachePlacement *row, gpointer data)
+{
+    ((Wanted *)data)->wanted |= row->alive && row->base != CACHE_BASE_PRESENT;
+    return !((Wanted *)data)->wanted;
+}
+
+static gboolean note_wanted(const CachePlacement *row, gpointer data)
+{
+    Wanted *wanted = data;
+
+    cache_placement_each_of(wanted->txn, row->message, note_missing, wanted, NULL);
+    return !wanted->wanted;
+}
+
+/* Whether a message in it is to live elsewhere and isn't there yet (a move that is held or was
+ * refused). */
+static gboolean is_wanted_elsewhere(Push *push, const CacheFolder *row)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, NULL);
+    Wanted wanted = {txn, FALSE};
+
+    return !txn ||
+           !cache_placement_each_base(txn, row->id, 1, G_MAXUINT32, note_wanted, &wanted, NULL) ||
+           wanted.wanted;
+}
+
+/* New mail in a folder that was deleted here: it comes back. */
+static gboolean revive(Push *push, CacheFolder *row, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    g_autoptr(CacheFolder) taken = txn ? cache_folder_find(txn, row->base_name, NULL) : NULL;
+
+    if (!txn)
+        return FALSE;
+    g_free(row->name);
+    row->name = taken ? g_strdup_printf("%s (%" G_GINT64_FORMAT ")", row->base_name, row->id)
+                      : g_strdup(row->base_name);
+    row->selectable = TRUE;
+    push_touch(push, row->id);
+    return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean write_deleted(Push *push, CacheFolder *row, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+
+    if (row->name) {
+        row->base_selectable = FALSE;
+    } else {
+        g_clear_pointer(&row->base_name, g_free);
+        g_clear_pointer(&row->wire_name, g_free);
+        g_clear_pointer(&row->remote_id, g_free);
+    }
+    row->base_uidvalidity = row->base_uidnext = 0;
+    row->base_highestmodseq = 0;
+    row->synced = 0;
+    return txn && cache_folder_update(txn, row, error) &&
+           clear_problem(txn, "delete", row->id, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* Deleted here, or (with children) made a mere level of names. */
+static gboolean is_to_be_deleted(const CacheFolder *row)
+{
+    return row->pushed && row->base_name && !g_str_equal(row->base_name, "INBOX") &&
+           (!row->name || (!row->selectable && row->base_selectable && row->synced &&
+                           g_str_equal(row->name, row->base_name)));
+}
+
+/* A folder can't be deleted while it is selected, on some servers. */
+static gboolean leave(Push *push, gint64 folder, GError **error)
+{
+    if (push->context->selected != folder)
+        return TRUE;
+    push->context->selected = 0;
+    if (sync_has(push->context, IMAP_CAP_UNSELECT))
+        return imap_client_run(push->context->imap, NULL, error, "UNSELECT");
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
+    g_autoptr(CacheFolder) inbox = txn ? cache_folder_find_base(txn, "INBOX", error) : NULL;
+    return inbox && sync_select(push->context, inbox, 0, error);
+}
+
+static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
+{
+    gboolean known, ok;
+
+    if (!is_to_be_deleted(row) || is_refused(push, "delete", row))
+        return TRUE;
+    /* What was in it left the view with it: this came later. */
+    if (row->exists > 0)
+        return revive(push, row, error);
+    if (is_needed(push, row) || is_wanted_elsewhere(push, row)) {
+        push->more = TRUE;
+        return TRUE;
+    }
+    if (!leave(push, row->id, error) || !is_as_known(push, row, &known, error))
+        return FALSE;
+    if (!known && row->base_selectable && row->base_uidvalidity != 0)
+        return revive(push, row, error);
+    if (!run(push, "delete", row, "DELETE", row->base_name, NULL, &ok, error))
+        return FALSE;
+    return !ok || write_deleted(push, row, error);
+}
+
+/* Children before parents. */
+gboolean push_old_folders(Push *push, GError **error)
+{
+    g_autoptr(GPtrArray) rows = by_length(push);
+
+    for (guint i = rows->len; i > 0; i--)
+        if (!delete_one(push, rows->pdata[i - 1], error))
+            return FALSE;
+    return TRUE;
+}
+
+/* ---- subscriptions ----------------------------------------------------------------------------
+ */
+
+static gboolean write_subscribed(Push *push, const char *name, gboolean subscribed, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+
+    return txn && cache_subscribe_base(txn, name, subscribed, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean push_subscription(Push *push, const CacheSubscription *row, GError **error)
+{
+    ImapClient *imap = push->context->imap;
+    ImapClientCommand *command = imap_client_command(imap, row->view ? "SUBSCRIBE" : "UNSUBSCRIBE");
+    g_auto(ImapReply) reply = {0};
+
+    imap_client_command_mailbox(command, row->name);
+    guint number = imap_client_send(imap, command, error);
+    if (number == 0 || !imap_client_finish(imap, number, &reply, error))
+        return FALSE;
+    /* Refused to forget what it doesn't know: done. Refused to note it: the next round asks again.
+     */
+    if (reply.cond != IMAP_COND_OK && row->view) {
+        g_info("%s: SUBSCRIBE: %s", push->context->settings->id, reply.text);
+        return TRUE;
+    }
+    return write_subscribed(push, row->name, row->view, error);
+}
+
+gboolean push_subscriptions(Push *push, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
+    g_autoptr(GPtrArray) all = txn ? cache_subscriptions(txn, error) : NULL;
+
+    g_clear_pointer(&txn, cache_end);
+    for (guint i = 0; all && i < all->len; i++) {
+        const CacheSubscription *row = all->pdata[i];
+        if (row->view != row->base && !push_subscription(push, row, error))
+            return FALSE;
+    }
+    return all != NULL;
+}

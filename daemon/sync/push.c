@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One pass of push: what is pending is decided about, sorted into batches, and sent in order. */
+#include "daemon/sync/push-private.h"
+
+#include <string.h>
+
+/* Pending rows that are decided about in one transaction: keyword sets may have to be written. */
+#define SLICE 500
+
+/* Batches that may be split in one pass to find what exactly the server refuses. */
+#define SPLITS 40
+
+/* Drafts are saved every few seconds while they are written; only what has rested is sent. */
+#define DRAFT_REST 30
+
+/* When a refused operation is tried again by itself. */
+#define RETRY_SOON  600
+#define RETRY_LATER 3600
+
+/* ---- what is held -----------------------------------------------------------------------------
+ */
+
+/* A placement (uid 0: all of a folder) and what may not be done to it. */
+typedef struct {
+    gint64 folder;
+    guint32 uid;
+    SyncActionKind kind;
+} PlaceKind;
+
+static guint place_hash(gconstpointer key)
+{
+    const PlaceKind *place = key;
+
+    return (guint)place->folder * 2654435761u ^ place->uid * 40503u ^ (guint)place->kind;
+}
+
+static gboolean place_equal(gconstpointer a, gconstpointer b)
+{
+    const PlaceKind *x = a, *y = b;
+
+    return x->folder == y->folder && x->uid == y->uid && x->kind == y->kind;
+}
+
+static void hold(Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
+{
+    PlaceKind place = {folder, uid, kind};
+
+    g_hash_table_add(push->held, g_memdup2(&place, sizeof place));
+}
+
+static gboolean holds(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
+{
+    PlaceKind place = {folder, uid, kind};
+
+    return g_hash_table_contains(push->held, &place);
+}
+
+static const struct {
+    const char *operation;
+    SyncActionKind kind;
+} operations[] = {
+    {"append", SYNC_APPEND}, {"copy", SYNC_APPEND},     {"move", SYNC_APPEND},
+    {"flags", SYNC_STORE},   {"expunge", SYNC_EXPUNGE},
+};
+
+static gboolean hold_problems(Push *push, CacheTxn *txn, GError **error)
+{
+    g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        gboolean due = problem->retry != 0 && problem->retry <= push->now;
+        for (guint k = 0; !due && k < G_N_ELEMENTS(operations); k++)
+            if (g_str_equal(problem->operation, operations[k].operation))
+                hold(push, problem->folder, problem->uid, operations[k].kind);
+        if (problem->retry > push->now &&
+            (!push->context->not_before || problem->retry < push->context->not_before))
+            push->context->not_before = problem->retry;
+    }
+    return problems != NULL;
+}
+
+static gboolean hold_attempts(Push *push, CacheTxn *txn, GError **error)
+{
+    static const SyncActionKind kinds[] = {SYNC_APPEND, SYNC_STORE, SYNC_EXPUNGE, SYNC_COPY};
+    g_autoptr(GPtrArray) attempts = cache_attempt_list(txn, error);
+
+    for (guint i = 0; attempts && i < attempts->len; i++) {
+        const CacheAttempt *attempt = attempts->pdata[i];
+        for (guint k = 0; k < attempt->items->len; k++) {
+            const CacheAttemptItem *item = &g_array_index(attempt->items, CacheAttemptItem, k);
+            for (guint n = 0; n < G_N_ELEMENTS(kinds); n++)
+                hold(push, item->folder, item->uid, kinds[n]);
+        }
+    }
+    return attempts != NULL;
+}
+
+/* ---- the situation ----------------------------------------------------------------------------
+ */
+
+const CacheFolder *push_folder(const Push *push, gint64 id)
+{
+    return g_hash_table_lookup(push->folders, &id);
+}
+
+static gboolean is_pushed(gint64 folder, gpointer data)
+{
+    const CacheFolder *row = push_folder(data, folder);
+
+    return row && row->pushed;
+}
+
+static gboolean is_upstream(gint64 folder, SyncMask *mask, gpointer data)
+{
+    const CacheFolder *row = push_folder(data, folder);
+
+    if (!row || !row->base_name || !row->base_selectable || row->base_uidvalidity == 0)
+        return FALSE;
+    *mask = sync_mask(row);
+    return TRUE;
+}
+
+static gboolean is_fresh_draft(Push *push, const CachePlacement *placement)
+{
+    const CacheFolder *row = push_folder(push, placement->folder);
+    gint64 due = placement->saved + DRAFT_REST;
+
+    if (!row || row->role != CACHE_ROLE_DRAFTS || due <= push->now || placement->saved > push->now)
+        return FALSE;
+    if (!push->context->not_before || due < push->context->not_before)
+        push->context->not_before = due;
+    return TRUE;
+}
+
+static gboolean is_held(const CachePlacement *placement, SyncActionKind kind, gpointer data)
+{
+    Push *push = data;
+
+    if (holds(push, placement->folder, placement->uid, kind) ||
+        (kind != SYNC_COPY && holds(push, placement->folder, 0, kind)))
+        return TRUE;
+    return kind == SYNC_APPEND && is_fresh_draft(push, placement);
+}
+
+void push_touch(Push *push, gint64 folder)
+{
+    g_hash_table_add(push->context->touched, g_memdup2(&folder, sizeof folder));
+}
+
+/* ---- deciding ---------------------------------------------------------------------------------
+ */
+
+static gboolean collect(const CachePlacement *placement, gpointer data)
+{
+    g_array_append_val((GArray *)data, *placement);
+    return TRUE;
+}
+
+static void free_folder(gpointer folder)
+{
+    cache_folder_free(folder);
+}
+
+static gboolean load(Push *push, GArray *pending, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
+    g_autoptr(GPtrArray) folders = txn ? cache_folder_list(txn, error) : NULL;
+
+    if (!folders)
+        return FALSE;
+    push->folders = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_folder);
+    g_ptr_array_set_free_func(folders, NULL);
+    for (guint i = 0; i < folders->len; i++) {
+        CacheFolder *row = folders->pdata[i];
+        g_hash_table_insert(push->folders, &row->id, row);
+    }
+    push->context->not_before = 0;
+    return hold_problems(push, txn, error) && hold_attempts(push, txn, error) &&
+           cache_placement_each_pending(txn, 0, collect, pending, error);
+}
+
+/* Whether the row can be decided about alone: only its flags differ. */
+static gboolean is_simple(const CachePlacement *row)
+{
+    return row->alive && row->base == CACHE_BASE_PRESENT;
+}
+
+static gboolean decide_one(Push *push, CacheTxn *txn, const CachePlacement *row, GHashTable *seen,
+                           GError **error)
+{
+    SyncKeywords keywords = sync_keywords(txn);
+    SyncSituation situation = {.can_move = sync_has(push->context, IMAP_CAP_MOVE),
+                               .pushed = is_pushed,
+                               .upstream = is_upstream,
+                               .held = is_held,
+                               .data = push,
+                               .keywords = &keywords};
+    g_autoptr(GArray) all = NULL;
+
+    if (is_simple(row))
+        return sync_decide_push(row, 1, &situation, push->actions);
+    if (!g_hash_table_add(seen, g_memdup2(&row->message, sizeof row->message)))
+        return TRUE;
+    all = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    if (!cache_placement_each_of(txn, row->message, collect, all, error))
+        return FALSE;
+    /* Those whose flags alone differ are decided about on their own. */
+    guint before = push->actions->len;
+    situation.has_bytes = cache_content_state(txn, row->message) == CACHE_CONTENT_FULL;
+    if (!sync_decide_push(&g_array_index(all, CachePlacement, 0), all->len, &situation,
+                          push->actions))
+        return FALSE;
+    for (guint i = before; i < push->actions->len;) {
+        SyncActionKind kind = g_array_index(push->actions, SyncAction, i).kind;
+        if (kind == SYNC_STORE || kind == SYNC_SETTLE)
+            g_array_remove_index(push->actions, i);
+        else
+            i++;
+    }
+    return TRUE;
+}
+
+static gboolean decide(Push *push, GArray *pending, GError **error)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+
+    for (guint i = 0; i < pending->len;) {
+        g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE, error);
+        guint end = MIN(i + SLICE, pending->len);
+
+        if (!txn)
+            return FALSE;
+        for (; i < end; i++)
+            if (!decide_one(push, txn, &g_array_index(pending, CachePlacement, i), seen, error)) {
+                if (error && !*error)
+                    g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED,
+                                        "keywords can't be compared");
+                return FALSE;
+            }
+        if (!cache_commit(g_steal_pointer(&txn), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* ---- batches ----------------------------------------------------------------------------------
+ */
+
+static gint compare_numbers(gint64 a, gint64 b)
+{
+    return a < b ? -1 : a > b;
+}
+
+/* Kinds in the order of their numbers, which isn't the order of sending; then what makes a batch.
+ */
+static gint compare_batches(gconstpointer a, gconstpointer b)
+{
+    const SyncAction *x = a, *y = b;
+    const gint64 keys[][2] = {
+        {x->kind, y->kind},
+        {x->folder, y->folder},
+        {x->source_folder, y->source_folder},
+        {x->add.system, y->add.system},
+        {x->add.keywords, y->add.keywords},
+        {x->remove.system, y->remove.system},
+        {x->remove.keywords, y->remove.keywords},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(keys); i++)
+        if (keys[i][0] != keys[i][1])
+            return compare_numbers(keys[i][0], keys[i][1]);
+    return 0;
+}
+
+static gint compare_actions(gconstpointer a, gconstpointer b)
+{
+    gint order = compare_batches(a, b);
+
+    return order ? order
+                 : compare_numbers(((const SyncAction *)a)->uid, ((const SyncAction *)b)->uid);
+}
+
+gboolean push_each_batch(Push *push, SyncActionKind kind, PushBatch batch, GError **error)
+{
+    GArray *actions = push->actions;
+
+    for (guint from = 0, to; from < actions->len; from = to) {
+        const SyncAction *first = &g_array_index(actions, SyncAction, from);
+        for (to = from + 1; to < actions->len && to - from < PUSH_MESSAGES; to++)
+            if (compare_batches(first, &g_array_index(actions, SyncAction, to)) != 0)
+                break;
+        if (first->kind == kind && !push_run(push, batch, first, to - from, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* ---- refusals ---------------------------------------------------------------------------------
+ */
+
+const char *push_operation(SyncActionKind kind)
+{
+    switch (kind) {
+    case SYNC_APPEND:
+        return "append";
+    case SYNC_COPY:
+        return "copy";
+    case SYNC_MOVE:
+        return "move";
+    case SYNC_EXPUNGE:
+        return "expunge";
+    default:
+        return "flags";
+    }
+}
+
+gboolean push_is_general(const ImapReply *reply)
+{
+    static const char *const codes[] = {"NOPERM",       "OVERQUOTA", "UNAVAILABLE", "LIMIT",
+                                        "INUSE",        "READ-ONLY", "NONEXISTENT", "SERVERBUG",
+                                        "CONTACTADMIN", NULL};
+
+    return reply->code && g_strv_contains(codes, reply->code);
+}
+
+/* When it makes sense to try again; 0: when someone asks for it. */
+static gint64 retry_time(const Push *push, const ImapReply *reply)
+{
+    static const char *const soon[] = {"UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG", NULL};
+    static const char *const never[] = {"CANNOT", "TOOBIG", "BADCHARSET", NULL};
+
+    if (reply->code && g_strv_contains(soon, reply->code))
+        return push->now + RETRY_SOON;
+    if (reply->cond == IMAP_COND_BAD || (reply->code && g_strv_contains(never, reply->code)))
+        return 0;
+    return push->now + RETRY_LATER;
+}
+
+gboolean push_add_problem(Push *push, const char *operation, gint64 folder, guint32 uid,
+                          const ImapReply *reply, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    CacheProblem problem = {.operation = (char *)operation,
+                            .folder = folder,
+                            .uid = uid,
+                            .text = *reply->text ? reply->text : (char *)"refused",
+                            .since = push->now,
+                            .retry = retry_time(push, reply)};
+
+    return txn && cache_problem_set(txn, &problem, error) != 0 &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* What went well this time is no problem any more. */
+static gboolean clear_problems(Push *push, const SyncAction *actions, guint count, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
+    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, error) : NULL;
+    const char *operation = push_operation(actions[0].kind);
+
+    if (!problems || problems->len == 0)
+        return problems != NULL;
+    g_clear_pointer(&txn, cache_end);
+    txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    for (guint i = 0; txn && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        gboolean over = problem->uid == 0;
+        if (problem->folder != actions[0].folder || !g_str_equal(problem->operation, operation))
+            continue;
+        for (guint k = 0; !over && k < count; k++)
+            over = actions[k].uid == problem->uid;
+        if (over && !cache_problem_clear(txn, problem->id, error))
+            return FALSE;
+    }
+    return txn && cache_commit(g_steal_pointer(&txn), error);
+}
+
+gboolean push_run(Push *push, PushBatch batch, const SyncAction *actions, guint count,
+                  GError **error)
+{
+    g_auto(ImapReply) reply = {0};
+    gboolean refused = FALSE;
+
+    if (!batch(push, actions, count, &refused, &reply, error))
+        return FALSE;
+    if (!refused)
+        return clear_problems(push, actions, count, error);
+    if (count > 1 && push->budget > 0 && !push_is_general(&reply)) {
+        push->budget--;
+        return push_run(push, batch, actions, count / 2, error) &&
+               push_run(push, batch, actions + count / 2, count - count / 2, error);
+    }
+    return push_add_problem(push, push_operation(actions[0].kind), actions[0].folder,
+                            count == 1 ? actions[0].uid : 0, &reply, error);
+}
+
+/* ---- the pass ---------------------------------------------------------------------------------
+ */
+
+/* What can be nowhere any more leaves the view. */
+static gboolean drop_lost(Push *push, GError **error)
+{
+    g_autoptr(CacheTxn) txn = NULL;
+
+    for (guint i = 0; i < push->actions->len; i++) {
+        const SyncAction *action = &g_array_index(push->actions, SyncAction, i);
+        CachePlacement row;
+        if (action->kind != SYNC_LOST)
+            continue;
+        if (!txn)
+            txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+        if (!txn)
+            return FALSE;
+        if (!cache_placement_get(txn, action->folder, action->uid, &row, NULL) ||
+            row.base != CACHE_BASE_NONE)
+            continue;
+        sync_decide_vanished(&row);
+        if (!cache_placement_put(txn, &row, error))
+            return FALSE;
+    }
+    return !txn || cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean run_pass(Push *push, GError **error)
+{
+    g_autoptr(GArray) pending = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+
+    if (!load(push, pending, error) || !push_new_folders(push, error) ||
+        !decide(push, pending, error))
+        return FALSE;
+    push->more = push->actions->len > 0;
+    g_array_sort(push->actions, compare_actions);
+    return push_copies(push, SYNC_COPY, error) && push_appends(push, error) &&
+           push_flags(push, error) && push_copies(push, SYNC_MOVE, error) &&
+           push_expunges(push, error) && drop_lost(push, error) && push_old_folders(push, error) &&
+           push_subscriptions(push, error);
+}
+
+gboolean sync_push(SyncContext *context, gboolean *more, GError **error)
+{
+    Push push = {.context = context, .now = sync_now_seconds(), .budget = SPLITS};
+
+    push.held = g_hash_table_new_full(place_hash, place_equal, g_free, NULL);
+    push.actions = g_array_new(FALSE, FALSE, sizeof(SyncAction));
+    gboolean ok = run_pass(&push, error);
+    *more = push.more;
+    g_clear_pointer(&push.folders, g_hash_table_unref);
+    g_hash_table_unref(push.held);
+    g_array_unref(push.actions);
+    return ok;
+}

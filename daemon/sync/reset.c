@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The rematch after a UIDVALIDITY reset. */
+#include "daemon/sync/reset.h"
+
+#include "daemon/sync/adopt.h"
+#include "daemon/sync/expire.h"
+
+/* Losing more than half of a folder of at least this many is asked for twice. */
+#define LARGE 20
+
+typedef struct {
+    SyncContext *context;
+    const CacheFolder *folder;
+    GArray *rows;       /* CachePlacement: what had a base UID */
+    GArray *messages;   /* SyncServerMessage: what is there now */
+    GArray *old, *new;  /* SyncCandidate of these */
+    GPtrArray *strings; /* what the candidates' keys borrow */
+} Reset;
+
+static void reset_clear(Reset *reset)
+{
+    g_clear_pointer(&reset->rows, g_array_unref);
+    g_clear_pointer(&reset->messages, g_array_unref);
+    g_clear_pointer(&reset->old, g_array_unref);
+    g_clear_pointer(&reset->new, g_array_unref);
+    g_clear_pointer(&reset->strings, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reset, reset_clear)
+
+static const char *keep(Reset *reset, char *string)
+{
+    if (string)
+        g_ptr_array_add(reset->strings, string);
+    return string;
+}
+
+static gboolean collect_row(const CachePlacement *placement, gpointer data)
+{
+    g_array_append_val(((Reset *)data)->rows, *placement);
+    return TRUE;
+}
+
+static gboolean collect_old(Reset *reset, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(reset->context->cache, CACHE_READ, error);
+
+    if (!txn || !cache_placement_each_base(txn, reset->folder->id, 1, G_MAXUINT32, collect_row,
+                                           reset, error))
+        return FALSE;
+    for (guint i = 0; i < reset->rows->len; i++) {
+        const CachePlacement *row = &g_array_index(reset->rows, CachePlacement, i);
+        SyncCandidate candidate = {.uid = row->base_uid, .index = (gint)i, .dead = !row->alive};
+        candidate.key.message_id =
+            keep(reset, sync_message_id(txn, row->message, &candidate.key.known));
+        candidate.key.remote_id = keep(reset, cache_message_remote_id(txn, row->message));
+        candidate.key.size = row->size;
+        candidate.key.date = row->date;
+        g_array_append_val(reset->old, candidate);
+    }
+    return TRUE;
+}
+
+static gboolean collect_messages(GArray *messages, gpointer data, GError **error)
+{
+    Reset *reset = data;
+
+    for (guint i = 0; i < messages->len; i++) {
+        SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
+        g_array_append_val(reset->messages, *message);
+        message->remote_id = NULL;
+    }
+    return TRUE;
+}
+
+static gboolean collect_new(Reset *reset, GError **error)
+{
+    g_autoptr(ImapSet) uids = imap_set_new();
+
+    if (imap_client_exists(reset->context->imap) > 0 &&
+        !sync_fetch_attributes(reset->context, "1:*", collect_messages, reset, error))
+        return FALSE;
+    for (guint i = 0; i < reset->messages->len; i++)
+        imap_set_add(uids, g_array_index(reset->messages, SyncServerMessage, i).uid);
+    g_autoptr(GHashTable) ids = sync_fetch_message_ids(reset->context, uids, error);
+    if (!ids)
+        return FALSE;
+    for (guint i = 0; i < reset->messages->len; i++) {
+        const SyncServerMessage *message = &g_array_index(reset->messages, SyncServerMessage, i);
+        const char *id = g_hash_table_lookup(ids, GUINT_TO_POINTER(message->uid));
+        SyncCandidate candidate = {.uid = message->uid, .index = (gint)i};
+        candidate.key.known = id != NULL;
+        candidate.key.message_id = id && *id ? keep(reset, g_strdup(id)) : NULL;
+        candidate.key.remote_id = message->remote_id;
+        candidate.key.size = message->size;
+        candidate.key.date = message->date;
+        g_array_append_val(reset->new, candidate);
+    }
+    return TRUE;
+}
+
+/* ---- the swap -------------------------------------------------------------------------------- */
+
+/* First nothing has a base UID, so that the new ones can't meet the old ones. */
+static gboolean take_away_uids(Reset *reset, CacheTxn *txn, GError **error)
+{
+    for (guint i = 0; i < reset->rows->len; i++) {
+        CachePlacement *row = &g_array_index(reset->rows, CachePlacement, i);
+        /* Read again: a client may have changed it meanwhile. */
+        if (!cache_placement_get(txn, row->folder, row->uid, row, error))
+            return FALSE;
+        row->base = CACHE_BASE_UNKNOWN;
+        row->base_uid = 0;
+        if (!cache_placement_put(txn, row, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
+{
+    SyncKeywords keywords = sync_keywords(txn);
+    g_autoptr(ImapSet) lost = imap_set_new();
+
+    for (guint i = 0; i < reset->old->len; i++) {
+        const SyncCandidate *candidate = &g_array_index(reset->old, SyncCandidate, i);
+        CachePlacement *row = &g_array_index(reset->rows, CachePlacement, candidate->index);
+        gboolean changed;
+
+        if (candidate->match < 0) {
+            sync_decide_vanished(row);
+            imap_set_add(lost, row->uid);
+        } else {
+            SyncServerMessage *message =
+                &g_array_index(reset->messages, SyncServerMessage, candidate->match);
+            row->base = CACHE_BASE_PRESENT;
+            row->base_uid = message->uid;
+            message->adopted = TRUE;
+            if (!sync_decide_flags(row, message->flags, sync_mask(reset->folder), &keywords,
+                                   &changed))
+                return FALSE;
+        }
+        if (!cache_placement_put(txn, row, error))
+            return FALSE;
+    }
+    return sync_remember_vanished(txn, reset->folder->id, lost, sync_now_seconds(), error);
+}
+
+static gboolean swap(Reset *reset, GError **error)
+{
+    const ImapSelected *state = &reset->context->state;
+    g_autoptr(CacheTxn) txn = cache_begin(reset->context->cache, CACHE_WRITE_FULL, error);
+    g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, reset->folder->id, error) : NULL;
+
+    if (!row || !take_away_uids(reset, txn, error) || !give_uids(reset, txn, error))
+        return FALSE;
+    row->base_uidvalidity = state->uidvalidity;
+    row->base_uidnext = state->uidnext;
+    row->base_highestmodseq = 0;
+    row->flag_mask = state->permanent;
+    row->keyword_mask = state->keywords;
+    return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean lost_too_many(const Reset *reset)
+{
+    guint lost = 0;
+
+    for (guint i = 0; i < reset->old->len; i++)
+        lost += g_array_index(reset->old, SyncCandidate, i).match < 0;
+    return lost >= LARGE && lost > reset->old->len / 2;
+}
+
+/* What matches nothing is new, or the effect of an attempt. */
+static gboolean add_rest(Reset *reset, GError **error)
+{
+    g_autoptr(GArray) rest = sync_server_messages_new();
+
+    for (guint i = 0; i < reset->messages->len; i++) {
+        SyncServerMessage *message = &g_array_index(reset->messages, SyncServerMessage, i);
+        if (message->adopted)
+            continue;
+        g_array_append_val(rest, *message);
+        message->remote_id = NULL;
+    }
+    if (sync_hold_from(reset->context, reset->folder) &&
+        !sync_adopt(reset->context, reset->folder->id, rest, error))
+        return FALSE;
+    return sync_add_arrivals(reset->context, reset->folder->id, rest, error);
+}
+
+gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder, GError **error)
+{
+    g_auto(Reset) reset = {.context = context, .folder = folder};
+    g_autofree char *suspicion =
+        g_strdup_printf("%s has new numbers and lost most of its messages", folder->base_name);
+
+    reset.rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    reset.messages = sync_server_messages_new();
+    reset.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    reset.new = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    reset.strings = g_ptr_array_new_with_free_func(g_free);
+    if (!collect_old(&reset, error) || !collect_new(&reset, error))
+        return FALSE;
+    sync_match(reset.old, reset.new);
+    if (lost_too_many(&reset) && !sync_confirm(context, suspicion, error))
+        return FALSE;
+    g_hash_table_remove(context->base_counts, &folder->id);
+    return swap(&reset, error) && add_rest(&reset, error);
+}

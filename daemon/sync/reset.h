@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A folder whose UIDs mean something else than they did (UIDVALIDITY changed, or UIDNEXT went
+ * backwards): its messages are recognised again, local UIDs stay.
+ */
+#pragma once
+
+#include "daemon/sync/pull.h"
+
+/* Rematches the selected folder; base UIDs, flags and UIDVALIDITY are swapped in one transaction.
+ */
+gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder, GError **error);

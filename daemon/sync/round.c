@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The order of things in a round. */
+#include "daemon/sync/round.h"
+
+#include "daemon/sync/adopt.h"
+#include "daemon/sync/expire.h"
+#include "daemon/sync/folders.h"
+#include "daemon/sync/pull.h"
+#include "daemon/sync/push.h"
+#include "daemon/sync/settle.h"
+
+/* Push, pull what it changed, push what that made possible: so often at most. */
+#define MAX_PUSHES 8
+
+static gboolean begin(SyncContext *context, GError **error)
+{
+    g_autoptr(CacheTxn) txn = NULL;
+    g_autoptr(GPtrArray) folders = NULL;
+
+    sync_context_reset(context);
+    txn = cache_begin(context->cache, CACHE_READ, error);
+    folders = txn ? cache_folder_list(txn, error) : NULL;
+    if (!folders)
+        return FALSE;
+    context->track_arrivals = FALSE;
+    for (guint i = 0; i < folders->len; i++)
+        if (((CacheFolder *)folders->pdata[i])->synced)
+            context->track_arrivals = TRUE;
+    g_clear_pointer(&txn, cache_end);
+    return sync_load_attempts(context, error);
+}
+
+/* A folder that can't be read now doesn't keep the others from it. */
+static gboolean pull_one(SyncContext *context, gint64 folder, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+
+    gboolean ok = sync_pull_folder(context, folder, &reason);
+    if (context->arrived)
+        sync_bodies_wake(context->bodies);
+    context->arrived = FALSE;
+    if (ok)
+        return TRUE;
+    if (g_error_matches(reason, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED) ||
+        g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_NOT_FOUND)) {
+        g_info("%s: %s", context->settings->id, reason->message);
+        return TRUE;
+    }
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
+static gboolean decide(SyncContext *context, GError **error)
+{
+    return sync_settle(context, error) && sync_close_attempts(context, error) &&
+           sync_finish_gone_folders(context, error);
+}
+
+/* No UIDVALIDITY: it matches none that a server may have. */
+static gboolean forget_epochs(CacheTxn *txn, GError **error)
+{
+    g_autoptr(GPtrArray) folders = cache_folder_list(txn, error);
+
+    for (guint i = 0; folders && i < folders->len; i++) {
+        CacheFolder *row = folders->pdata[i];
+        if (row->base_uidvalidity == 0)
+            continue;
+        row->base_uidvalidity = G_MAXUINT32;
+        row->base_highestmodseq = 0;
+        g_clear_pointer(&row->remote_id, g_free);
+        if (!cache_folder_update(txn, row, error))
+            return FALSE;
+    }
+    return folders != NULL;
+}
+
+/* Another host or user: numbers may be the same and mean other messages, so all are matched
+ * again. */
+static gboolean check_identity(SyncContext *context, GError **error)
+{
+    const NetEndpoint *endpoint = context->settings->incoming;
+    g_autofree char *identity = g_strdup_printf("%s@%s", context->settings->user, endpoint->host);
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    g_autofree char *known = txn ? cache_meta_get(txn, "upstream") : NULL;
+
+    if (!txn || g_strcmp0(known, identity) == 0)
+        return txn != NULL;
+    g_clear_pointer(&txn, cache_end);
+    txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+    return txn && (!known || forget_epochs(txn, error)) &&
+           cache_meta_set(txn, "upstream", identity, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean pull_everything(SyncContext *context, GError **error)
+{
+    g_autoptr(GArray) pull = g_array_new(FALSE, FALSE, sizeof(gint64));
+
+    if (!begin(context, error) || !check_identity(context, error) ||
+        !sync_pull_folders(context, pull, error))
+        return FALSE;
+    for (guint i = 0; i < pull->len; i++)
+        if (!pull_one(context, g_array_index(pull, gint64, i), error))
+            return FALSE;
+    g_hash_table_remove_all(context->touched);
+    return decide(context, error) && sync_purge_vanished(context->cache, sync_now_seconds(), error);
+}
+
+/* Whether some of what vanished was alive here: it may have been moved. */
+static gboolean may_have_moved(SyncContext *context)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, NULL);
+    CachePlacement row;
+
+    for (guint i = 0; txn && i < context->vanished->len; i++) {
+        const SyncVanished *vanished = &g_array_index(context->vanished, SyncVanished, i);
+        if (cache_placement_get(txn, vanished->folder, vanished->uid, &row, NULL) && row.alive)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Pulls some folders alone, unless what they show can be decided only over all of them. */
+static gboolean pull_some(SyncContext *context, const gint64 *folders, guint count, GError **error)
+{
+    if (!begin(context, error))
+        return FALSE;
+    for (guint i = 0; i < count; i++)
+        if (!pull_one(context, folders[i], error))
+            return FALSE;
+    return may_have_moved(context) ? pull_everything(context, error) : decide(context, error);
+}
+
+static gboolean pull_touched(SyncContext *context, GError **error)
+{
+    g_autoptr(GArray) folders = g_array_new(FALSE, FALSE, sizeof(gint64));
+    GHashTableIter iter;
+    gpointer folder;
+
+    g_hash_table_iter_init(&iter, context->touched);
+    while (g_hash_table_iter_next(&iter, &folder, NULL))
+        g_array_append_vals(folders, folder, 1);
+    g_hash_table_remove_all(context->touched);
+    return folders->len == 0 ||
+           pull_some(context, &g_array_index(folders, gint64, 0), folders->len, error);
+}
+
+static gboolean pull_inbox(SyncContext *context, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    g_autoptr(CacheFolder) inbox = txn ? cache_folder_find_base(txn, "INBOX", NULL) : NULL;
+
+    g_clear_pointer(&txn, cache_end);
+    return inbox && inbox->synced ? pull_some(context, &inbox->id, 1, error)
+                                  : pull_everything(context, error);
+}
+
+static gboolean push(SyncContext *context, GError **error)
+{
+    gboolean more = TRUE;
+
+    for (guint i = 0; more && i < MAX_PUSHES; i++) {
+        gboolean touched;
+        if (!sync_push(context, &more, error))
+            return FALSE;
+        touched = g_hash_table_size(context->touched) > 0;
+        if (!pull_touched(context, error))
+            return FALSE;
+        more = more && touched;
+    }
+    return TRUE;
+}
+
+gboolean sync_round(SyncContext *context, SyncRoundKind kind, GError **error)
+{
+    if (kind == SYNC_ROUND_FULL && !pull_everything(context, error))
+        return FALSE;
+    if (kind == SYNC_ROUND_INBOX && !pull_inbox(context, error))
+        return FALSE;
+    return push(context, error);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Moved, or gone. */
+#include "daemon/sync/settle.h"
+
+#include "daemon/sync/expire.h"
+
+#define BATCH 200
+
+typedef struct {
+    SyncContext *context;
+    GArray *old, *new;  /* SyncCandidate: of context->vanished and ->arrivals, by index */
+    GPtrArray *strings; /* what the candidates' keys borrow */
+} Settle;
+
+static void settle_clear(Settle *settle)
+{
+    g_clear_pointer(&settle->old, g_array_unref);
+    g_clear_pointer(&settle->new, g_array_unref);
+    g_clear_pointer(&settle->strings, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Settle, settle_clear)
+
+static const char *keep(Settle *settle, char *string)
+{
+    if (string)
+        g_ptr_array_add(settle->strings, string);
+    return string;
+}
+
+static gboolean collect_vanished(Settle *settle, GHashTable *dates, GError **error)
+{
+    SyncContext *context = settle->context;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+
+    if (!txn)
+        return FALSE;
+    for (guint i = 0; i < context->vanished->len; i++) {
+        const SyncVanished *vanished = &g_array_index(context->vanished, SyncVanished, i);
+        SyncCandidate candidate = {.uid = vanished->base_uid, .index = (gint)i};
+        CachePlacement row;
+        if (!cache_placement_get(txn, vanished->folder, vanished->uid, &row, NULL))
+            continue;
+        candidate.dead = !row.alive;
+        candidate.key.message_id =
+            keep(settle, sync_message_id(txn, row.message, &candidate.key.known));
+        candidate.key.remote_id = keep(settle, cache_message_remote_id(txn, row.message));
+        candidate.key.size = row.size;
+        candidate.key.date = row.date;
+        g_hash_table_add(dates, g_memdup2(&row.date, sizeof row.date));
+        g_array_append_val(settle->old, candidate);
+    }
+    return TRUE;
+}
+
+/* The UIDs of one folder's arrivals that have the date of something that vanished. */
+static ImapSet *likely_arrivals(SyncContext *context, gint64 folder, GHashTable *dates)
+{
+    ImapSet *uids = imap_set_new();
+
+    for (guint i = 0; i < context->arrivals->len; i++) {
+        const SyncArrival *arrival = &g_array_index(context->arrivals, SyncArrival, i);
+        if (arrival->folder == folder && g_hash_table_contains(dates, &arrival->date))
+            imap_set_add(uids, arrival->base_uid);
+    }
+    return uids;
+}
+
+static void add_arrivals(Settle *settle, CacheTxn *txn, gint64 folder, GHashTable *ids)
+{
+    GArray *arrivals = settle->context->arrivals;
+
+    for (guint i = 0; i < arrivals->len; i++) {
+        const SyncArrival *arrival = &g_array_index(arrivals, SyncArrival, i);
+        SyncCandidate candidate = {.uid = arrival->base_uid, .index = (gint)i};
+        CachePlacement row;
+        if (arrival->folder != folder)
+            continue;
+        const char *id = g_hash_table_lookup(ids, GUINT_TO_POINTER(arrival->base_uid));
+        if (!id || !cache_placement_get(txn, folder, arrival->uid, &row, NULL))
+            continue;
+        candidate.key.known = TRUE;
+        candidate.key.message_id = *id ? keep(settle, g_strdup(id)) : NULL;
+        candidate.key.remote_id = keep(settle, cache_message_remote_id(txn, row.message));
+        candidate.key.size = arrival->size;
+        candidate.key.date = arrival->date;
+        g_array_append_val(settle->new, candidate);
+    }
+}
+
+static gboolean collect_folder(Settle *settle, gint64 folder, GHashTable *dates, GError **error)
+{
+    SyncContext *context = settle->context;
+    g_autoptr(ImapSet) uids = likely_arrivals(context, folder, dates);
+    g_autoptr(GHashTable) ids = NULL;
+
+    if (imap_set_is_empty(uids))
+        return TRUE;
+    if (!sync_select_epoch(context, folder, error))
+        return FALSE;
+    ids = sync_fetch_message_ids(context, uids, error);
+    if (!ids)
+        return FALSE;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    if (txn)
+        add_arrivals(settle, txn, folder, ids);
+    return txn != NULL;
+}
+
+static gboolean collect_arrivals(Settle *settle, GHashTable *dates, GError **error)
+{
+    g_autoptr(GHashTable) folders = g_hash_table_new(g_int64_hash, g_int64_equal);
+    GArray *arrivals = settle->context->arrivals;
+
+    for (guint i = 0; i < arrivals->len; i++)
+        g_hash_table_add(folders, &g_array_index(arrivals, SyncArrival, i).folder);
+    GHashTableIter iter;
+    gpointer folder;
+    g_hash_table_iter_init(&iter, folders);
+    while (g_hash_table_iter_next(&iter, &folder, NULL))
+        if (!collect_folder(settle, *(gint64 *)folder, dates, error))
+            return FALSE;
+    return TRUE;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static gboolean write_moved(CacheTxn *txn, CachePlacement *row, const SyncArrival *arrival,
+                            GError **error)
+{
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, arrival->folder, error);
+    SyncKeywords keywords = sync_keywords(txn);
+    CachePlacement target;
+
+    if (!folder || !cache_placement_get(txn, arrival->folder, arrival->uid, &target, error))
+        return FALSE;
+    if (!sync_decide_moved(row, &target, sync_mask(folder), &keywords)) {
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED, "keywords can't be merged");
+        return FALSE;
+    }
+    return cache_placement_put(txn, row, error) && cache_placement_put(txn, &target, error) &&
+           cache_placement_remove(txn, row->folder, row->uid, error);
+}
+
+/* Gone: what the user had deleted too is done with, the rest is kept for a while. */
+static gboolean write_gone(CacheTxn *txn, CachePlacement *row, ImapSet *kept, GError **error)
+{
+    gboolean was_alive = row->alive;
+
+    sync_decide_vanished(row);
+    if (!cache_placement_put(txn, row, error))
+        return FALSE;
+    if (!was_alive)
+        return cache_placement_remove(txn, row->folder, row->uid, error);
+    imap_set_add(kept, row->uid);
+    return TRUE;
+}
+
+static gboolean write_one(Settle *settle, CacheTxn *txn, const SyncVanished *vanished, gint match,
+                          ImapSet *kept, GError **error)
+{
+    SyncContext *context = settle->context;
+    CachePlacement row;
+
+    if (!cache_placement_get(txn, vanished->folder, vanished->uid, &row, NULL) ||
+        row.base != CACHE_BASE_PRESENT || row.base_uid != vanished->base_uid)
+        return TRUE;
+    sync_base_count_add(context, vanished->folder, -1);
+    if (match < 0)
+        return write_gone(txn, &row, kept, error);
+    return write_moved(txn, &row, &g_array_index(context->arrivals, SyncArrival, match), error);
+}
+
+/* Rows [from, to) of what vanished, all of one folder. */
+static gboolean write_slice(Settle *settle, const gint *matches, guint from, guint to,
+                            GError **error)
+{
+    GArray *all = settle->context->vanished;
+    g_autoptr(CacheTxn) txn = cache_begin(settle->context->cache, CACHE_WRITE_FULL, error);
+    g_autoptr(ImapSet) kept = imap_set_new();
+
+    if (!txn)
+        return FALSE;
+    for (guint i = from; i < to; i++)
+        if (!write_one(settle, txn, &g_array_index(all, SyncVanished, i), matches[i], kept, error))
+            return FALSE;
+    return sync_remember_vanished(txn, g_array_index(all, SyncVanished, from).folder, kept,
+                                  sync_now_seconds(), error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
+static gboolean write_all(Settle *settle, GError **error)
+{
+    GArray *all = settle->context->vanished;
+    g_autofree gint *matches = g_new(gint, MAX(all->len, 1));
+
+    for (guint i = 0; i < all->len; i++)
+        matches[i] = -1;
+    for (guint i = 0; i < settle->old->len; i++) {
+        const SyncCandidate *candidate = &g_array_index(settle->old, SyncCandidate, i);
+        matches[candidate->index] = candidate->match;
+    }
+    for (guint from = 0, to; from < all->len; from = to) {
+        gint64 folder = g_array_index(all, SyncVanished, from).folder;
+        for (to = from; to < all->len && to - from < BATCH; to++)
+            if (g_array_index(all, SyncVanished, to).folder != folder)
+                break;
+        if (!write_slice(settle, matches, from, to, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean sync_settle(SyncContext *context, GError **error)
+{
+    g_auto(Settle) settle = {.context = context};
+    g_autoptr(GHashTable) dates = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+
+    settle.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    settle.new = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    settle.strings = g_ptr_array_new_with_free_func(g_free);
+    if (context->vanished->len > 0) {
+        if (!collect_vanished(&settle, dates, error) || !collect_arrivals(&settle, dates, error))
+            return FALSE;
+        sync_match(settle.old, settle.new);
+        if (!write_all(&settle, error))
+            return FALSE;
+    }
+    for (guint i = 0; i < context->complete->len; i++)
+        if (!sync_write_complete(context, &g_array_index(context->complete, SyncComplete, i),
+                                 error))
+            return FALSE;
+    g_array_set_size(context->vanished, 0);
+    g_array_set_size(context->arrivals, 0);
+    g_array_set_size(context->complete, 0);
+    return TRUE;
+}

@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The sync thread of an account: connects, runs rounds when there is a reason, reports how it goes,
+ * and waits; after failures longer each time. What watches INBOX is in watch.c.
+ */
+#include "daemon/sync/sync.h"
+
+#include "daemon/sync/round.h"
+#include "daemon/sync/watch.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Folders other than INBOX are asked after this many seconds; more rarely when nothing happens. */
+#define POLL_SECONDS       300
+#define POLL_QUIET_SECONDS 900
+#define QUIET_ROUNDS       12
+
+/* Changes that come one after the other go out together. */
+#define GATHER_MS 50
+
+#define BACKOFF_FIRST  1
+#define BACKOFF_MAX    300
+#define BACKOFF_AUTH   3600
+#define BACKOFF_LOCKED 60
+
+/* Progress is told so often at most. */
+#define TELL_USEC (200 * 1000)
+
+/* Rounds that end in asking again, one after the other. */
+#define MAX_AGAIN 5
+
+struct Sync {
+    AccountSettings *settings;
+    Cache *cache;
+    SyncBodies *bodies;
+    AccountPassword password;
+    gpointer password_data;
+    NetTlsClient *tls;
+    AccountReport report;
+    gpointer report_data;
+
+    SyncContext *context; /* the thread's */
+    NetCancel *connected; /* of the time online that the connection is from; the thread's */
+    SyncWatch *watch;
+    CacheWatch *pending_watch;
+    int wake_fd;    /* something below changed */
+    int pending_fd; /* clients have changed something */
+    pthread_t thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a round ended, or bodies came */
+    gboolean stop;
+    gboolean online;
+    NetCancel *cancel; /* of the present time online */
+    guint64 requested; /* rounds asked for */
+    guint64 completed; /* of these, those that have ended */
+    gboolean inbox_changed;
+    char *failure; /* of the last round, or NULL */
+    gint64 last;
+    gint64 told;        /* when progress was last looked at (monotonic) */
+    AccountState phase; /* IDLE: rounds are fine */
+    gboolean fetching;  /* prefetch has something to do */
+    char *message;
+    AccountState reported;
+    double reported_progress;
+    char *reported_message;
+};
+
+static void lock(Sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+}
+
+static void unlock(Sync *sync)
+{
+    pthread_mutex_unlock(&sync->lock);
+}
+
+static void wake(Sync *sync)
+{
+    guint64 one = 1;
+
+    if (write(sync->wake_fd, &one, sizeof one) < 0)
+        g_debug("Waking sync: %s", g_strerror(errno));
+}
+
+static void drain(int fd)
+{
+    guint64 count;
+
+    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        g_debug("Reading a wake-up: %s", g_strerror(errno));
+}
+
+/* ---- reports ----------------------------------------------------------------------------------
+ */
+
+/* How much of what is wanted is here, 0 to 1. */
+static double progress(Sync *sync)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(sync->cache, CACHE_READ, NULL);
+    guint64 full, all;
+
+    if (!txn || !cache_content_counts(txn, &full, &all, NULL) || all == 0)
+        return 0;
+    return (double)full / (double)all;
+}
+
+/* Under the lock: tells the daemon, where there is something new to tell. */
+static void report(Sync *sync)
+{
+    AccountState state = sync->phase;
+    double part = 1;
+
+    if (state == ACCOUNT_IDLE && sync->fetching)
+        state = ACCOUNT_SYNCING;
+    if (state == ACCOUNT_SYNCING)
+        part = progress(sync);
+    gboolean moved = ABS(part - sync->reported_progress) >= 0.005;
+    if (state == sync->reported && !moved && g_strcmp0(sync->message, sync->reported_message) == 0)
+        return;
+    sync->reported = state;
+    sync->reported_progress = part;
+    g_free(sync->reported_message);
+    sync->reported_message = g_strdup(sync->message);
+    if (sync->report)
+        sync->report(state, part, sync->message, sync->report_data);
+}
+
+static void set_phase(Sync *sync, AccountState phase, const char *message)
+{
+    lock(sync);
+    sync->phase = phase;
+    g_free(sync->message);
+    sync->message = g_strdup(message);
+    report(sync);
+    unlock(sync);
+}
+
+/* The last error stays until a round went well. */
+static void set_busy(Sync *sync, AccountState phase)
+{
+    lock(sync);
+    sync->phase = phase;
+    report(sync);
+    unlock(sync);
+}
+
+/* From the fetchers. */
+static void bodies_changed(gboolean busy, gpointer data)
+{
+    Sync *sync = data;
+    gint64 now = g_get_monotonic_time();
+
+    lock(sync);
+    /* Counting costs more than a batch of small messages. */
+    if (busy != sync->fetching || now - sync->told > TELL_USEC) {
+        sync->fetching = busy;
+        sync->told = now;
+        report(sync);
+    }
+    pthread_cond_broadcast(&sync->changed);
+    unlock(sync);
+}
+
+/* From the thread that watches INBOX. */
+static void inbox_changed(gpointer data)
+{
+    Sync *sync = data;
+
+    lock(sync);
+    sync->inbox_changed = TRUE;
+    unlock(sync);
+    wake(sync);
+}
+
+/* ---- connecting -------------------------------------------------------------------------------
+ */
+
+static gboolean connect_upstream(Sync *sync, NetCancel *cancel, GError **error)
+{
+    SyncContext *context = sync->context;
+    char *password = sync->password(sync->settings, FALSE, sync->password_data, error);
+
+    if (!password)
+        return FALSE;
+    ImapClientOptions options = {.endpoint = sync->settings->incoming,
+                                 .tls = sync->tls,
+                                 .user = sync->settings->user,
+                                 .secret = password,
+                                 .oauth2 = sync->settings->oauth2,
+                                 .timeout = 60,
+                                 .cancel = cancel};
+    context->imap = imap_client_connect(&options, error);
+    account_password_free(password);
+    context->selected = 0;
+    context->connection++;
+    if (context->imap)
+        sync->connected = net_cancel_ref(cancel);
+    return context->imap != NULL;
+}
+
+static void disconnect_upstream(Sync *sync)
+{
+    g_clear_pointer(&sync->context->imap, imap_client_close);
+    g_clear_pointer(&sync->connected, net_cancel_unref);
+    /* What was counted may not have been committed. */
+    g_hash_table_remove_all(sync->context->base_counts);
+    sync->context->selected = 0;
+}
+
+/* ---- failures ---------------------------------------------------------------------------------
+ */
+
+/* What a failure means for the account, and for how long to wait at least. */
+static AccountState classify(const GError *error, guint *seconds)
+{
+    *seconds = 0;
+    if (error->domain == ACCOUNT_ERROR_DOMAIN) {
+        gboolean locked = error->code == ACCOUNT_SECRET_LOCKED;
+        *seconds = locked ? BACKOFF_LOCKED : BACKOFF_AUTH;
+        return locked ? ACCOUNT_LOCKED : ACCOUNT_AUTH_REQUIRED;
+    }
+    if (error->domain == NET_ERROR)
+        return error->code == NET_ERROR_TLS || error->code == NET_ERROR_CERTIFICATE ||
+                       error->code == NET_ERROR_TOO_LONG
+                   ? ACCOUNT_ERROR
+                   : ACCOUNT_OFFLINE;
+    if (error->domain == IMAP_CLIENT_ERROR && error->code == IMAP_CLIENT_ERROR_AUTH) {
+        *seconds = BACKOFF_AUTH;
+        return ACCOUNT_AUTH_REQUIRED;
+    }
+    if (error->domain == IMAP_CLIENT_ERROR &&
+        (error->code == IMAP_CLIENT_ERROR_UNAVAILABLE || error->code == IMAP_CLIENT_ERROR_CLOSED))
+        return ACCOUNT_OFFLINE;
+    return ACCOUNT_ERROR;
+}
+
+/* With jitter, so that many clients of one provider don't come back together. */
+static guint back_off(guint *backoff, guint least)
+{
+    *backoff = CLAMP(*backoff * 2, BACKOFF_FIRST, BACKOFF_MAX);
+    guint seconds = MAX(*backoff, least);
+    return seconds < 4 ? seconds : seconds - (guint)g_random_int_range(0, (gint32)(seconds / 4));
+}
+
+/* ---- rounds -----------------------------------------------------------------------------------
+ */
+
+static gboolean is_again(const GError *error)
+{
+    return error->domain == SYNC_ERROR;
+}
+
+static gboolean is_stale(const GError *error)
+{
+    return (error->domain == NET_ERROR &&
+            (error->code == NET_ERROR_CLOSED || error->code == NET_ERROR_IO ||
+             error->code == NET_ERROR_TIMEOUT)) ||
+           g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED);
+}
+
+static gboolean round_once(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
+{
+    /* Offline and online again, perhaps unnoticed: connections don't outlive that. */
+    if (sync->connected != cancel)
+        disconnect_upstream(sync);
+    if (!sync->context->imap) {
+        set_busy(sync, ACCOUNT_CONNECTING);
+        if (!connect_upstream(sync, cancel, error))
+            return FALSE;
+    }
+    sync_bodies_set_online(sync->bodies, TRUE, NULL);
+    set_busy(sync, ACCOUNT_SYNCING);
+    return sync_round(sync->context, kind, error);
+}
+
+/* A round; again, on a new connection, where it asks for that or an old connection had died. */
+static gboolean run_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
+{
+    for (guint again = 0;; again++) {
+        g_autoptr(GError) reason = NULL;
+        gboolean stale = sync->context->imap != NULL && again == 0;
+
+        if (round_once(sync, kind, cancel, &reason))
+            return TRUE;
+        disconnect_upstream(sync);
+        gboolean retry = is_again(reason) || (stale && is_stale(reason));
+        if (!retry || again >= MAX_AGAIN || net_cancel_triggered(cancel)) {
+            g_propagate_error(error, g_steal_pointer(&reason));
+            return FALSE;
+        }
+        g_debug("%s: %s", sync->settings->id, reason->message);
+        kind = SYNC_ROUND_FULL;
+    }
+}
+
+static void round_succeeded(Sync *sync)
+{
+    gboolean busy = sync_bodies_busy(sync->bodies);
+    g_autofree char *alert = imap_client_take_alert(sync->context->imap);
+
+    if (alert)
+        g_message("%s: the provider says: %s", sync->settings->id, alert);
+    lock(sync);
+    sync->fetching = busy;
+    g_clear_pointer(&sync->failure, g_free);
+    unlock(sync);
+    set_phase(sync, ACCOUNT_IDLE, NULL);
+    sync_watch_allow(sync->watch, TRUE);
+}
+
+/* Gives the seconds to wait. */
+static guint round_failed(Sync *sync, const GError *error, guint *backoff)
+{
+    guint least;
+    AccountState state = classify(error, &least);
+
+    sync_watch_allow(sync->watch, FALSE);
+    sync_bodies_set_online(sync->bodies, FALSE, error->message);
+    lock(sync);
+    gboolean same = g_strcmp0(sync->message, error->message) == 0;
+    g_free(sync->failure);
+    sync->failure = g_strdup(error->message);
+    unlock(sync);
+    set_phase(sync, state, error->message);
+    if (!same)
+        g_log(G_LOG_DOMAIN, state == ACCOUNT_OFFLINE ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_WARNING,
+              "%s: %s", sync->settings->id, error->message);
+    return back_off(backoff, least);
+}
+
+/* ---- the thread -------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    gboolean stop, online;
+    gboolean asked, inbox, pending, timer;
+    guint64 requested;
+    NetCancel *cancel; /* a reference */
+} Reasons;
+
+static gboolean is_reason(const Reasons *reasons)
+{
+    return reasons->asked || reasons->inbox || reasons->pending || reasons->timer;
+}
+
+static void take_reasons(Sync *sync, Reasons *reasons)
+{
+    lock(sync);
+    reasons->stop = sync->stop;
+    reasons->online = sync->online;
+    reasons->asked = sync->requested > sync->completed;
+    reasons->requested = sync->requested;
+    reasons->inbox |= sync->inbox_changed;
+    sync->inbox_changed = FALSE;
+    if (reasons->cancel != sync->cancel) {
+        net_cancel_unref(reasons->cancel);
+        reasons->cancel = net_cancel_ref(sync->cancel);
+    }
+    unlock(sync);
+}
+
+/* Waits for a reason, at most until `until` (monotonic). While failing, only time and a request
+ * count. */
+static void await_reason(Sync *sync, Reasons *reasons, gint64 until, gboolean failing)
+{
+    struct pollfd fds[] = {{.fd = sync->wake_fd, .events = POLLIN},
+                           {.fd = failing ? -1 : sync->pending_fd, .events = POLLIN}};
+
+    *reasons = (Reasons){.cancel = reasons->cancel};
+    for (;;) {
+        take_reasons(sync, reasons);
+        if (reasons->stop || !reasons->online ||
+            (is_reason(reasons) && (!failing || reasons->asked || reasons->timer)))
+            return;
+        gint64 left = (until - g_get_monotonic_time() + 999) / 1000;
+        if (left <= 0) {
+            reasons->timer = TRUE;
+            return;
+        }
+        if (poll(fds, G_N_ELEMENTS(fds), (int)MIN(left, G_MAXINT)) < 0)
+            continue;
+        if (fds[0].revents)
+            drain(sync->wake_fd);
+        if (fds[1].revents) {
+            g_usleep(GATHER_MS * 1000);
+            drain(sync->pending_fd);
+            reasons->pending = TRUE;
+        }
+    }
+}
+
+static SyncRoundKind kind_of(const Reasons *reasons, gboolean failed)
+{
+    if (reasons->asked || reasons->timer || failed)
+        return SYNC_ROUND_FULL;
+    return reasons->inbox ? SYNC_ROUND_INBOX : SYNC_ROUND_PUSH;
+}
+
+static void round_ended(Sync *sync, guint64 requested, gboolean ok, gboolean full)
+{
+    lock(sync);
+    if (full || !ok)
+        sync->completed = MAX(sync->completed, requested);
+    if (ok && full)
+        sync->last = sync_now_seconds();
+    pthread_cond_broadcast(&sync->changed);
+    unlock(sync);
+}
+
+static gint64 from_now(gint64 seconds)
+{
+    return g_get_monotonic_time() + MAX(seconds, 1) * G_USEC_PER_SEC;
+}
+
+/* When to come back by ourselves: the next poll, or something that was held back. */
+static gint64 next_time(Sync *sync, guint quiet)
+{
+    gint64 seconds = quiet > QUIET_ROUNDS ? POLL_QUIET_SECONDS : POLL_SECONDS;
+    gint64 due = sync->context->not_before;
+
+    if (due)
+        seconds = MIN(seconds, MAX(due - sync_now_seconds(), 1));
+    return from_now(seconds);
+}
+
+/* Whether upstream isn't to be used: by whom is the daemon's to say. */
+static void go_offline(Sync *sync)
+{
+    disconnect_upstream(sync);
+    sync_watch_allow(sync->watch, FALSE);
+    sync_bodies_set_online(sync->bodies, FALSE, "Postern is offline");
+    set_phase(sync, ACCOUNT_OFFLINE, NULL);
+}
+
+static void fail_waiting(Sync *sync, guint64 requested)
+{
+    lock(sync);
+    if (sync->requested > sync->completed) {
+        g_free(sync->failure);
+        sync->failure = g_strdup("Postern is offline");
+        sync->completed = MAX(sync->completed, requested);
+        pthread_cond_broadcast(&sync->changed);
+    }
+    unlock(sync);
+}
+
+/* While upstream isn't to be used: everything closed, nothing done, until something changes. */
+static void sit_out(Sync *sync, guint64 requested)
+{
+    struct pollfd fd = {.fd = sync->wake_fd, .events = POLLIN};
+
+    go_offline(sync);
+    fail_waiting(sync, requested);
+    if (poll(&fd, 1, -1) > 0)
+        drain(sync->wake_fd);
+}
+
+static void *run(void *data)
+{
+    Sync *sync = data;
+    Reasons reasons = {0};
+    gboolean failing = FALSE;
+    guint backoff = 0, quiet = 0;
+    gint64 until = g_get_monotonic_time();
+
+    for (;;) {
+        g_autoptr(GError) error = NULL;
+
+        await_reason(sync, &reasons, until, failing);
+        if (reasons.stop)
+            break;
+        if (!reasons.online) {
+            sit_out(sync, reasons.requested);
+            failing = FALSE;
+            backoff = 0;
+            until = g_get_monotonic_time();
+            continue;
+        }
+        SyncRoundKind kind = kind_of(&reasons, failing);
+        gboolean ok = run_round(sync, kind, reasons.cancel, &error);
+        failing = !ok && !net_cancel_triggered(reasons.cancel);
+        if (ok) {
+            backoff = 0;
+            if (reasons.asked)
+                sync_bodies_wake(sync->bodies);
+            quiet = reasons.timer ? quiet + 1 : 0;
+            round_succeeded(sync);
+            until = next_time(sync, quiet);
+        } else if (failing) {
+            until = from_now(round_failed(sync, error, &backoff));
+        }
+        round_ended(sync, reasons.requested, ok, kind == SYNC_ROUND_FULL);
+    }
+    disconnect_upstream(sync);
+    net_cancel_unref(reasons.cancel);
+    return NULL;
+}
+
+/* ---- from other threads -----------------------------------------------------------------------
+ */
+
+static void init_lock(Sync *sync)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&sync->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&sync->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+Sync *sync_new(AccountSettings *settings, Cache *cache, SyncBodies *bodies,
+               AccountPassword password, gpointer password_data, NetTlsClient *tls,
+               AccountReport report_func, gpointer report_data)
+{
+    Sync *sync = g_new0(Sync, 1);
+
+    sync->settings = account_settings_ref(settings);
+    sync->cache = cache;
+    sync->bodies = bodies;
+    sync->password = password;
+    sync->password_data = password_data;
+    sync->tls = net_tls_client_ref(tls);
+    sync->report = report_func;
+    sync->report_data = report_data;
+    init_lock(sync);
+    sync->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    sync->pending_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    sync->cancel = net_cancel_new();
+    sync->online = TRUE;
+    sync->phase = sync->reported = ACCOUNT_CONNECTING;
+    sync->context = sync_context_new(settings, cache, bodies);
+    sync->pending_watch = cache_watch_pending(cache, sync->pending_fd);
+    sync_bodies_set_listener(bodies, bodies_changed, sync);
+    sync->watch = sync_watch_new(settings, password, password_data, tls, inbox_changed, sync);
+    pthread_create(&sync->thread, NULL, run, sync);
+    return sync;
+}
+
+void sync_free(Sync *sync)
+{
+    if (!sync)
+        return;
+    lock(sync);
+    sync->stop = TRUE;
+    net_cancel_trigger(sync->cancel);
+    pthread_cond_broadcast(&sync->changed);
+    unlock(sync);
+    wake(sync);
+    /* In this order: the thread tells the watch what it may, the watch only wakes the thread. */
+    pthread_join(sync->thread, NULL);
+    sync_watch_free(sync->watch);
+    sync_bodies_set_online(sync->bodies, FALSE, "Postern is stopping");
+    sync_bodies_set_listener(sync->bodies, NULL, NULL);
+    cache_unwatch(sync->pending_watch);
+    sync_context_free(sync->context);
+    close(sync->wake_fd);
+    close(sync->pending_fd);
+    net_cancel_unref(sync->cancel);
+    net_tls_client_unref(sync->tls);
+    account_settings_unref(sync->settings);
+    pthread_cond_destroy(&sync->changed);
+    pthread_mutex_destroy(&sync->lock);
+    g_free(sync->failure);
+    g_free(sync->message);
+    g_free(sync->reported_message);
+    g_free(sync);
+}
+
+void sync_set_online(Sync *sync, gboolean online)
+{
+    lock(sync);
+    if (sync->online != online) {
+        sync->online = online;
+        net_cancel_trigger(sync->cancel);
+        net_cancel_unref(sync->cancel);
+        sync->cancel = net_cancel_new();
+    }
+    unlock(sync);
+    wake(sync);
+}
+
+guint64 sync_now(Sync *sync)
+{
+    lock(sync);
+    guint64 round = ++sync->requested;
+    unlock(sync);
+    wake(sync);
+    return round;
+}
+
+/* Under the lock: a quarter of a second, or less when something changed. */
+static void wait_a_little(Sync *sync)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += 250 * 1000 * 1000;
+    if (until.tv_nsec >= 1000 * 1000 * 1000) {
+        until.tv_nsec -= 1000 * 1000 * 1000;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&sync->changed, &sync->lock, &until);
+}
+
+/* Waits until `condition`; FALSE: cancelled or stopped. */
+static gboolean wait_for(Sync *sync, gboolean (*condition)(Sync *sync, guint64 round),
+                         guint64 round, NetCancel *cancel)
+{
+    gboolean stopped = FALSE;
+
+    while (!stopped && !condition(sync, round)) {
+        lock(sync);
+        wait_a_little(sync);
+        stopped = sync->stop || (cancel && net_cancel_triggered(cancel));
+        unlock(sync);
+    }
+    return !stopped;
+}
+
+static gboolean round_has_ended(Sync *sync, guint64 round)
+{
+    lock(sync);
+    gboolean ended = sync->completed >= round;
+    unlock(sync);
+    return ended;
+}
+
+static gboolean bodies_are_here(Sync *sync, guint64 round)
+{
+    return !sync_bodies_busy(sync->bodies);
+}
+
+gboolean sync_wait_round(Sync *sync, guint64 round, NetCancel *cancel, GError **error)
+{
+    if (!wait_for(sync, round_has_ended, round, cancel)) {
+        g_set_error_literal(error, NET_ERROR, NET_ERROR_CANCELLED, "Cancelled.");
+        return FALSE;
+    }
+    lock(sync);
+    gboolean ok = sync->failure == NULL;
+    if (!ok)
+        g_set_error_literal(error, NET_ERROR, NET_ERROR_IO, sync->failure);
+    unlock(sync);
+    if (ok && !wait_for(sync, bodies_are_here, round, cancel)) {
+        g_set_error_literal(error, NET_ERROR, NET_ERROR_CANCELLED, "Cancelled.");
+        return FALSE;
+    }
+    return ok;
+}
+
+gint64 sync_last(Sync *sync)
+{
+    lock(sync);
+    gint64 last = sync->last;
+    unlock(sync);
+    return last;
+}

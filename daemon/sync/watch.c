@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The thread that idles. */
+#include "daemon/sync/watch.h"
+
+#include "daemon/upstream/imap.h"
+#include <pthread.h>
+
+/* One IDLE; and how often INBOX is asked where there is no IDLE. */
+#define IDLE_SECONDS (28 * 60)
+#define NOOP_SECONDS 120
+
+#define BACKOFF_FIRST 5
+#define BACKOFF_MAX   900
+
+struct SyncWatch {
+    AccountSettings *settings;
+    AccountPassword password;
+    gpointer password_data;
+    NetTlsClient *tls;
+    void (*changed)(gpointer data);
+    gpointer data;
+
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    gboolean stop, allowed;
+    NetCancel *cancel; /* of the present time allowed */
+};
+
+static gboolean note(const ImapResponse *response, gpointer data, GError **error)
+{
+    static const char *const news[] = {"EXISTS", "EXPUNGE", "FETCH", "VANISHED", NULL};
+    gboolean *changed = data;
+
+    if (response->name && g_strv_contains(news, response->name))
+        *changed = TRUE;
+    return TRUE;
+}
+
+static ImapClient *connect_inbox(SyncWatch *watch, NetCancel *cancel, GError **error)
+{
+    char *password = watch->password(watch->settings, FALSE, watch->password_data, error);
+    g_auto(ImapSelected) state = {0};
+
+    if (!password)
+        return NULL;
+    ImapClientOptions options = {.endpoint = watch->settings->incoming,
+                                 .tls = watch->tls,
+                                 .user = watch->settings->user,
+                                 .secret = password,
+                                 .oauth2 = watch->settings->oauth2,
+                                 .timeout = 60,
+                                 .cancel = cancel};
+    g_autoptr(ImapClient) client = imap_client_connect(&options, error);
+    account_password_free(password);
+    if (!client || !imap_client_select(client, "INBOX", TRUE, 0, 0, &state, error))
+        return NULL;
+    return g_steal_pointer(&client);
+}
+
+/* Idles until the connection fails. What happened between the last round and now is found by the
+ * round that is asked for at once. */
+static gboolean idle(SyncWatch *watch, NetCancel *cancel, GError **error)
+{
+    g_autoptr(ImapClient) client = connect_inbox(watch, cancel, error);
+    gboolean changed = TRUE;
+
+    if (!client)
+        return FALSE;
+    imap_client_set_handler(client, note, &changed);
+    guint seconds = imap_client_has(client, IMAP_CAP_IDLE) ? IDLE_SECONDS : NOOP_SECONDS;
+    for (;;) {
+        if (changed)
+            watch->changed(watch->data);
+        changed = FALSE;
+        if (!imap_client_idle(client, -1, seconds, error))
+            return FALSE;
+    }
+}
+
+/* Under the lock: sleeps for `seconds`, unless it is no more allowed. */
+static void sleep_seconds(SyncWatch *watch, NetCancel *cancel, guint seconds)
+{
+    pthread_mutex_unlock(&watch->lock);
+    net_cancel_sleep(cancel, seconds);
+    pthread_mutex_lock(&watch->lock);
+}
+
+static void *run(void *data)
+{
+    SyncWatch *watch = data;
+    guint backoff = 0;
+
+    pthread_mutex_lock(&watch->lock);
+    while (!watch->stop) {
+        g_autoptr(GError) error = NULL;
+        if (!watch->allowed) {
+            backoff = 0;
+            pthread_cond_wait(&watch->woken, &watch->lock);
+            continue;
+        }
+        g_autoptr(NetCancel) cancel = net_cancel_ref(watch->cancel);
+        pthread_mutex_unlock(&watch->lock);
+        gint64 start = g_get_monotonic_time();
+        idle(watch, cancel, &error);
+        /* A connection that held for a while was a good one. */
+        if (g_get_monotonic_time() - start > 60 * G_USEC_PER_SEC)
+            backoff = 0;
+        pthread_mutex_lock(&watch->lock);
+        if (watch->stop || net_cancel_triggered(cancel))
+            continue;
+        g_debug("%s: watching INBOX: %s", watch->settings->id, error->message);
+        /* Whether upstream is gone, or just this connection, a round finds out. */
+        pthread_mutex_unlock(&watch->lock);
+        watch->changed(watch->data);
+        pthread_mutex_lock(&watch->lock);
+        backoff = CLAMP(backoff * 2, BACKOFF_FIRST, BACKOFF_MAX);
+        sleep_seconds(watch, cancel, backoff);
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return NULL;
+}
+
+SyncWatch *sync_watch_new(AccountSettings *settings, AccountPassword password,
+                          gpointer password_data, NetTlsClient *tls, void (*changed)(gpointer data),
+                          gpointer data)
+{
+    SyncWatch *watch = g_new0(SyncWatch, 1);
+
+    watch->settings = account_settings_ref(settings);
+    watch->password = password;
+    watch->password_data = password_data;
+    watch->tls = net_tls_client_ref(tls);
+    watch->changed = changed;
+    watch->data = data;
+    pthread_mutex_init(&watch->lock, NULL);
+    pthread_cond_init(&watch->woken, NULL);
+    watch->cancel = net_cancel_new();
+    pthread_create(&watch->thread, NULL, run, watch);
+    return watch;
+}
+
+void sync_watch_allow(SyncWatch *watch, gboolean allowed)
+{
+    pthread_mutex_lock(&watch->lock);
+    if (watch->allowed != allowed) {
+        watch->allowed = allowed;
+        net_cancel_trigger(watch->cancel);
+        net_cancel_unref(watch->cancel);
+        watch->cancel = net_cancel_new();
+        pthread_cond_broadcast(&watch->woken);
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void sync_watch_free(SyncWatch *watch)
+{
+    if (!watch)
+        return;
+    pthread_mutex_lock(&watch->lock);
+    watch->stop = TRUE;
+    net_cancel_trigger(watch->cancel);
+    pthread_cond_broadcast(&watch->woken);
+    pthread_mutex_unlock(&watch->lock);
+    pthread_join(watch->thread, NULL);
+    net_cancel_unref(watch->cancel);
+    net_tls_client_unref(watch->tls);
+    account_settings_unref(watch->settings);
+    pthread_cond_destroy(&watch->woken);
+    pthread_mutex_destroy(&watch->lock);
+    g_free(watch);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From a host name to a connection that is logged in: greeting, STARTTLS, login, and the few
+ * things that are said once per connection.
+ */
+#include "daemon/upstream/imap-private.h"
+
+#include <string.h>
+
+#define CLIENT_NAME    "Postern"
+#define CLIENT_VERSION "0.1.0"
+
+/* Before login nothing large has any business here. */
+#define GREETING_LIMIT 65536
+
+static gboolean fail(GError **error, ImapClientError code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
+static gboolean fail(GError **error, ImapClientError code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error_literal(error, IMAP_CLIENT_ERROR, code, text);
+    return FALSE;
+}
+
+static gboolean is_loopback(const char *host)
+{
+    return g_str_equal(host, "localhost") || g_str_has_prefix(host, "127.") ||
+           g_str_equal(host, "::1");
+}
+
+/* ---- greeting and TLS ------------------------------------------------------------------------ */
+
+typedef struct {
+    gboolean seen;
+    ImapCond cond;
+} Greeting;
+
+static gboolean note_greeting(const ImapResponse *response, gpointer data, GError **error)
+{
+    Greeting *greeting = data;
+
+    greeting->seen = TRUE;
+    greeting->cond = response->cond;
+    return TRUE;
+}
+
+static gboolean read_greeting(ImapClient *client, GError **error)
+{
+    Greeting greeting = {0};
+
+    imap_client_set_handler(client, note_greeting, &greeting);
+    gboolean ok = imap_client_read(client, error);
+    imap_client_set_handler(client, NULL, NULL);
+    if (!ok)
+        return FALSE;
+    if (client->bye)
+        return fail(error, IMAP_CLIENT_ERROR_UNAVAILABLE, "%s takes no connection now: %s",
+                    client->endpoint->host, client->bye);
+    if (!greeting.seen || (greeting.cond != IMAP_COND_OK && greeting.cond != IMAP_COND_PREAUTH))
+        return fail(error, IMAP_CLIENT_ERROR_PROTOCOL, "%s is not an IMAP server",
+                    net_stream_name(client->stream));
+    return TRUE;
+}
+
+static gboolean ask_capabilities(ImapClient *client, GError **error)
+{
+    return imap_client_run(client, NULL, error, "CAPABILITY");
+}
+
+static gboolean start_tls(ImapClient *client, NetTlsClient *tls, GError **error)
+{
+    if (client->greeted_preauth)
+        return fail(error, IMAP_CLIENT_ERROR_SECURITY,
+                    "%s skips STARTTLS by greeting with PREAUTH; use imaps:// for it",
+                    client->endpoint->host);
+    if (!client->capabilities && !ask_capabilities(client, error))
+        return FALSE;
+    if (!imap_client_has(client, IMAP_CAP_STARTTLS))
+        return fail(error, IMAP_CLIENT_ERROR_SECURITY,
+                    "%s offers no STARTTLS; nothing was sent. Try imaps://%s",
+                    client->endpoint->host, client->endpoint->host);
+    if (!imap_client_run(client, NULL, error, "STARTTLS"))
+        return FALSE;
+    /* What was said in the clear counts for nothing (RFC 9051, 6.2.1). */
+    client->capabilities = 0;
+    g_clear_pointer(&client->alert, g_free);
+    return net_stream_start_tls(client->stream, tls, client->endpoint->host, error);
+}
+
+/* ---- login ----------------------------------------------------------------------------------- */
+
+/* Codes that say "not now", and the words of those who know no codes (RFC 5530). */
+static gboolean is_temporary(const ImapReply *reply)
+{
+    static const char *const codes[] = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", NULL};
+    static const char *const words[] = {"too many", "try again", "temporar", "throttl", NULL};
+    g_autofree char *text = g_utf8_strdown(reply->text ? reply->text : "", -1);
+
+    if (reply->code && g_strv_contains(codes, reply->code))
+        return TRUE;
+    if (reply->code && g_str_equal(reply->code, "AUTHENTICATIONFAILED"))
+        return FALSE;
+    for (guint i = 0; words[i]; i++)
+        if (strstr(text, words[i]))
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean check_login(ImapClient *client, const ImapReply *reply, GError **error)
+{
+    if (reply->cond == IMAP_COND_OK)
+        return TRUE;
+    const char *text = *reply->text ? reply->text : "no reason given";
+    if (is_temporary(reply))
+        return fail(error, IMAP_CLIENT_ERROR_UNAVAILABLE, "%s can't log in now: %s",
+                    client->endpoint->host, text);
+    return fail(error, IMAP_CLIENT_ERROR_AUTH, "%s refuses the user name or password: %s",
+                client->endpoint->host, text);
+}
+
+static gboolean write_line(ImapClient *client, const char *line, GError **error)
+{
+    return net_stream_puts(client->stream, line, error) &&
+           net_stream_puts(client->stream, "\r\n", error);
+}
+
+/*
+ * AUTHENTICATE with one message of ours, at once where the server takes that (RFC 4959). A further
+ * challenge is OAuth's way to explain a failure; it is answered with nothing (RFC 7628, 3.2.3).
+ */
+static gboolean exchange(ImapClient *client, guint number, const char *message, GError **error)
+{
+    for (guint round = 0; round < 4; round++) {
+        gboolean answered;
+
+        if (!imap_client_await_continuation(client, number, &answered, error))
+            return FALSE;
+        if (answered)
+            return TRUE;
+        if (!write_line(client, message ? message : "", error))
+            return FALSE;
+        message = NULL;
+    }
+    return fail(error, IMAP_CLIENT_ERROR_PROTOCOL, "%s never ends its questions at login",
+                client->endpoint->host);
+}
+
+static gboolean authenticate(ImapClient *client, const char *mechanism, const char *data,
+                             gsize length, GError **error)
+{
+    g_autofree char *encoded = g_base64_encode((const guchar *)data, length);
+    g_auto(ImapReply) reply = {0};
+    gboolean initial = imap_client_has(client, IMAP_CAP_SASL_IR);
+    ImapClientCommand *command = imap_client_command(client, "AUTHENTICATE");
+
+    imap_client_command_printf(command, initial ? " %s %s" : " %s", mechanism, encoded);
+    guint number = imap_client_send(client, command, error);
+    gboolean ok = number != 0 && exchange(client, number, initial ? NULL : encoded, error);
+    memset(encoded, 0, strlen(encoded));
+    return ok && imap_client_finish(client, number, &reply, error) &&
+           check_login(client, &reply, error);
+}
+
+static gboolean authenticate_plain(ImapClient *client, const ImapClientOptions *options,
+                                   GError **error)
+{
+    g_autoptr(GString) message = g_string_new(NULL);
+
+    g_string_append_c(message, 0);
+    g_string_append(message, options->user);
+    g_string_append_c(message, 0);
+    g_string_append(message, options->secret);
+    gboolean ok = authenticate(client, "PLAIN", message->str, message->len, error);
+    memset(message->str, 0, message->len);
+    return ok;
+}
+
+static gboolean authenticate_token(ImapClient *client, const ImapClientOptions *options,
+                                   GError **error)
+{
+    gboolean bearer = imap_client_has(client, IMAP_CAP_OAUTHBEARER);
+    g_autofree char *message =
+        bearer
+            ? g_strdup_printf("n,a=%s,\001host=%s\001port=%u\001auth=Bearer %s\001\001",
+                              options->user, options->endpoint->host, options->endpoint->port,
+                              options->secret)
+            : g_strdup_printf("user=%s\001auth=Bearer %s\001\001", options->user, options->secret);
+    gboolean ok =
+        authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message, strlen(message), error);
+    memset(message, 0, strlen(message));
+    return ok;
+}
+
+static gboolean login(ImapClient *client, const ImapClientOptions *options, GError **error)
+{
+    g_auto(ImapReply) reply = {0};
+    ImapClientCommand *command = imap_client_command(client, "LOGIN");
+
+    imap_client_command_astring(command, options->user, strlen(options->user));
+    imap_client_command_astring(command, options->secret, strlen(options->secret));
+    guint number = imap_client_send(client, command, error);
+    return number != 0 && imap_client_finish(client, number, &reply, error) &&
+           check_login(client, &reply, error);
+}
+
+static gboolean log_in(ImapClient *client, const ImapClientOptions *options, GError **error)
+{
+    if (client->greeted_preauth)
+        return client->capabilities || ask_capabilities(client, error);
+    if (!client->capabilities && !ask_capabilities(client, error))
+        return FALSE;
+    guint before = client->capabilities;
+    client->capabilities_fresh = FALSE;
+    gboolean ok;
+    if (options->oauth2)
+        ok = authenticate_token(client, options, error);
+    else if (imap_client_has(client, IMAP_CAP_AUTH_PLAIN))
+        ok = authenticate_plain(client, options, error);
+    else if (!(before & IMAP_CAP_LOGINDISABLED))
+        ok = login(client, options, error);
+    else
+        ok = fail(error, IMAP_CLIENT_ERROR_SECURITY,
+                  "%s offers no way to log in with a password over this connection",
+                  client->endpoint->host);
+    if (!ok)
+        return FALSE;
+    return client->capabilities_fresh || ask_capabilities(client, error);
+}
+
+/* ---- once per connection --------------------------------------------------------------------- */
+
+static gboolean note_enabled(const ImapResponse *response, gpointer data, GError **error)
+{
+    guint *enabled = data;
+
+    if (!response->name || !g_str_equal(response->name, "ENABLED"))
+        return TRUE;
+    g_auto(GStrv) words = imap_words_parse(response->args);
+    if (words && imap_words_have((const char *const *)words, "QRESYNC"))
+        *enabled |= IMAP_CAP_QRESYNC | IMAP_CAP_CONDSTORE;
+    if (words && imap_words_have((const char *const *)words, "CONDSTORE"))
+        *enabled |= IMAP_CAP_CONDSTORE;
+    return TRUE;
+}
+
+/* QRESYNC counts only once the server says it is enabled (RFC 7162, 3.2.3); CONDSTORE needs no
+ * ENABLE, SELECT (CONDSTORE) does. */
+static gboolean enable(ImapClient *client, GError **error)
+{
+    guint enabled = 0;
+    g_auto(ImapReply) reply = {0};
+
+    if (!imap_client_has(client, IMAP_CAP_QRESYNC | IMAP_CAP_ENABLE))
+        return TRUE;
+    imap_client_set_handler(client, note_enabled, &enabled);
+    gboolean ok = imap_client_run(client, &reply, error, "ENABLE QRESYNC");
+    imap_client_set_handler(client, NULL, NULL);
+    if (!(enabled & IMAP_CAP_QRESYNC))
+        client->capabilities &= ~(guint)IMAP_CAP_QRESYNC;
+    return ok;
+}
+
+static gboolean compress(ImapClient *client, GError **error)
+{
+    g_auto(ImapReply) reply = {0};
+
+    if (!imap_client_has(client, IMAP_CAP_COMPRESS) || is_loopback(client->endpoint->host))
+        return TRUE;
+    if (!imap_client_run(client, &reply, error, "COMPRESS DEFLATE"))
+        return FALSE;
+    return reply.cond != IMAP_COND_OK || net_stream_start_deflate(client->stream, error);
+}
+
+static gboolean introduce(ImapClient *client, GError **error)
+{
+    g_auto(ImapReply) reply = {0};
+
+    return !imap_client_has(client, IMAP_CAP_ID) ||
+           imap_client_run(client, &reply, error,
+                           "ID (\"name\" \"" CLIENT_NAME "\" \"version\" \"" CLIENT_VERSION "\")");
+}
+
+static gboolean set_up(ImapClient *client, const ImapClientOptions *options, GError **error)
+{
+    const NetEndpoint *endpoint = options->endpoint;
+
+    if (!read_greeting(client, error))
+        return FALSE;
+    if (endpoint->security == NET_SECURITY_STARTTLS && !start_tls(client, options->tls, error))
+        return FALSE;
+    if (!log_in(client, options, error))
+        return FALSE;
+    client->line_limit =
+        options->limits.line ? options->limits.line : imap_response_limits_default.line;
+    return introduce(client, error) && enable(client, error) && compress(client, error);
+}
+
+/* A server that hangs up in the middle of its greeting or login is one that can't now. */
+static void explain_early_close(ImapClient *client, GError **error)
+{
+    if (!g_error_matches(*error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED))
+        return;
+    g_clear_error(error);
+    fail(error, IMAP_CLIENT_ERROR_UNAVAILABLE, "%s takes no connection now: %s",
+         client->endpoint->host, client->bye);
+}
+
+ImapClient *imap_client_start(NetStream *stream, const ImapClientOptions *options, GError **error)
+{
+    g_autoptr(ImapClient) client = g_new0(ImapClient, 1);
+    g_autoptr(GError) reason = NULL;
+    const ImapResponseLimits *limits =
+        options->limits.line ? &options->limits : &imap_response_limits_default;
+
+    client->stream = stream;
+    client->endpoint = net_endpoint_copy(options->endpoint);
+    client->parser = imap_response_parser_new(limits);
+    client->line_limit = MIN(limits->line, GREETING_LIMIT);
+    client->pending = g_array_new(FALSE, TRUE, sizeof(ImapPending));
+    net_stream_set_timeout(stream, options->timeout ? options->timeout : 60);
+
+    if (set_up(client, options, &reason))
+        return g_steal_pointer(&client);
+    explain_early_close(client, &reason);
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return NULL;
+}
+
+ImapClient *imap_client_connect(const ImapClientOptions *options, GError **error)
+{
+    NetStream *stream = net_dial(options->endpoint, options->tls,
+                                 options->timeout ? options->timeout : 60, options->cancel, error);
+
+    return stream ? imap_client_start(stream, options, error) : NULL;
+}

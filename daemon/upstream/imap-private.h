@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of the upstream IMAP client share. */
+#pragma once
+
+#include "daemon/upstream/imap.h"
+
+/* A command under way, or answered and not yet finished. */
+typedef struct {
+    guint number;
+    gboolean answered;
+    ImapReply reply;
+} ImapPending;
+
+struct ImapClient {
+    NetStream *stream;
+    NetEndpoint *endpoint;
+    ImapResponseParser *parser;
+    guint64 line_limit;
+
+    guint capabilities;          /* ImapCapability bits; QRESYNC and CONDSTORE only once enabled */
+    gboolean capabilities_fresh; /* said since this was last cleared */
+    gboolean greeted_preauth;
+    gboolean broken;
+    char *bye;   /* the words of a BYE */
+    char *alert; /* the words of the last [ALERT] */
+
+    guint next_number;
+    GArray *pending;    /* ImapPending, oldest first */
+    gboolean continued; /* a continuation came that nobody took yet */
+    char *continuation; /* its text */
+
+    ImapHandler handler;
+    gpointer handler_data;
+
+    ImapSelected *selecting; /* while SELECT runs: what it says goes here */
+    guint32 exists;
+};
+
+/* Reads one whole response and files it: tagged to its command, the rest to the handler. */
+gboolean imap_client_read(ImapClient *client, GError **error);
+
+/* Reads until a continuation comes (TRUE) or command `number` is answered first (*answered). */
+gboolean imap_client_await_continuation(ImapClient *client, guint number, gboolean *answered,
+                                        GError **error);
+
+/* Takes the capabilities from a CAPABILITY answer or code. */
+void imap_client_set_capabilities(ImapClient *client, const ImapNode *first);
+
+/* Notes what the codes and data of a SELECT say. */
+void imap_client_note_selected(ImapClient *client, const ImapResponse *response);

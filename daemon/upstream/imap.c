@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The upstream IMAP client: commands out, responses in. Connecting is in imap-login.c, SELECT and
+ * IDLE are in imap-select.c.
+ */
+#include "daemon/upstream/imap-private.h"
+
+#include "daemon/proto/imap/quote.h"
+#include <string.h>
+
+/* More commands than this under way is a mistake of ours. */
+#define MAX_PENDING 4096
+
+GQuark imap_client_error_quark(void)
+{
+    return g_quark_from_static_string("imap-client-error");
+}
+
+static const struct {
+    const char *word;
+    guint bit;
+} capability_words[] = {
+    {"IMAP4REV1", IMAP_CAP_IMAP4REV1},
+    {"AUTH=PLAIN", IMAP_CAP_AUTH_PLAIN},
+    {"AUTH=OAUTHBEARER", IMAP_CAP_OAUTHBEARER},
+    {"AUTH=XOAUTH2", IMAP_CAP_XOAUTH2},
+    {"SASL-IR", IMAP_CAP_SASL_IR},
+    {"LOGINDISABLED", IMAP_CAP_LOGINDISABLED},
+    {"STARTTLS", IMAP_CAP_STARTTLS},
+    {"ID", IMAP_CAP_ID},
+    {"ENABLE", IMAP_CAP_ENABLE},
+    {"IDLE", IMAP_CAP_IDLE},
+    {"UIDPLUS", IMAP_CAP_UIDPLUS},
+    {"MOVE", IMAP_CAP_MOVE},
+    {"CONDSTORE", IMAP_CAP_CONDSTORE},
+    {"QRESYNC", IMAP_CAP_QRESYNC | IMAP_CAP_CONDSTORE | IMAP_CAP_ENABLE},
+    {"LIST-EXTENDED", IMAP_CAP_LIST_EXTENDED},
+    {"LIST-STATUS", IMAP_CAP_LIST_STATUS},
+    {"SPECIAL-USE", IMAP_CAP_SPECIAL_USE},
+    {"COMPRESS=DEFLATE", IMAP_CAP_COMPRESS},
+    {"OBJECTID", IMAP_CAP_OBJECTID},
+    {"X-GM-EXT-1", IMAP_CAP_GMAIL},
+    {"LITERAL+", IMAP_CAP_LITERAL_PLUS},
+    {"LITERAL-", IMAP_CAP_LITERAL_MINUS},
+    {"ESEARCH", IMAP_CAP_ESEARCH},
+    {"UNSELECT", IMAP_CAP_UNSELECT},
+};
+
+void imap_client_set_capabilities(ImapClient *client, const ImapNode *first)
+{
+    g_auto(GStrv) words = imap_words_parse(first);
+
+    client->capabilities = 0;
+    client->capabilities_fresh = TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(capability_words); i++)
+        if (words && imap_words_have((const char *const *)words, capability_words[i].word))
+            client->capabilities |= capability_words[i].bit;
+}
+
+gboolean imap_client_has(const ImapClient *client, guint capabilities)
+{
+    return (client->capabilities & capabilities) == capabilities;
+}
+
+char *imap_client_take_alert(ImapClient *client)
+{
+    return g_steal_pointer(&client->alert);
+}
+
+void imap_client_set_handler(ImapClient *client, ImapHandler handler, gpointer data)
+{
+    client->handler = handler;
+    client->handler_data = data;
+}
+
+/* ---- responses ------------------------------------------------------------------------------- */
+
+void imap_reply_clear(ImapReply *reply)
+{
+    g_clear_pointer(&reply->code, g_free);
+    g_clear_pointer(&reply->text, g_free);
+    g_clear_pointer(&reply->uids, imap_uid_plus_free);
+    reply->cond = IMAP_COND_NONE;
+}
+
+void imap_reply_to_error(const ImapReply *reply, GError **error)
+{
+    g_set_error(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED, "%s",
+                *reply->text ? reply->text : "the server refused without saying why");
+}
+
+/* The server's words, fit to be shown. */
+static char *words_of(const ImapResponse *response)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    imap_quote_append_text(text, response->text ? response->text : "", TRUE);
+    if (text->len > 1000)
+        g_string_truncate(text, 1000);
+    g_autofree char *valid = g_utf8_make_valid(text->str, -1);
+    return g_strdup(g_strstrip(valid));
+}
+
+static ImapPending *find_pending(ImapClient *client, guint number)
+{
+    for (guint i = 0; i < client->pending->len; i++) {
+        ImapPending *pending = &g_array_index(client->pending, ImapPending, i);
+        if (pending->number == number)
+            return pending;
+    }
+    return NULL;
+}
+
+static gboolean protocol_error(GError **error, const char *what)
+{
+    g_set_error(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_PROTOCOL,
+                "the server does not keep to IMAP: %s", what);
+    return FALSE;
+}
+
+static gboolean is_uid_code(const ImapResponse *response)
+{
+    return response->code &&
+           (g_str_equal(response->code, "APPENDUID") || g_str_equal(response->code, "COPYUID"));
+}
+
+static gboolean take_tagged(ImapClient *client, const ImapResponse *response, GError **error)
+{
+    guint64 number = 0;
+
+    if (response->tag[0] != 'A' ||
+        !g_ascii_string_to_unsigned(response->tag + 1, 10, 1, G_MAXUINT32, &number, NULL))
+        return protocol_error(error, "an answer to nothing that was asked");
+
+    ImapPending *pending = find_pending(client, (guint)number);
+    if (!pending || pending->answered)
+        return protocol_error(error, "an answer to nothing that was asked");
+    if (response->cond != IMAP_COND_OK && response->cond != IMAP_COND_NO &&
+        response->cond != IMAP_COND_BAD)
+        return protocol_error(error, "an answer that is neither OK, NO nor BAD");
+
+    pending->answered = TRUE;
+    pending->reply.cond = response->cond;
+    pending->reply.code = g_strdup(response->code);
+    pending->reply.text = words_of(response);
+    if (is_uid_code(response)) {
+        g_clear_pointer(&pending->reply.uids, imap_uid_plus_free);
+        pending->reply.uids = imap_code_uidplus(response, NULL);
+    }
+    return TRUE;
+}
+
+/* MOVE says COPYUID in an untagged OK (RFC 6851, 4.3): it belongs to the oldest command open. */
+static void take_untagged_uids(ImapClient *client, const ImapResponse *response)
+{
+    for (guint i = 0; i < client->pending->len; i++) {
+        ImapPending *pending = &g_array_index(client->pending, ImapPending, i);
+        if (!pending->answered) {
+            if (!pending->reply.uids)
+                pending->reply.uids = imap_code_uidplus(response, NULL);
+            return;
+        }
+    }
+}
+
+static gboolean take_bye(ImapClient *client, const ImapResponse *response)
+{
+    if (response->cond != IMAP_COND_BYE)
+        return FALSE;
+    g_free(client->bye);
+    client->bye = words_of(response);
+    return TRUE;
+}
+
+/* With QRESYNC enabled, VANISHED takes the place of EXPUNGE (RFC 7162, 3.2.10.2). */
+static void note_vanished(ImapClient *client, const ImapResponse *response)
+{
+    gboolean earlier;
+    g_autoptr(ImapSet) gone = imap_vanished_parse(response, &earlier, NULL);
+
+    if (gone && !earlier)
+        client->exists -= MIN(client->exists, imap_set_count(gone));
+}
+
+static gboolean take_untagged(ImapClient *client, const ImapResponse *response, GError **error)
+{
+    if (take_bye(client, response))
+        return TRUE;
+    if (response->cond == IMAP_COND_PREAUTH)
+        client->greeted_preauth = TRUE;
+    if (response->code && g_str_equal(response->code, "ALERT")) {
+        g_free(client->alert);
+        client->alert = words_of(response);
+    }
+    if (response->code && g_str_equal(response->code, "CAPABILITY"))
+        imap_client_set_capabilities(client, response->code_args);
+    if (is_uid_code(response))
+        take_untagged_uids(client, response);
+    if (response->name && g_str_equal(response->name, "CAPABILITY"))
+        imap_client_set_capabilities(client, response->args);
+    if (response->name && g_str_equal(response->name, "EXISTS"))
+        client->exists = response->number;
+    if (response->name && g_str_equal(response->name, "EXPUNGE") && client->exists > 0)
+        client->exists--;
+    if (response->name && g_str_equal(response->name, "VANISHED"))
+        note_vanished(client, response);
+    if (client->selecting)
+        imap_client_note_selected(client, response);
+    if (client->handler)
+        return client->handler(response, client->handler_data, error);
+    return TRUE;
+}
+
+static gboolean take(ImapClient *client, const ImapResponse *response, GError **error)
+{
+    switch (response->kind) {
+    case IMAP_TAGGED:
+        /* LOGIN's OK may carry the new capabilities. */
+        if (response->code && g_str_equal(response->code, "CAPABILITY"))
+            imap_client_set_capabilities(client, response->code_args);
+        if (response->code && g_str_equal(response->code, "ALERT")) {
+            g_free(client->alert);
+            client->alert = words_of(response);
+        }
+        if (client->selecting)
+            imap_client_note_selected(client, response);
+        return take_tagged(client, response, error);
+    case IMAP_CONTINUATION:
+        client->continued = TRUE;
+        g_free(client->continuation);
+        client->continuation = g_strdup(response->text);
+        return TRUE;
+    default:
+        return take_untagged(client, response, error);
+    }
+}
+
+/* A closed connection after BYE is the server's word, not an accident. */
+static void explain_close(ImapClient *client, GError **error)
+{
+    if (!client->bye || !error || !*error || (*error)->domain != NET_ERROR ||
+        ((*error)->code != NET_ERROR_CLOSED && (*error)->code != NET_ERROR_IO))
+        return;
+    g_clear_error(error);
+    g_set_error(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED, "%s ended the connection: %s",
+                client->endpoint->host, *client->bye ? client->bye : "without saying why");
+}
+
+static gboolean feed_literal(ImapClient *client, GError **error)
+{
+    guint64 size = imap_response_literal_size(client->parser);
+    g_autofree char *octets = g_try_malloc(MAX(size, 1));
+
+    if (!octets)
+        return protocol_error(error, "a literal larger than the memory");
+    if (!net_stream_read_exact(client->stream, octets, size, error))
+        return FALSE;
+    g_autoptr(GBytes) bytes = g_bytes_new_take(g_steal_pointer(&octets), size);
+    imap_response_literal(client->parser, bytes);
+    return TRUE;
+}
+
+static gboolean read_response(ImapClient *client, GError **error)
+{
+    for (;;) {
+        gsize length;
+        const char *line = net_stream_read_line(client->stream, client->line_limit, &length, error);
+        if (!line)
+            return FALSE;
+        g_autoptr(GError) reason = NULL;
+        switch (imap_response_line(client->parser, line, length, &reason)) {
+        case IMAP_RESPONSE_COMPLETE:
+            return take(client, imap_response_get(client->parser), error);
+        case IMAP_RESPONSE_LITERAL:
+            if (!feed_literal(client, error))
+                return FALSE;
+            break;
+        default:
+            return protocol_error(error, reason ? reason->message : "an unreadable line");
+        }
+    }
+}
+
+gboolean imap_client_read(ImapClient *client, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+
+    if (client->broken)
+        return protocol_error(error, "the connection failed before");
+    if (read_response(client, &reason))
+        return TRUE;
+    client->broken = TRUE;
+    explain_close(client, &reason);
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static ImapLiteralSupport literal_support(const ImapClient *client)
+{
+    if (imap_client_has(client, IMAP_CAP_LITERAL_PLUS))
+        return IMAP_LITERAL_PLUS;
+    return imap_client_has(client, IMAP_CAP_LITERAL_MINUS) ? IMAP_LITERAL_MINUS : IMAP_LITERAL_SYNC;
+}
+
+ImapClientCommand *imap_client_command(ImapClient *client, const char *name)
+{
+    char tag[16];
+
+    g_snprintf(tag, sizeof tag, "A%u", ++client->next_number);
+    return imap_client_command_new(tag, name, literal_support(client), FALSE);
+}
+
+gboolean imap_client_await_continuation(ImapClient *client, guint number, gboolean *answered,
+                                        GError **error)
+{
+    *answered = FALSE;
+    if (!net_stream_flush(client->stream, error))
+        return FALSE;
+    while (!client->continued) {
+        if (find_pending(client, number)->answered) {
+            *answered = TRUE;
+            return TRUE;
+        }
+        if (!imap_client_read(client, error))
+            return FALSE;
+    }
+    client->continued = FALSE;
+    return TRUE;
+}
+
+static guint open_pending(ImapClient *client, GError **error)
+{
+    ImapPending pending = {.number = client->next_number};
+
+    if (client->pending->len >= MAX_PENDING) {
+        protocol_error(error, "too many commands under way");
+        return 0;
+    }
+    g_array_append_val(client->pending, pending);
+    return pending.number;
+}
+
+/* Sends the segments, waiting where one must; *stopped: the command was answered before its end. */
+static gboolean send_segments(ImapClient *client, guint number, GArray *segments, gboolean *stopped,
+                              GError **error)
+{
+    *stopped = FALSE;
+    for (guint i = 0; i < segments->len && !*stopped; i++) {
+        const ImapSegment *segment = &g_array_index(segments, ImapSegment, i);
+        gsize length;
+        const char *data = g_bytes_get_data(segment->octets, &length);
+
+        if (segment->wait && !imap_client_await_continuation(client, number, stopped, error))
+            return FALSE;
+        if (!*stopped && !net_stream_write(client->stream, data, length, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+guint imap_client_send(ImapClient *client, ImapClientCommand *command, GError **error)
+{
+    g_autoptr(GArray) segments = imap_client_command_finish(command);
+    guint number = open_pending(client, error);
+    gboolean stopped;
+
+    if (number == 0)
+        return 0;
+    if (!send_segments(client, number, segments, &stopped, error)) {
+        client->broken = TRUE;
+        return 0;
+    }
+    return number;
+}
+
+static gboolean send_pieces(ImapClient *client, guint64 size, ImapSource source, gpointer data,
+                            GError **error)
+{
+    for (guint64 offset = 0; offset < size;) {
+        g_autoptr(GBytes) piece = source(offset, MIN(size - offset, 256 * 1024), data, error);
+        gsize length = piece ? g_bytes_get_size(piece) : 0;
+
+        if (!piece)
+            return FALSE;
+        if (length == 0 || length > size - offset)
+            return protocol_error(error, "a message that is shorter than its size");
+        if (!net_stream_write(client->stream, g_bytes_get_data(piece, NULL), length, error))
+            return FALSE;
+        offset += length;
+    }
+    return net_stream_puts(client->stream, "\r\n", error);
+}
+
+guint imap_client_send_literal(ImapClient *client, ImapClientCommand *command, guint64 size,
+                               ImapSource source, gpointer data, GError **error)
+{
+    gboolean wait = !imap_client_has(client, IMAP_CAP_LITERAL_PLUS) &&
+                    !(imap_client_has(client, IMAP_CAP_LITERAL_MINUS) && size <= 4096);
+    gboolean stopped;
+
+    imap_client_command_printf(command, " {%" G_GUINT64_FORMAT "%s}", size, wait ? "" : "+");
+    guint number = imap_client_send(client, command, error);
+    if (number == 0)
+        return 0;
+    if (wait) {
+        if (!imap_client_await_continuation(client, number, &stopped, error))
+            return 0;
+        if (stopped)
+            return number;
+    }
+    if (!send_pieces(client, size, source, data, error)) {
+        client->broken = TRUE;
+        return 0;
+    }
+    return number;
+}
+
+gboolean imap_client_finish(ImapClient *client, guint number, ImapReply *reply, GError **error)
+{
+    ImapPending *pending = find_pending(client, number);
+
+    if (!net_stream_flush(client->stream, error)) {
+        client->broken = TRUE;
+        return FALSE;
+    }
+    /* Reading never adds to the array, so the pointer stays good. */
+    while (!pending->answered)
+        if (!imap_client_read(client, error))
+            return FALSE;
+
+    g_auto(ImapReply) answer = pending->reply;
+    g_array_remove_index(client->pending, (guint)(pending - (ImapPending *)client->pending->data));
+    if (reply) {
+        *reply = answer;
+        memset(&answer, 0, sizeof answer);
+        return TRUE;
+    }
+    if (answer.cond == IMAP_COND_OK)
+        return TRUE;
+    imap_reply_to_error(&answer, error);
+    return FALSE;
+}
+
+gboolean imap_client_run(ImapClient *client, ImapReply *reply, GError **error, const char *format,
+                         ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    guint number = imap_client_send(client, imap_client_command(client, text), error);
+    return number != 0 && imap_client_finish(client, number, reply, error);
+}
+
+void imap_client_free(ImapClient *client)
+{
+    if (!client)
+        return;
+    for (guint i = 0; i < client->pending->len; i++)
+        imap_reply_clear(&g_array_index(client->pending, ImapPending, i).reply);
+    g_array_free(client->pending, TRUE);
+    imap_response_parser_free(client->parser);
+    net_stream_free(client->stream);
+    net_endpoint_free(client->endpoint);
+    g_free(client->bye);
+    g_free(client->alert);
+    g_free(client->continuation);
+    g_free(client);
+}
+
+void imap_client_close(ImapClient *client)
+{
+    if (!client)
+        return;
+    if (!client->broken && client->pending->len == 0) {
+        net_stream_set_timeout(client->stream, 2);
+        if (net_stream_printf(client->stream, NULL, "A%u LOGOUT\r\n", ++client->next_number))
+            net_stream_close(client->stream);
+    }
+    imap_client_free(client);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An IMAP connection to a provider, blocking: connecting and logging in, commands (one after the
+ * other or pipelined), SELECT, IDLE. What the server says meanwhile goes to one handler.
+ *
+ * One thread owns a client. The server is not trusted: everything it sends is bounded, and garbage
+ * ends the connection. Errors are NET_ERROR (the connection, see daemon/net/stream.h) or
+ * IMAP_CLIENT_ERROR; after either from a function that talks, the client is good for freeing only,
+ * except after REFUSED.
+ */
+#pragma once
+
+#include "daemon/net/dial.h"
+#include "daemon/proto/imap/client-command.h"
+#include "daemon/proto/imap/response-data.h"
+
+#define IMAP_CLIENT_ERROR (imap_client_error_quark())
+GQuark imap_client_error_quark(void);
+
+typedef enum {
+    IMAP_CLIENT_ERROR_AUTH,        /* the server refuses user or password */
+    IMAP_CLIENT_ERROR_UNAVAILABLE, /* it can't now: overloaded, too many connections; try later */
+    IMAP_CLIENT_ERROR_SECURITY,    /* no STARTTLS, or no login without TLS: nothing was sent */
+    IMAP_CLIENT_ERROR_PROTOCOL,    /* it sends what is not IMAP */
+    IMAP_CLIENT_ERROR_CLOSED,      /* it said BYE */
+    IMAP_CLIENT_ERROR_REFUSED,     /* a command was answered NO or BAD; the connection is good */
+} ImapClientError;
+
+/* What a server may offer; bits. */
+typedef enum {
+    IMAP_CAP_AUTH_PLAIN = 1 << 0,
+    IMAP_CAP_SASL_IR = 1 << 1,
+    IMAP_CAP_LOGINDISABLED = 1 << 2,
+    IMAP_CAP_STARTTLS = 1 << 3,
+    IMAP_CAP_ID = 1 << 4,
+    IMAP_CAP_ENABLE = 1 << 5,
+    IMAP_CAP_IDLE = 1 << 6,
+    IMAP_CAP_UIDPLUS = 1 << 7,
+    IMAP_CAP_MOVE = 1 << 8,
+    IMAP_CAP_CONDSTORE = 1 << 9,
+    IMAP_CAP_QRESYNC = 1 << 10,
+    IMAP_CAP_LIST_EXTENDED = 1 << 11,
+    IMAP_CAP_LIST_STATUS = 1 << 12,
+    IMAP_CAP_SPECIAL_USE = 1 << 13,
+    IMAP_CAP_COMPRESS = 1 << 14,
+    IMAP_CAP_OBJECTID = 1 << 15,
+    IMAP_CAP_GMAIL = 1 << 16, /* X-GM-EXT-1 */
+    IMAP_CAP_LITERAL_PLUS = 1 << 17,
+    IMAP_CAP_LITERAL_MINUS = 1 << 18,
+    IMAP_CAP_OAUTHBEARER = 1 << 19,
+    IMAP_CAP_XOAUTH2 = 1 << 20,
+    IMAP_CAP_ESEARCH = 1 << 21,
+    IMAP_CAP_UNSELECT = 1 << 22,
+    IMAP_CAP_IMAP4REV1 = 1 << 23,
+} ImapCapability;
+
+typedef struct ImapClient ImapClient;
+
+typedef struct {
+    const NetEndpoint *endpoint;
+    NetTlsClient *tls;
+    const char *user;
+    const char *secret;        /* the password, or an access token */
+    gboolean oauth2;           /* which of the two it is */
+    guint timeout;             /* seconds that connecting may take, and a server be silent */
+    NetCancel *cancel;         /* ends everything that blocks */
+    ImapResponseLimits limits; /* imap_response_limits_default where zeroed */
+} ImapClientOptions;
+
+/* Dials, reads the greeting, secures, logs in, says who we are, enables QRESYNC or CONDSTORE, and
+ * compresses where that helps. NULL and `error` on failure. */
+ImapClient *imap_client_connect(const ImapClientOptions *options, GError **error);
+
+/* The same over a connected stream, which it takes over (also on failure). */
+ImapClient *imap_client_start(NetStream *stream, const ImapClientOptions *options, GError **error);
+
+/* Drops the connection; with LOGOUT before, if the client is in order (imap_client_close). */
+void imap_client_free(ImapClient *client);
+void imap_client_close(ImapClient *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapClient, imap_client_free)
+
+/* Whether all bits of `capabilities` are offered. QRESYNC and CONDSTORE: and enabled. */
+gboolean imap_client_has(const ImapClient *client, guint capabilities);
+
+/* The text of the last [ALERT] since the last call, or NULL; the caller frees it. */
+char *imap_client_take_alert(ImapClient *client);
+
+/*
+ * Called for every untagged response while commands run, valid during the call. FALSE with `error`
+ * set ends the running function with that error, and the connection with it. NULL: nobody listens.
+ */
+typedef gboolean (*ImapHandler)(const ImapResponse *response, gpointer data, GError **error);
+void imap_client_set_handler(ImapClient *client, ImapHandler handler, gpointer data);
+
+/* ---- commands ------------------------------------------------------------------------------ */
+
+/* A tagged answer. */
+typedef struct {
+    ImapCond cond;     /* OK, NO, BAD */
+    char *code;        /* upper case, or NULL */
+    char *text;        /* the server's words, control characters removed, without the code */
+    ImapUidPlus *uids; /* of APPENDUID or COPYUID, also from an untagged OK during the command */
+} ImapReply;
+
+void imap_reply_clear(ImapReply *reply);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapReply, imap_reply_clear)
+
+/* A command with the next tag, to be filled and sent. */
+ImapClientCommand *imap_client_command(ImapClient *client, const char *name);
+
+/*
+ * Sends it (frees it); waits only where a literal needs the server's go-ahead. Gives the number for
+ * imap_client_finish(), 0 on failure. Before the go-ahead a refusal may come: the answer is then
+ * found by imap_client_finish() as usual. Input isn't read while output is blocked: don't have more
+ * than a few dozen KiB of commands under way.
+ */
+guint imap_client_send(ImapClient *client, ImapClientCommand *command, GError **error);
+
+/* The same for a literal too large for the memory: APPEND's message is read from `source` in
+ * pieces. The command ends with it. */
+typedef GBytes *(*ImapSource)(guint64 offset, gsize length, gpointer data, GError **error);
+guint imap_client_send_literal(ImapClient *client, ImapClientCommand *command, guint64 size,
+                               ImapSource source, gpointer data, GError **error);
+
+/* Reads until command `number` is answered. FALSE: the connection failed. `reply` may be NULL: then
+ * NO and BAD fail with REFUSED and the server's words. */
+gboolean imap_client_finish(ImapClient *client, guint number, ImapReply *reply, GError **error);
+
+/* Sends a command without strings in it and finishes it. */
+gboolean imap_client_run(ImapClient *client, ImapReply *reply, GError **error, const char *format,
+                         ...) G_GNUC_PRINTF(4, 5);
+
+/* Sets REFUSED with the server's words. */
+void imap_reply_to_error(const ImapReply *reply, GError **error);
+
+/* ---- a selected folder --------------------------------------------------------------------- */
+
+typedef struct {
+    guint32 exists;
+    guint32 uidvalidity;   /* 0: the server doesn't say, so UIDs don't last */
+    guint32 uidnext;       /* 0: not said */
+    guint64 highestmodseq; /* 0: none (NOMODSEQ, or no CONDSTORE) */
+    guint32 permanent;     /* system flags that are kept (PERMANENTFLAGS, else all) */
+    gboolean keywords;     /* new keywords are kept */
+    gboolean read_only;
+    char *mailboxid; /* or NULL */
+} ImapSelected;
+
+void imap_selected_clear(ImapSelected *selected);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapSelected, imap_selected_clear)
+
+/*
+ * SELECTs the folder (`name` in UTF-8), or with `read_only` EXAMINEs it. With QRESYNC enabled and
+ * both numbers given, what changed after `modseq` goes to the handler before it returns (VANISHED
+ * (EARLIER) and FETCH; none of it if the folder's UIDVALIDITY is another). REFUSED: it can't be
+ * selected; none is selected then.
+ */
+gboolean imap_client_select(ImapClient *client, const char *name, gboolean read_only,
+                            guint32 uidvalidity, guint64 modseq, ImapSelected *selected,
+                            GError **error);
+
+/* EXISTS as last said for the selected folder. */
+guint32 imap_client_exists(const ImapClient *client);
+
+/*
+ * IDLE (RFC 2177): returns when `wake_fd` (an eventfd, or -1) is written to, after `seconds`, or
+ * when the server has said something, which went to the handler; TRUE then. At most 29 minutes.
+ * Without the capability the folder is asked with NOOP after `seconds`.
+ */
+gboolean imap_client_idle(ImapClient *client, int wake_fd, guint seconds, GError **error);

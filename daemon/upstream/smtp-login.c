@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* From a connection to one that mail can be sent over: greeting, EHLO, STARTTLS, AUTH. */
+#include <string.h>
+
+#include "daemon/upstream/smtp-private.h"
+
+#define EHLO "EHLO [127.0.0.1]" /* the same for everyone: where we are is nobody's business */
+
+/* What a reply that isn't 2xx means, when it comes before there is a message. */
+static gboolean refuse(SmtpClient *client, const SmtpReply *reply, SmtpClientError permanent,
+                       const char *what, GError **error)
+{
+    g_autofree char *text = smtp_reply_text(reply);
+
+    if (reply->code / 100 == 4)
+        g_set_error(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_UNAVAILABLE,
+                    "%s can't take mail now: %s", client->endpoint->host, text);
+    else
+        g_set_error(error, SMTP_CLIENT_ERROR, permanent, "%s %s: %s", client->endpoint->host, what,
+                    text);
+    return FALSE;
+}
+
+static gboolean greeting(SmtpClient *client, GError **error)
+{
+    g_auto(SmtpReply) reply = {0};
+
+    if (!smtp_client_read(client, &reply, error))
+        return FALSE;
+    return reply.code == 220 ||
+           refuse(client, &reply, SMTP_CLIENT_ERROR_REFUSED, "refuses the connection", error);
+}
+
+static gboolean ehlo(SmtpClient *client, GError **error)
+{
+    g_auto(SmtpReply) reply = {0};
+
+    if (!smtp_client_ask(client, EHLO, &reply, error))
+        return FALSE;
+    if (reply.code != 250)
+        return refuse(client, &reply, SMTP_CLIENT_ERROR_REFUSED, "refuses EHLO", error);
+    client->ehlo = smtp_ehlo_read(&reply);
+    return TRUE;
+}
+
+/* What was said in the clear counts for nothing afterwards (RFC 3207, 4.2). */
+static gboolean start_tls(SmtpClient *client, NetTlsClient *tls, GError **error)
+{
+    g_auto(SmtpReply) reply = {0};
+    const char *host = client->endpoint->host;
+
+    if (!(client->ehlo.capabilities & SMTP_STARTTLS)) {
+        g_set_error(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_SECURITY,
+                    "%s offers no STARTTLS; nothing was sent. Try submissions://%s", host, host);
+        return FALSE;
+    }
+    if (!smtp_client_ask(client, "STARTTLS", &reply, error))
+        return FALSE;
+    if (reply.code != 220)
+        return refuse(client, &reply, SMTP_CLIENT_ERROR_SECURITY, "refuses STARTTLS", error);
+    client->ehlo = (SmtpEhlo){0};
+    return net_stream_start_tls(client->stream, tls, host, error) && ehlo(client, error);
+}
+
+/* ---- AUTH (RFC 4954) ------------------------------------------------------------------------- */
+
+/* Base64 of what holds a secret; wipes it. */
+static char *encode_secret(GString *plain)
+{
+    char *encoded = g_base64_encode((const guint8 *)plain->str, plain->len);
+    explicit_bzero(plain->str, plain->len);
+    g_string_free(plain, TRUE);
+    return encoded;
+}
+
+static char *plain_message(const SmtpClientOptions *options)
+{
+    GString *plain = g_string_new(NULL);
+    g_string_append_len(plain, "", 1);
+    g_string_append_len(plain, options->user, (gssize)strlen(options->user) + 1);
+    g_string_append(plain, options->secret);
+    return encode_secret(plain);
+}
+
+static char *user_message(const SmtpClientOptions *options)
+{
+    return encode_secret(g_string_new(options->user));
+}
+
+static char *secret_message(const SmtpClientOptions *options)
+{
+    return encode_secret(g_string_new(options->secret));
+}
+
+static char *xoauth2_message(const SmtpClientOptions *options)
+{
+    GString *text = g_string_new(NULL);
+    g_string_printf(text, "user=%s\001auth=Bearer %s\001\001", options->user, options->secret);
+    return encode_secret(text);
+}
+
+static char *oauthbearer_message(const SmtpClientOptions *options)
+{
+    GString *text = g_string_new(NULL);
+    g_string_printf(text, "n,a=%s,\001auth=Bearer %s\001\001", options->user, options->secret);
+    return encode_secret(text);
+}
+
+/* Each message of ours is the answer to a 334; the first where the name says so comes with AUTH. */
+typedef struct {
+    SmtpCapability capability;
+    gboolean oauth2;
+    const char *name;
+    gboolean initial;
+    char *(*messages[2])(const SmtpClientOptions *options);
+} Mechanism;
+
+static const Mechanism MECHANISMS[] = {
+    {SMTP_AUTH_PLAIN, FALSE, "PLAIN", TRUE, {plain_message}},
+    {SMTP_AUTH_LOGIN, FALSE, "LOGIN", FALSE, {user_message, secret_message}},
+    {SMTP_AUTH_OAUTHBEARER, TRUE, "OAUTHBEARER", TRUE, {oauthbearer_message}},
+    {SMTP_AUTH_XOAUTH2, TRUE, "XOAUTH2", TRUE, {xoauth2_message}},
+};
+
+static gboolean ask_secret(SmtpClient *client, const char *before, char *secret, SmtpReply *reply,
+                           GError **error)
+{
+    g_autofree char *line = g_strconcat(before, secret, NULL);
+    gboolean ok = smtp_client_ask(client, line, reply, error);
+
+    explicit_bzero(line, strlen(line));
+    explicit_bzero(secret, strlen(secret));
+    g_free(secret);
+    return ok;
+}
+
+/* A 334 beyond our messages is OAuth's way to explain a failure; it is answered with nothing. */
+static gboolean exchange(SmtpClient *client, const Mechanism *mechanism,
+                         const SmtpClientOptions *options, SmtpReply *reply, GError **error)
+{
+    g_autofree char *command = g_strconcat("AUTH ", mechanism->name, NULL);
+    guint next = 0;
+
+    if (mechanism->initial) {
+        g_autofree char *with = g_strconcat(command, " ", NULL);
+        if (!ask_secret(client, with, mechanism->messages[next++](options), reply, error))
+            return FALSE;
+    } else if (!smtp_client_ask(client, command, reply, error)) {
+        return FALSE;
+    }
+    for (guint round = 0; reply->code == 334 && round < 4; round++) {
+        gboolean more = next < G_N_ELEMENTS(mechanism->messages) && mechanism->messages[next];
+        char *message = more ? mechanism->messages[next++](options) : g_strdup("");
+        if (!ask_secret(client, "", message, reply, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static const Mechanism *choose(SmtpClient *client, gboolean oauth2)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(MECHANISMS); i++)
+        if (MECHANISMS[i].oauth2 == oauth2 &&
+            (client->ehlo.capabilities & MECHANISMS[i].capability))
+            return &MECHANISMS[i];
+    return NULL;
+}
+
+static gboolean authenticate(SmtpClient *client, const SmtpClientOptions *options, GError **error)
+{
+    g_auto(SmtpReply) reply = {0};
+    const Mechanism *mechanism = choose(client, options->oauth2);
+
+    if (!mechanism) {
+        /* A server on this machine may know us already. */
+        if (client->endpoint->security == NET_SECURITY_NONE)
+            return TRUE;
+        g_set_error(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_SECURITY,
+                    "%s offers no login that Postern knows (%s)", client->endpoint->host,
+                    options->oauth2 ? "OAUTHBEARER, XOAUTH2" : "PLAIN, LOGIN");
+        return FALSE;
+    }
+    if (!exchange(client, mechanism, options, &reply, error))
+        return FALSE;
+    return reply.code == 235 || refuse(client, &reply, SMTP_CLIENT_ERROR_AUTH,
+                                       "refuses the user name or password", error);
+}
+
+gboolean smtp_client_log_in(SmtpClient *client, const SmtpClientOptions *options, GError **error)
+{
+    if (!greeting(client, error) || !ehlo(client, error))
+        return FALSE;
+    if (client->endpoint->security == NET_SECURITY_STARTTLS &&
+        !start_tls(client, options->tls, error))
+        return FALSE;
+    return authenticate(client, options, error);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of the SMTP client share. */
+#pragma once
+
+#include "daemon/upstream/smtp.h"
+
+struct SmtpClient {
+    NetStream *stream;
+    NetEndpoint *endpoint;
+    SmtpEhlo ehlo;
+    gboolean failed; /* good for freeing only */
+};
+
+/* Reads a whole reply, after flushing. */
+gboolean smtp_client_read(SmtpClient *client, SmtpReply *reply, GError **error);
+
+/* Sends a line (without its end) and reads the reply. */
+gboolean smtp_client_ask(SmtpClient *client, const char *line, SmtpReply *reply, GError **error);
+
+/* Greeting, EHLO, STARTTLS, AUTH. */
+gboolean smtp_client_log_in(SmtpClient *client, const SmtpClientOptions *options, GError **error);

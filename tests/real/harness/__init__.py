@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests with real servers and real clients stand on: providers, links, Postern itself."""
+
+from . import corpus, postfix
+from .case import LONG, Case, SharedCase
+from .dovecot import Provider
+from .fakesmtp import DROP, HANG, TAKE_AND_DROP, FakeSmtp
+from .filter import ImapFilter
+from .fill import fill, fill_demo, fill_many, fill_real, write_maildir
+from .link import Link, free_port
+from .postern import (PATIENCE, Bus, ControlError, Postern, account, find_program)
+from .rawimap import Atom, RawImap, Result, parse, trusting

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ImapFilter: stands before an IMAP server and takes abilities away from it for good. Not announcing them
+is not enough: a server that still answers with APPENDUID or MODSEQ helps a client that it shouldn't."""
+
+import re
+import socket
+import threading
+
+from .link import reset
+
+_LITERAL = re.compile(rb"\{(\d+)\+?\}\r\n$")
+
+#: ability: (commands that are unknown then, what vanishes from answers)
+_ABILITIES = {
+    "UIDPLUS": (rb"^\S+ UID EXPUNGE\b", rb"\[(?:APPENDUID|COPYUID) [^\]]*\] "),
+    "MOVE": (rb"^\S+ (?:UID )?MOVE\b", None),
+    "IDLE": (rb"^\S+ IDLE\b", None),
+    "CONDSTORE": (rb"\((?:CHANGEDSINCE|UNCHANGEDSINCE|CONDSTORE)\b|\bMODSEQ\b",
+                  rb"\* OK \[HIGHESTMODSEQ [^\]]*\][^\r]*\r\n"),
+    "QRESYNC": (rb"\(QRESYNC\b|^\S+ ENABLE .*QRESYNC|\bVANISHED\b", None),
+    "SPECIAL-USE": (rb"\bRETURN \([^)]*SPECIAL-USE",
+                    rb"\\(?:Drafts|Sent|Trash|Junk|Archive|All|Flagged)(?= |\)) ?"),
+    "LITERAL+": (rb"\{\d+\+\}\r\n$", None),
+    "MULTIAPPEND": (None, None),
+}
+
+
+class ImapFilter:
+    """Listens on `self.port` without TLS and forwards to 127.0.0.1:`target` (also without).
+
+    without  abilities from the table above, or any other capability name, which is then not announced
+    """
+
+    def __init__(self, target, without):
+        self.target = target
+        self.without = set(without) | ({"QRESYNC"} if "CONDSTORE" in without else set())
+        refused = [_ABILITIES[name][0] for name in self.without
+                   if name in _ABILITIES and _ABILITIES[name][0]]
+        removed = [_ABILITIES[name][1] for name in self.without
+                   if name in _ABILITIES and _ABILITIES[name][1]]
+        self._refused = re.compile(b"|".join(refused) or rb"(?!)", re.I)
+        self._removed = re.compile(b"|".join(removed) or rb"(?!)", re.I)
+        names = b"|".join(re.escape(name.encode()) for name in self.without)
+        self._announced = re.compile(rb" (?:" + names + rb")(?=[ \]\r])", re.I)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.target), 10)
+            except OSError:
+                if self._listener.fileno() < 0:
+                    return
+                continue
+            server.settimeout(None)
+            lock = threading.Lock()
+            threading.Thread(target=self._up, args=(client, server, lock), daemon=True).start()
+            threading.Thread(target=self._down, args=(server, client, lock), daemon=True).start()
+
+    def _up(self, client, server, lock):
+        """Commands: refused ones are answered here, with all their literals swallowed."""
+        reader = client.makefile("rb")
+        try:
+            while line := reader.readline():
+                if self._refused.search(line):
+                    with lock:
+                        client.sendall(line.split(b" ")[0].strip() + b" BAD Unknown command\r\n")
+                    continue
+                server.sendall(line)
+                while found := _LITERAL.search(line):
+                    self._copy(reader, server, int(found.group(1)))
+                    line = reader.readline()
+                    server.sendall(line)
+        except OSError:
+            pass
+        reset(client)
+        reset(server)
+
+    def _down(self, server, client, lock):
+        reader = server.makefile("rb")
+        try:
+            while line := reader.readline():
+                found = _LITERAL.search(line)
+                line = self._removed.sub(b"", line)
+                if b"CAPABILITY" in line.upper():
+                    line = self._announced.sub(b"", line)
+                with lock:
+                    client.sendall(line)
+                    while found:
+                        self._copy(reader, client, int(found.group(1)))
+                        line = reader.readline()
+                        found = _LITERAL.search(line)
+                        client.sendall(line)
+        except OSError:
+            pass
+        reset(client)
+        reset(server)
+
+    @staticmethod
+    def _copy(reader, sink, count):
+        while count:
+            data = reader.read(min(count, 65536))
+            if not data:
+                return
+            sink.sendall(data)
+            count -= len(data)

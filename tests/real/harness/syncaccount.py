@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SyncAccount: the cache and sync of one account without the daemon around them (tests/tools)."""
+
+import base64
+import subprocess
+import tempfile
+
+from .postern import find_program
+
+
+class SyncError(Exception):
+    """A command failed; str() says why."""
+
+
+class SyncAccount:
+    """Runs sync-account against an IMAP server on 127.0.0.1:`port`; the cache is in `directory`."""
+
+    SYSTEM = {1: "\\Answered", 2: "\\Flagged", 4: "\\Deleted", 8: "\\Seen", 16: "\\Draft"}
+
+    def __init__(self, port, directory=None, user="ada@example.org", password="lovelace",
+                 prefetch=None, environment=None):
+        self.port, self.user, self.password, self.prefetch = port, user, password, prefetch
+        self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="postern-sync-")
+        self.directory = str(directory or self._temporary.name)
+        self._process = None
+        self.start(environment)
+
+    def start(self, environment=None):
+        command = [find_program("sync-account"), f"imap+insecure://127.0.0.1:{self.port}",
+                   self.user, self.password, self.directory]
+        if self.prefetch is not None:
+            command.append(str(self.prefetch))
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         text=True, errors="surrogateescape", env=environment)
+
+    def __call__(self, *words):
+        """Runs a command; returns its lines as lists of words."""
+        lines = []
+        try:
+            self._process.stdin.write("\t".join(map(str, words)) + "\n")
+            self._process.stdin.flush()
+            for line in self._process.stdout:
+                line = line.rstrip("\n")
+                if line == "ok":
+                    return lines
+                if line.startswith("failed: "):
+                    raise SyncError(line[8:])
+                lines.append(line.split("\t"))
+        except BrokenPipeError:
+            pass
+        raise SyncError(f"sync-account ended: {self._process.wait()}")
+
+    def folders(self):
+        """{name: UIDVALIDITY}"""
+        return {line[0]: int(line[3]) for line in self("folders")}
+
+    def messages(self, folder):
+        """{uid: (Message-ID, set of flags, digest)}"""
+        found = {}
+        for uid, system, keywords, _, _, digest, name in self("list", folder):
+            flags = {flag for bit, flag in self.SYSTEM.items() if int(system) & bit}
+            found[int(uid)] = (name, flags | set(filter(None, keywords.split(","))), digest)
+        return found
+
+    def append(self, folder, message, flags=""):
+        """The new message's UID."""
+        return int(self("append", folder, flags, base64.b64encode(message).decode())[0][0])
+
+    def pending(self):
+        """(rows with differences, open attempts, problems)"""
+        return tuple(map(int, self("pending")[0]))
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self, environment=None):
+        """Starts it again after it was killed, or has ended itself."""
+        self._process.wait(60)
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self.start(environment)
+
+    @property
+    def ended(self):
+        return self._process.poll() is not None
+
+    def close(self):
+        """Ends it in order; returns its exit status."""
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+        status = self._process.wait(60)
+        self._process.stdout.close()
+        if self._temporary:
+            self._temporary.cleanup()
+            self._temporary = None
+        return status

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""posternctl and the D-Bus interface behind it: what scripts, the window and people see and do."""
+
+import json
+import re
+import smtplib
+import subprocess
+import time
+import unittest
+
+from harness import (PATIENCE, Case, ControlError, Postern, Provider, RawImap, SharedCase, account,
+                     fill, find_program)
+from test_sync import mail, mails
+
+BUS_NAME = "org.postern.Postern1"
+ROOT = "/org/postern/Postern1"
+
+
+class Control(SharedCase):
+    @classmethod
+    def prepare(cls):
+        cls.shared_provider = provider = Provider()
+        fill(provider, mails(12), flags="")
+        fill(provider, mails(3), "Lists/Deep", flags="\\Seen")
+        cls.shared_postern = Postern({"work": account(provider)})
+        cls.shared_postern.sync()
+
+    def control(self, *arguments, **options):
+        return self.shared_postern.control(*arguments, **options)
+
+    def test_status_names_the_accounts_and_their_state(self):
+        self.assertIn("work", json.dumps(self.control("status")))
+        text = self.control("status", json_output=False)
+        self.assertIn("work", text)
+        self.assertIn("idle", text)
+
+    def test_an_account_is_shown_under_its_d_bus_names(self):
+        state = self.control("account", "show", "work")
+        self.assertEqual((state["Id"], state["Address"], state["State"], state["LastError"]),
+                         ("work", "ada@example.org", "idle", ""))
+        self.assertEqual(state["Messages"], 15)
+        self.assertGreaterEqual(state["Folders"], 5)
+        self.assertLess(abs(state["LastSync"] - time.time()), 600)
+        self.assertEqual(state["PendingChanges"]["Changes"], 0)
+        self.assertNotIn("lovelace", json.dumps(state).replace("Lovelace", ""))
+
+    def test_accounts_are_listed(self):
+        self.assertEqual([one["Id"] for one in self.control("account", "list")], ["work"])
+
+    def test_folders_are_listed_with_counts_and_roles(self):
+        folders = {folder["Name"]: folder for folder in self.control("folders", "work")}
+        self.assertEqual((folders["INBOX"]["Messages"], folders["INBOX"]["Unseen"]), (12, 12))
+        self.assertEqual((folders["Lists/Deep"]["Messages"], folders["Lists/Deep"]["Unseen"]), (3, 0))
+        self.assertEqual(folders["Sent"]["Role"], "sent")
+        self.assertEqual(folders["INBOX"]["Role"], "inbox")
+
+    def test_a_local_password_works_until_it_is_revoked(self):
+        answer = self.control("client", "work", "--new-password", "--name", "mutt")
+        self.assertTrue(answer["Password"])
+        listeners = {(one["Protocol"], one["Security"]): one["Port"] for one in answer["Servers"]}
+        self.assertEqual(listeners["imap", "tls"], self.shared_postern.ports["imaps"])
+        self.assertEqual(listeners["imap", "starttls"], self.shared_postern.ports["imap"])
+        self.assertEqual(listeners["submission", "tls"], self.shared_postern.ports["submissions"])
+        self.assertEqual(listeners["pop3", "starttls"], self.shared_postern.ports["pop3"])
+        port = self.shared_postern.ports["imap"]
+        with RawImap(port) as imap:
+            imap.login(answer["User"], answer["Password"])
+        with self.assertRaises(ControlError):
+            self.control("client", "work", "--new-password", "--name", "mutt")
+        self.assertIn("mutt", self.control("account", "show", "work")["LocalPasswords"])
+        self.control("client", "work", "--revoke", "mutt")
+        with RawImap(port) as imap:
+            self.assertEqual(imap.command(f'LOGIN work "{answer["Password"]}"').status, "NO")
+
+    def test_local_passwords_survive_a_restart_and_are_nowhere_in_clear(self):
+        answer = self.control("client", "work", "--new-password", "--name", "kept")
+        self.shared_postern.restart()
+        with RawImap(self.shared_postern.ports["imap"]) as imap:
+            imap.login(answer["User"], answer["Password"])
+        secret = answer["Password"].encode()
+        for path in self.shared_postern.directory.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(secret, path.read_bytes(), path)
+
+    def test_settings_to_type_are_given_without_a_new_password(self):
+        answer = self.control("client", "work")
+        self.assertEqual(answer["User"], "work")
+        self.assertEqual(len(answer["Servers"]), 6)
+        self.assertNotIn("Password", {key for key, value in answer.items() if value})
+
+    def test_watch_tells_what_happens(self):
+        watcher = subprocess.Popen([find_program("posternctl"), "--no-start", "--json", "watch"],
+                                   env=self.shared_postern.environment, stdout=subprocess.PIPE,
+                                   text=True)
+        try:
+            time.sleep(0.5 * PATIENCE)
+            self.control("offline")
+            self.control("online")
+            line = watcher.stdout.readline()
+            self.assertTrue(json.loads(line))
+        finally:
+            watcher.terminate()
+            watcher.wait()
+            watcher.stdout.close()
+        self.shared_postern.wait_state("idle")
+
+    def test_text_from_mail_is_shown_without_control_characters(self):
+        there = RawImap(self.shared_provider.imap).login("ada@example.org", "lovelace")
+        self.addCleanup(there.close)
+        there.command('CREATE "Odd&ABs-[31mred"')
+        self.shared_postern.sync()
+        text = self.control("folders", "work", json_output=False)
+        self.assertNotIn("\x1b", text)
+
+    # D-Bus itself
+
+    def gdbus(self, *arguments):
+        done = subprocess.run(["gdbus", *arguments], env=self.shared_postern.environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=60 * PATIENCE)
+        return done.returncode, done.stdout
+
+    def call(self, path, method, *arguments):
+        return self.gdbus("call", "--session", "--dest", BUS_NAME, "--object-path", path,
+                          "--method", method, *arguments)
+
+    def test_objects_are_managed_and_introspectable(self):
+        status, text = self.call(ROOT, "org.freedesktop.DBus.ObjectManager.GetManagedObjects")
+        self.assertEqual(status, 0, text)
+        self.assertIn(f"{ROOT}/accounts/work", text)
+        status, text = self.gdbus("introspect", "--session", "--dest", BUS_NAME, "--object-path",
+                                  ROOT)
+        for word in ("ForcedOffline", "ListQueue", "QueueChanged", "Listeners"):
+            self.assertIn(word, text)
+
+    def test_secrets_can_not_be_had_and_commands_can_not_be_set_over_the_bus(self):
+        status, text = self.call(f"{ROOT}/accounts/work", f"{BUS_NAME}.Account.Configure",
+                                 "{'password-command': <'touch /tmp/owned'>}", "")
+        self.assertNotEqual(status, 0)
+        self.assertIn("InvalidArgument", text)
+        status, text = self.call(f"{ROOT}/accounts/work", f"{BUS_NAME}.Account.Configure",
+                                 "{'incoming': <'imaps://evil.example'>}", "")
+        self.assertNotEqual(status, 0)
+        _, text = self.call(ROOT, "org.freedesktop.DBus.ObjectManager.GetManagedObjects")
+        self.assertNotIn("lovelace'", text)
+
+    def test_errors_have_names_and_sentences(self):
+        status, text = self.call(ROOT, f"{BUS_NAME}.Manager.RemoveAccount", "nobody", "false")
+        self.assertNotEqual(status, 0)
+        self.assertIn(f"{BUS_NAME}.Error.NotFound", text)
+        self.assertIn("nobody", text)
+
+    def test_forced_offline_can_be_written(self):
+        status, text = self.call(ROOT, "org.freedesktop.DBus.Properties.Set",
+                                 f"{BUS_NAME}.Manager", "ForcedOffline", "<true>")
+        self.assertEqual(status, 0, text)
+        self.shared_postern.wait_state("offline")
+        self.call(ROOT, "org.freedesktop.DBus.Properties.Set", f"{BUS_NAME}.Manager",
+                  "ForcedOffline", "<false>")
+        self.shared_postern.wait_state("idle")
+
+    def test_properties_change_with_what_happens(self):
+        monitor = subprocess.Popen(["gdbus", "monitor", "--session", "--dest", BUS_NAME],
+                                   env=self.shared_postern.environment, stdout=subprocess.PIPE,
+                                   text=True)
+        try:
+            time.sleep(0.5 * PATIENCE)
+            self.control("offline")
+            self.shared_postern.wait_state("offline")
+            self.control("online")
+            self.shared_postern.wait_state("idle")
+        finally:
+            time.sleep(0.5)
+            monitor.terminate()
+            said = monitor.communicate()[0]
+        self.assertRegex(said, r"PropertiesChanged.*ForcedOffline")
+        self.assertRegex(said, r"accounts/work.*PropertiesChanged.*State")
+
+
+class Accounts(Case):
+    def test_an_account_is_added_synced_and_removed_while_the_daemon_runs(self):
+        server = self.provider()
+        fill(server, mails(4))
+        daemon = self.postern(accounts={})
+        # The bus must not set commands, and no secret service is here: posternctl edits the file.
+        password = daemon.directory / "password"
+        password.write_text("lovelace\n")
+        daemon.control("account", "add", "ada@example.org", "--id", "home", "--incoming",
+                       server.url("imap+insecure"), "--outgoing", server.url("submission+insecure"),
+                       "--password-command", f"cat {password}")
+        daemon.sync("home")
+        self.assertEqual(self.local(daemon, "home").select().exists, 4)
+        self.assertIn("[account home]", daemon.config.read_text())
+        daemon.control("account", "remove", "home")
+        self.assertEqual(daemon.control("account", "list"), [])
+        self.assertNotIn("[account home]", daemon.config.read_text())
+        self.assertTrue((daemon.data / "accounts" / "home" / "mail.db").exists())
+
+    def test_removing_refuses_while_mail_exists_only_here(self):
+        server = self.provider()
+        daemon = self.postern(server, outgoing_port=1)
+        session = smtplib.SMTP("127.0.0.1", daemon.ports["submission"], timeout=60)
+        session.login(*daemon.login())
+        session.sendmail("ada@example.org", ["bob@example.net"], mail("stuck"))
+        session.quit()
+        with self.assertRaises(ControlError) as caught:
+            daemon.control("account", "remove", "work")
+        self.assertEqual(caught.exception.status, 1)
+        daemon.control("account", "remove", "work", "--purge")
+        self.assertFalse((daemon.data / "accounts" / "work").exists())
+
+    def test_edits_keep_comments_and_order(self):
+        server = self.provider()
+        daemon = self.postern(server)
+        text = "# the first line\n" + daemon.config.read_text() + "# the last line\n"
+        daemon.config.write_text(text)
+        daemon.control("account", "set", "work", "prefetch=headers")
+        after = daemon.config.read_text()
+        self.assertIn("# the first line", after)
+        self.assertIn("# the last line", after)
+        self.assertTrue(re.search(r"^prefetch=headers$", after, re.M))
+        kept = [line for line in after.splitlines() if not line.startswith("prefetch")]
+        self.assertEqual([line for line in text.splitlines() if not line.startswith("prefetch")],
+                         kept)
+        self.assertEqual(daemon.state()["Settings"]["prefetch"], "headers")
+        with self.assertRaises(ControlError):
+            daemon.control("account", "set", "work", "prefetch=sometimes")
+
+    def test_a_disabled_account_serves_nothing_new_and_says_so(self):
+        server = self.provider()
+        daemon = self.postern(server)
+        daemon.control("account", "set", "work", "enabled=false")
+        self.assertEqual(daemon.wait_state("disabled")["State"], "disabled")
+        daemon.control("account", "set", "work", "enabled=true")
+        daemon.wait_state("idle")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests/run does once everything is installed: builds, runs the unit tests (GoogleTest, through
+meson) and the tests with real servers and clients (tests/real/test_*.py), and counts.
+
+Builds: build-tests (AddressSanitizer and UBSan) for everything, build-tsan (ThreadSanitizer) for the
+unit tests of what is threaded."""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import xml.etree.ElementTree
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+REAL = TOP / "tests" / "real"
+#: Unit tests that are worth a second run under ThreadSanitizer: meson test names.
+THREADED = ("cache", "net", "sync", "relay", "serve", "queue")
+#: The files that take longest start first, so that two at a time end together.
+LONG_FIRST = ("test_sync", "test_submission", "test_imap_read", "test_model", "test_errors")
+FILE_TIMEOUT = 900
+BUILDS = {
+    "build-tests": ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
+    "build-tsan": ["-Db_sanitize=thread", "-Db_lundef=false"],
+}
+
+
+class Tally:
+    """What passed and what didn't, over all kinds of tests."""
+
+    def __init__(self):
+        self.passed = 0
+        self.skipped = []
+        self.failures = []
+
+    def add(self, name, outcome, text=""):
+        if outcome == "passed":
+            self.passed += 1
+        elif outcome == "skipped":
+            self.skipped.append((name, text))
+        else:
+            self.failures.append((name, text))
+
+    def report(self):
+        for name, reason in self.skipped:
+            print(f"skipped: {name}: {reason}")
+        for name, text in self.failures:
+            print(f"\n==== FAILED: {name}\n{text.rstrip()}")
+        if self.failures:
+            print("\nFailed:")
+            for name, _ in self.failures:
+                print(f"    {name}")
+        print(f"{self.passed} passed, {len(self.failures)} failed", flush=True)
+
+
+def say(text):
+    print(text, flush=True)
+
+
+# Building
+
+def build(name, targets=()):
+    """Sets up and builds a build directory; returns the output if that failed."""
+    directory = TOP / name
+    if not (directory / "build.ninja").exists():
+        done = run(["meson", "setup", str(directory), *BUILDS[name]])
+        if done.returncode:
+            return done.stdout
+    done = run(["ninja", "-C", str(directory), *targets])
+    return done.stdout if done.returncode else None
+
+
+def run(command, **options):
+    return subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", **options)
+
+
+# Unit tests
+
+def unit_tests(name, only, wanted, tally):
+    """Runs meson's tests of a build directory; `only` names some of them, `wanted` filters cases."""
+    directory = TOP / name
+    listed = json.loads(run(["meson", "introspect", "--tests", str(directory)]).stdout)
+    chosen = {test["name"]: test for test in listed
+              if only is None or any(word in test["name"] for word in only)}
+    if not chosen:
+        return
+    label = " (ThreadSanitizer)" if name == "build-tsan" else ""
+    with tempfile.TemporaryDirectory() as reports:
+        environment = dict(os.environ, GTEST_OUTPUT=f"xml:{reports}/",
+                           UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1",
+                           TSAN_OPTIONS=f"second_deadlock_stack=1:suppressions={TOP}/tests/tsan.supp",
+                           G_DEBUG="fatal-criticals")
+        if wanted:
+            environment["GTEST_FILTER"] = ":".join(f"*{word}*" for word in wanted)
+        log = directory / "meson-logs" / "testlog.json"
+        log.unlink(missing_ok=True)
+        run(["meson", "test", "-C", str(directory), "--no-rebuild", "--num-processes", "2",
+             "--timeout-multiplier", "6", *chosen], env=environment)
+        for line in log.read_text().splitlines() if log.exists() else ():
+            entry = json.loads(line)
+            test_name = entry["name"].split(" / ")[-1]
+            program = Path(chosen[test_name]["cmd"][0]).name if test_name in chosen else test_name
+            count_unit_test(test_name + label, entry, Path(reports) / f"{program}.xml", wanted, tally)
+
+
+def count_unit_test(name, entry, report, wanted, tally):
+    said = entry.get("stdout", "")[-6000:] + entry.get("stderr", "")[-6000:]
+    if report.exists():
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            if case.get("status") == "notrun":
+                continue
+            problems = [failure.get("message", "") for failure in case.iter("failure")]
+            outcome = "failed" if problems else "passed"
+            if case.find("skipped") is not None:
+                outcome = "skipped"
+            tally.add(f"{name}: {case.get('classname')}.{case.get('name')}", outcome,
+                      "\n".join(problems))
+        if entry["result"] not in ("OK", "FAIL"):
+            tally.add(name, "failed", f"{entry['result']}\n{said}")
+        elif entry["result"] == "FAIL" and not any(failed.startswith(name + ":")
+                                                   for failed, _ in tally.failures):
+            tally.add(name, "failed", said)
+    elif not wanted or any(word in name for word in wanted) or entry["result"] != "OK":
+        outcomes = {"OK": "passed", "SKIP": "skipped"}
+        tally.add(name, outcomes.get(entry["result"], "failed"), f"{entry['result']}\n{said}")
+
+
+# Tests with real servers: each file in a process of its own
+
+class Recorder(unittest.TestResult):
+    """Writes the outcome of each test to a file as it ends, so that a crash loses nothing."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.file = open(path, "a", encoding="utf-8")
+        self.problems = {}
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.write(test, "started", "")
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        if isinstance(test, unittest.TestCase):
+            self.note(test, err)
+        else:
+            self.write(test, "failed", self._exc_info_to_string(err, test))
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.note(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err:
+            self.note(test, err, str(subtest))
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.write(test, "skipped", reason)
+
+    def note(self, test, err, what=""):
+        text = self._exc_info_to_string(err, test)
+        self.problems.setdefault(test.id(), []).append(f"{what}\n{text}".strip())
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        if test.id() in self.problems:
+            self.write(test, "failed", "\n\n".join(self.problems[test.id()]))
+        elif not any(test is skipped for skipped, _ in self.skipped):
+            self.write(test, "passed", "")
+
+    def write(self, test, outcome, text):
+        name = test.id() if hasattr(test, "id") else str(test)
+        self.file.write(json.dumps([name, outcome, text, time.time()]) + "\n")
+        self.file.flush()
+
+
+def run_file(path, report, wanted):
+    """Runs one test file in this process (started by real_tests)."""
+    sys.path.insert(0, str(REAL))
+    sys.dont_write_bytecode = True
+    loader = unittest.TestLoader()
+    if wanted:
+        loader.testNamePatterns = [f"*{word}*" for word in wanted]
+    suite = loader.loadTestsFromName(Path(path).stem)
+    suite.run(Recorder(report))
+    # Threads of a test's own servers may still wait for connections.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def real_tests(wanted, tally):
+    files = sorted(REAL.glob("test_*.py"),
+                   key=lambda path: (path.stem not in LONG_FIRST, path.stem))
+    with tempfile.TemporaryDirectory() as reports, \
+            concurrent.futures.ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(real_file, path, Path(reports) / f"{path.stem}.jsonl", wanted)
+                for path in files]
+        for job in jobs:
+            for name, outcome, text in job.result():
+                tally.add(name, outcome, text)
+
+
+def real_file(path, report, wanted):
+    """Runs one file; returns [(test, outcome, text)]."""
+    if wanted and any(word == path.stem or word == path.name for word in wanted):
+        wanted = []
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", POSTERN_BUILD=os.environ.get(
+        "POSTERN_BUILD", str(TOP / "build-tests")))
+    environment.setdefault("POSTERN_PATIENCE", "3")
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, str(TOP / "tests" / "runner.py"), "--file", str(path), "--report",
+             str(report), *wanted], cwd=REAL, env=environment, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            process.wait(FILE_TIMEOUT * (4 if os.environ.get("POSTERN_LONG") else 1))
+            ended = "" if process.returncode == 0 else f"ended with {process.returncode}"
+        except subprocess.TimeoutExpired:
+            ended = f"still running after {FILE_TIMEOUT} s"
+        end_group(process)
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+    return outcomes(path, report, ended, said, time.monotonic() - started)
+
+
+def end_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def outcomes(path, report, ended, said, seconds):
+    lines = [json.loads(line) for line in report.read_text().splitlines()] \
+        if report.exists() else []
+    finished = [(name, outcome, text) for name, outcome, text, _ in lines if outcome != "started"]
+    names = {name for name, _, _ in finished}
+    for name, outcome, _, _ in lines:
+        if outcome == "started" and name not in names:
+            finished.append((name, "failed", f"{path.name} {ended}\n{said[-8000:]}"))
+            ended = ""
+    if ended:
+        finished.append((path.stem, "failed", f"{path.name} {ended}\n{said[-8000:]}"))
+    finished = [(name, outcome, text + (f"\n---- {path.name} printed:\n{said[-12000:]}"
+                                        if outcome == "failed" and said else ""))
+                for name, outcome, text in finished]
+    if finished:
+        bad = sum(outcome == "failed" for _, outcome, _ in finished)
+        say(f"  {path.name}: {sum(o == 'passed' for _, o, _ in finished)} passed, {bad} failed "
+            f"({seconds:.0f} s)")
+    return finished
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/run", description="Builds Postern and tests it.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only tests with NAME in their name")
+    parser.add_argument("--long", action="store_true", help="more rounds, more kills, more mail")
+    parser.add_argument("--unit", action="store_true", help="the unit tests only")
+    parser.add_argument("--real", action="store_true", help="the tests with real servers only")
+    parser.add_argument("--file", help=argparse.SUPPRESS)
+    parser.add_argument("--report", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.file:
+        run_file(options.file, options.report, options.names)
+    if options.long:
+        os.environ["POSTERN_LONG"] = "1"
+
+    tally = Tally()
+    started = time.monotonic()
+    say("Building with AddressSanitizer and UBSan …")
+    problem = build("build-tests")
+    if problem:
+        tally.add("build", "failed", problem[-8000:])
+    else:
+        if not options.real:
+            say("Unit tests …")
+            unit_tests("build-tests", None, options.names, tally)
+            if not options.names:
+                thread_tests(tally)
+        if not options.unit:
+            say("Tests with real servers and clients …")
+            real_tests(options.names, tally)
+    say(f"({time.monotonic() - started:.0f} s)")
+    tally.report()
+    return 1 if tally.failures or not tally.passed else 0
+
+
+def thread_tests(tally):
+    say("Building with ThreadSanitizer …")
+    problem = build("build-tsan")
+    if problem:
+        tally.add("build with ThreadSanitizer", "failed", problem[-8000:])
+        return
+    say("Unit tests of threaded parts …")
+    unit_tests("build-tsan", THREADED, [], tally)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

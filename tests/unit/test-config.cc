@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * postern.conf: what is understood, what is refused with which words, and that edits leave
+ * everything else as it was.
+ */
+#include <gtest/gtest.h>
+
+#include <string>
+
+extern "C" {
+#include "daemon/config-edit.h"
+#include "daemon/config.h"
+#include <glib/gstdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+}
+
+namespace
+{
+
+struct ConfigTest : testing::Test {
+    std::string dir, path;
+
+    void SetUp() override
+    {
+        g_autofree char *made = g_dir_make_tmp("postern-config-XXXXXX", nullptr);
+        dir = made;
+        path = dir + "/postern.conf";
+    }
+
+    void TearDown() override
+    {
+        g_autoptr(GDir) listing = g_dir_open(dir.c_str(), 0, nullptr);
+        while (const char *name = g_dir_read_name(listing))
+            g_remove((dir + "/" + name).c_str());
+        g_rmdir(dir.c_str());
+    }
+
+    void write(const std::string &text)
+    {
+        ASSERT_TRUE(g_file_set_contents(path.c_str(), text.data(), (gssize)text.size(), nullptr));
+    }
+
+    std::string read()
+    {
+        g_autofree char *text = nullptr;
+        g_file_get_contents(path.c_str(), &text, nullptr, nullptr);
+        return text ? text : "";
+    }
+};
+
+const char *const work = "[account work]\n"
+                         "address=ada@example.org\n"
+                         "incoming=imaps://imap.example.org\n"
+                         "outgoing=submissions://smtp.example.org\n";
+
+std::string error_of(const std::string &extra)
+{
+    g_autoptr(Config) config = config_parse("postern.conf", (work + extra).c_str(), nullptr);
+    const ConfigAccount *account = config_find(config, "work");
+    EXPECT_TRUE(!account->error == !!account->settings);
+    return account->error ? account->error : "";
+}
+
+} // namespace
+
+TEST_F(ConfigTest, AnAccountNeedsOnlyAddressAndServer)
+{
+    g_autoptr(Config) config = config_parse("postern.conf", work, nullptr);
+    const ConfigAccount *account = config_find(config, "work");
+    ASSERT_TRUE(account && account->settings);
+    const AccountSettings *settings = account->settings;
+    EXPECT_STREQ(settings->user, "ada@example.org");
+    EXPECT_STREQ(settings->outgoing_user, "ada@example.org");
+    EXPECT_EQ(settings->incoming->port, 993);
+    EXPECT_EQ(settings->outgoing->port, 465);
+    EXPECT_EQ(settings->prefetch_days, ACCOUNT_PREFETCH_ALL);
+    EXPECT_TRUE(settings->enabled);
+    EXPECT_EQ(config->warnings->len, 0u);
+}
+
+TEST_F(ConfigTest, BadValuesNameFileGroupKeyAndRemedy)
+{
+    EXPECT_EQ(
+        error_of("prefetch=some\n"),
+        "postern.conf: [account work] prefetch: is not known; write all, headers, or a number "
+        "of days such as 90d");
+    EXPECT_NE(error_of("enabled=maybe\n").find("[account work] enabled: "), std::string::npos);
+    EXPECT_NE(error_of("aliases=nobody\n").find("[account work] aliases: "), std::string::npos);
+    EXPECT_NE(error_of("tls-ca-file=ca.pem\n").find("absolute"), std::string::npos);
+    EXPECT_NE(error_of("incoming=imap+insecure://imap.example.org\n").find("incoming: "),
+              std::string::npos);
+    EXPECT_NE(error_of("name=a\\qb\n").find("[account work] name: "), std::string::npos);
+}
+
+TEST_F(ConfigTest, APasswordInTheFileIsRefused)
+{
+    EXPECT_NE(error_of("password=geheim\n").find("--password-stdin"), std::string::npos);
+    EXPECT_EQ(error_of("password=geheim\n").find("geheim"), std::string::npos);
+}
+
+TEST_F(ConfigTest, ABadAccountLeavesTheOthersUsable)
+{
+    std::string text = std::string(work) + "[account home]\naddress=nobody\n";
+    g_autoptr(Config) config = config_parse("postern.conf", text.c_str(), nullptr);
+    EXPECT_TRUE(config_find(config, "work")->settings);
+    EXPECT_FALSE(config_find(config, "home")->settings);
+}
+
+TEST_F(ConfigTest, UnknownKeysAndGroupsWarn)
+{
+    std::string text = std::string(work) + "colour=red\n[listen]\nimap=\n[mail]\n";
+    g_autoptr(Config) config = config_parse("postern.conf", text.c_str(), nullptr);
+    ASSERT_EQ(config->warnings->len, 2u);
+    EXPECT_STREQ((char *)config->warnings->pdata[0],
+                 "postern.conf: [account work] colour: this key is not known and has no effect");
+}
+
+TEST_F(ConfigTest, OnlyLoopbackIsListenedOn)
+{
+    const char *text = "[listen]\nimap=0.0.0.0:143;127.0.0.1:12143\nimaps=\n";
+    g_autoptr(Config) config = config_parse("postern.conf", text, nullptr);
+    EXPECT_EQ(config->warnings->len, 1u);
+    ASSERT_EQ(config->listen[0]->len, 1u);
+    EXPECT_EQ(((ConfigAddress *)config->listen[0]->pdata[0])->port, 12143);
+    EXPECT_EQ(config->listen[1]->len, 0u);
+    EXPECT_EQ(config->listen[2], nullptr);
+}
+
+TEST_F(ConfigTest, IdsAreSmallLettersDigitsAndHyphens)
+{
+    EXPECT_TRUE(config_valid_id("work-2"));
+    for (const char *id : {"", "all", "local", "new", "Work", "a b", "a_b", "\xc3\xa9"})
+        EXPECT_FALSE(config_valid_id(id)) << id;
+}
+
+TEST_F(ConfigTest, SuggestedIdsAreFree)
+{
+    g_autoptr(Config) config = config_parse("postern.conf", work, nullptr);
+    g_autofree char *first = config_suggest_id(config, "Work@example.org");
+    g_autofree char *second = config_suggest_id(config, "ada.lovelace@example.org");
+    g_autofree char *third = config_suggest_id(config, "all@example.org");
+    EXPECT_STREQ(first, "work-2");
+    EXPECT_STREQ(second, "ada-lovelace");
+    EXPECT_STREQ(third, "all-2");
+}
+
+TEST_F(ConfigTest, TheFirstStartWritesThePorts)
+{
+    g_autoptr(Config) config = config_load(path.c_str(), nullptr);
+    ASSERT_TRUE(config);
+    ASSERT_TRUE(config_complete_listen(config, nullptr));
+    struct stat st;
+    ASSERT_EQ(stat(path.c_str(), &st), 0);
+    EXPECT_EQ(st.st_mode & 0777, 0600u);
+
+    g_autoptr(Config) again = config_load(path.c_str(), nullptr);
+    EXPECT_EQ(again->warnings->len, 0u);
+    for (guint i = 0; i < CONFIG_LISTEN_KEYS; i++) {
+        auto *a = (ConfigAddress *)config->listen[i]->pdata[0];
+        auto *b = (ConfigAddress *)again->listen[i]->pdata[0];
+        EXPECT_EQ(a->port, b->port);
+    }
+}
+
+TEST_F(ConfigTest, EditsKeepCommentsAndOrder)
+{
+    write("# mine\n\n[listen]\n# ports\nimap = 127.0.0.1:1 \n\n# the job\n[account work]\n"
+          "address=ada@example.org\n# where\nincoming=imaps://a\n\n# home\n[account home]\n"
+          "address=b@c\n");
+    g_autoptr(ConfigEdit) edit = config_edit_open(path.c_str(), nullptr);
+    config_edit_set(edit, "account work", "incoming", "imaps://b");
+    config_edit_set(edit, "account work", "name", "Ada\\Lovelace");
+    config_edit_set(edit, "account home", "enabled", "false");
+    config_edit_set(edit, "listen", "imap", nullptr);
+    ASSERT_TRUE(config_edit_save(edit, nullptr));
+    EXPECT_EQ(read(), "# mine\n\n[listen]\n# ports\n\n# the job\n[account work]\n"
+                      "address=ada@example.org\n# where\nincoming=imaps://b\n"
+                      "name=Ada\\\\Lovelace\n\n# home\n[account home]\naddress=b@c\n"
+                      "enabled=false\n");
+}
+
+TEST_F(ConfigTest, RemovingAGroupTakesOnlyThatGroup)
+{
+    write("[listen]\nimap=\n\n# the job\n[account work]\naddress=a@b\n\n# home\n[account home]\n"
+          "address=b@c\n");
+    g_autoptr(ConfigEdit) edit = config_edit_open(path.c_str(), nullptr);
+    config_edit_remove_group(edit, "account work");
+    g_autofree char *text = config_edit_text(edit);
+    EXPECT_STREQ(text, "[listen]\nimap=\n\n# home\n[account home]\naddress=b@c\n");
+}
+
+TEST_F(ConfigTest, EditsWriteThroughSymbolicLinks)
+{
+    std::string real = dir + "/real.conf";
+    ASSERT_EQ(symlink("real.conf", path.c_str()), 0);
+    g_autoptr(ConfigEdit) edit = config_edit_open(path.c_str(), nullptr);
+    config_edit_set(edit, "listen", "imap", "");
+    ASSERT_TRUE(config_edit_save(edit, nullptr));
+    struct stat st;
+    ASSERT_EQ(lstat(path.c_str(), &st), 0);
+    EXPECT_TRUE(S_ISLNK(st.st_mode));
+    EXPECT_TRUE(g_file_test(real.c_str(), G_FILE_TEST_IS_REGULAR));
+}
+
+TEST_F(ConfigTest, WhereTheFileCantBeWrittenTheErrorHasTheLinesToAdd)
+{
+    g_autoptr(GError) error = nullptr;
+    g_autoptr(ConfigEdit) edit = config_edit_open("/proc/none/postern.conf", nullptr);
+    config_edit_set(edit, "account work", "address", "ada@example.org");
+    EXPECT_FALSE(config_edit_save(edit, &error));
+    ASSERT_TRUE(error);
+    EXPECT_NE(std::string(error->message).find("[account work]\naddress=ada@example.org\n"),
+              std::string::npos);
+}
+
+TEST(AccountMaySendAs, OwnAddressTagsAndAliases)
+{
+    g_autoptr(Config) config =
+        config_parse("c", (std::string(work) + "aliases=a@b.org;*@c.org\n").c_str(), nullptr);
+    const AccountSettings *settings = config_find(config, "work")->settings;
+    for (const char *good :
+         {"ada@example.org", "Ada@EXAMPLE.org", "ada+list@example.org", "a@b.org", "anyone@c.org"})
+        EXPECT_TRUE(account_may_send_as(settings, good)) << good;
+    for (const char *refused : {"", "bob@example.org", "ada@example.com", "x@b.org", "@c.org",
+                                "+ada@example.org", "ada@example.org.evil.net"})
+        EXPECT_FALSE(account_may_send_as(settings, refused)) << refused;
+}

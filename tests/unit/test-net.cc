@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Streams, TLS, dialing and listening, over socket pairs and loopback. */
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <string>
+#include <thread>
+
+extern "C" {
+#include "daemon/net/dial.h"
+#include "daemon/net/listen.h"
+#include "daemon/net/stream.h"
+}
+
+namespace
+{
+
+struct Pair {
+    NetCancel *cancel = net_cancel_new();
+    NetStream *a = nullptr, *b = nullptr;
+    int a_fd = -1, b_fd = -1;
+
+    Pair()
+    {
+        signal(SIGPIPE, SIG_IGN);
+        int fds[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+        a_fd = fds[0];
+        b_fd = fds[1];
+        a = net_stream_new(fds[0], "a.example:1", cancel);
+        b = net_stream_new(fds[1], "b.example:2", cancel);
+    }
+    ~Pair()
+    {
+        net_stream_free(a);
+        net_stream_free(b);
+        net_cancel_unref(cancel);
+    }
+    void send(const std::string &text)
+    {
+        EXPECT_EQ(::send(b_fd, text.data(), text.size(), 0), (ssize_t)text.size());
+    }
+};
+
+std::string line(NetStream *stream, gsize limit = 1000)
+{
+    g_autoptr(GError) error = nullptr;
+    gsize length = 0;
+    const char *text = net_stream_read_line(stream, limit, &length, &error);
+    return text != nullptr ? std::string(text, length) : std::string("!") + error->message;
+}
+
+std::string temporary_directory()
+{
+    g_autofree char *dir = g_dir_make_tmp("postern-net-XXXXXX", nullptr);
+    return dir;
+}
+
+TEST(Stream, ReadsLinesWithEitherEnd)
+{
+    Pair pair;
+    pair.send(std::string("one\r\ntwo\n\r\nnul\0in\r\n", 19));
+    EXPECT_EQ(line(pair.a), "one");
+    EXPECT_EQ(line(pair.a), "two");
+    EXPECT_EQ(line(pair.a), "");
+    EXPECT_EQ(line(pair.a), std::string("nul\0in", 6));
+}
+
+TEST(Stream, RefusesALineOverTheLimitAndGoesOnAfterIt)
+{
+    Pair pair;
+    pair.send(std::string(11, 'x') + "\r\nnext\r\n" + std::string(10, 'y') + "\r\n");
+    EXPECT_EQ(line(pair.a, 10), "!a.example:1: a line of more than 10 bytes");
+    EXPECT_EQ(line(pair.a, 10), "next");
+    EXPECT_EQ(line(pair.a, 10), std::string(10, 'y'));
+}
+
+TEST(Stream, ReadsALongLineInPieces)
+{
+    Pair pair;
+    std::string text(300000, 'z');
+    std::thread writer([&] {
+        net_stream_write(pair.b, text.data(), text.size(), nullptr);
+        net_stream_puts(pair.b, "\r\n", nullptr);
+        net_stream_flush(pair.b, nullptr);
+    });
+    EXPECT_EQ(line(pair.a, 1000000), text);
+    writer.join();
+}
+
+TEST(Stream, SaysWhenTheOtherSideCloses)
+{
+    Pair pair;
+    pair.send("rest");
+    shutdown(pair.b_fd, SHUT_WR);
+    EXPECT_EQ(line(pair.a), "!a.example:1 closed the connection");
+}
+
+TEST(Stream, CancellingEndsABlockedRead)
+{
+    Pair pair;
+    std::thread canceller([&] {
+        g_usleep(20000);
+        net_cancel_trigger(pair.cancel);
+    });
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(net_stream_read_line(pair.a, 100, nullptr, &error), nullptr);
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED));
+    canceller.join();
+}
+
+TEST(Stream, SaysGoodbyeAfterCancelling)
+{
+    Pair pair;
+    net_cancel_trigger(pair.cancel);
+    net_stream_puts(pair.a, "* BYE\r\n", nullptr);
+    net_stream_close(pair.a);
+    char buffer[16] = {};
+    EXPECT_EQ(recv(pair.b_fd, buffer, sizeof buffer, 0), 7);
+    EXPECT_STREQ(buffer, "* BYE\r\n");
+}
+
+TEST(Stream, TimesOut)
+{
+    Pair pair;
+    net_stream_set_timeout(pair.a, 1);
+    EXPECT_EQ(line(pair.a), "!a.example:1: no answer for 1 seconds");
+}
+
+TEST(Stream, WaitTellsInputWakeAndTimeoutApart)
+{
+    Pair pair;
+    int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    EXPECT_EQ(net_stream_wait(pair.a, wake, 10, nullptr), NET_TIMED_OUT);
+    eventfd_write(wake, 1);
+    EXPECT_EQ(net_stream_wait(pair.a, wake, -1, nullptr), NET_WOKEN);
+    EXPECT_EQ(net_stream_wait(pair.a, wake, 0, nullptr), NET_TIMED_OUT) << "a wake-up counts once";
+    pair.send("x\r\n");
+    EXPECT_EQ(net_stream_wait(pair.a, wake, -1, nullptr), NET_READABLE);
+    EXPECT_EQ(line(pair.a), "x");
+    close(wake);
+}
+
+TEST(Stream, PeekLetsAParserWorkInPlace)
+{
+    Pair pair;
+    pair.send("abc");
+    gsize length = 0;
+    EXPECT_EQ(std::string(net_stream_peek(pair.a, &length, nullptr), 3), "abc");
+    pair.send("def");
+    const char *bytes = net_stream_peek_more(pair.a, 100, &length, nullptr);
+    EXPECT_EQ(std::string(bytes, length), "abcdef");
+    net_stream_consume(pair.a, 4);
+    EXPECT_EQ(std::string(net_stream_peek(pair.a, &length, nullptr), 2), "ef");
+}
+
+TEST(Stream, DeflateCarriesBothDirectionsIncludingWhatWasReadAhead)
+{
+    Pair pair;
+    ASSERT_TRUE(net_stream_start_deflate(pair.b, nullptr));
+    net_stream_write(pair.b, "hello\r\n", 7, nullptr);
+    net_stream_flush(pair.b, nullptr);
+    gsize length = 0;
+    net_stream_peek(pair.a, &length,
+                    nullptr); /* compressed bytes are in the buffer before deflate starts */
+    ASSERT_TRUE(net_stream_start_deflate(pair.a, nullptr));
+    EXPECT_EQ(line(pair.a), "hello");
+    net_stream_puts(pair.a, "back\r\n", nullptr);
+    net_stream_flush(pair.a, nullptr);
+    EXPECT_EQ(line(pair.b), "back");
+    EXPECT_EQ(net_stream_wait(pair.a, -1, 0, nullptr), NET_TIMED_OUT);
+}
+
+TEST(Stream, GarbageInsteadOfDeflateIsAnError)
+{
+    Pair pair;
+    ASSERT_TRUE(net_stream_start_deflate(pair.a, nullptr));
+    pair.send(std::string(100, '\xff'));
+    EXPECT_EQ(line(pair.a), "!a.example:1 sends data that can't be decompressed");
+}
+
+struct TlsFixture : testing::Test {
+    std::string dir = temporary_directory();
+    NetTlsServer *server = nullptr;
+    NetTlsClient *client = nullptr;
+    Pair pair;
+
+    void SetUp() override
+    {
+        g_autoptr(GError) error = nullptr;
+        server = net_tls_local(dir.c_str(), &error);
+        ASSERT_NE(server, nullptr) << error->message;
+        client = net_tls_client_new((dir + "/authority.pem").c_str(), &error);
+        ASSERT_NE(client, nullptr) << error->message;
+    }
+    void TearDown() override
+    {
+        net_tls_server_unref(server);
+        net_tls_client_unref(client);
+    }
+    /* The client's result; the server's handshake runs beside it. */
+    gboolean handshake(NetTlsClient *tls, const char *host, GError **error)
+    {
+        std::thread other([&] {
+            net_stream_accept_tls(pair.b, server, nullptr);
+            net_stream_puts(pair.b, "hello\r\n", nullptr);
+            net_stream_flush(pair.b, nullptr);
+        });
+        gboolean done = net_stream_start_tls(pair.a, tls, host, error);
+        if (!done)
+            shutdown(pair.a_fd, SHUT_RDWR);
+        other.join();
+        return done;
+    }
+};
+
+TEST_F(TlsFixture, LocalCertificateIsGoodForEachLoopbackName)
+{
+    for (const char *host : {"localhost", "127.0.0.1", "::1"}) {
+        Pair fresh;
+        std::swap(pair.a, fresh.a), std::swap(pair.b, fresh.b),
+            std::swap(pair.cancel, fresh.cancel);
+        std::swap(pair.a_fd, fresh.a_fd), std::swap(pair.b_fd, fresh.b_fd);
+        g_autoptr(GError) error = nullptr;
+        ASSERT_TRUE(handshake(client, host, &error)) << host << ": " << error->message;
+        EXPECT_EQ(line(pair.a), "hello");
+        EXPECT_TRUE(net_stream_is_tls(pair.a));
+    }
+}
+
+TEST_F(TlsFixture, ACertificateForAnotherNameIsRefusedWithBothNames)
+{
+    g_autoptr(GError) error = nullptr;
+    EXPECT_FALSE(handshake(client, "imap.example.org", &error));
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_CERTIFICATE));
+    EXPECT_NE(std::string(error->message).find("it is for localhost, not for imap.example.org"),
+              std::string::npos)
+        << error->message;
+}
+
+TEST_F(TlsFixture, AnUnknownAuthorityIsRefusedWithTheRemedy)
+{
+    g_autoptr(GError) error = nullptr;
+    g_autoptr(NetTlsClient) stranger = net_tls_client_new(nullptr, &error);
+    EXPECT_FALSE(handshake(stranger, "localhost", &error));
+    EXPECT_NE(std::string(error->message).find("tls-ca-file"), std::string::npos) << error->message;
+}
+
+TEST_F(TlsFixture, ClearTextBeforeTheHandshakeIsAnInjection)
+{
+    pair.send("a1 OK go\r\na2 OK injected\r\n");
+    EXPECT_EQ(line(pair.a), "a1 OK go");
+    g_autoptr(GError) error = nullptr;
+    EXPECT_FALSE(net_stream_start_tls(pair.a, client, "localhost", &error));
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_TLS));
+}
+
+TEST_F(TlsFixture, BothSidesAgreeOnTheChannelBinding)
+{
+    ASSERT_TRUE(handshake(client, "localhost", nullptr));
+    for (const char *type : {"tls-exporter", "tls-server-end-point"}) {
+        g_autoptr(GBytes) ours = net_stream_channel_binding(pair.a, type);
+        g_autoptr(GBytes) theirs = net_stream_channel_binding(pair.b, type);
+        ASSERT_NE(ours, nullptr);
+        EXPECT_TRUE(g_bytes_equal(ours, theirs)) << type;
+    }
+    EXPECT_EQ(net_stream_channel_binding(pair.a, "tls-unique"), nullptr);
+}
+
+TEST_F(TlsFixture, WaitIsNotFooledBySessionTickets)
+{
+    std::thread other([&] { net_stream_accept_tls(pair.b, server, nullptr); });
+    ASSERT_TRUE(net_stream_start_tls(pair.a, client, "localhost", nullptr));
+    other.join();
+    EXPECT_EQ(net_stream_wait(pair.a, -1, 50, nullptr), NET_TIMED_OUT);
+}
+
+TEST_F(TlsFixture, CredentialsAreKeptAndTheAuthoritysKeyIsNowhere)
+{
+    auto read = [&](const char *name) {
+        std::ifstream file(dir + "/" + name);
+        return std::string(std::istreambuf_iterator<char>(file), {});
+    };
+    std::string before = read("certificate.pem");
+    net_tls_server_unref(server);
+    server = net_tls_local(dir.c_str(), nullptr);
+    EXPECT_EQ(read("certificate.pem"), before);
+    EXPECT_EQ(read("authority.pem").find("PRIVATE"), std::string::npos);
+    g_autoptr(GDir) listing = g_dir_open(dir.c_str(), 0, nullptr);
+    int files = 0;
+    while (g_dir_read_name(listing) != nullptr)
+        files++;
+    EXPECT_EQ(files, 3);
+}
+
+TEST_F(TlsFixture, TheAuthorityIsConstrainedToLoopbackNames)
+{
+    std::string command =
+        "openssl x509 -noout -ext nameConstraints,basicConstraints -in " + dir + "/authority.pem";
+    g_autofree char *output = nullptr;
+    ASSERT_TRUE(g_spawn_command_line_sync(command.c_str(), &output, nullptr, nullptr, nullptr));
+    EXPECT_NE(std::string(output).find("Name Constraints: critical"), std::string::npos) << output;
+    EXPECT_NE(std::string(output).find("DNS:localhost"), std::string::npos) << output;
+    EXPECT_NE(std::string(output).find("pathlen:0"), std::string::npos) << output;
+}
+
+TEST(Endpoint, ReadsWhatTheInterfacePromises)
+{
+    struct {
+        const char *url, *protocol, *host;
+        NetSecurity security;
+        int port;
+    } cases[] = {
+        {"imaps://imap.example.org", "imap", "imap.example.org", NET_SECURITY_TLS, 993},
+        {"imap://imap.example.org/", "imap", "imap.example.org", NET_SECURITY_STARTTLS, 143},
+        {"imap+insecure://127.0.0.1:1143", "imap", "127.0.0.1", NET_SECURITY_NONE, 1143},
+        {"pop3s://p.example", "pop3", "p.example", NET_SECURITY_TLS, 995},
+        {"submissions://[::1]:465", "submission", "::1", NET_SECURITY_TLS, 465},
+        {"submission://smtp.example.org:2587", "submission", "smtp.example.org",
+         NET_SECURITY_STARTTLS, 2587},
+    };
+    for (auto &c : cases) {
+        g_autoptr(NetEndpoint) endpoint = net_endpoint_parse(c.url, nullptr);
+        ASSERT_NE(endpoint, nullptr) << c.url;
+        EXPECT_STREQ(endpoint->protocol, c.protocol);
+        EXPECT_STREQ(endpoint->host, c.host);
+        EXPECT_EQ(endpoint->security, c.security);
+        EXPECT_EQ(endpoint->port, c.port);
+        g_autofree char *text = net_endpoint_to_string(endpoint);
+        g_autoptr(NetEndpoint) again = net_endpoint_parse(text, nullptr);
+        EXPECT_TRUE(net_endpoint_equal(endpoint, again)) << text;
+    }
+}
+
+TEST(Endpoint, RefusesWhatItCanNotMean)
+{
+    for (const char *url :
+         {"imap.example.org", "http://x", "imaps://", "imaps://h:0", "imaps://h:70000",
+          "imaps://u@h", "imaps://[1.2.3.4]", "imap+insecure://imap.example.org",
+          "imaps://h/folder", "imaps://h:1:2"}) {
+        g_autoptr(GError) error = nullptr;
+        EXPECT_EQ(net_endpoint_parse(url, &error), nullptr) << url;
+        EXPECT_NE(error, nullptr);
+    }
+}
+
+TEST(Listen, OnlyLoopbackAddressesAreAccepted)
+{
+    for (const char *text : {"0.0.0.0:1", "192.0.2.1:1", "[::]:1", "localhost:1", "127.0.0.1",
+                             "127.0.0.1:99999", ":1", ""}) {
+        g_autofree char *host = nullptr;
+        guint16 port;
+        EXPECT_FALSE(net_parse_listen_address(text, &host, &port, nullptr)) << text;
+    }
+    g_autofree char *host = nullptr;
+    guint16 port = 0;
+    ASSERT_TRUE(net_parse_listen_address("[::1]:12143", &host, &port, nullptr));
+    EXPECT_STREQ(host, "::1");
+    EXPECT_EQ(port, 12143);
+}
+
+TEST(Listen, ABusyPortIsNamedTogetherWithTheRemedy)
+{
+    int first = net_listen_tcp("127.0.0.1", 0, nullptr);
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(net_listen_tcp("127.0.0.1", net_local_port(first), &error), -1);
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_BUSY));
+    EXPECT_NE(std::string(error->message).find(std::to_string(net_local_port(first))),
+              std::string::npos);
+    EXPECT_NE(std::string(error->message).find("postern.conf"), std::string::npos);
+    close(first);
+}
+
+TEST(Listen, AStaleUnixSocketIsReplacedALiveOneIsNot)
+{
+    std::string path = temporary_directory() + "/s";
+    int first = net_listen_unix(path.c_str(), nullptr);
+    ASSERT_GE(first, 0);
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(net_listen_unix(path.c_str(), &error), -1);
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_BUSY));
+    close(first);
+    int second = net_listen_unix(path.c_str(), nullptr);
+    EXPECT_GE(second, 0);
+    close(second);
+}
+
+/* Connects to a listener by net_dial() and gives both ends. */
+struct Dialed {
+    NetCancel *cancel = net_cancel_new();
+    NetStream *client = nullptr;
+    int server = -1;
+    explicit Dialed(const char *host)
+    {
+        int listener = net_listen_tcp(host, 0, nullptr);
+        NetEndpoint endpoint = {(char *)"imap", NET_SECURITY_NONE, (char *)host,
+                                net_local_port(listener)};
+        g_autoptr(GError) error = nullptr;
+        client = net_dial(&endpoint, nullptr, 5, cancel, &error);
+        EXPECT_NE(client, nullptr) << (error ? error->message : "");
+        struct pollfd fd = {listener, POLLIN, 0};
+        poll(&fd, 1, 1000);
+        server = accept(listener, nullptr, nullptr);
+        close(listener);
+    }
+    ~Dialed()
+    {
+        net_stream_free(client);
+        net_cancel_unref(cancel);
+        if (server >= 0)
+            close(server);
+    }
+};
+
+TEST(Peer, TheUserAtTheOtherEndOfLoopbackTcpIsKnown)
+{
+    for (const char *host : {"127.0.0.1", "::1"}) {
+        Dialed dialed(host);
+        uid_t uid = 12345;
+        g_autoptr(GError) error = nullptr;
+        EXPECT_TRUE(net_peer_uid(dialed.server, &uid, &error))
+            << host << (error ? error->message : "");
+        EXPECT_EQ(uid, getuid());
+    }
+}
+
+TEST(Peer, AnEndThatIsGoneIsNotTakenForRoot)
+{
+    Dialed dialed("127.0.0.1");
+    g_clear_pointer(&dialed.client, net_stream_free);
+    uid_t uid;
+    EXPECT_FALSE(net_peer_uid(dialed.server, &uid, nullptr));
+}
+
+TEST(Peer, TheUserAtTheOtherEndOfAUnixSocketIsKnown)
+{
+    Pair pair;
+    uid_t uid = 12345;
+    EXPECT_TRUE(net_peer_uid(pair.a_fd, &uid, nullptr));
+    EXPECT_EQ(uid, getuid());
+}
+
+TEST(Dial, ARefusedConnectionSaysWhere)
+{
+    int listener = net_listen_tcp("127.0.0.1", 0, nullptr);
+    NetEndpoint endpoint = {(char *)"imap", NET_SECURITY_NONE, (char *)"127.0.0.1",
+                            net_local_port(listener)};
+    close(listener);
+    g_autoptr(NetCancel) cancel = net_cancel_new();
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(net_dial(&endpoint, nullptr, 5, cancel, &error), nullptr);
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_CONNECT));
+    EXPECT_NE(std::string(error->message).find("127.0.0.1:"), std::string::npos);
+}
+
+TEST(Dial, CancelledBeforeItBeginsItDoesNothing)
+{
+    NetEndpoint endpoint = {(char *)"imap", NET_SECURITY_NONE, (char *)"127.0.0.1", 1};
+    g_autoptr(NetCancel) cancel = net_cancel_new();
+    net_cancel_trigger(cancel);
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(net_dial(&endpoint, nullptr, 5, cancel, &error), nullptr);
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED));
+}
+
+TEST(Cancel, SleepEndsEarlyWhenTriggered)
+{
+    g_autoptr(NetCancel) cancel = net_cancel_new();
+    EXPECT_TRUE(net_cancel_sleep(cancel, 0.01));
+    net_cancel_trigger(cancel);
+    EXPECT_FALSE(net_cancel_sleep(cancel, 60));
+}
+
+} // namespace

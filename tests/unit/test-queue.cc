@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The queue of outgoing mail: what was accepted stays, whatever happens. */
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <signal.h>
+#include <string>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+extern "C" {
+#include "cache/queue.h"
+}
+
+namespace
+{
+
+class QueueTest : public ::testing::Test
+{
+  protected:
+    void SetUp() override
+    {
+        directory = g_dir_make_tmp("postern-queue-XXXXXX", nullptr);
+        path = std::string(directory) + "/queue.db";
+        open();
+    }
+
+    void TearDown() override
+    {
+        queue_close(queue);
+        for (const char *suffix : {"", "-wal", "-shm", ".lock"})
+            unlink((path + suffix).c_str());
+        rmdir(directory);
+        g_free(directory);
+    }
+
+    void open()
+    {
+        GError *error = nullptr;
+        queue = queue_open(path.c_str(), &error);
+        ASSERT_NE(queue, nullptr) << error->message;
+    }
+
+    void reopen()
+    {
+        queue_close(queue);
+        open();
+    }
+
+    char *directory = nullptr;
+    std::string path;
+    Queue *queue = nullptr;
+};
+
+QueueEntry *make_entry(guint64 size, const char *account = "work")
+{
+    QueueEntry *entry = queue_entry_new();
+    entry->account = g_strdup(account);
+    entry->sender = g_strdup("ada@example.org");
+    g_ptr_array_add(entry->recipients, queue_recipient_new("bob@example.com"));
+    g_ptr_array_add(entry->recipients, queue_recipient_new("eve@example.net"));
+    entry->size = size;
+    entry->submitted = 1000;
+    return entry;
+}
+
+std::string pattern(gsize size)
+{
+    std::string text(size, ' ');
+    guint32 x = 12345;
+    for (gsize i = 0; i < size; i++) {
+        if (i % 5000 < 2500)
+            x = x * 1664525 + 1013904223;
+        text[i] = (char)(x >> 24);
+    }
+    return text;
+}
+
+gint64 add(Queue *queue, const std::string &body, const char *account = "work")
+{
+    g_autoptr(QueueEntry) entry = make_entry(body.size(), account);
+    g_autoptr(GBytes) bytes = g_bytes_new(body.data(), body.size());
+    g_autoptr(GError) error = nullptr;
+    EXPECT_TRUE(queue_add(queue, entry, bytes, -1, &error)) << error->message;
+    return entry->id;
+}
+
+std::string read_all(Queue *queue, gint64 id, gsize slice)
+{
+    std::string text;
+    for (;;) {
+        g_autoptr(GError) error = nullptr;
+        g_autoptr(GBytes) bytes = queue_read(queue, id, text.size(), slice, &error);
+        EXPECT_NE(bytes, nullptr) << error->message;
+        if (!bytes || g_bytes_get_size(bytes) == 0)
+            return text;
+        text.append((const char *)g_bytes_get_data(bytes, nullptr), g_bytes_get_size(bytes));
+    }
+}
+
+QueueState state_of(Queue *queue, gint64 id)
+{
+    g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+    EXPECT_NE(entry, nullptr);
+    return entry ? entry->state : QUEUE_SENT;
+}
+
+TEST_F(QueueTest, WhatWasAcceptedIsThereAfterReopening)
+{
+    g_autoptr(QueueEntry) entry = make_entry(5);
+    entry->ret = g_strdup("HDRS");
+    entry->envid = g_strdup("QQ314159");
+    entry->eightbit = TRUE;
+    entry->subject = g_strdup("Grüße");
+    auto first = (QueueRecipient *)g_ptr_array_index(entry->recipients, 0);
+    first->notify = g_strdup("NEVER");
+    first->orcpt = g_strdup("rfc822;bob@example.com");
+    g_autoptr(GBytes) body = g_bytes_new_static("abc\r\n", 5);
+    ASSERT_TRUE(queue_add(queue, entry, body, -1, nullptr));
+
+    reopen();
+    g_autoptr(QueueEntry) again = queue_get(queue, entry->id, nullptr);
+    ASSERT_NE(again, nullptr);
+    EXPECT_STREQ(again->account, "work");
+    EXPECT_STREQ(again->sender, "ada@example.org");
+    EXPECT_STREQ(again->ret, "HDRS");
+    EXPECT_STREQ(again->envid, "QQ314159");
+    EXPECT_TRUE(again->eightbit);
+    EXPECT_FALSE(again->smtputf8);
+    EXPECT_STREQ(again->subject, "Grüße");
+    EXPECT_EQ(again->submitted, 1000);
+    EXPECT_EQ(again->size, 5u);
+    EXPECT_EQ(again->state, QUEUE_WAITING);
+    ASSERT_EQ(again->recipients->len, 2u);
+    first = (QueueRecipient *)g_ptr_array_index(again->recipients, 0);
+    EXPECT_STREQ(first->address, "bob@example.com");
+    EXPECT_STREQ(first->notify, "NEVER");
+    EXPECT_STREQ(first->orcpt, "rfc822;bob@example.com");
+    EXPECT_EQ(read_all(queue, entry->id, 3), "abc\r\n");
+}
+
+TEST_F(QueueTest, BytesComeBackExactlyWhateverTheirSize)
+{
+    for (gsize size : {0, 1, 262143, 262144, 262145, 1048576, 1048577, 5000000}) {
+        std::string body = pattern(size);
+        gint64 id = add(queue, body);
+        EXPECT_EQ(read_all(queue, id, 100000), body) << size;
+        EXPECT_EQ(read_all(queue, id, 10000000), body) << size;
+    }
+}
+
+TEST_F(QueueTest, LargeBodiesComeFromAFileWhateverItsOffset)
+{
+    std::string body = pattern(3000000);
+    g_autofree char *name = nullptr;
+    int fd = g_file_open_tmp("postern-XXXXXX", &name, nullptr);
+    unlink(name);
+    ASSERT_EQ(write(fd, body.data(), body.size()), (ssize_t)body.size());
+    g_autoptr(QueueEntry) entry = make_entry(body.size());
+    ASSERT_TRUE(queue_add(queue, entry, nullptr, fd, nullptr));
+    EXPECT_EQ(read_all(queue, entry->id, 262144), body);
+
+    g_autoptr(QueueEntry) longer = make_entry(body.size() + 1);
+    g_autoptr(GError) error = nullptr;
+    EXPECT_FALSE(queue_add(queue, longer, nullptr, fd, &error));
+    EXPECT_EQ(longer->id, 0);
+    guint64 counts[5];
+    queue_counts(queue, nullptr, counts, nullptr);
+    EXPECT_EQ(counts[QUEUE_WAITING], 1u);
+    close(fd);
+}
+
+TEST_F(QueueTest, NumbersAreNeverUsedAgain)
+{
+    gint64 first = add(queue, "a"), second = add(queue, "b");
+    EXPECT_LT(first, second);
+    ASSERT_TRUE(queue_cancel(queue, second, nullptr));
+    reopen();
+    EXPECT_LT(second, add(queue, "c"));
+}
+
+TEST_F(QueueTest, TakesWhatIsDueInOrderAndOnlyOfThatAccount)
+{
+    gint64 other = add(queue, "x", "home"), first = add(queue, "a"), second = add(queue, "b");
+    gint64 due;
+    ASSERT_TRUE(queue_next_due(queue, "work", &due, nullptr));
+    EXPECT_EQ(due, 0);
+
+    g_autoptr(QueueEntry) a = queue_take(queue, "work", 2000, nullptr);
+    g_autoptr(QueueEntry) b = queue_take(queue, "work", 2000, nullptr);
+    g_autoptr(QueueEntry) none = queue_take(queue, "work", 2000, nullptr);
+    ASSERT_TRUE(a && b);
+    EXPECT_EQ(a->id, first);
+    EXPECT_EQ(b->id, second);
+    EXPECT_EQ(a->state, QUEUE_SENDING);
+    EXPECT_EQ(none, nullptr);
+    EXPECT_EQ(state_of(queue, other), QUEUE_WAITING);
+
+    a->state = QUEUE_WAITING;
+    a->attempts = 1;
+    a->next_attempt = 2060;
+    ASSERT_TRUE(queue_update(queue, a, nullptr));
+    ASSERT_TRUE(queue_next_due(queue, "work", &due, nullptr));
+    EXPECT_EQ(due, 2060);
+    EXPECT_EQ(queue_take(queue, "work", 2059, nullptr), nullptr);
+    g_autoptr(QueueEntry) later = queue_take(queue, "work", 2060, nullptr);
+    ASSERT_NE(later, nullptr);
+    EXPECT_EQ(later->attempts, 1u);
+}
+
+TEST_F(QueueTest, SendAtIsNotBefore)
+{
+    gint64 id = add(queue, "a");
+    ASSERT_TRUE(queue_send_at(queue, id, 5000, nullptr));
+    EXPECT_EQ(queue_take(queue, "work", 4999, nullptr), nullptr);
+    g_autoptr(QueueEntry) entry = queue_take(queue, "work", 5000, nullptr);
+    ASSERT_NE(entry, nullptr);
+    EXPECT_EQ(entry->send_at, 5000);
+}
+
+TEST_F(QueueTest, ResultsOfEachRecipientAreKept)
+{
+    gint64 id = add(queue, "a");
+    g_autoptr(QueueEntry) entry = queue_take(queue, "work", 1, nullptr);
+    auto refused = (QueueRecipient *)g_ptr_array_index(entry->recipients, 1);
+    refused->state = QUEUE_RECIPIENT_FAILED;
+    refused->reply = g_strdup("550 5.1.1 no such user");
+    entry->state = QUEUE_FAILED;
+    entry->last_error = g_strdup("refused");
+    ASSERT_TRUE(queue_update(queue, entry, nullptr));
+
+    g_autoptr(QueueEntry) again = queue_get(queue, id, nullptr);
+    EXPECT_EQ(again->state, QUEUE_FAILED);
+    EXPECT_STREQ(again->last_error, "refused");
+    refused = (QueueRecipient *)g_ptr_array_index(again->recipients, 1);
+    EXPECT_EQ(refused->state, QUEUE_RECIPIENT_FAILED);
+    EXPECT_STREQ(refused->reply, "550 5.1.1 no such user");
+
+    ASSERT_TRUE(queue_retry(queue, id, nullptr));
+    g_autoptr(QueueEntry) retried = queue_take(queue, "work", 1, nullptr);
+    ASSERT_NE(retried, nullptr);
+    refused = (QueueRecipient *)g_ptr_array_index(retried->recipients, 1);
+    EXPECT_EQ(refused->state, QUEUE_RECIPIENT_PENDING);
+}
+
+TEST_F(QueueTest, ASentMessageLosesItsBytesAndIsPurgedLater)
+{
+    gint64 id = add(queue, pattern(2000000));
+    g_autoptr(QueueEntry) entry = queue_take(queue, "work", 1, nullptr);
+    entry->state = QUEUE_SENT;
+    ASSERT_TRUE(queue_update(queue, entry, nullptr));
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(queue_read(queue, id, 0, 10, &error), nullptr);
+    EXPECT_TRUE(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND));
+
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    ASSERT_TRUE(queue_purge_sent(queue, now - 10, nullptr));
+    EXPECT_EQ(state_of(queue, id), QUEUE_SENT);
+    ASSERT_TRUE(queue_purge_sent(queue, now + 10, nullptr));
+    EXPECT_EQ(queue_get(queue, id, nullptr), nullptr);
+}
+
+TEST_F(QueueTest, CountsFollowEveryChange)
+{
+    gint64 a = add(queue, "a"), b = add(queue, "b");
+    add(queue, "c", "home");
+    guint64 counts[5];
+    ASSERT_TRUE(queue_hold(queue, a, nullptr));
+    ASSERT_TRUE(queue_counts(queue, nullptr, counts, nullptr));
+    EXPECT_EQ(counts[QUEUE_WAITING], 2u);
+    EXPECT_EQ(counts[QUEUE_HELD], 1u);
+    ASSERT_TRUE(queue_cancel(queue, b, nullptr));
+    ASSERT_TRUE(queue_counts(queue, "work", counts, nullptr));
+    EXPECT_EQ(counts[QUEUE_WAITING], 0u);
+    EXPECT_EQ(counts[QUEUE_HELD], 1u);
+}
+
+TEST_F(QueueTest, ListsPageByPageNewestFirst)
+{
+    for (int i = 0; i < 10; i++)
+        add(queue, "x", i % 2 ? "work" : "home");
+    g_autoptr(GPtrArray) all = queue_list(queue, nullptr, -1, 2, 3, nullptr);
+    ASSERT_EQ(all->len, 3u);
+    EXPECT_EQ(((QueueEntry *)g_ptr_array_index(all, 0))->id, 8);
+    g_autoptr(GPtrArray) work = queue_list(queue, "work", QUEUE_WAITING, 1, 100, nullptr);
+    ASSERT_EQ(work->len, 4u);
+    EXPECT_EQ(((QueueEntry *)g_ptr_array_index(work, 0))->id, 8);
+    g_autoptr(GPtrArray) held = queue_list(queue, nullptr, QUEUE_HELD, 0, 100, nullptr);
+    EXPECT_EQ(held->len, 0u);
+}
+
+TEST_F(QueueTest, PeopleCanDoWhatTheStateAllows)
+{
+    struct {
+        QueueState state;
+        bool retry, hold, release, send_at, cancel;
+    } table[] = {
+        {QUEUE_WAITING, true, true, false, true, true},
+        {QUEUE_SENDING, false, false, false, false, false},
+        {QUEUE_HELD, true, true, true, true, true},
+        {QUEUE_FAILED, true, false, false, false, true},
+        {QUEUE_SENT, false, false, false, false, false},
+    };
+    auto fresh = [&](QueueState state) {
+        gint64 id = add(queue, "a");
+        g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+        entry->state = state;
+        EXPECT_TRUE(queue_update(queue, entry, nullptr));
+        return id;
+    };
+    auto expect = [&](bool allowed, auto action, QueueState state) {
+        g_autoptr(GError) error = nullptr;
+        gboolean done = action(queue, fresh(state), &error);
+        EXPECT_EQ(allowed, (bool)done) << state << (error ? error->message : "");
+        EXPECT_EQ(!done, g_error_matches(error, CACHE_ERROR, CACHE_ERROR_INVALID));
+    };
+    auto at_seven = [](Queue *queue, gint64 id, GError **error) {
+        return queue_send_at(queue, id, 7, error);
+    };
+    for (auto &row : table) {
+        expect(row.retry, queue_retry, row.state);
+        expect(row.hold, queue_hold, row.state);
+        expect(row.release, queue_release, row.state);
+        expect(row.send_at, at_seven, row.state);
+        expect(row.cancel, queue_cancel, row.state);
+    }
+    g_autoptr(GError) error = nullptr;
+    EXPECT_FALSE(queue_hold(queue, 4711, &error));
+    EXPECT_TRUE(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND));
+}
+
+TEST_F(QueueTest, AnotherProcessIsRefusedAndToldWhoHoldsIt)
+{
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(queue_open(path.c_str(), &error), nullptr);
+    ASSERT_TRUE(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_LOCKED));
+    EXPECT_NE(strstr(error->message, std::to_string(getpid()).c_str()), nullptr);
+}
+
+TEST_F(QueueTest, ACopyHoldsEverythingThatWouldBeSent)
+{
+    gint64 id = add(queue, "a");
+    queue_close(queue);
+    std::string copy = path + ".copy";
+    g_autofree char *bytes = nullptr;
+    gsize length;
+    ASSERT_TRUE(g_file_get_contents(path.c_str(), &bytes, &length, nullptr));
+    ASSERT_TRUE(g_file_set_contents(copy.c_str(), bytes, (gssize)length, nullptr));
+    ASSERT_EQ(rename(copy.c_str(), path.c_str()), 0);
+    open();
+    EXPECT_EQ(state_of(queue, id), QUEUE_HELD);
+    ASSERT_TRUE(queue_release(queue, id, nullptr));
+    reopen();
+    EXPECT_EQ(state_of(queue, id), QUEUE_WAITING);
+}
+
+TEST_F(QueueTest, ADamagedFileIsReportedAsSuch)
+{
+    queue_close(queue);
+    ASSERT_TRUE(
+        g_file_set_contents(path.c_str(), "this is not a database, not at all", -1, nullptr));
+    g_autoptr(GError) error = nullptr;
+    queue = queue_open(path.c_str(), &error);
+    EXPECT_EQ(queue, nullptr);
+    EXPECT_TRUE(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_CORRUPT)) << error->message;
+}
+
+TEST_F(QueueTest, EachCommitWakesTheWatchers)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    guint64 count = 0;
+    queue_watch(queue, fd);
+    add(queue, "a");
+    EXPECT_EQ(read(fd, &count, sizeof count), (ssize_t)sizeof count);
+    EXPECT_GE(count, 1u);
+    queue_unwatch(queue, fd);
+    add(queue, "b");
+    EXPECT_LT(read(fd, &count, sizeof count), 0);
+    close(fd);
+}
+
+TEST_F(QueueTest, ManyClientsAtOnceEachGetTheirOwnMessage)
+{
+    std::vector<std::thread> threads;
+    std::vector<std::vector<gint64>> ids(8);
+    for (int t = 0; t < 8; t++)
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 25; i++)
+                ids[t].push_back(add(queue, "message " + std::to_string(t * 100 + i)));
+        });
+    std::thread relay([&] {
+        for (int taken = 0; taken < 50;) {
+            g_autoptr(QueueEntry) entry = queue_take(queue, "work", 1, nullptr);
+            if (!entry) {
+                std::this_thread::yield();
+                continue;
+            }
+            entry->state = QUEUE_HELD;
+            EXPECT_TRUE(queue_update(queue, entry, nullptr));
+            taken++;
+        }
+    });
+    for (auto &thread : threads)
+        thread.join();
+    relay.join();
+    for (int t = 0; t < 8; t++)
+        for (int i = 0; i < 25; i++)
+            EXPECT_EQ(read_all(queue, ids[t][i], 1000), "message " + std::to_string(t * 100 + i));
+    guint64 counts[5];
+    queue_counts(queue, "work", counts, nullptr);
+    EXPECT_EQ(counts[QUEUE_WAITING], 150u);
+    EXPECT_EQ(counts[QUEUE_HELD], 50u);
+}
+
+/* Runs `work` on the queue in a child that dies by SIGKILL when `work` returns. */
+template <typename Work> void die_after(const std::string &path, Work work)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        Queue *mine = queue_open(path.c_str(), nullptr);
+        if (mine)
+            work(mine);
+        kill(getpid(), SIGKILL);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+}
+
+TEST_F(QueueTest, ACrashWhileSendingMakesItWaitAgainAndSaysWhetherItMayHaveBeenSent)
+{
+    gint64 before = add(queue, "a"), after = add(queue, "b");
+    queue_close(queue);
+    die_after(path, [](Queue *mine) {
+        QueueEntry *a = queue_take(mine, "work", 1, nullptr);
+        QueueEntry *b = queue_take(mine, "work", 1, nullptr);
+        (void)a;
+        ((QueueRecipient *)g_ptr_array_index(b->recipients, 0))->state = QUEUE_RECIPIENT_UNKNOWN;
+        queue_update(mine, b, nullptr);
+    });
+    open();
+    g_autoptr(QueueEntry) untouched = queue_get(queue, before, nullptr);
+    EXPECT_EQ(untouched->state, QUEUE_WAITING);
+    EXPECT_EQ(untouched->last_error, nullptr);
+    g_autoptr(QueueEntry) entry = queue_get(queue, after, nullptr);
+    EXPECT_EQ(entry->state, QUEUE_WAITING);
+    ASSERT_NE(entry->last_error, nullptr);
+    auto recipient = (QueueRecipient *)g_ptr_array_index(entry->recipients, 0);
+    EXPECT_EQ(recipient->state, QUEUE_RECIPIENT_UNKNOWN);
+
+    ASSERT_TRUE(queue_retry(queue, after, nullptr));
+    g_autoptr(QueueEntry) released = queue_get(queue, after, nullptr);
+    recipient = (QueueRecipient *)g_ptr_array_index(released->recipients, 0);
+    EXPECT_EQ(recipient->state, QUEUE_RECIPIENT_PENDING);
+    EXPECT_EQ(released->state, QUEUE_WAITING);
+}
+
+TEST_F(QueueTest, KillsAtAnyMomentLoseNothingThatWasAccepted)
+{
+    queue_close(queue);
+    std::string large = pattern(3000000);
+    for (int round = 0; round < 12; round++) {
+        int acknowledged[2];
+        ASSERT_EQ(pipe(acknowledged), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            Queue *mine = queue_open(path.c_str(), nullptr);
+            for (int i = 0; mine; i++) {
+                gint64 id = add(mine, i % 5 == 4 ? large : "small " + std::to_string(i));
+                if (write(acknowledged[1], &id, sizeof id) != sizeof id)
+                    _exit(1);
+            }
+            _exit(1);
+        }
+        close(acknowledged[1]);
+        struct pollfd fds = {acknowledged[0], POLLIN, 0};
+        poll(&fds, 1, 10000);
+        g_usleep(3000 + round * 4500);
+        kill(pid, SIGKILL);
+        int status;
+        waitpid(pid, &status, 0);
+
+        open();
+        gint64 id;
+        int known = 0;
+        while (read(acknowledged[0], &id, sizeof id) == sizeof id) {
+            g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+            ASSERT_NE(entry, nullptr);
+            EXPECT_EQ(read_all(queue, id, 1 << 20).size(), entry->size);
+            known++;
+        }
+        EXPECT_GT(known, 0);
+        guint64 counts[5];
+        queue_counts(queue, nullptr, counts, nullptr);
+        g_autoptr(GPtrArray) all = queue_list(queue, nullptr, -1, 0, 10000, nullptr);
+        EXPECT_EQ(counts[QUEUE_WAITING], all->len);
+        EXPECT_EQ(read_all(queue, add(queue, large), 1 << 20), large);
+        queue_close(queue);
+        close(acknowledged[0]);
+    }
+    open();
+}
+
+/* A limit on file sizes is a full disk that needs no root. */
+TEST_F(QueueTest, AFullDiskRefusesPolitelyKeepsWhatThereIsAndGoesOnWhenThereIsRoom)
+{
+    gint64 kept = add(queue, "kept");
+    queue_close(queue);
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        Queue *mine = queue_open(path.c_str(), nullptr);
+        struct rlimit limit = {2000000, RLIM_INFINITY};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        std::string large = pattern(6000000);
+        g_autoptr(GBytes) body = g_bytes_new(large.data(), large.size());
+        g_autoptr(QueueEntry) entry = make_entry(large.size());
+        g_autoptr(GError) error = nullptr;
+        if (queue_add(mine, entry, body, -1, &error))
+            _exit(2);
+        if (!g_error_matches(error, CACHE_ERROR, CACHE_ERROR_FULL))
+            _exit(3);
+        limit.rlim_cur = RLIM_INFINITY;
+        setrlimit(RLIMIT_FSIZE, &limit);
+        if (!queue_add(mine, entry, body, -1, nullptr))
+            _exit(4);
+        queue_close(mine);
+        _exit(0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    open();
+    EXPECT_EQ(read_all(queue, kept, 100), "kept");
+    guint64 counts[5];
+    queue_counts(queue, nullptr, counts, nullptr);
+    EXPECT_EQ(counts[QUEUE_WAITING], 2u);
+}
+
+} // namespace

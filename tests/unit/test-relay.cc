@@ -1,0 +1,968 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Queued mail reaches the provider once, whatever the provider and the network do. */
+#include <gtest/gtest.h>
+
+#include <glib.h>
+
+#include <arpa/inet.h>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <set>
+#include <signal.h>
+#include <string>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+extern "C" {
+#include "cache/change.h"
+#include "cache/folder.h"
+#include "daemon/proto/smtp/data.h"
+#include "daemon/relay/copy.h"
+#include "daemon/relay/outcome.h"
+#include "daemon/relay/relay.h"
+}
+
+namespace
+{
+
+/* ---- a provider that does as it is told ------------------------------------------------------ */
+
+struct Delivery {
+    std::string from, data;
+    std::vector<std::string> to;
+};
+
+/*
+ * An SMTP server. Stages are CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, TEXT (within the
+ * message), DOT (the message is here, but not stored), STORED (it is, but not answered).
+ */
+class Provider
+{
+  public:
+    Provider()
+    {
+        listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        EXPECT_EQ(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+        socklen_t length = sizeof address;
+        getsockname(listener, (struct sockaddr *)&address, &length);
+        port = ntohs(address.sin_port);
+        EXPECT_EQ(listen(listener, 10), 0);
+        cancel = net_cancel_new();
+        acceptor = std::thread([this] { accept_all(); });
+    }
+
+    ~Provider()
+    {
+        net_cancel_trigger(cancel);
+        acceptor.join();
+        for (auto &thread : sessions)
+            thread.join();
+        close(listener);
+        net_cancel_unref(cancel);
+        if (tls)
+            net_tls_server_unref(tls);
+    }
+
+    /* What it answers at a stage in place of what is usual; "": closes, "...": says nothing. */
+    void at(const std::string &stage, const std::string &answer)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        answers[stage] = answer;
+    }
+
+    void well()
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        answers.clear();
+    }
+
+    std::vector<Delivery> delivered()
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        return deliveries;
+    }
+
+    std::vector<std::string> heard()
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        return lines;
+    }
+
+    int count(const std::string &prefix)
+    {
+        int n = 0;
+        for (auto &line : heard())
+            n += line.compare(0, prefix.size(), prefix) == 0;
+        return n;
+    }
+
+    std::vector<std::string> extensions = {"PIPELINING",    "8BITMIME", "SMTPUTF8",
+                                           "SIZE 30000000", "DSN",      "AUTH PLAIN LOGIN"};
+    NetTlsServer *tls = nullptr;
+    guint16 port;
+    std::atomic<int> connections{0};
+    std::string password = "secret";
+
+  private:
+    void accept_all()
+    {
+        struct pollfd fds[2] = {{listener, POLLIN, 0}, {net_cancel_fd(cancel), POLLIN, 0}};
+        while (poll(fds, 2, -1) > 0 && !fds[1].revents) {
+            int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC), on = 1;
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            connections++;
+            sessions.emplace_back([this, fd] {
+                g_autoptr(NetStream) stream = net_stream_new(fd, "relay", cancel);
+                serve(stream);
+            });
+        }
+    }
+
+    /* FALSE: the stage ends the connection. */
+    bool say(NetStream *stream, const std::string &stage, const std::string &usual)
+    {
+        std::string answer = usual;
+        {
+            std::lock_guard<std::mutex> guard(lock);
+            if (answers.count(stage))
+                answer = answers[stage];
+        }
+        if (answer == "...")
+            net_cancel_sleep(cancel, 1000);
+        if (answer.empty() || answer == "...")
+            return false;
+        return net_stream_puts(stream, (answer + "\r\n").c_str(), nullptr) &&
+               net_stream_flush(stream, nullptr) && answer.compare(0, 3, "421") != 0;
+    }
+
+    std::string ehlo()
+    {
+        std::string text = "250-provider.example";
+        for (auto &extension : extensions)
+            text += "\r\n250-" + extension;
+        return text + "\r\n250 HELP";
+    }
+
+    bool auth(NetStream *stream, const std::string &arguments)
+    {
+        std::vector<std::string> got;
+        std::string zero(1, '\0');
+        auto decode = [](const char *text) {
+            gsize size;
+            g_autofree guchar *bytes = g_base64_decode(text, &size);
+            return std::string((char *)bytes, size);
+        };
+        bool ok;
+        if (arguments.compare(0, 6, "PLAIN ") == 0) {
+            ok = decode(arguments.c_str() + 6) == zero + "ada" + zero + password;
+        } else {
+            for (int i = 0; i < 2; i++) {
+                net_stream_puts(stream, "334 VXNlcm5hbWU6\r\n", nullptr);
+                net_stream_flush(stream, nullptr);
+                const char *line = net_stream_read_line(stream, 1000, nullptr, nullptr);
+                got.push_back(line ? decode(line) : "");
+            }
+            ok = got[0] == "ada" && got[1] == password;
+        }
+        return say(stream, "AUTH", ok ? "235 2.7.0 yes" : "535 5.7.8 no");
+    }
+
+    bool text(NetStream *stream, Delivery *mail)
+    {
+        SmtpDataReader reader = {};
+        g_autoptr(GByteArray) out = g_byte_array_new();
+        while (!reader.done) {
+            gsize length;
+            const char *piece = net_stream_peek(stream, &length, nullptr);
+            if (!piece)
+                return false;
+            net_stream_consume(stream, smtp_data_read(&reader, piece, length, out));
+            if (says("TEXT"))
+                return say(stream, "TEXT", "") && false;
+        }
+        mail->data = std::string((char *)out->data, out->len);
+        if (says("DOT"))
+            return say(stream, "DOT", "");
+        {
+            std::lock_guard<std::mutex> guard(lock);
+            deliveries.push_back(*mail);
+        }
+        *mail = {};
+        return say(stream, "STORED", "250 2.0.0 taken");
+    }
+
+    bool says(const std::string &stage)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        return answers.count(stage) > 0;
+    }
+
+    void serve(NetStream *stream)
+    {
+        Delivery mail;
+        if (!say(stream, "CONNECT", "220 provider.example ESMTP"))
+            return;
+        for (;;) {
+            const char *read = net_stream_read_line(stream, 10000, nullptr, nullptr);
+            if (!read)
+                return;
+            std::string line = read, verb = line.substr(0, line.find(' '));
+            {
+                std::lock_guard<std::mutex> guard(lock);
+                lines.push_back(line);
+            }
+            bool ok;
+            if (verb == "EHLO") {
+                ok = say(stream, "EHLO", ehlo());
+            } else if (verb == "STARTTLS") {
+                ok = say(stream, verb, "220 go") && tls &&
+                     net_stream_accept_tls(stream, tls, nullptr);
+            } else if (verb == "AUTH") {
+                ok = auth(stream, line.substr(5));
+            } else if (verb == "MAIL") {
+                mail = {};
+                mail.from = line.substr(10);
+                ok = say(stream, "MAIL", "250 2.1.0 ok");
+            } else if (verb == "RCPT") {
+                std::string to = line.substr(8);
+                bool known = says("RCPT " + to);
+                if (!known && !says("RCPT"))
+                    mail.to.push_back(to);
+                ok = say(stream, known ? "RCPT " + to : "RCPT", "250 2.1.5 ok");
+            } else if (verb == "DATA") {
+                ok = say(stream, "DATA", "354 go") && (says("DATA") || text(stream, &mail));
+            } else if (verb == "QUIT") {
+                say(stream, "QUIT", "221 bye");
+                return;
+            } else {
+                ok = say(stream, verb, verb == "RSET" ? "250 ok" : "500 what?");
+            }
+            if (!ok)
+                return;
+        }
+    }
+
+    int listener;
+    NetCancel *cancel;
+    std::thread acceptor;
+    std::vector<std::thread> sessions;
+    std::mutex lock;
+    std::map<std::string, std::string> answers;
+    std::vector<Delivery> deliveries;
+    std::vector<std::string> lines;
+};
+
+/* ---- the relay ------------------------------------------------------------------------------- */
+
+class RelayTest : public ::testing::Test
+{
+  protected:
+    void SetUp() override
+    {
+        signal(SIGPIPE, SIG_IGN); /* as posternd does */
+        directory = g_dir_make_tmp("postern-relay-XXXXXX", nullptr);
+        path = std::string(directory) + "/queue.db";
+        queue = queue_open(path.c_str(), nullptr);
+        ASSERT_NE(queue, nullptr);
+        settings = g_new0(AccountSettings, 1);
+        settings->refs = 1;
+        settings->id = g_strdup("work");
+        settings->outgoing_user = g_strdup("ada");
+        use("submission+insecure://127.0.0.1:");
+    }
+
+    void TearDown() override
+    {
+        relay_free(relay);
+        queue_close(queue);
+        account_settings_unref(settings);
+        g_autofree char *command = g_strdup_printf("rm -rf '%s'", directory);
+        EXPECT_EQ(system(command), 0);
+        g_free(directory);
+    }
+
+    void use(const std::string &scheme)
+    {
+        g_clear_pointer(&settings->outgoing, net_endpoint_free);
+        settings->outgoing =
+            net_endpoint_parse((scheme + std::to_string(provider.port)).c_str(), nullptr);
+        ASSERT_NE(settings->outgoing, nullptr);
+    }
+
+    void start(NetTlsClient *tls = nullptr, RelaySent sent = nullptr)
+    {
+        relay = relay_new(settings, queue, get_password, this, tls, report, this, sent, this);
+        relay_set_online(relay, TRUE);
+    }
+
+    void stop()
+    {
+        g_clear_pointer(&relay, relay_free);
+    }
+
+    static char *get_password(const AccountSettings *, gboolean outgoing, gpointer data,
+                              GError **error)
+    {
+        auto test = (RelayTest *)data;
+        EXPECT_TRUE(outgoing);
+        std::lock_guard<std::mutex> guard(test->lock);
+        test->asked++;
+        if (!test->password.empty())
+            return g_strdup(test->password.c_str());
+        g_set_error(error, ACCOUNT_ERROR_DOMAIN, ACCOUNT_SECRET_LOCKED, "locked");
+        return nullptr;
+    }
+
+    static void report(AccountState state, double, const char *message, gpointer data)
+    {
+        auto test = (RelayTest *)data;
+        std::lock_guard<std::mutex> guard(test->lock);
+        test->state = state;
+        test->message = message ? message : "";
+    }
+
+    AccountState reported(std::string *text = nullptr)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        if (text)
+            *text = message;
+        return state;
+    }
+
+    gint64 add(const std::string &body = "Subject: x\r\n\r\n.hello\r\n",
+               std::vector<std::string> to = {"bob@example.com"},
+               std::function<void(QueueEntry *)> change = nullptr)
+    {
+        g_autoptr(QueueEntry) entry = queue_entry_new();
+        entry->account = g_strdup("work");
+        entry->sender = g_strdup("ada@example.org");
+        for (auto &address : to)
+            g_ptr_array_add(entry->recipients, queue_recipient_new(address.c_str()));
+        entry->size = body.size();
+        entry->submitted = 1000;
+        if (change)
+            change(entry);
+        g_autoptr(GBytes) bytes = g_bytes_new(body.data(), body.size());
+        EXPECT_TRUE(queue_add(queue, entry, bytes, -1, nullptr));
+        if (relay)
+            relay_wake(relay);
+        return entry->id;
+    }
+
+    bool wait(std::function<bool()> condition, double seconds = 15)
+    {
+        gint64 end = g_get_monotonic_time() + (gint64)(seconds * G_USEC_PER_SEC);
+        while (!condition()) {
+            if (g_get_monotonic_time() > end)
+                return false;
+            g_usleep(2000);
+        }
+        return true;
+    }
+
+    QueueState state_of(gint64 id)
+    {
+        g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+        return entry ? entry->state : QUEUE_SENT;
+    }
+
+    bool becomes(gint64 id, QueueState wanted)
+    {
+        return wait([&] { return state_of(id) == wanted; });
+    }
+
+    /* Waits until an attempt is over, and gives the entry. */
+    QueueEntry *attempted(gint64 id)
+    {
+        QueueEntry *entry = nullptr;
+        EXPECT_TRUE(wait([&] {
+            g_clear_pointer(&entry, queue_entry_free);
+            entry = queue_get(queue, id, nullptr);
+            return entry && entry->attempts > 0 && entry->state != QUEUE_SENDING;
+        }));
+        return entry;
+    }
+
+    static QueueRecipient *recipient(QueueEntry *entry, guint i)
+    {
+        return (QueueRecipient *)g_ptr_array_index(entry->recipients, i);
+    }
+
+  public:
+    char *directory = nullptr;
+    std::string path;
+    Provider provider;
+    Queue *queue = nullptr;
+    AccountSettings *settings = nullptr;
+    Relay *relay = nullptr;
+    std::mutex lock;
+    AccountState state = ACCOUNT_DISABLED;
+    std::string message, password = "secret";
+    int asked = 0;
+    std::atomic<int> copies{0}, copies_to_fail{0};
+};
+
+TEST_F(RelayTest, MailArrivesByteForByteOverOneConnection)
+{
+    std::string large;
+    while (large.size() < 2000000)
+        large += ".\r\n..\r\n." + std::to_string(large.size()) + "\r\n";
+    gint64 first = add(), second = add(large), third = add("no end of line");
+    start();
+    EXPECT_TRUE(becomes(third, QUEUE_SENT));
+    EXPECT_EQ(state_of(first), QUEUE_SENT);
+    EXPECT_EQ(state_of(second), QUEUE_SENT);
+    auto mails = provider.delivered();
+    ASSERT_EQ(mails.size(), 3u);
+    EXPECT_EQ(mails[0].data, "Subject: x\r\n\r\n.hello\r\n");
+    EXPECT_EQ(mails[0].from, "<ada@example.org> SIZE=" + std::to_string(mails[0].data.size()));
+    EXPECT_EQ(mails[0].to, std::vector<std::string>{"<bob@example.com>"});
+    EXPECT_TRUE(mails[1].data == large);
+    EXPECT_EQ(mails[2].data, "no end of line\r\n");
+    EXPECT_EQ(provider.connections, 1);
+    EXPECT_EQ(provider.heard()[0], "EHLO [127.0.0.1]");
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_IDLE; }));
+    g_autoptr(QueueEntry) entry = queue_get(queue, first, nullptr);
+    EXPECT_EQ(recipient(entry, 0)->state, QUEUE_RECIPIENT_SENT);
+    EXPECT_STREQ(recipient(entry, 0)->reply, "250 2.0.0 taken");
+    EXPECT_EQ(entry->last_error, nullptr);
+}
+
+TEST_F(RelayTest, EachRecipientHasItsOwnFate)
+{
+    provider.at("RCPT <later@b>", "450 4.2.1 busy");
+    provider.at("RCPT <never@b>", "550 5.1.1 who?");
+    gint64 id = add("x\r\n", {"now@b", "later@b", "never@b"});
+    start();
+    g_autoptr(QueueEntry) entry = attempted(id);
+    EXPECT_EQ(entry->state, QUEUE_WAITING);
+    EXPECT_EQ(recipient(entry, 0)->state, QUEUE_RECIPIENT_SENT);
+    EXPECT_EQ(recipient(entry, 1)->state, QUEUE_RECIPIENT_PENDING);
+    EXPECT_STREQ(recipient(entry, 1)->reply, "450 4.2.1 busy");
+    EXPECT_EQ(recipient(entry, 2)->state, QUEUE_RECIPIENT_FAILED);
+    EXPECT_STREQ(recipient(entry, 2)->reply, "550 5.1.1 who?");
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    EXPECT_NEAR((double)entry->next_attempt, (double)now + 60, 15);
+
+    provider.well();
+    g_autoptr(QueueEntry) due = queue_get(queue, id, nullptr);
+    due->next_attempt = 0;
+    ASSERT_TRUE(queue_update(queue, due, nullptr));
+    relay_wake(relay);
+    EXPECT_TRUE(becomes(id, QUEUE_FAILED));
+    auto mails = provider.delivered();
+    ASSERT_EQ(mails.size(), 2u);
+    EXPECT_EQ(mails[0].to, std::vector<std::string>{"<now@b>"});
+    EXPECT_EQ(mails[1].to, std::vector<std::string>{"<later@b>"});
+    g_autoptr(QueueEntry) failed = queue_get(queue, id, nullptr);
+    EXPECT_STREQ(failed->last_error, "never@b: 550 5.1.1 who?");
+
+    ASSERT_TRUE(queue_retry(queue, id, nullptr));
+    relay_wake(relay);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    EXPECT_EQ(provider.delivered()[2].to, std::vector<std::string>{"<never@b>"});
+}
+
+TEST_F(RelayTest, AnyAnswerAtAnyStageIsTakenAtItsWord)
+{
+    start();
+    for (const char *stage : {"MAIL", "RCPT", "DATA", "DOT"})
+        for (const char *answer : {"451 4.3.0 not now", "554 5.6.0 never", "299 4.0.0 odd"}) {
+            if (std::string(answer).substr(0, 1) == "2" && std::string(stage) != "DATA")
+                continue;
+            provider.well();
+            provider.at(stage, answer);
+            gint64 id = add("x\r\n", {"a@b", "c@d"});
+            g_autoptr(QueueEntry) entry = attempted(id);
+            bool for_good = answer[0] == '5';
+            EXPECT_EQ(entry->state, for_good ? QUEUE_FAILED : QUEUE_WAITING) << stage << answer;
+            for (guint i = 0; i < 2; i++) {
+                EXPECT_EQ(recipient(entry, i)->state,
+                          for_good ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_PENDING);
+                EXPECT_STREQ(answer[0] == '2' ? answer : recipient(entry, i)->reply, answer);
+            }
+            ASSERT_NE(entry->last_error, nullptr);
+            EXPECT_NE(strstr(entry->last_error, answer), nullptr);
+        }
+    EXPECT_TRUE(provider.delivered().empty());
+}
+
+TEST_F(RelayTest, ALostConnectionBeforeTheEndMeansWaitingAndOneDelivery)
+{
+    for (const char *stage : {"CONNECT", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "TEXT"}) {
+        size_t before = provider.delivered().size();
+        provider.at(stage, "");
+        gint64 id = add(std::string(stage) == "TEXT" ? std::string(8000000, 'x') : "x\r\n");
+        start();
+        EXPECT_TRUE(wait([&] { return provider.connections > 0; })) << stage;
+        g_usleep(100000);
+        EXPECT_TRUE(becomes(id, QUEUE_WAITING)) << stage;
+        stop();
+        provider.well();
+        ASSERT_TRUE(queue_retry(queue, id, nullptr));
+        start();
+        EXPECT_TRUE(becomes(id, QUEUE_SENT)) << stage;
+        EXPECT_EQ(provider.delivered().size(), before + 1) << stage;
+        stop();
+        provider.connections = 0;
+    }
+}
+
+TEST_F(RelayTest, ALostAnswerMeansInDoubtAgainAndSaysSo)
+{
+    for (const char *stage : {"DOT", "STORED"}) {
+        size_t before = provider.delivered().size();
+        provider.at(stage, "");
+        gint64 id = add("x\r\n", {"a@b", "c@d"});
+        start();
+        g_autoptr(QueueEntry) entry = attempted(id);
+        EXPECT_EQ(entry->state, QUEUE_WAITING);
+        gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+        EXPECT_NEAR((double)entry->next_attempt, (double)now + 60, 15);
+        EXPECT_EQ(recipient(entry, 0)->state, QUEUE_RECIPIENT_UNKNOWN);
+        EXPECT_NE(strstr(entry->last_error, "127.0.0.1 was taking this message"), nullptr);
+        provider.well();
+        relay_wake(relay);
+        g_usleep(200000);
+        EXPECT_EQ(state_of(id), QUEUE_WAITING);
+        entry->next_attempt = 0;
+        ASSERT_TRUE(queue_update(queue, entry, nullptr));
+        relay_wake(relay);
+        EXPECT_TRUE(becomes(id, QUEUE_SENT));
+        EXPECT_EQ(provider.delivered().size(), before + (stage[0] == 'S' ? 2 : 1));
+        stop();
+    }
+}
+
+TEST_F(RelayTest, AServerThatSpeaksDuringTheMessageIsHeard)
+{
+    provider.at("TEXT", "552 5.3.4 too much");
+    std::string large(8000000, 'x');
+    gint64 id = add(large);
+    start();
+    g_autoptr(QueueEntry) entry = attempted(id);
+    /* Its words may be lost when it closes with our bytes unread. */
+    if (entry->state == QUEUE_FAILED)
+        EXPECT_STREQ(recipient(entry, 0)->reply, "552 5.3.4 too much");
+    else
+        EXPECT_EQ(entry->state, QUEUE_WAITING);
+}
+
+TEST_F(RelayTest, ARefusedPasswordIsReportedAndNotTriedAgainUntilItIsAnother)
+{
+    password = "wrong";
+    gint64 id = add();
+    start();
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_AUTH_REQUIRED; }));
+    std::string text;
+    reported(&text);
+    EXPECT_EQ(text, "127.0.0.1 refuses the user name or password: 535 5.7.8 no");
+    for (int i = 0; i < 3; i++) {
+        relay_wake(relay);
+        g_usleep(800000);
+    }
+    EXPECT_EQ(provider.count("AUTH"), 1);
+    EXPECT_EQ(state_of(id), QUEUE_WAITING);
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        password = "secret";
+    }
+    relay_wake(relay);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+}
+
+TEST_F(RelayTest, ALockedPasswordMeansLater)
+{
+    password = "";
+    gint64 id = add();
+    start();
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_LOCKED; }));
+    EXPECT_EQ(provider.connections, 0);
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        password = "secret";
+    }
+    relay_wake(relay);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+}
+
+TEST_F(RelayTest, OldAndSimpleServersWillDo)
+{
+    provider.extensions = {"AUTH LOGIN"};
+    std::vector<std::string> many;
+    for (int i = 0; i < 20; i++)
+        many.push_back("a" + std::to_string(i) + "@b");
+    gint64 id = add("caf\xe9\r\n", many, [](QueueEntry *entry) {
+        entry->eightbit = TRUE;
+        entry->ret = g_strdup("FULL");
+    });
+    start();
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    auto mails = provider.delivered();
+    ASSERT_EQ(mails.size(), 1u);
+    EXPECT_EQ(mails[0].from, "<ada@example.org>");
+    EXPECT_EQ(mails[0].to.size(), 20u);
+    EXPECT_EQ(mails[0].data, "caf\xe9\r\n");
+}
+
+TEST_F(RelayTest, AThousandPipelinedRecipientsBlockNobody)
+{
+    std::vector<std::string> many;
+    for (int i = 0; i < 1000; i++)
+        many.push_back(std::string(200, 'x') + std::to_string(i) + "@b");
+    gint64 id = add("x\r\n", many);
+    start();
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    EXPECT_EQ(provider.delivered()[0].to.size(), 1000u);
+}
+
+TEST_F(RelayTest, ExtensionsAreUsedWhereTheyAreOffered)
+{
+    gint64 id = add("caf\xc3\xa9\r\n", {"jürgen@b"}, [](QueueEntry *entry) {
+        entry->eightbit = entry->smtputf8 = TRUE;
+        entry->ret = g_strdup("HDRS");
+        entry->envid = g_strdup("QQ1");
+        auto first = (QueueRecipient *)g_ptr_array_index(entry->recipients, 0);
+        first->notify = g_strdup("SUCCESS");
+        first->orcpt = g_strdup("rfc822;x");
+    });
+    start();
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    auto mail = provider.delivered()[0];
+    EXPECT_EQ(mail.from, "<ada@example.org> SIZE=7 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ1");
+    EXPECT_EQ(mail.to[0], "<jürgen@b> NOTIFY=SUCCESS ORCPT=rfc822;x");
+}
+
+TEST_F(RelayTest, WhatTheServerCantTakeFailsWithASentence)
+{
+    provider.extensions = {"AUTH PLAIN", "SIZE 1000000"};
+    auto utf8 = [](QueueEntry *entry) { entry->smtputf8 = TRUE; };
+    gint64 plain = add("x\r\n", {"a@b"}, utf8), named = add("x\r\n", {"ä@b"}, utf8);
+    gint64 large = add(std::string(1500000, 'x'));
+    start();
+    EXPECT_TRUE(becomes(large, QUEUE_FAILED));
+    EXPECT_EQ(state_of(plain), QUEUE_SENT);
+    EXPECT_EQ(state_of(named), QUEUE_FAILED);
+    g_autoptr(QueueEntry) one = queue_get(queue, named, nullptr);
+    EXPECT_NE(strstr(one->last_error, "SMTPUTF8"), nullptr);
+    g_autoptr(QueueEntry) two = queue_get(queue, large, nullptr);
+    EXPECT_NE(strstr(two->last_error, "takes at most 1.0 MB, and this message has 1.5 MB"),
+              nullptr);
+}
+
+TEST_F(RelayTest, StartTlsOrNothing)
+{
+    use("submission://127.0.0.1:");
+    gint64 id = add();
+    g_autoptr(NetTlsServer) tls = net_tls_local(directory, nullptr);
+    g_autofree char *authority = g_build_filename(directory, "authority.pem", nullptr);
+    g_autoptr(NetTlsClient) trust = net_tls_client_new(authority, nullptr);
+    ASSERT_TRUE(tls && trust);
+    start(trust);
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_ERROR; }));
+    std::string text;
+    reported(&text);
+    EXPECT_NE(text.find("offers no STARTTLS"), std::string::npos);
+    EXPECT_EQ(provider.count("AUTH"), 0);
+    stop();
+
+    provider.tls = net_tls_server_ref(tls);
+    provider.extensions.push_back("STARTTLS");
+    start(trust);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    EXPECT_EQ(provider.count("EHLO"), 3);
+}
+
+TEST_F(RelayTest, InjectedAnswersBeforeTlsAreNotBelieved)
+{
+    use("submission://127.0.0.1:");
+    g_autoptr(NetTlsServer) tls = net_tls_local(directory, nullptr);
+    g_autofree char *authority = g_build_filename(directory, "authority.pem", nullptr);
+    g_autoptr(NetTlsClient) trust = net_tls_client_new(authority, nullptr);
+    provider.tls = net_tls_server_ref(tls);
+    provider.extensions.push_back("STARTTLS");
+    provider.at("STARTTLS", "220 go\r\n250 injected");
+    gint64 id = add();
+    start(trust);
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_ERROR; }));
+    EXPECT_EQ(state_of(id), QUEUE_WAITING);
+    EXPECT_EQ(provider.count("AUTH"), 0);
+}
+
+TEST_F(RelayTest, GarbageIsNoMailServer)
+{
+    provider.at("CONNECT", "HTTP/1.1 400 Bad Request");
+    add();
+    start();
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_ERROR; }));
+}
+
+TEST_F(RelayTest, OfflineNothingIsSentAndGoingOfflineEndsWhatHangs)
+{
+    relay = relay_new(settings, queue, get_password, this, nullptr, report, this, nullptr, nullptr);
+    gint64 id = add();
+    g_usleep(200000);
+    EXPECT_EQ(provider.connections, 0);
+    EXPECT_EQ(reported(), ACCOUNT_OFFLINE);
+
+    for (const char *stage : {"CONNECT", "MAIL", "DATA"}) {
+        provider.at(stage, "...");
+        int before = provider.connections;
+        relay_set_online(relay, TRUE);
+        EXPECT_TRUE(wait([&] { return provider.connections > before; }));
+        g_usleep(100000);
+        relay_set_online(relay, FALSE);
+        EXPECT_TRUE(becomes(id, QUEUE_WAITING)) << stage;
+        provider.well();
+    }
+    g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+    EXPECT_EQ(entry->attempts, 0u);
+    relay_set_online(relay, TRUE);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    EXPECT_EQ(provider.delivered().size(), 1u);
+}
+
+TEST_F(RelayTest, StoppingWaitsForTheLastAnswerButNotForEver)
+{
+    provider.at("STORED", "...");
+    gint64 id = add();
+    start();
+    EXPECT_TRUE(wait([&] { return provider.delivered().size() == 1; }));
+    gint64 begin = g_get_monotonic_time();
+    stop();
+    EXPECT_LT(g_get_monotonic_time() - begin, 8 * G_USEC_PER_SEC);
+    g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+    EXPECT_EQ(entry->state, QUEUE_WAITING);
+    EXPECT_EQ(recipient(entry, 0)->state, QUEUE_RECIPIENT_UNKNOWN);
+}
+
+TEST_F(RelayTest, AProviderThatComesBackIsFoundWithoutBeingAsked)
+{
+    provider.at("CONNECT", "");
+    gint64 id = add();
+    start();
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_OFFLINE; }));
+    g_autoptr(QueueEntry) entry = attempted(id);
+    EXPECT_NE(strstr(entry->last_error, "closed the connection"), nullptr);
+    EXPECT_EQ(entry->refusals, 0u);
+    provider.well();
+    EXPECT_TRUE(becomes(id, QUEUE_SENT)); /* after 5 s, a fifth more or less */
+    EXPECT_LE(provider.connections, 3);
+}
+
+TEST_F(RelayTest, BeingToldOfTheNetworkEndsABackOff)
+{
+    provider.at("CONNECT", "");
+    gint64 id = add();
+    start();
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_OFFLINE; }));
+    provider.well();
+    gint64 begin = g_get_monotonic_time();
+    relay_set_online(relay, TRUE);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    EXPECT_LT(g_get_monotonic_time() - begin, 2 * G_USEC_PER_SEC);
+}
+
+TEST_F(RelayTest, ScheduledMailGoesWhenItsTimeHasCome)
+{
+    gint64 when = g_get_real_time() / G_USEC_PER_SEC + 2;
+    gint64 id = add("x\r\n", {"a@b"}, [=](QueueEntry *entry) { entry->send_at = when; });
+    start();
+    g_usleep(500000);
+    EXPECT_EQ(provider.connections, 0);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    EXPECT_GE(g_get_real_time() / G_USEC_PER_SEC, when);
+}
+
+TEST_F(RelayTest, ACopyThatFailsIsTriedAgainAndTheMailIsNot)
+{
+    copies_to_fail = 1;
+    gint64 id = add("Subject: copy\r\n\r\n");
+    start(nullptr, [](const QueueEntry *entry, gpointer data) -> gboolean {
+        auto test = (RelayTest *)data;
+        g_autoptr(GBytes) bytes = queue_read(test->queue, entry->id, 0, 100, nullptr);
+        EXPECT_TRUE(bytes && g_bytes_get_size(bytes) == 17);
+        test->copies++;
+        return test->copies_to_fail-- <= 0;
+    });
+    g_autoptr(QueueEntry) entry = attempted(id);
+    EXPECT_EQ(entry->state, QUEUE_WAITING);
+    EXPECT_NE(strstr(entry->last_error, "Sent folder"), nullptr);
+    ASSERT_TRUE(queue_retry(queue, id, nullptr));
+    relay_wake(relay);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    EXPECT_EQ(copies, 2);
+    EXPECT_EQ(provider.delivered().size(), 1u);
+}
+
+TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
+{
+    g_autoptr(Cache) cache = cache_open((std::string(directory) + "/mail").c_str(), "x", nullptr);
+    ASSERT_NE(cache, nullptr);
+    RelayCopy copy = {queue, cache};
+    gint64 id = add("Message-ID: <one@example.org>\r\n\r\nhello\r\n");
+    g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+    EXPECT_TRUE(relay_copy_keep(entry, &copy)); /* no such folder: nothing to keep it in */
+
+    CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
+    gint64 sent = cache_folder_create(txn, "Sent", CACHE_ROLE_SENT, nullptr);
+    ASSERT_TRUE(cache_commit(txn, nullptr));
+    for (int i = 0; i < 2; i++)
+        EXPECT_TRUE(relay_copy_keep(entry, &copy));
+    {
+        g_autoptr(CacheTxn) reading = cache_begin(cache, CACHE_READ, nullptr);
+        CachePlacement placement;
+        ASSERT_TRUE(cache_placement_get(reading, sent, 1, &placement, nullptr));
+        EXPECT_EQ(placement.flags.system, (guint32)CACHE_SEEN);
+        g_autoptr(GBytes) bytes = cache_content_read(reading, placement.message, 0, 1000, nullptr);
+        EXPECT_EQ(g_bytes_get_size(bytes), entry->size);
+        EXPECT_FALSE(cache_placement_get(reading, sent, 2, &placement, nullptr));
+    }
+    g_autoptr(QueueEntry) gone = queue_entry_new();
+    gone->id = 4711;
+    EXPECT_FALSE(relay_copy_keep(gone, &copy));
+}
+
+/* A relay in a process of its own, killed at any moment: nothing is lost, and only what was known
+ * to be in doubt may be doubled. */
+TEST_F(RelayTest, KillsLoseNothingAndDoubleOnlyWhatWasInDoubt)
+{
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer starts no threads after fork()";
+#endif
+    std::vector<gint64> ids;
+    std::set<size_t> doubtful;
+    for (int i = 0; i < 200; i++)
+        ids.push_back(add("number " + std::to_string(i) + "\r\n"));
+    for (int round = 0; round < 10; round++) {
+        queue_close(queue);
+        pid_t pid = fork();
+        if (pid == 0) {
+            queue = queue_open(path.c_str(), nullptr);
+            start();
+            sleep(30);
+            _exit(0);
+        }
+        size_t before = provider.delivered().size();
+        EXPECT_TRUE(wait([&] { return provider.delivered().size() > before + 2; }));
+        g_usleep(round * 173);
+        kill(pid, SIGKILL);
+        waitpid(pid, nullptr, 0);
+        g_usleep(50000); /* what is still on its way to the provider */
+        queue = queue_open(path.c_str(), nullptr);
+        ASSERT_NE(queue, nullptr);
+        for (size_t i = 0; i < ids.size(); i++) {
+            g_autoptr(QueueEntry) entry = queue_get(queue, ids[i], nullptr);
+            EXPECT_TRUE(entry->state == QUEUE_SENT || entry->state == QUEUE_WAITING);
+            if (recipient(entry, 0)->state == QUEUE_RECIPIENT_UNKNOWN)
+                doubtful.insert(i);
+        }
+    }
+    EXPECT_LE(doubtful.size(), 10u);
+    start();
+    EXPECT_TRUE(becomes(ids.back(), QUEUE_SENT));
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_IDLE; }));
+    std::map<std::string, int> times;
+    for (auto &mail : provider.delivered())
+        times[mail.data]++;
+    for (size_t i = 0; i < ids.size(); i++) {
+        int n = times["number " + std::to_string(i) + "\r\n"];
+        EXPECT_GE(n, 1);
+        EXPECT_LE(n, doubtful.count(i) ? 2 : 1) << i;
+    }
+}
+
+/* ---- decisions ------------------------------------------------------------------------------- */
+
+TEST(RelayBackoff, DoublesToItsLimitAndSpreads)
+{
+    EXPECT_DOUBLE_EQ(relay_message_backoff(1, 0.5), 60);
+    EXPECT_DOUBLE_EQ(relay_message_backoff(2, 0.5), 120);
+    EXPECT_DOUBLE_EQ(relay_message_backoff(8, 0.5), 7680);
+    EXPECT_DOUBLE_EQ(relay_message_backoff(9, 0.5), 4 * 3600);
+    EXPECT_DOUBLE_EQ(relay_message_backoff(1000000, 0.5), 4 * 3600);
+    EXPECT_DOUBLE_EQ(relay_message_backoff(1, 0), 48);
+    EXPECT_LT(relay_message_backoff(1, 0.999), 72);
+    EXPECT_DOUBLE_EQ(relay_connection_backoff(1, 0.5), 5);
+    EXPECT_DOUBLE_EQ(relay_connection_backoff(100, 0.5), 600);
+    double all = 0;
+    for (guint i = 1; i < RELAY_REFUSALS_MAX; i++)
+        all += relay_message_backoff(i, 0.5);
+    EXPECT_NEAR(all / 86400, 5, 0.3);
+}
+
+struct Fate {
+    QueueState state;
+    QueueRecipientState first, second;
+};
+
+Fate settle(SmtpSendResult result, guint answer, guint first, guint second, guint refusals = 0)
+{
+    g_autoptr(QueueEntry) entry = queue_entry_new();
+    entry->refusals = refusals;
+    entry->state = QUEUE_SENDING;
+    for (const char *address : {"a@b", "c@d"})
+        g_ptr_array_add(entry->recipients, queue_recipient_new(address));
+    char words[] = "words", said[] = "answer", broken[] = "broken";
+    SmtpClientRecipient recipients[] = {{"a@b", nullptr, nullptr, first, words},
+                                        {"c@d", nullptr, nullptr, second, words}};
+    guint positions[] = {0, 1};
+    RelayOutcome outcome = {result, {answer, said}, recipients, positions, 2, "host", broken};
+    relay_note_committing(entry, &outcome);
+    relay_settle(entry, &outcome, 1000, 0.5);
+    EXPECT_EQ(entry->attempts, 1u);
+    EXPECT_EQ(entry->refusals, refusals + (result != SMTP_SEND_BROKEN));
+    EXPECT_EQ(entry->next_attempt > 1000, entry->state == QUEUE_WAITING);
+    EXPECT_EQ(entry->last_error == nullptr, entry->state == QUEUE_SENT);
+    auto one = (QueueRecipient *)g_ptr_array_index(entry->recipients, 0);
+    auto two = (QueueRecipient *)g_ptr_array_index(entry->recipients, 1);
+    return {entry->state, one->state, two->state};
+}
+
+TEST(RelayOutcome, FollowsTheTable)
+{
+    const auto P = QUEUE_RECIPIENT_PENDING, S = QUEUE_RECIPIENT_SENT, F = QUEUE_RECIPIENT_FAILED,
+               U = QUEUE_RECIPIENT_UNKNOWN;
+    struct {
+        SmtpSendResult result;
+        guint answer, first, second, refusals;
+        Fate fate;
+    } table[] = {
+        {SMTP_SEND_ACCEPTED, 250, 250, 250, 0, {QUEUE_SENT, S, S}},
+        {SMTP_SEND_ACCEPTED, 250, 250, 550, 0, {QUEUE_FAILED, S, F}},
+        {SMTP_SEND_ACCEPTED, 250, 250, 450, 0, {QUEUE_WAITING, S, P}},
+        {SMTP_SEND_ACCEPTED, 250, 250, 450, 36, {QUEUE_FAILED, S, F}},
+        {SMTP_SEND_REFUSED, 451, 250, 550, 0, {QUEUE_WAITING, P, F}},
+        {SMTP_SEND_REFUSED, 451, 250, 250, 35, {QUEUE_WAITING, P, P}},
+        {SMTP_SEND_REFUSED, 451, 250, 250, 36, {QUEUE_FAILED, F, F}},
+        {SMTP_SEND_REFUSED, 554, 250, 450, 0, {QUEUE_WAITING, F, P}},
+        {SMTP_SEND_REFUSED, 554, 0, 0, 0, {QUEUE_FAILED, F, F}},
+        {SMTP_SEND_REFUSED, 0, 0, 0, 0, {QUEUE_FAILED, F, F}},
+        {SMTP_SEND_NOBODY, 0, 550, 450, 0, {QUEUE_WAITING, F, P}},
+        {SMTP_SEND_NOBODY, 0, 550, 551, 0, {QUEUE_FAILED, F, F}},
+        {SMTP_SEND_BROKEN, 0, 250, 550, 0, {QUEUE_WAITING, P, F}},
+        {SMTP_SEND_BROKEN, 0, 0, 0, 100, {QUEUE_WAITING, P, P}},
+        {SMTP_SEND_UNKNOWN, 0, 250, 550, 0, {QUEUE_WAITING, U, F}},
+        {SMTP_SEND_UNKNOWN, 0, 250, 450, 0, {QUEUE_WAITING, U, P}},
+        {SMTP_SEND_UNKNOWN, 0, 250, 450, 36, {QUEUE_FAILED, F, F}},
+    };
+    for (auto &row : table) {
+        Fate fate = settle(row.result, row.answer, row.first, row.second, row.refusals);
+        EXPECT_EQ(fate.state, row.fate.state) << row.result << " " << row.first << row.second;
+        EXPECT_EQ(fate.first, row.fate.first) << row.result << " " << row.first << row.second;
+        EXPECT_EQ(fate.second, row.fate.second) << row.result << " " << row.first << row.second;
+    }
+}
+
+} // namespace

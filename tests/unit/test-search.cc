@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Searching text: whatever is in segments of text and whatever isn't yet, SEARCH finds what a
+ * reader of all messages would find.
+ */
+#include "imap-transcript.h"
+
+#include <sys/wait.h>
+
+#include <chrono>
+#include <random>
+
+extern "C" {
+#include "cache/search.h"
+#include "daemon/index/index.h"
+#include "daemon/index/text.h"
+}
+
+/* The provider can't be reached. */
+extern "C" gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *, gsize, CacheContentState,
+                                     NetCancel *, GError **error)
+{
+    bodies->asked++;
+    g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
+    return FALSE;
+}
+
+namespace
+{
+
+/* A message of plain words: what is searched is known without any decoding. */
+struct Mail {
+    std::string from, subject, thing, body;
+    bool flagged = false;
+
+    std::string bytes() const
+    {
+        return "From: " + from + "\r\nSubject: " + subject + "\r\nX-Thing: " + thing +
+               "\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\n" + body + "\r\n";
+    }
+    std::string header() const
+    {
+        return lower("From: " + from + "\nSubject: " + subject + "\nX-Thing: " + thing +
+                     "\nDate: Mon, 7 Feb 1994 21:52:25 -0800\n");
+    }
+    static std::string lower(std::string text)
+    {
+        for (char &c : text)
+            c = g_ascii_tolower(c);
+        return text;
+    }
+};
+
+bool contains(const std::string &text, const std::string &word)
+{
+    return Mail::lower(text).find(Mail::lower(word)) != std::string::npos;
+}
+
+/* A program, and what it means. */
+struct Program {
+    std::string text;
+    std::function<bool(guint32, const Mail &)> meets;
+};
+
+class TextTest : public ImapTest
+{
+  protected:
+    std::mt19937 random{20};
+    std::map<guint32, Mail> mails;
+    std::unique_ptr<Client> client;
+
+    void TearDown() override
+    {
+        client.reset();
+        ImapTest::TearDown();
+    }
+
+    guint pick(guint count)
+    {
+        return std::uniform_int_distribution<guint>(0, count - 1)(random);
+    }
+
+    /* Few letters, so that words are found in many ways, also over the ends of messages. */
+    std::string word(guint longest)
+    {
+        std::string text;
+        for (guint i = 0, length = 1 + pick(longest); i < length; i++)
+            text += "aBxn"[pick(4)];
+        return text;
+    }
+    std::string words(guint most)
+    {
+        std::string text = word(6);
+        for (guint i = pick(most); i > 0; i--)
+            text += (pick(8) ? " " : "\r\n") + word(6);
+        return text;
+    }
+
+    Mail make()
+    {
+        Mail mail{word(5), word(8), word(5), words(20), pick(4) == 0};
+        if (pick(60) == 0)
+            mail.body = std::string(300000, 'q') + word(3);
+        return mail;
+    }
+    void deliver_some(guint count)
+    {
+        for (guint i = 0; i < count; i++) {
+            Mail mail = make();
+            mails[deliver(inbox, mail.bytes(), {mail.flagged ? (guint)CACHE_FLAGGED : 0u, 0})] =
+                mail;
+        }
+    }
+    void expunge_some(guint count)
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        for (; count && !mails.empty(); count--) {
+            auto victim = std::next(mails.begin(), pick((guint)mails.size()));
+            EXPECT_TRUE(cache_expunge(txn, inbox, &victim->first, 1, TRUE, nullptr, error));
+            mails.erase(victim);
+        }
+        txn.commit();
+    }
+
+    bool step()
+    {
+        NetCancel *cancel = net_cancel_new();
+        gboolean worked;
+        EXPECT_TRUE(index_step(cache, cancel, &worked, error)) << error.text();
+        net_cancel_unref(cancel);
+        return worked;
+    }
+    void index_all()
+    {
+        while (step())
+            ;
+    }
+
+    Program leaf()
+    {
+        std::string w = word(pick(3) ? 3 : 7);
+        switch (pick(9)) {
+        case 0:
+            return {"SUBJECT " + w, [=](guint32, const Mail &m) { return contains(m.subject, w); }};
+        case 1:
+            return {"FROM " + w, [=](guint32, const Mail &m) { return contains(m.from, w); }};
+        case 2:
+            return {"HEADER X-Thing " + w,
+                    [=](guint32, const Mail &m) { return contains(m.thing, w); }};
+        case 3:
+            return {"HEADER Subject " + w,
+                    [=](guint32, const Mail &m) { return contains(m.subject, w); }};
+        case 4:
+            return {"BODY " + w, [=](guint32, const Mail &m) { return contains(m.body, w); }};
+        case 5:
+            return {"FLAGGED", [](guint32, const Mail &m) { return m.flagged; }};
+        case 6: {
+            guint32 first = pick(900), last = first + pick(300);
+            return {"UID " + std::to_string(first + 1) + ":" + std::to_string(last + 1),
+                    [=](guint32 uid, const Mail &) { return uid > first && uid <= last + 1; }};
+        }
+        case 7: {
+            bool there = pick(2);
+            return {there ? "HEADER x-thing \"\"" : "HEADER X-Other \"\"",
+                    [=](guint32, const Mail &) { return there; }};
+        }
+        default:
+            return {"TEXT " + w, [=](guint32, const Mail &m) {
+                        return contains(m.header(), w) || contains(m.body, w);
+                    }};
+        }
+    }
+    Program program(guint depth)
+    {
+        guint kind = depth ? pick(5) : 4;
+        if (kind > 2)
+            return leaf();
+        Program a = program(depth - 1), b = program(depth - 1);
+        if (kind == 0)
+            return {"NOT (" + a.text + ")",
+                    [=](guint32 uid, const Mail &m) { return !a.meets(uid, m); }};
+        if (kind == 1)
+            return {"OR (" + a.text + ") (" + b.text + ")",
+                    [=](guint32 uid, const Mail &m) { return a.meets(uid, m) || b.meets(uid, m); }};
+        return {"(" + a.text + " " + b.text + ")",
+                [=](guint32 uid, const Mail &m) { return a.meets(uid, m) && b.meets(uid, m); }};
+    }
+
+    std::string search(const std::string &what)
+    {
+        if (!client)
+            client = select();
+        client->send("n NOOP\r\ns UID SEARCH " + what + "\r\n");
+        std::string line;
+        do
+            line = client->line();
+        while (line.compare(0, 8, "* SEARCH") != 0 && line != "(nothing came)" && !client->ended);
+        EXPECT_TRUE(matches("s OK …", client->line())) << what;
+        return line.size() > 9 ? line.substr(9) : "";
+    }
+    void check(const Program &program)
+    {
+        std::string expected;
+        for (auto &[uid, mail] : mails)
+            if (program.meets(uid, mail))
+                expected += (expected.empty() ? "" : " ") + std::to_string(uid);
+        ASSERT_EQ(search(program.text), expected) << program.text;
+    }
+    void check_many(guint count)
+    {
+        for (guint i = 0; i < count && !HasFatalFailure(); i++)
+            check(program(3));
+    }
+
+    gint64 segments()
+    {
+        return query_number("SELECT count(*) FROM text_segment");
+    }
+    gint64 due()
+    {
+        return query_number("SELECT count(*) FROM text_due");
+    }
+    /* What the indexer does in its thread takes as long as it takes. */
+    bool soon(std::function<bool()> happened)
+    {
+        for (int i = 0; i < 2000 && !happened(); i++)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return happened();
+    }
+};
+
+TEST_F(TextTest, FindsWhatReadingEverythingFinds)
+{
+    for (int round = 0; round < 25 && !HasFatalFailure(); round++) {
+        deliver_some(pick(70));
+        for (guint i = pick(3); i > 0; i--)
+            step();
+        if (round % 3 == 2)
+            expunge_some(pick(60));
+        check_many(12);
+    }
+    index_all();
+    EXPECT_GT(segments(), 5);
+    check_many(60);
+}
+
+TEST_F(TextTest, FindsTheSameWhileItIsBeingIndexed)
+{
+    g_autoptr(Indexer) indexer = indexer_new(cache);
+    for (int round = 0; round < 20 && !HasFatalFailure(); round++) {
+        deliver_some(40 + pick(40));
+        expunge_some(pick(40));
+        check_many(4);
+    }
+    EXPECT_TRUE(soon([&] { return due() < 128 + 64; }));
+    check_many(20);
+}
+
+TEST_F(TextTest, NeverRunsFromOneMessageIntoTheNext)
+{
+    for (int i = 0; i < 128; i++) {
+        Mail mail{"a", i % 2 ? "ab" : "ba", "t", i % 2 ? "xxn" : "nax"};
+        mails[deliver(inbox, mail.bytes())] = mail;
+    }
+    index_all();
+    EXPECT_EQ(due(), 0);
+    for (const char *word : {"nn", "xx", "axx", "naxa"}) {
+        std::string w = word;
+        check({"BODY \"" + w + "\"", [=](guint32, const Mail &m) { return contains(m.body, w); }});
+    }
+    check({"SUBJECT aa", [](guint32, const Mail &) { return false; }});
+    check({"SUBJECT bb", [](guint32, const Mail &) { return false; }});
+}
+
+TEST_F(TextTest, IsIndexedWithoutBeingAsked)
+{
+    g_autoptr(Indexer) indexer = indexer_new(cache);
+    deliver_some(128);
+    EXPECT_TRUE(soon([&] { return segments() == 3 && due() == 0; }));
+    check_many(10);
+}
+
+TEST_F(TextTest, AFewNewMessagesWaitForOthers)
+{
+    deliver_some(63);
+    EXPECT_FALSE(step());
+    EXPECT_EQ(segments(), 0);
+    EXPECT_EQ(due(), 126);
+    check_many(10);
+}
+
+TEST_F(TextTest, TextsOfDeletedMessagesGo)
+{
+    deliver_some(640);
+    index_all();
+    gint64 before = segments();
+    expunge_some(500);
+    index_all();
+    EXPECT_LT(segments(), before / 2 + 1);
+    EXPECT_EQ(query_number("SELECT gone FROM text_gone"), 0);
+    EXPECT_EQ(query_number("SELECT count(*) FROM text_data WHERE (id >> 3) NOT IN"
+                           " (SELECT id FROM text_segment)"),
+              0);
+    check_many(40);
+}
+
+TEST_F(TextTest, SubjectsOfMessagesThatAreStillUpstreamAreIndexed)
+{
+    std::vector<gint64> messages;
+    for (int i = 0; i < 128; i++) {
+        Mail mail = make();
+        std::string bytes = mail.bytes();
+        Txn txn(cache, CACHE_WRITE_FULL);
+        CachePlacement placement = arrive(txn, inbox, next_base++);
+        CacheRendered how;
+        g_autoptr(GBytes) header = g_bytes_new(bytes.data(), bytes.find("\r\n\r\n") + 4);
+        render_message(bytes.data(), bytes.size(), FALSE, &how);
+        EXPECT_TRUE(cache_content_set_header(txn, placement.message, header, &how, error));
+        txn.commit();
+        cache_rendered_clear(&how);
+        messages.push_back(placement.message);
+        mail.flagged = false;
+        mails[placement.uid] = mail;
+    }
+    index_all();
+    EXPECT_EQ(due(), 0);
+    for (const char *word : {"a", "ab", "bx", "nna"}) {
+        std::string w = word;
+        check({"SUBJECT " + w, [=](guint32, const Mail &m) { return contains(m.subject, w); }});
+    }
+    EXPECT_EQ(bodies.asked, 0);
+    size_t i = 0;
+    for (auto &[uid, mail] : mails)
+        fill(messages[i++], mail.bytes());
+    index_all();
+    EXPECT_EQ(due(), 0);
+    check_many(40);
+    EXPECT_EQ(bodies.asked, 0);
+}
+
+TEST_F(TextTest, MailFromBeforeSegmentsIsIndexed)
+{
+    deliver_some(130);
+    close();
+    sqlite3 *db;
+    ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db,
+                           "DROP TABLE text_segment; DROP TABLE text_data; DROP TABLE text_due;"
+                           "DROP TABLE text_gone; PRAGMA user_version = 1",
+                           nullptr, nullptr, nullptr),
+              SQLITE_OK);
+    sqlite3_close(db);
+    open();
+    account.cache = bodies.cache = cache;
+    EXPECT_EQ(due(), 260);
+    index_all();
+    EXPECT_EQ(segments(), 3);
+    check_many(20);
+}
+
+/* ---- kills ----------------------------------------------------------------------------------- */
+
+/* Delivers and indexes until it is killed. */
+[[noreturn]] void index_until_killed(const std::string &dir, gint64 inbox, unsigned seed)
+{
+    GError *error = nullptr;
+    Cache *cache = cache_open(dir.c_str(), "x", &error);
+    NetCancel *cancel = net_cancel_new();
+    std::mt19937 random{seed};
+    for (guint i = 0; cache && i < 100000; i++) {
+        std::string word(1 + random() % 5, "ab"[random() % 2]);
+        std::string bytes = "Subject: " + word + "\r\n\r\n" + word + word + "\r\n";
+        CacheContentWriter *writer = cache_content_writer_new(cache);
+        CacheRendered how;
+        gboolean worked;
+        cache_content_writer_add(writer, bytes.data(), bytes.size(), nullptr);
+        cache_content_writer_end(writer);
+        render_message(bytes.data(), bytes.size(), TRUE, &how);
+        CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
+        cache_append(txn, inbox, writer, &how, {}, 5000, 0, nullptr);
+        cache_commit(txn, nullptr);
+        cache_rendered_clear(&how);
+        cache_content_writer_free(writer);
+        index_step(cache, cancel, &worked, nullptr);
+    }
+    _exit(1);
+}
+
+TEST_F(TextTest, AKillLosesNoText)
+{
+    for (unsigned round = 0; round < 6; round++) {
+        close();
+        pid_t child = fork();
+        if (child == 0)
+            index_until_killed(dir, inbox, round);
+        std::this_thread::sleep_for(std::chrono::milliseconds(60 + 37 * round));
+        kill(child, SIGKILL);
+        waitpid(child, nullptr, 0);
+        open();
+        account.cache = bodies.cache = cache;
+        EXPECT_EQ(query_number("SELECT count(*) FROM text_segment s WHERE part = 1 AND NOT EXISTS"
+                               " (SELECT 1 FROM text_data d WHERE d.id = s.id << 3 | 7)"),
+                  0);
+        std::string expected;
+        {
+            Txn txn(cache, CACHE_READ);
+            for (guint32 uid : uids(txn, inbox))
+                if (contains(read(txn, placement(txn, inbox, uid).message), "abb") ||
+                    contains(read(txn, placement(txn, inbox, uid).message), "aaa"))
+                    expected += (expected.empty() ? "" : " ") + std::to_string(uid);
+        }
+        EXPECT_EQ(search("OR TEXT abb TEXT aaa"), expected);
+        client.reset();
+    }
+    EXPECT_GT(query_number("SELECT count(*) FROM placement"), 0);
+}
+
+} // namespace

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The upstream IMAP client against scripted servers, honest and otherwise. A script is a
+ * transcript: "C: " is what the client must send next ("*" at its end: and whatever follows on that
+ * line), "S: " what the server says then.
+ */
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+
+extern "C" {
+#include "daemon/net/stream.h"
+#include "daemon/proto/imap/response-fetch.h"
+#include "daemon/upstream/imap.h"
+}
+
+namespace
+{
+
+class Server
+{
+  public:
+    explicit Server(std::string script)
+    {
+        int fds[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+        client_fd = fds[0];
+        fd = fds[1];
+        thread = std::thread([this, script] { run(script); });
+    }
+
+    ~Server()
+    {
+        shutdown(fd, SHUT_RDWR);
+        thread.join();
+        close(fd);
+        EXPECT_EQ(complaint, "");
+    }
+
+    int client_fd;
+
+  private:
+    int fd;
+    std::thread thread;
+    std::string complaint;
+
+    std::string read_line()
+    {
+        std::string line;
+        char c;
+        while (read(fd, &c, 1) == 1 && c != '\n')
+            if (c != '\r')
+                line += c;
+        return line;
+    }
+
+    void run(const std::string &script)
+    {
+        std::istringstream lines(script);
+        std::string line;
+        while (std::getline(lines, line)) {
+            if (line.rfind("S: ", 0) == 0) {
+                std::string text = line.substr(3) + "\r\n";
+                size_t at = text.find("<CRLF>");
+                if (at != std::string::npos)
+                    text.replace(at, 6, "\r\n");
+                if (send(fd, text.data(), text.size(), MSG_NOSIGNAL) < 0)
+                    return;
+            } else if (line.rfind("C: ", 0) == 0) {
+                std::string wanted = line.substr(3), got = read_line();
+                if (wanted.back() == '*') {
+                    wanted.pop_back();
+                    got = got.substr(0, wanted.size());
+                }
+                if (got != wanted) {
+                    complaint = "expected \"" + wanted + "\", got \"" + got + "\"";
+                    shutdown(fd, SHUT_RDWR);
+                    return;
+                }
+            } else if (line == "CLOSE") {
+                shutdown(fd, SHUT_RDWR);
+                return;
+            }
+        }
+    }
+};
+
+struct Options {
+    const char *url = "imap+insecure://127.0.0.1:143";
+    const char *user = "ada";
+    const char *secret = "lovelace";
+    bool oauth2 = false;
+    ImapResponseLimits limits = {};
+};
+
+class Connection
+{
+  public:
+    Connection(Server &server, Options settings = {})
+    {
+        ImapClientOptions options = {};
+        cancel = net_cancel_new();
+        endpoint = net_endpoint_parse(settings.url, nullptr);
+        tls = net_tls_client_new(nullptr, nullptr);
+        options.endpoint = endpoint;
+        options.tls = tls;
+        options.user = settings.user;
+        options.secret = settings.secret;
+        options.oauth2 = settings.oauth2;
+        options.limits = settings.limits;
+        options.timeout = 10;
+        NetStream *stream = net_stream_new(server.client_fd, "test:143", cancel);
+        client = imap_client_start(stream, &options, &error);
+    }
+
+    ~Connection()
+    {
+        imap_client_free(client);
+        net_endpoint_free(endpoint);
+        net_tls_client_unref(tls);
+        net_cancel_unref(cancel);
+        g_clear_error(&error);
+    }
+
+    bool failed_with(ImapClientError code)
+    {
+        return client == nullptr && g_error_matches(error, IMAP_CLIENT_ERROR, code);
+    }
+
+    bool reported(ImapClientError code)
+    {
+        bool matches = g_error_matches(error, IMAP_CLIENT_ERROR, code);
+        if (error && !matches)
+            ADD_FAILURE() << error->message;
+        return matches;
+    }
+
+    bool run(const char *command)
+    {
+        return imap_client_run(client, nullptr, &error, "%s", command);
+    }
+
+    ImapClient *client = nullptr;
+    NetCancel *cancel;
+    GError *error = nullptr;
+
+  private:
+    NetEndpoint *endpoint;
+    NetTlsClient *tls;
+};
+
+#define GREET "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ IDLE MOVE UIDPLUS] hi\n"
+#define LOG_IN                                                                                     \
+    GREET "C: A1 AUTHENTICATE PLAIN AGFkYQBsb3ZlbGFjZQ==\n"                                        \
+          "S: A1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE MOVE UIDPLUS] in\n"
+
+/* ---- connecting -------------------------------------------------------------------------------
+ */
+
+TEST(Login, AuthenticatesWithAnInitialResponseWhereOffered)
+{
+    Server server(LOG_IN);
+    Connection connection(server);
+    ASSERT_NE(connection.client, nullptr);
+    EXPECT_TRUE(imap_client_has(connection.client, IMAP_CAP_MOVE | IMAP_CAP_UIDPLUS));
+    EXPECT_FALSE(imap_client_has(connection.client, IMAP_CAP_QRESYNC));
+}
+
+TEST(Login, AnswersTheChallengeWhereNot)
+{
+    Server server("S: * OK hi\n"
+                  "C: A1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 AUTH=PLAIN\nS: A1 OK\n"
+                  "C: A2 AUTHENTICATE PLAIN\nS: +\nC: AGFkYQBsb3ZlbGFjZQ==\nS: A2 OK in\n"
+                  "C: A3 CAPABILITY\nS: * CAPABILITY IMAP4rev1 IDLE\nS: A3 OK\n");
+    Connection connection(server);
+    ASSERT_NE(connection.client, nullptr) << connection.error->message;
+    EXPECT_TRUE(imap_client_has(connection.client, IMAP_CAP_IDLE));
+}
+
+TEST(Login, QuotesWhatNeedsQuoting)
+{
+    Server server("S: * OK [CAPABILITY IMAP4rev1] hi\n"
+                  "C: A1 LOGIN \"a d\\\"a\" {7}\nS: + go\nC: l\xc3\xb6vely\n"
+                  "S: A1 OK [CAPABILITY IMAP4rev1] in\n");
+    Options options;
+    options.user = "a d\"a";
+    options.secret = "l\xc3\xb6vely";
+    Connection connection(server, options);
+    EXPECT_NE(connection.client, nullptr) << connection.error->message;
+}
+
+TEST(Login, SendsATokenAndReadsWhyItWasRefused)
+{
+    Server server("S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] hi\n"
+                  "C: A1 AUTHENTICATE XOAUTH2 dXNlcj1hZGEBYXV0aD1CZWFyZXIgdG9rZW4BAQ==\n"
+                  "S: + eyJzdGF0dXMiOiI0MDAifQ==\nC: \nS: A1 NO [AUTHENTICATIONFAILED] expired\n");
+    Options options;
+    options.secret = "token";
+    options.oauth2 = true;
+    Connection connection(server, options);
+    EXPECT_TRUE(connection.failed_with(IMAP_CLIENT_ERROR_AUTH));
+}
+
+TEST(Login, AWrongPasswordIsToldFromABusyServer)
+{
+    struct {
+        const char *answer;
+        ImapClientError error;
+    } cases[] = {
+        {"NO [AUTHENTICATIONFAILED] Invalid credentials", IMAP_CLIENT_ERROR_AUTH},
+        {"NO Login failed", IMAP_CLIENT_ERROR_AUTH},
+        {"NO [UNAVAILABLE] Backend down", IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"NO [ALERT] Too many simultaneous connections.", IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"NO [LIMIT] Slow down", IMAP_CLIENT_ERROR_UNAVAILABLE},
+    };
+    for (auto &entry : cases) {
+        Server server(std::string(GREET "C: A1 AUTHENTICATE PLAIN *\nS: A1 ") + entry.answer +
+                      "\n");
+        Connection connection(server);
+        EXPECT_TRUE(connection.failed_with(entry.error)) << entry.answer;
+        EXPECT_NE(strstr(connection.error->message, strchr(entry.answer, ' ') + 1) != nullptr ||
+                      strchr(entry.answer, ']') != nullptr,
+                  false)
+            << connection.error->message;
+    }
+}
+
+TEST(Login, AServerThatTakesNoConnectionIsUnavailable)
+{
+    Server server("S: * BYE Too many connections\nCLOSE\n");
+    Connection connection(server);
+    EXPECT_TRUE(connection.failed_with(IMAP_CLIENT_ERROR_UNAVAILABLE));
+}
+
+TEST(Login, SomethingElseThanImapIsSaidToBeThat)
+{
+    Server server("S: SSH-2.0-OpenSSH_9.2\n");
+    Connection connection(server);
+    EXPECT_TRUE(connection.failed_with(IMAP_CLIENT_ERROR_PROTOCOL));
+}
+
+TEST(Login, IsNotNeededAfterPreauthButAbilitiesAre)
+{
+    Server server(
+        "S: * PREAUTH hi\nC: A1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 UIDPLUS\nS: A1 OK\n");
+    Connection connection(server);
+    ASSERT_NE(connection.client, nullptr);
+    EXPECT_TRUE(imap_client_has(connection.client, IMAP_CAP_UIDPLUS));
+}
+
+TEST(Login, NothingIsSentWhereLoginIsDisabled)
+{
+    Server server("S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\n");
+    Connection connection(server);
+    EXPECT_TRUE(connection.failed_with(IMAP_CLIENT_ERROR_SECURITY));
+}
+
+/* ---- STARTTLS ---------------------------------------------------------------------------------
+ */
+
+Options starttls()
+{
+    Options options;
+    options.url = "imap://mail.example.org";
+    return options;
+}
+
+TEST(Starttls, IsRequired)
+{
+    Server server("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\n");
+    Connection connection(server, starttls());
+    EXPECT_TRUE(connection.failed_with(IMAP_CLIENT_ERROR_SECURITY));
+}
+
+TEST(Starttls, CannotBeSkippedByPreauth)
+{
+    Server server("S: * PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] come in\n");
+    Connection connection(server, starttls());
+    EXPECT_TRUE(connection.failed_with(IMAP_CLIENT_ERROR_SECURITY));
+}
+
+TEST(Starttls, WhatIsInjectedBeforeItIsNotRead)
+{
+    Server server("S: * OK [CAPABILITY IMAP4rev1 STARTTLS] hi\n"
+                  "C: A1 STARTTLS\n"
+                  "S: A1 OK go<CRLF>* OK [ALERT] call this number\n");
+    Connection connection(server, starttls());
+    EXPECT_EQ(connection.client, nullptr);
+    EXPECT_TRUE(g_error_matches(connection.error, NET_ERROR, NET_ERROR_TLS));
+}
+
+/* ---- commands ---------------------------------------------------------------------------------
+ */
+
+TEST(Commands, PipelinedOnesFindTheirAnswersInAnyOrder)
+{
+    Server server(LOG_IN "C: A2 NOOP\nC: A3 CHECK\nS: A3 NO [LIMIT] not now\nS: A2 OK done\n");
+    Connection connection(server);
+    g_auto(ImapReply) second = {};
+    guint first_number = imap_client_send(connection.client,
+                                          imap_client_command(connection.client, "NOOP"), nullptr);
+    guint second_number = imap_client_send(
+        connection.client, imap_client_command(connection.client, "CHECK"), nullptr);
+    EXPECT_TRUE(imap_client_finish(connection.client, first_number, nullptr, nullptr));
+    EXPECT_TRUE(imap_client_finish(connection.client, second_number, &second, nullptr));
+    EXPECT_EQ(second.cond, IMAP_COND_NO);
+    EXPECT_STREQ(second.code, "LIMIT");
+    EXPECT_STREQ(second.text, "not now");
+}
+
+TEST(Commands, ARefusalLeavesTheConnectionGood)
+{
+    Server server(LOG_IN "C: A2 DELETE x\nS: A2 NO [NOPERM] no\nC: A3 NOOP\nS: A3 OK\n");
+    Connection connection(server);
+    EXPECT_FALSE(connection.run("DELETE x"));
+    EXPECT_TRUE(connection.reported(IMAP_CLIENT_ERROR_REFUSED));
+    EXPECT_STREQ(connection.error->message, "no");
+    g_clear_error(&connection.error);
+    EXPECT_TRUE(connection.run("NOOP"));
+}
+
+TEST(Commands, AnAnswerToNothingEndsTheConnection)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: A9 OK what\n");
+    Connection connection(server);
+    EXPECT_FALSE(connection.run("NOOP"));
+    EXPECT_TRUE(connection.reported(IMAP_CLIENT_ERROR_PROTOCOL));
+}
+
+TEST(Commands, GarbageEndsTheConnection)
+{
+    for (const char *garbage :
+         {"* 5 FETCH (FLAGS", "* 1 FETCH (BODY[] {99999999999999999999}", "\x01\x02", "* )"}) {
+        Server server(std::string(LOG_IN "C: A2 NOOP\nS: ") + garbage + "\nCLOSE\n");
+        Connection connection(server);
+        EXPECT_FALSE(connection.run("NOOP")) << garbage;
+        g_clear_error(&connection.error);
+        EXPECT_FALSE(connection.run("NOOP")) << garbage;
+    }
+}
+
+TEST(Commands, ALiteralBeyondTheLimitIsNotRead)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: * 1 FETCH (UID 1 BODY[] {1000001}\nCLOSE\n");
+    Options options;
+    options.limits = imap_response_limits_default;
+    options.limits.literal = 1000000;
+    Connection connection(server, options);
+    EXPECT_FALSE(connection.run("NOOP"));
+    EXPECT_TRUE(connection.reported(IMAP_CLIENT_ERROR_PROTOCOL));
+}
+
+TEST(Commands, ALineBeyondTheLimitIsNotRead)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: * SEARCH " + std::string(5000, '1') + "\nCLOSE\n");
+    Options options;
+    options.limits = imap_response_limits_default;
+    options.limits.line = 4096;
+    Connection connection(server, options);
+    EXPECT_FALSE(connection.run("NOOP"));
+}
+
+TEST(Commands, ALiteralThatIsCutShortIsAClosedConnection)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: * 1 FETCH (UID 1 BODY[] {1000}\nS: only this\nCLOSE\n");
+    Connection connection(server);
+    EXPECT_FALSE(connection.run("NOOP"));
+    EXPECT_EQ(connection.error->domain, NET_ERROR);
+}
+
+TEST(Commands, ByeInTheMiddleIsTheServersWord)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: * BYE shutting down\nCLOSE\n");
+    Connection connection(server);
+    EXPECT_FALSE(connection.run("NOOP"));
+    EXPECT_TRUE(connection.reported(IMAP_CLIENT_ERROR_CLOSED));
+    EXPECT_NE(strstr(connection.error->message, "shutting down"), nullptr);
+}
+
+TEST(Commands, AnAlertIsKeptForPeople)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: * OK [ALERT] quota nearly used up\nS: A2 OK\n");
+    Connection connection(server);
+    EXPECT_TRUE(connection.run("NOOP"));
+    g_autofree char *alert = imap_client_take_alert(connection.client);
+    EXPECT_STREQ(alert, "quota nearly used up");
+    EXPECT_EQ(imap_client_take_alert(connection.client), nullptr);
+}
+
+TEST(Commands, UidsOfAMoveStandInAnUntaggedOk)
+{
+    Server server(LOG_IN "C: A2 UID MOVE 1:2 x\nS: * OK [COPYUID 7 1:2 11:12] moved\nS: A2 OK\n");
+    Connection connection(server);
+    g_auto(ImapReply) reply = {};
+    ASSERT_TRUE(imap_client_run(connection.client, &reply, nullptr, "UID MOVE 1:2 x"));
+    ASSERT_NE(reply.uids, nullptr);
+    EXPECT_EQ(reply.uids->uidvalidity, 7u);
+}
+
+GBytes *xs(guint64, gsize length, gpointer, GError **)
+{
+    return g_bytes_new_take(g_strnfill(length, 'x'), length);
+}
+
+TEST(Commands, ALiteralWaitsForTheGoAheadWhereItMust)
+{
+    Server server("S: * PREAUTH [CAPABILITY IMAP4rev1] hi\n"
+                  "C: A1 APPEND x {5}\nS: + go\nC: xxxxx\nS: A1 OK [APPENDUID 3 9] done\n"
+                  "C: A2 APPEND x {5}\nS: A2 NO [TRYCREATE] no\n");
+    Connection connection(server);
+    ASSERT_NE(connection.client, nullptr) << connection.error->message;
+    for (ImapCond wanted : {IMAP_COND_OK, IMAP_COND_NO}) {
+        g_auto(ImapReply) reply = {};
+        ImapClientCommand *command = imap_client_command(connection.client, "APPEND x");
+        guint number =
+            imap_client_send_literal(connection.client, command, 5, xs, nullptr, nullptr);
+        ASSERT_NE(number, 0u);
+        ASSERT_TRUE(imap_client_finish(connection.client, number, &reply, nullptr));
+        EXPECT_EQ(reply.cond, wanted);
+    }
+}
+
+gboolean count_fetches(const ImapResponse *response, gpointer data, GError **)
+{
+    ImapFetchData fetch;
+    if (response->name && g_str_equal(response->name, "FETCH") &&
+        imap_fetch_data_parse(response, &fetch, nullptr))
+        ++*(int *)data;
+    return TRUE;
+}
+
+TEST(Commands, WhatTheHandlerRefusesEndsTheRun)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: * 3 EXISTS\n");
+    Connection connection(server);
+    imap_client_set_handler(
+        connection.client,
+        [](const ImapResponse *, gpointer, GError **error) -> gboolean {
+            g_set_error_literal(error, NET_ERROR, NET_ERROR_IO, "the disk is full");
+            return FALSE;
+        },
+        nullptr);
+    EXPECT_FALSE(connection.run("NOOP"));
+    EXPECT_STREQ(connection.error->message, "the disk is full");
+}
+
+/* ---- folders ----------------------------------------------------------------------------------
+ */
+
+TEST(Select, ReadsWhatTheServerSaysOfTheFolder)
+{
+    Server server(LOG_IN "C: A2 SELECT Entw&APw-rfe\nS: * 12 EXISTS\nS: * 0 RECENT\n"
+                         "S: * OK [PERMANENTFLAGS (\\Seen \\Flagged \\*)] limited\n"
+                         "S: * OK [UIDVALIDITY 77] x\nS: * OK [UIDNEXT 20] x\n"
+                         "S: * OK [HIGHESTMODSEQ 99] x\nS: A2 OK [READ-WRITE] done\n");
+    Connection connection(server);
+    g_auto(ImapSelected) state = {};
+    ASSERT_TRUE(
+        imap_client_select(connection.client, "Entw\xc3\xbcrfe", FALSE, 0, 0, &state, nullptr));
+    EXPECT_EQ(state.exists, 12u);
+    EXPECT_EQ(state.uidvalidity, 77u);
+    EXPECT_EQ(state.uidnext, 20u);
+    EXPECT_EQ(state.highestmodseq, 99u);
+    EXPECT_EQ(state.permanent, (guint32)(IMAP_FLAG_SEEN | IMAP_FLAG_FLAGGED));
+    EXPECT_TRUE(state.keywords);
+    EXPECT_FALSE(state.read_only);
+}
+
+TEST(Select, AsksQresyncOnlyAfterItWasEnabled)
+{
+    Server server("S: * PREAUTH [CAPABILITY IMAP4rev1 ENABLE QRESYNC CONDSTORE] hi\n"
+                  "C: A1 ENABLE QRESYNC\nS: * ENABLED QRESYNC\nS: A1 OK\n"
+                  "C: A2 SELECT INBOX (QRESYNC (7 900))\nS: * 5 EXISTS\n"
+                  "S: * VANISHED (EARLIER) 1:3\nS: * 2 FETCH (UID 9 FLAGS (\\Seen) MODSEQ (901))\n"
+                  "S: A2 OK\n");
+    Connection connection(server);
+    ASSERT_NE(connection.client, nullptr) << connection.error->message;
+    int fetches = 0;
+    g_auto(ImapSelected) state = {};
+    imap_client_set_handler(connection.client, count_fetches, &fetches);
+    ASSERT_TRUE(imap_client_select(connection.client, "INBOX", FALSE, 7, 900, &state, nullptr));
+    EXPECT_EQ(fetches, 1);
+    /* What vanished earlier isn't in EXISTS any more. */
+    EXPECT_EQ(imap_client_exists(connection.client), 5u);
+}
+
+TEST(Select, QresyncThatIsNotConfirmedIsNotUsed)
+{
+    Server server("S: * PREAUTH [CAPABILITY IMAP4rev1 ENABLE QRESYNC] hi\n"
+                  "C: A1 ENABLE QRESYNC\nS: A1 OK but no\n"
+                  "C: A2 SELECT INBOX (CONDSTORE)\nS: A2 OK\n");
+    Connection connection(server);
+    g_auto(ImapSelected) state = {};
+    EXPECT_TRUE(imap_client_select(connection.client, "INBOX", FALSE, 7, 900, &state, nullptr));
+}
+
+/* ---- IDLE -------------------------------------------------------------------------------------
+ */
+
+TEST(Idle, EndsWhenWoken)
+{
+    Server server(LOG_IN "C: A2 IDLE\nS: + idling\nC: DONE\nS: A2 OK\n");
+    Connection connection(server);
+    int wake = eventfd(1, EFD_NONBLOCK);
+    EXPECT_TRUE(imap_client_idle(connection.client, wake, 60, &connection.error));
+    close(wake);
+}
+
+TEST(Idle, EndsWhenTheServerHasNews)
+{
+    Server server(LOG_IN "C: A2 IDLE\nS: + idling\nS: * 4 EXISTS\nC: DONE\nS: A2 OK\n");
+    Connection connection(server);
+    EXPECT_TRUE(imap_client_idle(connection.client, -1, 60, &connection.error));
+    EXPECT_EQ(imap_client_exists(connection.client), 4u);
+}
+
+TEST(Idle, IsCancelled)
+{
+    Server server(LOG_IN "C: A2 IDLE\nS: + idling\n");
+    Connection connection(server);
+    std::thread canceller([&] {
+        g_usleep(50000);
+        net_cancel_trigger(connection.cancel);
+    });
+    EXPECT_FALSE(imap_client_idle(connection.client, -1, 60, &connection.error));
+    EXPECT_TRUE(g_error_matches(connection.error, NET_ERROR, NET_ERROR_CANCELLED));
+    canceller.join();
+}
+
+} // namespace

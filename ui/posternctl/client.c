@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * posternctl client: what to type into a mail client, and its local passwords.
+ */
+#include "ui/posternctl/ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The listeners that work, with the keys that a client's settings need. */
+static GVariant *servers(GVariant *manager)
+{
+    static const char *const keys[] = {"Protocol", "Host", "Port", "Security"};
+    g_autoptr(GVariant) listeners = ctl_child(manager, "Listeners");
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
+    for (gsize i = 0; i < g_variant_n_children(listeners); i++) {
+        g_autoptr(GVariant) listener = g_variant_get_child_value(listeners, i);
+        GVariantDict dict;
+        if (*ctl_string(listener, "Error"))
+            continue;
+        g_variant_dict_init(&dict, NULL);
+        for (guint k = 0; k < G_N_ELEMENTS(keys); k++) {
+            g_autoptr(GVariant) value = ctl_child(listener, keys[k]);
+            g_variant_dict_insert_value(&dict, keys[k], value);
+        }
+        g_variant_builder_add_value(&builder, g_variant_dict_end(&dict));
+    }
+    return g_variant_builder_end(&builder);
+}
+
+static void print_settings(GVariant *document)
+{
+    g_autoptr(GVariant) list = ctl_child(document, "Servers");
+    CtlTable *table = ctl_table_new(5);
+
+    printf("User name:  %s\n", ctl_string(document, "User"));
+    if (*ctl_string(document, "Password"))
+        printf("Password:   %s   (named “%s”; it is shown only now)\n",
+               ctl_string(document, "Password"), ctl_string(document, "Name"));
+    else
+        printf("Password:   one of this account's local passwords; --new-password makes one\n");
+    ctl_table_add(table, "", "Server", "Host", "Port", "Security");
+    for (gsize i = 0; i < g_variant_n_children(list); i++) {
+        g_autoptr(GVariant) server = g_variant_get_child_value(list, i);
+        g_autofree char *port = g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(server, "Port"));
+        gboolean tls = strcmp(ctl_string(server, "Security"), "tls") == 0;
+        ctl_table_add(table, "", ctl_string(server, "Protocol"), ctl_string(server, "Host"), port,
+                      tls ? "SSL/TLS" : "none, or STARTTLS");
+    }
+    ctl_table_print(table);
+}
+
+static gboolean show(Ctl *ctl, const char *id, gboolean new_password, const char *name,
+                     GError **error)
+{
+    g_autoptr(GVariant) account = ctl_account(ctl, id, error);
+    g_autoptr(GVariant) manager = account ? ctl_manager_properties(ctl, error) : NULL;
+    g_autoptr(GVariant) login = NULL;
+    GVariantDict dict;
+
+    if (!manager)
+        return FALSE;
+    if (new_password) {
+        g_autoptr(GVariant) answer = ctl_account_call(
+            ctl, id, "NewLocalPassword", g_variant_new("(s)", name ? name : ""), error);
+        if (!answer)
+            return FALSE;
+        login = g_variant_get_child_value(answer, 0);
+    }
+    g_autoptr(GVariant) sockets = ctl_child(account, "Sockets");
+    g_variant_dict_init(&dict, login);
+    g_variant_dict_insert(&dict, "User", "s", id);
+    g_variant_dict_insert_value(&dict, "Servers", servers(manager));
+    g_variant_dict_insert_value(&dict, "Sockets", sockets);
+    g_autoptr(GVariant) document = g_variant_ref_sink(g_variant_dict_end(&dict));
+    if (ctl->json)
+        ctl_print_json(document, FALSE);
+    else
+        print_settings(document);
+    return TRUE;
+}
+
+gboolean cmd_client(Ctl *ctl, int argc, char **argv, GError **error)
+{
+    gboolean new_password = FALSE;
+    g_autofree char *name = NULL, *revoke = NULL;
+    const GOptionEntry entries[] = {
+        {"new-password", 0, 0, G_OPTION_ARG_NONE, &new_password, "Make a local password", NULL},
+        {"name", 0, 0, G_OPTION_ARG_STRING, &name, "What to call it", "NAME"},
+        {"revoke", 0, 0, G_OPTION_ARG_STRING, &revoke, "End the local password of that name",
+         "NAME"},
+        {NULL}};
+
+    if (!ctl_parse(ctl, entries, "ID", 1, 1, &argc, &argv, error))
+        return FALSE;
+    if (name && !new_password)
+        return ctl_usage(error, "--name goes with --new-password");
+    if (revoke) {
+        g_autoptr(GVariant) answer = ctl_account_call(ctl, argv[1], "RevokeLocalPassword",
+                                                      g_variant_new("(s)", revoke), error);
+        if (!answer || !new_password)
+            return answer != NULL;
+    }
+    return show(ctl, argv[1], new_password, name, error);
+}

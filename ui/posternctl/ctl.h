@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the sub-commands of posternctl share: the daemon, its objects, options, output.
+ */
+#pragma once
+
+#include "dbus/error.h"
+
+typedef struct {
+    GDBusConnection *connection; /* NULL until ctl_daemon() */
+    gboolean json;               /* one JSON document on stdout instead of text */
+    gboolean no_start;           /* don't activate a daemon */
+    gboolean failed;             /* a command has told on stderr itself what failed */
+} Ctl;
+
+/* What is no error of the daemon's. */
+#define CTL_ERROR (ctl_error_quark())
+GQuark ctl_error_quark(void);
+typedef enum {
+    CTL_ERROR_USAGE,     /* exit status 2 */
+    CTL_ERROR_NO_DAEMON, /* exit status 3 */
+    CTL_ERROR_FAILED,    /* exit status 1, as every other error */
+} CtlError;
+
+/* A sub-command: argv[0] is its name. FALSE and a sentence, or an error of the daemon's. */
+typedef gboolean (*CtlRun)(Ctl *ctl, int argc, char **argv, GError **error);
+typedef struct {
+    const char *name;
+    const char *arguments; /* for the help */
+    const char *summary;
+    CtlRun run;
+} CtlCommand;
+
+/* Runs the command of `commands` (ended by a NULL name) that argv[0] names; without one, `fallback`
+ * (may be NULL). */
+gboolean ctl_dispatch(Ctl *ctl, const CtlCommand *commands, const char *fallback, int argc,
+                      char **argv, GError **error);
+
+/*
+ * Parses a command's options (with the general ones, which may stand anywhere) and checks that
+ * between `min` and `max` (-1: any number) words are left, which argv[1…] then are.
+ */
+gboolean ctl_parse(Ctl *ctl, const GOptionEntry *entries, const char *usage, int min, int max,
+                   int *argc, char ***argv, GError **error);
+gboolean ctl_usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+gboolean ctl_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* ---- the daemon (daemon.c) ---- */
+
+/* Connects, starting the daemon where that is allowed; waits up to 10 s for it. */
+gboolean ctl_daemon(Ctl *ctl, GError **error);
+
+/* Calls a method and waits as long as it takes; the answer, or NULL. `parameters` is consumed. */
+GVariant *ctl_call(Ctl *ctl, const char *path, const char *interface, const char *method,
+                   GVariant *parameters, GError **error);
+/* The Manager's methods. */
+GVariant *ctl_manager(Ctl *ctl, const char *method, GVariant *parameters, GError **error);
+/* A method of account `id`; says so where there is none. */
+GVariant *ctl_account_call(Ctl *ctl, const char *id, const char *method, GVariant *parameters,
+                           GError **error);
+
+/* Properties as a{sv}. */
+GVariant *ctl_manager_properties(Ctl *ctl, GError **error);
+GVariant *ctl_account(Ctl *ctl, const char *id, GError **error);
+/* All accounts' properties, by ID: GPtrArray of GVariant. */
+GPtrArray *ctl_accounts(Ctl *ctl, GError **error);
+
+/* ---- properties ---- */
+
+const char *ctl_string(GVariant *dict, const char *key);
+/* Any integer type. */
+gint64 ctl_number(GVariant *dict, const char *key);
+double ctl_double(GVariant *dict, const char *key);
+gboolean ctl_bool(GVariant *dict, const char *key);
+/* A child of any type, or NULL; the caller frees. */
+GVariant *ctl_child(GVariant *dict, const char *key);
+
+/* ---- output (output.c) ---- */
+
+/* Prints the value as JSON, on one line where `compact`. */
+void ctl_print_json(GVariant *value, gboolean compact);
+
+/* The text with everything that could steer a terminal made visible; the caller frees. */
+char *ctl_escape(const char *text);
+
+/* printf for people: each %s is escaped by the caller. A "5 min ago" for Unix seconds; the caller
+ * frees. */
+char *ctl_ago(gint64 when);
+char *ctl_size(guint64 bytes);
+
+/* Columns of text, aligned: rows of `columns` cells, which are escaped. */
+typedef struct CtlTable CtlTable;
+CtlTable *ctl_table_new(guint columns);
+void ctl_table_add(CtlTable *table, ...); /* `columns` strings */
+void ctl_table_print(CtlTable *table);    /* and frees it */
+
+/* A bar on stderr's last line, where that is a terminal; `fraction` below 0 takes it away. */
+void ctl_progress(const char *what, double fraction);
+
+/* ---- passwords (password.c) ---- */
+
+/* The first line of stdin; or asked for on the terminal, unseen. NULL: there is none. */
+char *ctl_read_password(gboolean from_stdin, const char *prompt, GError **error);
+void ctl_wipe(char *password);
+
+/* ---- editing the file (edit.c) ---- */
+
+typedef struct {
+    const char *key;
+    const char *value; /* NULL or empty: takes the key away */
+} CtlSetting;
+
+/* Changes the account's group in the daemon's configuration file, after checking that it will be
+ * understood, and makes the daemon read it. `create`: the account must not exist yet. */
+gboolean ctl_edit_account(Ctl *ctl, const char *id, gboolean create, const CtlSetting *settings,
+                          guint count, GError **error);
+/* A free ID for an address. */
+char *ctl_suggest_id(Ctl *ctl, const char *address, GError **error);
+
+/* ---- the sub-commands, one file each ---- */
+
+gboolean cmd_status(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_account(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_account_list(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_account_show(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_account_set(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_account_remove(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_client(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_connect(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_sync(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_offline(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_online(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_pending(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_queue(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_queue_list(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_queue_show(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_queue_change(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_queue_send_at(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_watch(Ctl *ctl, int argc, char **argv, GError **error);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * posternctl folders.
+ */
+#include "ui/posternctl/ctl.h"
+
+gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error)
+{
+    if (!ctl_parse(ctl, NULL, "ID", 1, 1, &argc, &argv, error))
+        return FALSE;
+    g_autoptr(GVariant) answer = ctl_account_call(ctl, argv[1], "ListFolders", NULL, error);
+    g_autoptr(GVariant) folders = answer ? g_variant_get_child_value(answer, 0) : NULL;
+    if (!folders)
+        return FALSE;
+    if (ctl->json) {
+        ctl_print_json(folders, FALSE);
+        return TRUE;
+    }
+    CtlTable *table = ctl_table_new(5);
+    ctl_table_add(table, "Folder", "Messages", "Unseen", "Size", "Role");
+    for (gsize i = 0; i < g_variant_n_children(folders); i++) {
+        g_autoptr(GVariant) folder = g_variant_get_child_value(folders, i);
+        g_autofree char *messages =
+            g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(folder, "Messages"));
+        g_autofree char *unseen =
+            g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(folder, "Unseen"));
+        g_autofree char *size = ctl_size((guint64)ctl_number(folder, "Size"));
+        ctl_table_add(table, ctl_string(folder, "Name"), messages, unseen, size,
+                      ctl_string(folder, "Role"));
+    }
+    ctl_table_print(table);
+    return TRUE;
+}

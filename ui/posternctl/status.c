@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * posternctl status: everything on one screen.
+ */
+#include "ui/posternctl/ctl.h"
+
+#include <stdio.h>
+
+static GVariant *as_document(GVariant *manager, const GPtrArray *accounts)
+{
+    GVariantBuilder list;
+    GVariantDict dict;
+
+    g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < accounts->len; i++)
+        g_variant_builder_add_value(&list, g_ptr_array_index(accounts, i));
+    g_variant_dict_init(&dict, manager);
+    g_variant_dict_insert_value(&dict, "Accounts", g_variant_builder_end(&list));
+    return g_variant_dict_end(&dict);
+}
+
+static void add_account(CtlTable *table, GVariant *account)
+{
+    g_autoptr(GVariant) pending = ctl_child(account, "PendingChanges");
+    g_autofree char *ago = ctl_ago(ctl_number(account, "LastSync"));
+    g_autofree char *synced = g_strdup_printf("synced %s", ago);
+    g_autofree char *messages =
+        g_strdup_printf("%" G_GINT64_FORMAT " messages", ctl_number(account, "Messages"));
+    g_autofree char *changes =
+        g_strdup_printf("%" G_GINT64_FORMAT " changes waiting, %" G_GINT64_FORMAT " refused",
+                        ctl_number(pending, "Changes"), ctl_number(pending, "Problems"));
+    gboolean any = ctl_number(pending, "Changes") || ctl_number(pending, "Problems");
+
+    ctl_table_add(table, ctl_string(account, "Id"), ctl_string(account, "Address"),
+                  ctl_string(account, "State"), messages, synced, any ? changes : "");
+}
+
+static void print_errors(const GPtrArray *accounts, GVariant *manager)
+{
+    g_autoptr(GVariant) problems = ctl_child(manager, "Problems");
+    const char *text;
+    GVariantIter iter;
+
+    for (guint i = 0; i < accounts->len; i++) {
+        GVariant *account = g_ptr_array_index(accounts, i);
+        g_autofree char *error = ctl_escape(ctl_string(account, "LastError"));
+        if (*error)
+            printf("%s: %s\n", ctl_string(account, "Id"), error);
+    }
+    g_variant_iter_init(&iter, problems);
+    while (g_variant_iter_loop(&iter, "&s", &text)) {
+        g_autofree char *problem = ctl_escape(text);
+        printf("%s\n", problem);
+    }
+}
+
+static void print_queue(GVariant *manager)
+{
+    static const char *const states[] = {"waiting", "sending", "held", "failed"};
+    g_autoptr(GVariant) counts = ctl_child(manager, "QueueCounts");
+    const char *before = "Queue: ";
+
+    for (guint i = 0; i < G_N_ELEMENTS(states); i++) {
+        gint64 count = ctl_number(counts, states[i]);
+        if (count)
+            printf("%s%" G_GINT64_FORMAT " %s", before, count, states[i]);
+        before = count ? ", " : before;
+    }
+    if (*before == ',')
+        printf("\n");
+}
+
+static void print_status(GVariant *manager, const GPtrArray *accounts)
+{
+    CtlTable *table = ctl_table_new(6);
+
+    if (ctl_bool(manager, "ForcedOffline"))
+        printf("Offline, as you wished; 'posternctl online' ends it\n");
+    else if (!ctl_bool(manager, "Online"))
+        printf("Offline: the system has no network\n");
+    if (accounts->len == 0)
+        printf("No account yet; add one with 'posternctl account add ADDRESS --incoming URL "
+               "--outgoing URL'\n");
+    for (guint i = 0; i < accounts->len; i++)
+        add_account(table, g_ptr_array_index(accounts, i));
+    ctl_table_print(table);
+    print_queue(manager);
+    print_errors(accounts, manager);
+}
+
+gboolean cmd_status(Ctl *ctl, int argc, char **argv, GError **error)
+{
+    if (!ctl_parse(ctl, NULL, "", 0, 0, &argc, &argv, error))
+        return FALSE;
+    g_autoptr(GVariant) manager = ctl_manager_properties(ctl, error);
+    g_autoptr(GPtrArray) accounts = manager ? ctl_accounts(ctl, error) : NULL;
+    if (!accounts)
+        return FALSE;
+    if (ctl->json)
+        ctl_print_json(as_document(manager, accounts), FALSE);
+    else
+        print_status(manager, accounts);
+    return TRUE;
+}

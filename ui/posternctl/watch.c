@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * posternctl watch: what happens, as it happens, until the daemon ends or Ctrl-C.
+ */
+#include "ui/posternctl/ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    Ctl *ctl;
+    GMainLoop *loop;
+} Watch;
+
+static void print_event(Watch *watch, const char *path, const char *what, GVariant *changed)
+{
+    if (watch->ctl->json) {
+        GVariantDict dict;
+        g_variant_dict_init(&dict, NULL);
+        g_variant_dict_insert(&dict, "Time", "x", g_get_real_time() / G_USEC_PER_SEC);
+        g_variant_dict_insert(&dict, "Path", "s", path);
+        g_variant_dict_insert(&dict, "Event", "s", what);
+        if (changed)
+            g_variant_dict_insert_value(&dict, "Changed", changed);
+        ctl_print_json(g_variant_dict_end(&dict), TRUE);
+        return;
+    }
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autofree char *time = g_date_time_format(now, "%H:%M:%S");
+    g_autofree char *values = changed ? g_variant_print(changed, FALSE) : g_strdup("");
+    g_autofree char *safe = ctl_escape(values);
+    const char *name = strcmp(path, POSTERN_PATH) == 0 ? "postern" : strrchr(path, '/') + 1;
+    printf("%s %s %s %s\n", time, name, what, safe);
+    fflush(stdout);
+}
+
+static void on_signal(GDBusConnection *connection, const char *sender, const char *path,
+                      const char *interface, const char *signal, GVariant *parameters,
+                      gpointer data)
+{
+    g_autoptr(GVariant) second = NULL;
+
+    if (strcmp(signal, "PropertiesChanged") == 0) {
+        second = g_variant_get_child_value(parameters, 1);
+        if (g_variant_n_children(second))
+            print_event(data, path, "changed", second);
+    } else if (strcmp(signal, "InterfacesAdded") == 0 || strcmp(signal, "InterfacesRemoved") == 0) {
+        const char *object;
+        g_variant_get_child(parameters, 0, "&o", &object);
+        print_event(data, object, signal[10] == 'A' ? "added" : "removed", NULL);
+    } else if (strcmp(signal, "QueueChanged") == 0) {
+        print_event(data, POSTERN_QUEUE_PATH, "changed", NULL);
+    }
+}
+
+static void on_vanished(GDBusConnection *connection, const char *name, gpointer data)
+{
+    Watch *watch = data;
+    g_main_loop_quit(watch->loop);
+}
+
+gboolean cmd_watch(Ctl *ctl, int argc, char **argv, GError **error)
+{
+    Watch watch = {.ctl = ctl};
+
+    if (!ctl_parse(ctl, NULL, "", 0, 0, &argc, &argv, error) || !ctl_daemon(ctl, error))
+        return FALSE;
+    watch.loop = g_main_loop_new(NULL, FALSE);
+    guint signals =
+        g_dbus_connection_signal_subscribe(ctl->connection, POSTERN_BUS_NAME, NULL, NULL, NULL,
+                                           NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_signal, &watch, NULL);
+    guint name = g_bus_watch_name_on_connection(ctl->connection, POSTERN_BUS_NAME,
+                                                G_BUS_NAME_WATCHER_FLAGS_NONE, NULL, on_vanished,
+                                                &watch, NULL);
+    g_main_loop_run(watch.loop);
+    g_bus_unwatch_name(name);
+    g_dbus_connection_signal_unsubscribe(ctl->connection, signals);
+    g_main_loop_unref(watch.loop);
+    g_set_error(error, CTL_ERROR, CTL_ERROR_NO_DAEMON, "posternd has ended");
+    return FALSE;
+}

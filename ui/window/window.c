@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Follows the daemon: the Manager's properties, the accounts of its object manager, and a page of
+ * the queue, which is read again whenever the queue says that it has changed.
+ */
+#include "ui/window/window.h"
+
+#include "dbus/error.h"
+#include "dbus/postern-dbus.h"
+#include "ui/window/account-row.h"
+#include "ui/window/queue-row.h"
+
+#include <string.h>
+
+/* More than these nobody looks through in a window; posternctl lists all. */
+#define QUEUE_ROWS 50
+
+struct _PosternWindow {
+    AdwApplicationWindow parent;
+    AdwToastOverlay *toasts;
+    GtkStack *stack;
+    AdwPreferencesGroup *problems, *accounts, *queue;
+    AdwActionRow *online_row;
+    GtkSwitch *offline;
+
+    GCancellable *cancellable; /* ends with the window */
+    GDBusObjectManager *objects;
+    PosternManager *manager;
+    GHashTable *account_rows;             /* object path → AccountRow */
+    GPtrArray *queue_rows, *problem_rows; /* GtkWidget */
+    gboolean loading_queue, load_queue_again;
+    gboolean following; /* the switch is being set from the daemon's side */
+};
+
+G_DEFINE_FINAL_TYPE(PosternWindow, postern_window, ADW_TYPE_APPLICATION_WINDOW)
+
+static void toast(PosternWindow *window, const char *message)
+{
+    AdwToast *toast = adw_toast_new("");
+    g_autofree char *escaped = g_markup_escape_text(message, -1);
+
+    adw_toast_set_title(toast, escaped);
+    adw_toast_overlay_add_toast(window->toasts, toast);
+}
+
+static gboolean is_running(PosternWindow *window)
+{
+    g_autofree char *owner = window->objects ? g_dbus_object_manager_client_get_name_owner(
+                                                   G_DBUS_OBJECT_MANAGER_CLIENT(window->objects))
+                                             : NULL;
+    return owner != NULL;
+}
+
+static void choose_page(PosternWindow *window)
+{
+    const char *page = "status";
+
+    if (!is_running(window))
+        page = "stopped";
+    else if (g_hash_table_size(window->account_rows) == 0)
+        page = "empty";
+    gtk_stack_set_visible_child_name(window->stack, page);
+}
+
+static void remove_rows(AdwPreferencesGroup *group, GPtrArray *rows)
+{
+    for (guint i = 0; i < rows->len; i++)
+        adw_preferences_group_remove(group, g_ptr_array_index(rows, i));
+    g_ptr_array_set_size(rows, 0);
+}
+
+static void add_row(AdwPreferencesGroup *group, GPtrArray *rows, GtkWidget *row)
+{
+    adw_preferences_group_add(group, row);
+    g_ptr_array_add(rows, row);
+}
+
+/* ---- the queue ----------------------------------------------------------------------------- */
+
+static void load_queue(PosternWindow *window);
+
+static void on_row_failed(const char *message, gpointer data)
+{
+    toast(data, message);
+}
+
+static GtkWidget *nothing_row(void)
+{
+    GtkWidget *row = adw_action_row_new();
+
+    adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), "Nothing is waiting");
+    gtk_widget_add_css_class(row, "dim-label");
+    return row;
+}
+
+static void fill_queue(PosternWindow *window, GVariant *entries)
+{
+    GDBusConnection *connection = g_dbus_proxy_get_connection(G_DBUS_PROXY(window->manager));
+
+    remove_rows(window->queue, window->queue_rows);
+    for (gsize i = 0; i < g_variant_n_children(entries); i++) {
+        g_autoptr(GVariant) entry = g_variant_get_child_value(entries, i);
+        const char *state = "";
+        g_variant_lookup(entry, "State", "&s", &state);
+        if (strcmp(state, "sent") != 0)
+            add_row(window->queue, window->queue_rows,
+                    queue_row_new(connection, entry, on_row_failed, window));
+    }
+    if (window->queue_rows->len == 0)
+        add_row(window->queue, window->queue_rows, nothing_row());
+}
+
+static void on_queue(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(PosternWindow) window = data;
+    g_autoptr(GVariant) entries = NULL;
+
+    window->loading_queue = FALSE;
+    if (window->manager &&
+        postern_manager_call_list_queue_finish(POSTERN_MANAGER(source), &entries, result, NULL))
+        fill_queue(window, entries);
+    if (window->manager && window->load_queue_again)
+        load_queue(window);
+}
+
+static void load_queue(PosternWindow *window)
+{
+    window->load_queue_again = window->loading_queue;
+    if (window->loading_queue || !is_running(window))
+        return;
+    window->loading_queue = TRUE;
+    postern_manager_call_list_queue(window->manager, g_variant_new("a{sv}", NULL), 0, QUEUE_ROWS,
+                                    window->cancellable, on_queue, g_object_ref(window));
+}
+
+/* ---- the accounts -------------------------------------------------------------------------- */
+
+static void on_object_added(PosternWindow *window, GDBusObject *object)
+{
+    PosternAccount *account = postern_object_peek_account(POSTERN_OBJECT(object));
+    const char *path = g_dbus_object_get_object_path(object);
+
+    if (!account || !window->manager || g_hash_table_contains(window->account_rows, path))
+        return;
+    GtkWidget *row = account_row_new(account, window->manager);
+    adw_preferences_group_add(window->accounts, row);
+    g_hash_table_insert(window->account_rows, g_strdup(path), row);
+    choose_page(window);
+}
+
+static void on_object_removed(PosternWindow *window, GDBusObject *object)
+{
+    const char *path = g_dbus_object_get_object_path(object);
+    GtkWidget *row = g_hash_table_lookup(window->account_rows, path);
+
+    if (row)
+        adw_preferences_group_remove(window->accounts, row);
+    g_hash_table_remove(window->account_rows, path);
+    choose_page(window);
+}
+
+/* ---- the manager's properties -------------------------------------------------------------- */
+
+static void update_problems(PosternWindow *window)
+{
+    const char *const *problems = postern_manager_get_problems(window->manager);
+
+    remove_rows(window->problems, window->problem_rows);
+    for (; problems && *problems; problems++) {
+        GtkWidget *row = adw_action_row_new();
+        adw_preferences_row_set_use_markup(ADW_PREFERENCES_ROW(row), FALSE);
+        adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), *problems);
+        adw_action_row_set_title_lines(ADW_ACTION_ROW(row), 0);
+        adw_action_row_set_icon_name(ADW_ACTION_ROW(row), "dialog-warning-symbolic");
+        add_row(window->problems, window->problem_rows, row);
+    }
+    gtk_widget_set_visible(GTK_WIDGET(window->problems), window->problem_rows->len > 0);
+}
+
+static void update_manager(PosternWindow *window)
+{
+    gboolean forced = postern_manager_get_forced_offline(window->manager);
+    gboolean online = postern_manager_get_online(window->manager);
+
+    window->following = TRUE;
+    gtk_switch_set_active(window->offline, forced);
+    window->following = FALSE;
+    adw_action_row_set_subtitle(window->online_row,
+                                forced    ? "Mail is read from this computer and sent later"
+                                : !online ? "The system has no network"
+                                          : "");
+    update_problems(window);
+    choose_page(window);
+}
+
+static void on_switch(PosternWindow *window)
+{
+    if (!window->following && window->manager)
+        postern_manager_set_forced_offline(window->manager, gtk_switch_get_active(window->offline));
+}
+
+static void on_manager(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(PosternWindow) window = data;
+    PosternManager *manager = postern_manager_proxy_new_finish(result, NULL);
+
+    if (!manager || g_cancellable_is_cancelled(window->cancellable)) {
+        g_clear_object(&manager);
+        return;
+    }
+    window->manager = manager;
+    g_signal_connect_object(manager, "notify", G_CALLBACK(update_manager), window,
+                            G_CONNECT_SWAPPED);
+    g_signal_connect_object(manager, "queue-changed", G_CALLBACK(load_queue), window,
+                            G_CONNECT_SWAPPED);
+    g_autolist(GDBusObject) objects = g_dbus_object_manager_get_objects(window->objects);
+    for (GList *at = objects; at; at = at->next)
+        on_object_added(window, at->data);
+    update_manager(window);
+    load_queue(window);
+}
+
+/* ---- the daemon ---------------------------------------------------------------------------- */
+
+/* It came or went. */
+static void on_owner(PosternWindow *window)
+{
+    choose_page(window);
+    if (window->manager)
+        load_queue(window);
+}
+
+static void on_objects(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(PosternWindow) window = data;
+    g_autoptr(GError) error = NULL;
+    GDBusObjectManager *objects = postern_object_manager_client_new_for_bus_finish(result, &error);
+
+    if (g_cancellable_is_cancelled(window->cancellable)) {
+        g_clear_object(&objects);
+        return;
+    }
+    window->objects = objects;
+    choose_page(window);
+    if (!objects)
+        return;
+    g_signal_connect_object(objects, "object-added", G_CALLBACK(on_object_added), window,
+                            G_CONNECT_SWAPPED);
+    g_signal_connect_object(objects, "object-removed", G_CALLBACK(on_object_removed), window,
+                            G_CONNECT_SWAPPED);
+    g_signal_connect_object(objects, "notify::name-owner", G_CALLBACK(on_owner), window,
+                            G_CONNECT_SWAPPED);
+    postern_manager_proxy_new_for_bus(G_BUS_TYPE_SESSION, G_DBUS_PROXY_FLAGS_NONE, POSTERN_BUS_NAME,
+                                      POSTERN_PATH, window->cancellable, on_manager,
+                                      g_object_ref(window));
+}
+
+static void connect_to_daemon(PosternWindow *window)
+{
+    postern_object_manager_client_new_for_bus(
+        G_BUS_TYPE_SESSION, G_DBUS_OBJECT_MANAGER_CLIENT_FLAGS_NONE, POSTERN_BUS_NAME, POSTERN_PATH,
+        window->cancellable, on_objects, g_object_ref(window));
+}
+
+/* ---- actions ------------------------------------------------------------------------------- */
+
+static void on_synced(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(PosternWindow) window = data;
+    g_autoptr(GError) error = NULL;
+
+    if (postern_manager_call_sync_finish(POSTERN_MANAGER(source), result, &error))
+        return;
+    g_dbus_error_strip_remote_error(error);
+    toast(window, error->message);
+}
+
+static void sync_now(GtkWidget *widget, const char *name, GVariant *parameter)
+{
+    PosternWindow *window = POSTERN_WINDOW(widget);
+
+    if (window->manager)
+        postern_manager_call_sync(window->manager, window->cancellable, on_synced,
+                                  g_object_ref(window));
+}
+
+static void on_started(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(PosternWindow) window = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GVariant) answer =
+        g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, &error);
+
+    if (answer)
+        return;
+    g_dbus_error_strip_remote_error(error);
+    toast(window, error->message);
+}
+
+static void start_daemon(GtkWidget *widget, const char *name, GVariant *parameter)
+{
+    PosternWindow *window = POSTERN_WINDOW(widget);
+    g_autoptr(GDBusConnection) connection = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, NULL);
+
+    if (!connection) {
+        toast(window, "There is no session bus");
+        return;
+    }
+    g_dbus_connection_call(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                           "org.freedesktop.DBus", "StartServiceByName",
+                           g_variant_new("(su)", POSTERN_BUS_NAME, 0), NULL, G_DBUS_CALL_FLAGS_NONE,
+                           -1, window->cancellable, on_started, g_object_ref(window));
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static void postern_window_init(PosternWindow *window)
+{
+    gtk_widget_init_template(GTK_WIDGET(window));
+    window->cancellable = g_cancellable_new();
+    window->account_rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    window->queue_rows = g_ptr_array_new();
+    window->problem_rows = g_ptr_array_new();
+    g_signal_connect_swapped(window->offline, "notify::active", G_CALLBACK(on_switch), window);
+    connect_to_daemon(window);
+}
+
+static void postern_window_dispose(GObject *object)
+{
+    PosternWindow *window = POSTERN_WINDOW(object);
+
+    g_cancellable_cancel(window->cancellable);
+    g_clear_object(&window->manager);
+    g_clear_object(&window->objects);
+    G_OBJECT_CLASS(postern_window_parent_class)->dispose(object);
+}
+
+static void postern_window_finalize(GObject *object)
+{
+    PosternWindow *window = POSTERN_WINDOW(object);
+
+    g_object_unref(window->cancellable);
+    g_hash_table_unref(window->account_rows);
+    g_ptr_array_unref(window->queue_rows);
+    g_ptr_array_unref(window->problem_rows);
+    G_OBJECT_CLASS(postern_window_parent_class)->finalize(object);
+}
+
+static void postern_window_class_init(PosternWindowClass *class)
+{
+    GtkWidgetClass *widget = GTK_WIDGET_CLASS(class);
+
+    G_OBJECT_CLASS(class)->dispose = postern_window_dispose;
+    G_OBJECT_CLASS(class)->finalize = postern_window_finalize;
+    gtk_widget_class_set_template_from_resource(widget, "/org/postern/Postern/window.ui");
+    gtk_widget_class_bind_template_child(widget, PosternWindow, toasts);
+    gtk_widget_class_bind_template_child(widget, PosternWindow, stack);
+    gtk_widget_class_bind_template_child(widget, PosternWindow, problems);
+    gtk_widget_class_bind_template_child(widget, PosternWindow, accounts);
+    gtk_widget_class_bind_template_child(widget, PosternWindow, queue);
+    gtk_widget_class_bind_template_child(widget, PosternWindow, online_row);
+    gtk_widget_class_bind_template_child(widget, PosternWindow, offline);
+    gtk_widget_class_install_action(widget, "win.sync", NULL, sync_now);
+    gtk_widget_class_install_action(widget, "win.start", NULL, start_daemon);
+}
+
+GtkWidget *postern_window_new(GtkApplication *application)
+{
+    return g_object_new(POSTERN_TYPE_WINDOW, "application", application, NULL);
+}
