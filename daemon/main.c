@@ -117,13 +117,14 @@ static void on_ready(gpointer data)
 static int run(const char *config_path, const char *data_dir)
 {
     g_autoptr(GError) error = NULL;
-    Program program = {.loop = g_main_loop_new(NULL, FALSE)};
+    Program program = {0};
 
     program.daemon = daemon_new(config_path, data_dir, &error);
     if (!program.daemon) {
         g_warning("%s", error->message);
         return EXIT_FAILURE;
     }
+    program.loop = g_main_loop_new(NULL, FALSE);
     program.daemon->bus = bus_new(program.daemon, stop, &program);
     g_unix_signal_add(SIGTERM, on_terminate, &program);
     g_unix_signal_add(SIGINT, on_terminate, &program);

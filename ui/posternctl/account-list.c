@@ -13,7 +13,7 @@ gboolean cmd_account_list(Ctl *ctl, int argc, char **argv, GError **error)
 
     if (!accounts)
         return FALSE;
-    CtlTable *table = ctl_table_new(3);
+    g_autoptr(CtlTable) table = ctl_table_new(3);
     g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
     for (guint i = 0; i < accounts->len; i++) {
         GVariant *account = g_ptr_array_index(accounts, i);

@@ -52,7 +52,7 @@ gboolean cmd_account_show(Ctl *ctl, int argc, char **argv, GError **error)
         ctl_print_json(account, FALSE);
         return TRUE;
     }
-    CtlTable *table = ctl_table_new(2);
+    g_autoptr(CtlTable) table = ctl_table_new(2);
     add_rows(table, "", account);
     ctl_table_print(table);
     return TRUE;

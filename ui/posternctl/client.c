@@ -33,7 +33,7 @@ static GVariant *servers(GVariant *manager)
 static void print_settings(GVariant *document)
 {
     g_autoptr(GVariant) list = ctl_child(document, "Servers");
-    CtlTable *table = ctl_table_new(5);
+    g_autoptr(CtlTable) table = ctl_table_new(5);
 
     printf("User name:  %s\n", ctl_string(document, "User"));
     if (*ctl_string(document, "Password"))

@@ -91,8 +91,10 @@ char *ctl_size(guint64 bytes);
 /* Columns of text, aligned: rows of `columns` cells, which are escaped. */
 typedef struct CtlTable CtlTable;
 CtlTable *ctl_table_new(guint columns);
+void ctl_table_free(CtlTable *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CtlTable, ctl_table_free)
 void ctl_table_add(CtlTable *table, ...); /* `columns` strings */
-void ctl_table_print(CtlTable *table);    /* and frees it */
+void ctl_table_print(const CtlTable *table);
 
 /* A bar on stderr's last line, where that is a terminal; `fraction` below 0 takes it away. */
 void ctl_progress(const char *what, double fraction);

@@ -16,7 +16,7 @@ gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error)
         ctl_print_json(folders, FALSE);
         return TRUE;
     }
-    CtlTable *table = ctl_table_new(5);
+    g_autoptr(CtlTable) table = ctl_table_new(5);
     ctl_table_add(table, "Folder", "Messages", "Unseen", "Size", "Role");
     for (gsize i = 0; i < g_variant_n_children(folders); i++) {
         g_autoptr(GVariant) folder = g_variant_get_child_value(folders, i);

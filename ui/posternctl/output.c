@@ -82,6 +82,12 @@ CtlTable *ctl_table_new(guint columns)
     return table;
 }
 
+void ctl_table_free(CtlTable *table)
+{
+    g_ptr_array_unref(table->cells);
+    g_free(table);
+}
+
 void ctl_table_add(CtlTable *table, ...)
 {
     va_list args;
@@ -103,7 +109,7 @@ static glong width_of(const CtlTable *table, guint column)
     return width;
 }
 
-void ctl_table_print(CtlTable *table)
+void ctl_table_print(const CtlTable *table)
 {
     for (guint i = 0; i < table->cells->len; i++) {
         const char *cell = g_ptr_array_index(table->cells, i);
@@ -111,8 +117,6 @@ void ctl_table_print(CtlTable *table)
         glong padding = last ? 0 : width_of(table, i % table->columns) - g_utf8_strlen(cell, -1);
         printf("%s%*s%s", cell, (int)padding, "", last ? "\n" : "  ");
     }
-    g_ptr_array_unref(table->cells);
-    g_free(table);
 }
 
 /* ---- progress ------------------------------------------------------------------------------ */

@@ -25,7 +25,7 @@ static gboolean collect(Ctl *ctl, GVariant *account, GVariantBuilder *list, GErr
 
 static void print_changes(GVariant *document)
 {
-    CtlTable *table = ctl_table_new(6);
+    g_autoptr(CtlTable) table = ctl_table_new(6);
 
     for (gsize i = 0; i < g_variant_n_children(document); i++) {
         g_autoptr(GVariant) change = g_variant_get_child_value(document, i);

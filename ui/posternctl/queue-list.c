@@ -58,7 +58,7 @@ gboolean cmd_queue_list(Ctl *ctl, int argc, char **argv, GError **error)
 
     if (!ctl_parse(ctl, entries, "", 0, 0, &argc, &argv, error))
         return FALSE;
-    CtlTable *table = ctl_table_new(7);
+    g_autoptr(CtlTable) table = ctl_table_new(7);
     g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
     for (guint64 offset = 0;; offset += PAGE) {
         g_autoptr(GVariant) page = get_page(ctl, account, state, offset, error);

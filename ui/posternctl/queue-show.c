@@ -24,7 +24,7 @@ static void print_entry(GVariant *entry)
 {
     static const char *const texts[] = {"Account", "From", "Subject", "State", "LastError"};
     static const char *const times[] = {"Submitted", "NextAttempt", "SendAt"};
-    CtlTable *table = ctl_table_new(2);
+    g_autoptr(CtlTable) table = ctl_table_new(2);
     g_autofree char *size = ctl_size((guint64)ctl_number(entry, "Size"));
     g_autofree char *attempts = g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(entry, "Attempts"));
 

@@ -72,7 +72,7 @@ static void print_queue(GVariant *manager)
 
 static void print_status(GVariant *manager, const GPtrArray *accounts)
 {
-    CtlTable *table = ctl_table_new(6);
+    g_autoptr(CtlTable) table = ctl_table_new(6);
 
     if (ctl_bool(manager, "ForcedOffline"))
         printf("Offline, as you wished; 'posternctl online' ends it\n");

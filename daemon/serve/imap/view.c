@@ -28,7 +28,6 @@ static gboolean know_keyword(ImapView *view, const char *name)
     return TRUE;
 }
 
-/* Needs writing, so only where there is something: most SELECTs find nothing new. */
 static gboolean take_recent(ImapSession *session, ImapView *view, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
@@ -38,8 +37,32 @@ static gboolean take_recent(ImapSession *session, ImapView *view, GError **error
     g_autoptr(CacheFolder) folder = cache_folder_get(txn, view->folder, error);
     if (!folder || !cache_folder_take_recent(txn, view->folder, &from, error))
         return FALSE;
+    if (!cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
     add_recent(view, from, folder->uidnext);
-    return cache_commit(g_steal_pointer(&txn), error);
+    return TRUE;
+}
+
+/*
+ * \Recent is for the first session that selects (RFC 3501, 2.3.2), so it is taken, which needs
+ * writing. EXAMINE only looks; so does SELECT on a full disk: reading must go on there.
+ */
+static gboolean mark_recent(ImapSession *session, ImapView *view, const CacheFolder *folder,
+                            GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    if (folder->recent_uid >= folder->uidnext)
+        return TRUE;
+    if (!view->read_only) {
+        if (take_recent(session, view, &failure))
+            return TRUE;
+        if (!g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_FULL)) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return FALSE;
+        }
+    }
+    add_recent(view, folder->recent_uid, folder->uidnext);
+    return TRUE;
 }
 
 static gboolean read_start(ImapSession *session, ImapView *view, const char *name,
@@ -89,13 +112,7 @@ ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_o
         return NULL;
     adopt(view, start);
     view->watch = cache_watch_view(session->account->cache, view->folder, session->wake_fd);
-    if (start->folder->recent_uid >= start->folder->uidnext)
-        return g_steal_pointer(&view);
-    if (read_only)
-        add_recent(view, start->folder->recent_uid, start->folder->uidnext);
-    else if (!take_recent(session, view, error))
-        return NULL;
-    return g_steal_pointer(&view);
+    return mark_recent(session, view, start->folder, error) ? g_steal_pointer(&view) : NULL;
 }
 
 void imap_view_free(ImapView *view)
