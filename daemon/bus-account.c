@@ -4,7 +4,6 @@
  */
 #include "daemon/bus-private.h"
 
-#include "cache/attempt.h"
 #include "cache/folder.h"
 
 #include <string.h>
@@ -106,7 +105,7 @@ void bus_account_changed(Account *account, gpointer data)
 
 /* ---- methods ------------------------------------------------------------------------------- */
 
-static Account *account_of(PosternAccount *object)
+Account *bus_account_of(PosternAccount *object)
 {
     return g_object_get_data(G_OBJECT(object), "account");
 }
@@ -130,7 +129,7 @@ static gboolean on_sync(PosternAccount *object, GDBusMethodInvocation *invocatio
                         gpointer data)
 {
     bus_of(object);
-    account_sync(account_of(object), wait ? synced : NULL, invocation);
+    account_sync(bus_account_of(object), wait ? synced : NULL, invocation);
     if (!wait)
         postern_account_complete_sync(object, invocation);
     return TRUE;
@@ -144,8 +143,8 @@ static void configured(Bus *bus, const char *id, const GError *error, gpointer d
 static gboolean on_configure(PosternAccount *object, GDBusMethodInvocation *invocation,
                              GVariant *settings, const char *password, gpointer data)
 {
-    bus_settings_change(bus_of(object), account_of(object)->config->id, FALSE, settings, password,
-                        configured, invocation);
+    bus_settings_change(bus_of(object), bus_account_of(object)->config->id, FALSE, settings,
+                        password, configured, invocation);
     return TRUE;
 }
 
@@ -192,7 +191,7 @@ static gboolean on_set_password(PosternAccount *object, GDBusMethodInvocation *i
                                 const char *password, gboolean outgoing, gpointer data)
 {
     Bus *bus = bus_of(object);
-    AccountSettings *settings = account_of(object)->config->settings;
+    AccountSettings *settings = bus_account_of(object)->config->settings;
 
     if (!settings || !*password || (outgoing && !settings->outgoing)) {
         bus_return(invocation, POSTERN_ERROR_INVALID_ARGUMENT, "%s",
@@ -248,7 +247,7 @@ static void run(PosternAccount *object, GDBusMethodInvocation *invocation, Accou
     bus_of(object);
     call->invocation = invocation;
     call->name = g_strdup(name);
-    account_run(account_of(object), job, answer, call);
+    account_run(bus_account_of(object), job, answer, call);
 }
 
 /* The next free of client, client-2, … */
@@ -364,45 +363,6 @@ static gboolean on_list_folders(PosternAccount *object, GDBusMethodInvocation *i
     return TRUE;
 }
 
-static void describe_problem(GVariantBuilder *builder, CacheTxn *txn, const CacheProblem *problem)
-{
-    g_autoptr(CacheFolder) folder = cache_folder_get(txn, problem->folder, NULL);
-    g_autofree char *text = g_utf8_make_valid(or_empty(problem->text), -1);
-    const char *name = folder && folder->name ? folder->name : folder ? folder->base_name : NULL;
-    GVariantDict dict;
-
-    g_variant_dict_init(&dict, NULL);
-    g_variant_dict_insert(&dict, "Id", "x", problem->id);
-    g_variant_dict_insert(&dict, "Operation", "s", problem->operation);
-    g_variant_dict_insert(&dict, "Folder", "s", or_empty(name));
-    g_variant_dict_insert(&dict, "Uid", "u", problem->uid);
-    g_variant_dict_insert(&dict, "Error", "s", text);
-    g_variant_dict_insert(&dict, "Since", "x", problem->since);
-    g_variant_dict_insert(&dict, "Retry", "x", problem->retry);
-    g_variant_builder_add_value(builder, g_variant_dict_end(&dict));
-}
-
-static gpointer pending_job(AccountWork *work, gpointer data, GError **error)
-{
-    g_autoptr(CacheTxn) txn = cache_begin(work->cache, CACHE_READ, error);
-    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, error) : NULL;
-    GVariantBuilder builder;
-
-    if (!problems)
-        return NULL;
-    g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
-    for (guint i = 0; i < problems->len; i++)
-        describe_problem(&builder, txn, g_ptr_array_index(problems, i));
-    return g_variant_ref_sink(g_variant_new("(aa{sv})", &builder));
-}
-
-static gboolean on_list_pending(PosternAccount *object, GDBusMethodInvocation *invocation,
-                                gpointer data)
-{
-    run(object, invocation, pending_job, "");
-    return TRUE;
-}
-
 /* ---- the object's life --------------------------------------------------------------------- */
 
 void bus_account_added(Account *account, gpointer data)
@@ -417,7 +377,6 @@ void bus_account_added(Account *account, gpointer data)
         {"handle-new-local-password", G_CALLBACK(on_new_local_password)},
         {"handle-revoke-local-password", G_CALLBACK(on_revoke_local_password)},
         {"handle-list-folders", G_CALLBACK(on_list_folders)},
-        {"handle-list-pending", G_CALLBACK(on_list_pending)},
     };
     Bus *bus = data;
     g_autofree char *path = postern_account_path(account->config->id);
@@ -429,6 +388,7 @@ void bus_account_added(Account *account, gpointer data)
     g_object_set_data(G_OBJECT(object), "bus", bus);
     for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
         g_signal_connect(object, handlers[i].signal, handlers[i].handler, NULL);
+    bus_pending_connect(object);
     bus_account_changed(account, bus);
     postern_object_skeleton_set_account(place, object);
     g_dbus_object_manager_server_export(bus->objects, G_DBUS_OBJECT_SKELETON(place));

@@ -58,6 +58,14 @@ void bus_account_added(Account *account, gpointer bus);
 void bus_account_changed(Account *account, gpointer bus);
 void bus_account_removed(Account *account, gpointer bus);
 
+/* The account that a D-Bus object is of; a call to it has been noted by bus_touch() already, or is
+ * to be. */
+Account *bus_account_of(PosternAccount *object);
+
+/* ---- bus-pending.c ---- */
+/* Connects the methods about what upstream has refused. */
+void bus_pending_connect(PosternAccount *object);
+
 /* ---- bus-queue.c ---- */
 void bus_queue_export(Bus *bus);
 void bus_queue_unexport(Bus *bus);

@@ -7,8 +7,10 @@ unit tests of what is threaded."""
 
 import argparse
 import concurrent.futures
+import faulthandler
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +27,8 @@ THREADED = ("cache", "net", "sync", "relay", "serve", "queue")
 #: The files that take longest start first, so that two at a time end together.
 LONG_FIRST = ("test_sync", "test_submission", "test_imap_read", "test_model", "test_errors")
 FILE_TIMEOUT = 900
+#: Seconds for one test; a class that needs more says so with `time_limit`.
+TEST_TIMEOUT = 240
 BUILDS = {
     "build-tests": ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
     "build-tsan": ["-Db_sanitize=thread", "-Db_lundef=false"],
@@ -134,6 +138,44 @@ def count_unit_test(name, entry, report, wanted, tally):
 
 # Tests with real servers: each file in a process of its own
 
+class Overdue(Exception):
+    """A test took too long; its traceback says where it was."""
+
+
+def backtraces():
+    """What the threads of this process's daemons are doing, where there is a debugger to say so."""
+    if not shutil.which("gdb"):
+        return
+    listed = run(["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())]).stdout
+    for pid, name in (line.split(None, 1) for line in listed.splitlines()):
+        if name.startswith(("posternd", "posternctl", "sync-account")):
+            say(f"---- {name} {pid}")
+            say(run(["gdb", "-p", pid, "-batch", "-ex", "thread apply all bt 20"]).stdout[-6000:])
+
+
+class Alarm:
+    """Raises Overdue in the main thread when a test takes longer than it may: it fails with the stack
+    of where it waits, and the file's other tests still run."""
+
+    def __init__(self):
+        self.factor = 4 if os.environ.get("POSTERN_LONG") else 1
+        self.seconds = 0
+        signal.signal(signal.SIGALRM, self.ring)
+
+    def start(self, test):
+        self.seconds = self.factor * getattr(test, "time_limit", TEST_TIMEOUT)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+    def stop(self):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def ring(self, *_):
+        say(f"still running after {self.seconds} s; all threads:")
+        faulthandler.dump_traceback(all_threads=True)
+        backtraces()
+        raise Overdue(f"still running after {self.seconds} s")
+
+
 class Recorder(unittest.TestResult):
     """Writes the outcome of each test to a file as it ends, so that a crash loses nothing."""
 
@@ -141,10 +183,12 @@ class Recorder(unittest.TestResult):
         super().__init__()
         self.file = open(path, "a", encoding="utf-8")
         self.problems = {}
+        self.alarm = Alarm()
 
     def startTest(self, test):
         super().startTest(test)
         self.write(test, "started", "")
+        self.alarm.start(test)
 
     def addError(self, test, err):
         super().addError(test, err)
@@ -171,6 +215,7 @@ class Recorder(unittest.TestResult):
         self.problems.setdefault(test.id(), []).append(f"{what}\n{text}".strip())
 
     def stopTest(self, test):
+        self.alarm.stop()
         super().stopTest(test)
         if test.id() in self.problems:
             self.write(test, "failed", "\n\n".join(self.problems[test.id()]))
@@ -191,6 +236,8 @@ def run_file(path, report, wanted):
     if wanted:
         loader.testNamePatterns = [f"*{word}*" for word in wanted]
     suite = loader.loadTestsFromName(Path(path).stem)
+    # What hangs outside of a test, in setUpClass say, leaves its stack as well.
+    faulthandler.dump_traceback_later(file_timeout() - 15)
     suite.run(Recorder(report))
     # Threads of a test's own servers may still wait for connections.
     sys.stdout.flush()
@@ -223,14 +270,18 @@ def real_file(path, report, wanted):
              str(report), *wanted], cwd=REAL, env=environment, stdin=subprocess.DEVNULL,
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            process.wait(FILE_TIMEOUT * (4 if os.environ.get("POSTERN_LONG") else 1))
+            process.wait(file_timeout())
             ended = "" if process.returncode == 0 else f"ended with {process.returncode}"
         except subprocess.TimeoutExpired:
-            ended = f"still running after {FILE_TIMEOUT} s"
+            ended = f"still running after {file_timeout()} s"
         end_group(process)
         output.seek(0)
         said = output.read().decode(errors="replace")
     return outcomes(path, report, ended, said, time.monotonic() - started)
+
+
+def file_timeout():
+    return FILE_TIMEOUT * (4 if os.environ.get("POSTERN_LONG") else 1)
 
 
 def end_group(process):

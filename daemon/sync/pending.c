@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Trying again, and giving up. */
+/* Trying again, giving up, and taking a copy of what can't be given up. */
 #include "daemon/sync/pending.h"
 
 #include "cache/content.h"
 #include "cache/folder.h"
 #include "daemon/sync/decide.h"
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
+
+/* What a pipe takes without blocking once it is writable (PIPE_BUF), and how long to wait for that:
+ * the account can't be stopped meanwhile. */
+#define WRITE_PIECE   4096
+#define WRITE_SECONDS 10
+
+#define READ_PIECE (1024 * 1024)
 
 static CacheProblem *find_problem(CacheTxn *txn, gint64 id, GError **error)
 {
@@ -59,7 +69,8 @@ static gboolean bring_back(CacheTxn *txn, CachePlacement *row, GError **error)
 static gboolean only_here(GError **error)
 {
     g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_INVALID,
-                        "A message exists only here. Export it, or delete it in a mail program.");
+                        "A message exists only here, so it isn't given up. 'posternctl pending ID "
+                        "export N' saves a copy; to be rid of it, delete it in a mail program.");
     return FALSE;
 }
 
@@ -206,4 +217,62 @@ gboolean sync_give_up_pending(Cache *cache, gint64 id, GError **error)
             !operations[i].give_up(txn, problem, error))
             return FALSE;
     return cache_problem_clear(txn, id, error) && cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* ---- a copy -----------------------------------------------------------------------------------
+ */
+
+static gboolean write_piece(int fd, const char *data, gsize length, GError **error)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+
+    while (length > 0) {
+        gssize n = poll(&ready, 1, WRITE_SECONDS * 1000) == 1
+                       ? write(fd, data, MIN(length, WRITE_PIECE))
+                       : (errno = ETIMEDOUT, -1);
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            g_set_error(error, CACHE_ERROR, errno == ENOSPC ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
+                        "The message can't be written: %s.", g_strerror(errno));
+            return FALSE;
+        }
+        data += MAX(n, 0);
+        length -= (gsize)MAX(n, 0);
+    }
+    return TRUE;
+}
+
+/* The message that the problem is about; 0: none, or not just one. */
+static gint64 message_of(Cache *cache, gint64 id, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
+    g_autoptr(CacheProblem) problem = txn ? find_problem(txn, id, error) : NULL;
+    CachePlacement row;
+
+    if (!problem)
+        return 0;
+    if (problem->uid == 0) {
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_INVALID,
+                            "That isn't about a single message.");
+        return 0;
+    }
+    return cache_placement_get(txn, problem->folder, problem->uid, &row, error) ? row.message : 0;
+}
+
+gboolean sync_export_pending(Cache *cache, gint64 id, int fd, GError **error)
+{
+    gint64 message = message_of(cache, id, error);
+    gsize length = READ_PIECE;
+
+    for (guint64 offset = 0; message && length == READ_PIECE; offset += length) {
+        g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
+        g_autoptr(GBytes) bytes =
+            txn ? cache_content_read(txn, message, offset, READ_PIECE, error) : NULL;
+        if (!bytes)
+            return FALSE;
+        g_clear_pointer(&txn, cache_end);
+        const char *data = g_bytes_get_data(bytes, &length);
+        if (!write_piece(fd, data, length, error))
+            return FALSE;
+    }
+    return message != 0;
 }

@@ -16,3 +16,7 @@ gboolean sync_retry_pending(Cache *cache, gint64 problem, GError **error);
  * INVALID: a message or folder exists only here; it is never discarded by this.
  */
 gboolean sync_give_up_pending(Cache *cache, gint64 problem, GError **error);
+
+/* Writes the message that the problem is about to `fd`, which somebody has to be reading from.
+ * INVALID: it is about a folder, or more than one message. */
+gboolean sync_export_pending(Cache *cache, gint64 problem, int fd, GError **error);

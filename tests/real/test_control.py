@@ -4,12 +4,14 @@
 import json
 import re
 import smtplib
+import socket
 import subprocess
+import threading
 import time
 import unittest
 
-from harness import (PATIENCE, Case, ControlError, Postern, Provider, RawImap, SharedCase, account,
-                     fill, find_program)
+from harness import (PATIENCE, Case, ControlError, Link, Postern, Provider, RawImap, SharedCase,
+                     account, fill, find_program)
 from test_sync import mail, mails
 
 BUS_NAME = "org.postern.Postern1"
@@ -175,6 +177,65 @@ class Control(SharedCase):
             said = monitor.communicate()[0]
         self.assertRegex(said, r"PropertiesChanged.*ForcedOffline")
         self.assertRegex(said, r"accounts/work.*PropertiesChanged.*State")
+
+
+class HeldBus:
+    """A way to the bus that calls `hold` before it lets pass what first mentions `word`."""
+
+    def __init__(self, postern, word, hold):
+        self.target = postern.bus.address.removeprefix("unix:path=")
+        self.word, self.hold = word, hold
+        path = str(postern.directory / "held-bus")
+        self.address = f"unix:path={path}"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        client, _ = self._listener.accept()
+        self._listener.close()
+        bus = socket.socket(socket.AF_UNIX)
+        bus.connect(self.target)
+        threading.Thread(target=self._pump, args=(bus, client, False), daemon=True).start()
+        self._pump(client, bus, True)
+
+    def _pump(self, source, sink, up):
+        try:
+            while data := source.recv(65536):
+                if up and self.hold and self.word in data:
+                    hold, self.hold = self.hold, None
+                    hold()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+class Waiting(Case):
+    def test_sync_waits_for_no_change_of_state_that_went_by_before_it_listened(self):
+        server = self.provider()
+        fill(server, mails(3))
+        link = Link(server.imaps)
+        self.addCleanup(link.close)
+        daemon = self.postern(server, incoming_port=link.port)
+        link.cut()
+        daemon.wait_state("offline", "error")
+        link.silence()
+        link.mend()
+        daemon.control("sync", "work")
+        daemon.wait_state("connecting")
+
+        def become_idle():
+            link.speak()
+            daemon.wait_state("idle")
+        held = HeldBus(daemon, b"PropertiesChanged", become_idle)
+        done = subprocess.run(
+            [find_program("posternctl"), "--no-start", "sync", "work", "--wait"],
+            env=dict(daemon.environment, DBUS_SESSION_BUS_ADDRESS=held.address),
+            timeout=20 * PATIENCE, check=False)
+        self.assertEqual(done.returncode, 0)
+        self.assertIsNone(held.hold, "it listens for changes")
 
 
 class Accounts(Case):

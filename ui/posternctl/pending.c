@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * posternctl pending: what upstream hasn't taken, and why.
+ * posternctl pending: what upstream hasn't taken, and why; to retry it, give it up, or save a copy.
  */
 #include "ui/posternctl/ctl.h"
 
+#include <gio/gunixfdlist.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* One account's problems, each with its account, appended to `list`. */
 static gboolean collect(Ctl *ctl, GVariant *account, GVariantBuilder *list, GError **error)
@@ -47,11 +49,8 @@ static void print_waiting(GVariant *account)
                ctl_string(account, "Id"), changes);
 }
 
-gboolean cmd_pending(Ctl *ctl, int argc, char **argv, GError **error)
+static gboolean list(Ctl *ctl, const char *only, GError **error)
 {
-    if (!ctl_parse(ctl, NULL, "[ID]", 0, 1, &argc, &argv, error))
-        return FALSE;
-    const char *only = argc > 1 ? argv[1] : NULL;
     g_autoptr(GVariant) found = only ? ctl_account(ctl, only, error) : NULL;
     g_autoptr(GPtrArray) accounts = only && !found ? NULL : ctl_accounts(ctl, error);
     GVariantBuilder list;
@@ -77,4 +76,82 @@ gboolean cmd_pending(Ctl *ctl, int argc, char **argv, GError **error)
     else
         print_changes(document);
     return TRUE;
+}
+
+/* ---- deciding about some ------------------------------------------------------------------- */
+
+/* To stdout, whose descriptor the daemon gets. */
+static gboolean export_one(Ctl *ctl, const char *id, gint64 number, GError **error)
+{
+    g_autofree char *path = postern_account_path(id);
+    g_autoptr(GUnixFDList) files = g_unix_fd_list_new();
+    int handle = g_unix_fd_list_append(files, STDOUT_FILENO, error);
+
+    if (handle < 0)
+        return FALSE;
+    g_autoptr(GVariant) answer = g_dbus_connection_call_with_unix_fd_list_sync(
+        ctl->connection, POSTERN_BUS_NAME, path, POSTERN_ACCOUNT_INTERFACE, "ExportPending",
+        g_variant_new("(xh)", number, handle), NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT,
+        files, NULL, NULL, error);
+    return answer != NULL;
+}
+
+static gboolean decide_one(Ctl *ctl, const char *id, const char *method, gint64 number,
+                           GError **error)
+{
+    if (!method)
+        return export_one(ctl, id, number, error);
+    g_autoptr(GVariant) answer =
+        ctl_account_call(ctl, id, method, g_variant_new("(x)", number), error);
+    return answer != NULL;
+}
+
+/* The account, where there is just one: numbers are an account's. */
+static char *only_account(Ctl *ctl, GError **error)
+{
+    g_autoptr(GPtrArray) accounts = ctl_accounts(ctl, error);
+
+    if (accounts && accounts->len != 1)
+        ctl_usage(error, "say which account: posternctl pending ID retry|give-up|export N…");
+    return accounts && accounts->len == 1 ? g_strdup(ctl_string(accounts->pdata[0], "Id")) : NULL;
+}
+
+static gboolean decide(Ctl *ctl, const char *named, const char *method, char **numbers,
+                       GError **error)
+{
+    g_autofree char *id = named ? g_strdup(named) : only_account(ctl, error);
+    g_autoptr(GVariant) account = id ? ctl_account(ctl, id, error) : NULL;
+
+    if (!account)
+        return FALSE;
+    for (guint i = 0; numbers[i]; i++) {
+        gint64 number;
+        if (!g_ascii_string_to_signed(numbers[i], 10, 1, G_MAXINT64, &number, NULL))
+            return ctl_usage(error, "“%s” is no number of a change", numbers[i]);
+        if (!decide_one(ctl, id, method, number, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static const struct {
+    const char *name;
+    const char *method; /* NULL: export */
+} verbs[] = {{"retry", "RetryPending"}, {"give-up", "GiveUpPending"}, {"export", NULL}};
+
+gboolean cmd_pending(Ctl *ctl, int argc, char **argv, GError **error)
+{
+    if (!ctl_parse(ctl, NULL, "[ID] [retry|give-up|export N…]", 0, -1, &argc, &argv, error))
+        return FALSE;
+    /* "retry N" without an ID, or behind one. */
+    for (int at = 1; at <= 2 && at + 1 < argc; at++)
+        for (guint i = 0; i < G_N_ELEMENTS(verbs); i++)
+            if (g_str_equal(argv[at], verbs[i].name)) {
+                if (!verbs[i].method && argc != at + 2)
+                    return ctl_usage(error, "one message at a time can be exported");
+                return decide(ctl, at == 2 ? argv[1] : NULL, verbs[i].method, argv + at + 1, error);
+            }
+    if (argc > 2)
+        return ctl_usage(error, "usage: %s [ID] [retry|give-up|export N…]", g_get_prgname());
+    return list(ctl, argc > 1 ? argv[1] : NULL, error);
 }

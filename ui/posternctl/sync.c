@@ -102,35 +102,6 @@ static void on_vanished(GDBusConnection *connection, const char *name, gpointer 
     check_end(waiting);
 }
 
-static gboolean wait_for(Ctl *ctl, GPtrArray *accounts, GError **error)
-{
-    Waiting waiting = {
-        .loop = g_main_loop_new(NULL, FALSE),
-        .states = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
-        .progress = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
-    };
-    guint signals = g_dbus_connection_signal_subscribe(
-        ctl->connection, POSTERN_BUS_NAME, "org.freedesktop.DBus.Properties", "PropertiesChanged",
-        NULL, POSTERN_ACCOUNT_INTERFACE, G_DBUS_SIGNAL_FLAGS_NONE, on_changed, &waiting, NULL);
-    guint watch = g_bus_watch_name_on_connection(ctl->connection, POSTERN_BUS_NAME,
-                                                 G_BUS_NAME_WATCHER_FLAGS_NONE, NULL, on_vanished,
-                                                 &waiting, NULL);
-
-    for (guint i = 0; i < accounts->len; i++)
-        begin(ctl, &waiting, g_ptr_array_index(accounts, i));
-    if (accounts->len)
-        g_main_loop_run(waiting.loop);
-    ctl_progress("", -1);
-    g_bus_unwatch_name(watch);
-    g_dbus_connection_signal_unsubscribe(ctl->connection, signals);
-    g_main_loop_unref(waiting.loop);
-    g_hash_table_unref(waiting.states);
-    g_hash_table_unref(waiting.progress);
-    if (waiting.error)
-        g_propagate_error(error, waiting.error);
-    return waiting.error == NULL;
-}
-
 static GPtrArray *choose(Ctl *ctl, const char *id, GError **error)
 {
     if (!id) {
@@ -153,6 +124,40 @@ static GPtrArray *choose(Ctl *ctl, const char *id, GError **error)
     return one;
 }
 
+/* States are read after the signals were asked for: a change in between would never be heard of,
+ * and a state that was busy then be waited for without end. */
+static gboolean wait_for(Ctl *ctl, const char *id, GError **error)
+{
+    if (!ctl_daemon(ctl, error))
+        return FALSE;
+    Waiting waiting = {
+        .loop = g_main_loop_new(NULL, FALSE),
+        .states = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
+        .progress = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
+    };
+    guint signals = g_dbus_connection_signal_subscribe(
+        ctl->connection, POSTERN_BUS_NAME, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+        NULL, POSTERN_ACCOUNT_INTERFACE, G_DBUS_SIGNAL_FLAGS_NONE, on_changed, &waiting, NULL);
+    guint watch = g_bus_watch_name_on_connection(ctl->connection, POSTERN_BUS_NAME,
+                                                 G_BUS_NAME_WATCHER_FLAGS_NONE, NULL, on_vanished,
+                                                 &waiting, NULL);
+
+    g_autoptr(GPtrArray) accounts = choose(ctl, id, &waiting.error);
+    for (guint i = 0; accounts && i < accounts->len; i++)
+        begin(ctl, &waiting, g_ptr_array_index(accounts, i));
+    if (waiting.calls)
+        g_main_loop_run(waiting.loop);
+    ctl_progress("", -1);
+    g_bus_unwatch_name(watch);
+    g_dbus_connection_signal_unsubscribe(ctl->connection, signals);
+    g_main_loop_unref(waiting.loop);
+    g_hash_table_unref(waiting.states);
+    g_hash_table_unref(waiting.progress);
+    if (waiting.error)
+        g_propagate_error(error, waiting.error);
+    return waiting.error == NULL;
+}
+
 gboolean cmd_sync(Ctl *ctl, int argc, char **argv, GError **error)
 {
     gboolean wait = FALSE;
@@ -162,11 +167,12 @@ gboolean cmd_sync(Ctl *ctl, int argc, char **argv, GError **error)
 
     if (!ctl_parse(ctl, entries, "[ID]", 0, 1, &argc, &argv, error))
         return FALSE;
-    g_autoptr(GPtrArray) accounts = choose(ctl, argc > 1 ? argv[1] : NULL, error);
+    const char *only = argc > 1 ? argv[1] : NULL;
+    if (wait)
+        return wait_for(ctl, only, error);
+    g_autoptr(GPtrArray) accounts = choose(ctl, only, error);
     if (!accounts)
         return FALSE;
-    if (wait)
-        return wait_for(ctl, accounts, error);
     for (guint i = 0; i < accounts->len; i++) {
         const char *id = ctl_string(g_ptr_array_index(accounts, i), "Id");
         g_autoptr(GVariant) answer =
