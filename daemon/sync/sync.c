@@ -493,6 +493,10 @@ static void *run(void *data)
             until = next_time(sync, quiet);
         } else if (failing) {
             until = from_now(round_failed(sync, error, &backoff));
+        } else {
+            /* Offline and online again before this thread noticed: there is a round to be made up
+             * for. */
+            until = g_get_monotonic_time();
         }
         round_ended(sync, reasons.requested, ok, kind == SYNC_ROUND_FULL);
     }

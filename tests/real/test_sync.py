@@ -7,6 +7,7 @@ import time
 import unittest
 
 from harness import LONG, PATIENCE, Case, Link, account, fill, fill_real
+from harness.syncaccount import SyncAccount
 
 
 def mail(number, text="hello"):
@@ -270,6 +271,32 @@ class StartTls(Case):
         daemon = self.postern(server, incoming="imap+insecure", outgoing="submission+insecure")
         here = self.local(daemon)
         self.assertEqual(here.select().exists, 5)
+
+
+class Reconnecting(Case):
+    def test_offline_and_online_at_once_is_followed_by_a_round(self):
+        server = self.provider()
+        fill(server, mails(3))
+        link = Link(server.imap)
+        self.addCleanup(link.close)
+        account = SyncAccount(link.port)
+        self.addCleanup(account.close)
+        account("sync")
+        self.upstream(server).append("INBOX", mail("meanwhile"))
+        # What watches INBOX notices, and the round that follows hangs while it connects.
+        link.silence()
+        before = link.connections
+        link.drop_connections()
+        self.wait(lambda: link.connections > before, "it to connect")
+        account.tell("offline", "online")
+        link.speak()
+        self.wait(lambda: len(account.messages("INBOX")) == 4, "the round that nobody asked for")
+
+    def wait(self, condition, what):
+        deadline = time.monotonic() + 20 * PATIENCE
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, f"waited for {what}")
+            time.sleep(0.02)
 
 
 class OtherHierarchies(Case):

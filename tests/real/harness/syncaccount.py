@@ -50,6 +50,13 @@ class SyncAccount:
             pass
         raise SyncError(f"sync-account ended: {self._process.wait()}")
 
+    def tell(self, *commands):
+        """Commands of one word, the next as soon as one is done."""
+        self._process.stdin.write("".join(command + "\n" for command in commands))
+        self._process.stdin.flush()
+        for _ in commands:
+            assert self._process.stdout.readline() == "ok\n", commands
+
     def folders(self):
         """{name: UIDVALIDITY}"""
         return {line[0]: int(line[3]) for line in self("folders")}
