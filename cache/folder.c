@@ -635,7 +635,8 @@ static gboolean rename_row(CacheTxn *txn, CacheFolder *folder, const char *name,
     g_free(folder->name);
     folder->name = g_strdup(name);
     txn->pending |= folder->pushed;
-    return update_row(txn, folder, error);
+    /* What upstream said was about the old name. */
+    return problem_forget_name(txn, folder->id, error) && update_row(txn, folder, error);
 }
 
 /* What the folders below will be called; all are checked before the first is changed. */

@@ -163,6 +163,10 @@ gboolean message_set_hash(CacheTxn *txn, gint64 message, gint64 hash, GError **e
 /* Drops the message, with its content where no other has it, if no placement is left. */
 gboolean message_collect(CacheTxn *txn, gint64 message, GError **error);
 
+/* ---- problem.c */
+/* What upstream said to a folder's name ends with the name. */
+gboolean problem_forget_name(CacheTxn *txn, gint64 folder, GError **error);
+
 /* ---- content.c */
 #define CONTENT_PART_SIZE (256 * 1024)
 

@@ -7,6 +7,8 @@ static const char SQL_SET[] =
     " ON CONFLICT (operation, folder, uid) DO UPDATE SET text = excluded.text,"
     " since = excluded.since, retry = excluded.retry RETURNING id";
 static const char SQL_CLEAR[] = "DELETE FROM problem WHERE id = ?";
+static const char SQL_FORGET_NAME[] =
+    "DELETE FROM problem WHERE folder = ? AND uid = 0 AND operation IN ('create', 'rename')";
 static const char SQL_LIST[] =
     "SELECT id, operation, folder, uid, text, since, retry FROM problem ORDER BY id";
 
@@ -37,6 +39,11 @@ gint64 cache_problem_set(CacheTxn *txn, const CacheProblem *problem, GError **er
 gboolean cache_problem_clear(CacheTxn *txn, gint64 id, GError **error)
 {
     return txn_writes(txn, FALSE, error) && db_run(txn->db, error, SQL_CLEAR, DB_INT(id));
+}
+
+gboolean problem_forget_name(CacheTxn *txn, gint64 folder, GError **error)
+{
+    return db_run(txn->db, error, SQL_FORGET_NAME, DB_INT(folder));
 }
 
 GPtrArray *cache_problem_list(CacheTxn *txn, GError **error)

@@ -64,12 +64,14 @@ static void wait_run(Wait *wait)
         g_main_context_iteration(wait->context, TRUE);
 }
 
+/* The result goes before the context: sources that go with it lock the context, whose last
+ * reference GLib's own thread may hold by then, and give up at any moment. */
 static void wait_end(Wait *wait)
 {
+    g_clear_object(&wait->result);
+    g_object_unref(wait->cancellable);
     g_main_context_pop_thread_default(wait->context);
     g_main_context_unref(wait->context);
-    g_object_unref(wait->cancellable);
-    g_clear_object(&wait->result);
 }
 
 /* ---- the command --------------------------------------------------------------------------- */

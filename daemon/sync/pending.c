@@ -51,19 +51,18 @@ static gboolean collect(const CachePlacement *row, gpointer data)
     return TRUE;
 }
 
-/* An expunged message comes back: under a new UID, since the old one was seen to go. */
+/* An expunged message comes back: under a new UID, since the old one was seen to go. The base moves
+ * over before the old row goes, whose message might go with it. */
 static gboolean bring_back(CacheTxn *txn, CachePlacement *row, GError **error)
 {
     CachePlacement back = *row;
 
     sync_decide_vanished(row);
-    if (!cache_placement_put(txn, row, error) ||
-        !cache_placement_remove(txn, row->folder, row->uid, error))
-        return FALSE;
     back.uid = 0;
     back.alive = TRUE;
     back.flags = back.base_flags;
-    return cache_placement_put(txn, &back, error);
+    return cache_placement_put(txn, row, error) && cache_placement_put(txn, &back, error) &&
+           cache_placement_remove(txn, row->folder, row->uid, error);
 }
 
 static gboolean only_here(GError **error)

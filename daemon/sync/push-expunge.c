@@ -59,6 +59,14 @@ static void refuse(ImapReply *reply, gboolean *refused, guint others)
                                   others);
 }
 
+/* Some servers say OK in a folder where nothing may be expunged. */
+static void refuse_silent(ImapReply *reply, gboolean *refused)
+{
+    *refused = TRUE;
+    reply->cond = IMAP_COND_NO;
+    reply->text = g_strdup("The provider says that it has expunged the message, and still has it.");
+}
+
 /* EXPUNGE without UIDPLUS, where nothing else would go with it. */
 static gboolean expunge_all(Push *push, const ImapSet *ours, gboolean *refused, ImapReply *reply,
                             GError **error)
@@ -145,6 +153,8 @@ static gboolean expunge(Push *push, const SyncAction *actions, guint count, gboo
     /* What is left of a refused batch wasn't asked about. */
     if (*refused)
         imap_set_add_set(left, set);
+    else if (!imap_set_is_empty(left))
+        refuse_silent(reply, refused);
     return forget(push, actions, count, left, error);
 }
 

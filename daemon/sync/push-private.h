@@ -38,6 +38,12 @@ const char *push_operation(SyncActionKind kind);
 gboolean push_add_problem(Push *push, const char *operation, gint64 folder, guint32 uid,
                           const ImapReply *reply, GError **error);
 
+/* What went well this time is no problem any more. */
+gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count, GError **error);
+
+/* Problems with what is no more to be done (undone, deleted, or done by someone else) end. */
+gboolean push_drop_moot(Push *push, GError **error);
+
 /* Whether what the server refuses it would refuse to all others too. */
 gboolean push_is_general(const ImapReply *reply);
 

@@ -13,10 +13,6 @@
 /* Drafts are saved every few seconds while they are written; only what has rested is sent. */
 #define DRAFT_REST 30
 
-/* When a refused operation is tried again by itself. */
-#define RETRY_SOON  600
-#define RETRY_LATER 3600
-
 /* ---- what is held -----------------------------------------------------------------------------
  */
 
@@ -315,67 +311,6 @@ const char *push_operation(SyncActionKind kind)
     }
 }
 
-gboolean push_is_general(const ImapReply *reply)
-{
-    static const char *const codes[] = {"NOPERM",       "OVERQUOTA", "UNAVAILABLE", "LIMIT",
-                                        "INUSE",        "READ-ONLY", "NONEXISTENT", "SERVERBUG",
-                                        "CONTACTADMIN", NULL};
-
-    return reply->code && g_strv_contains(codes, reply->code);
-}
-
-/* When it makes sense to try again; 0: when someone asks for it. */
-static gint64 retry_time(const Push *push, const ImapReply *reply)
-{
-    static const char *const soon[] = {"UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG", NULL};
-    static const char *const never[] = {"CANNOT", "TOOBIG", "BADCHARSET", NULL};
-
-    if (reply->code && g_strv_contains(soon, reply->code))
-        return push->now + RETRY_SOON;
-    if (reply->cond == IMAP_COND_BAD || (reply->code && g_strv_contains(never, reply->code)))
-        return 0;
-    return push->now + RETRY_LATER;
-}
-
-gboolean push_add_problem(Push *push, const char *operation, gint64 folder, guint32 uid,
-                          const ImapReply *reply, GError **error)
-{
-    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-    CacheProblem problem = {.operation = (char *)operation,
-                            .folder = folder,
-                            .uid = uid,
-                            .text = *reply->text ? reply->text : (char *)"refused",
-                            .since = push->now,
-                            .retry = retry_time(push, reply)};
-
-    return txn && cache_problem_set(txn, &problem, error) != 0 &&
-           cache_commit(g_steal_pointer(&txn), error);
-}
-
-/* What went well this time is no problem any more. */
-static gboolean clear_problems(Push *push, const SyncAction *actions, guint count, GError **error)
-{
-    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
-    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, error) : NULL;
-    const char *operation = push_operation(actions[0].kind);
-
-    if (!problems || problems->len == 0)
-        return problems != NULL;
-    g_clear_pointer(&txn, cache_end);
-    txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-    for (guint i = 0; txn && i < problems->len; i++) {
-        const CacheProblem *problem = problems->pdata[i];
-        gboolean over = problem->uid == 0;
-        if (problem->folder != actions[0].folder || !g_str_equal(problem->operation, operation))
-            continue;
-        for (guint k = 0; !over && k < count; k++)
-            over = actions[k].uid == problem->uid;
-        if (over && !cache_problem_clear(txn, problem->id, error))
-            return FALSE;
-    }
-    return txn && cache_commit(g_steal_pointer(&txn), error);
-}
-
 gboolean push_run(Push *push, PushBatch batch, const SyncAction *actions, guint count,
                   GError **error)
 {
@@ -385,7 +320,7 @@ gboolean push_run(Push *push, PushBatch batch, const SyncAction *actions, guint 
     if (!batch(push, actions, count, &refused, &reply, error))
         return FALSE;
     if (!refused)
-        return clear_problems(push, actions, count, error);
+        return push_clear_problems(push, actions, count, error);
     if (count > 1 && push->budget > 0 && !push_is_general(&reply)) {
         push->budget--;
         return push_run(push, batch, actions, count / 2, error) &&
@@ -426,10 +361,10 @@ static gboolean run_pass(Push *push, GError **error)
 {
     g_autoptr(GArray) pending = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
 
-    if (!load(push, pending, error) || !push_new_folders(push, error) ||
-        !decide(push, pending, error))
+    if (!push_drop_moot(push, error) || !load(push, pending, error) ||
+        !push_new_folders(push, error) || !decide(push, pending, error))
         return FALSE;
-    push->more = push->actions->len > 0;
+    push->more |= push->actions->len > 0;
     g_array_sort(push->actions, compare_actions);
     return push_copies(push, SYNC_COPY, error) && push_appends(push, error) &&
            push_flags(push, error) && push_copies(push, SYNC_MOVE, error) &&

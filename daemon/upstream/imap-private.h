@@ -19,6 +19,7 @@ struct ImapClient {
 
     guint capabilities;          /* ImapCapability bits; QRESYNC and CONDSTORE only once enabled */
     gboolean capabilities_fresh; /* said since this was last cleared */
+    guint64 append_limit;        /* APPENDLIMIT (RFC 7889): bytes of a message; 0: not said */
     gboolean greeted_preauth;
     gboolean broken;
     char *bye;   /* the words of a BYE */

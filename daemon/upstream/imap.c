@@ -46,6 +46,17 @@ static const struct {
     {"UNSELECT", IMAP_CAP_UNSELECT},
 };
 
+static guint64 append_limit_of(const char *const *words)
+{
+    guint64 limit = 0;
+
+    for (guint i = 0; words && words[i]; i++)
+        if (g_ascii_strncasecmp(words[i], "APPENDLIMIT=", strlen("APPENDLIMIT=")) == 0)
+            g_ascii_string_to_unsigned(words[i] + strlen("APPENDLIMIT="), 10, 1, G_MAXUINT64,
+                                       &limit, NULL);
+    return limit;
+}
+
 void imap_client_set_capabilities(ImapClient *client, const ImapNode *first)
 {
     g_auto(GStrv) words = imap_words_parse(first);
@@ -55,6 +66,7 @@ void imap_client_set_capabilities(ImapClient *client, const ImapNode *first)
     for (guint i = 0; i < G_N_ELEMENTS(capability_words); i++)
         if (words && imap_words_have((const char *const *)words, capability_words[i].word))
             client->capabilities |= capability_words[i].bit;
+    client->append_limit = append_limit_of((const char *const *)words);
 }
 
 gboolean imap_client_has(const ImapClient *client, guint capabilities)
@@ -396,8 +408,12 @@ static gboolean send_pieces(ImapClient *client, guint64 size, ImapSource source,
 guint imap_client_send_literal(ImapClient *client, ImapClientCommand *command, guint64 size,
                                ImapSource source, gpointer data, GError **error)
 {
-    gboolean wait = !imap_client_has(client, IMAP_CAP_LITERAL_PLUS) &&
-                    !(imap_client_has(client, IMAP_CAP_LITERAL_MINUS) && size <= 4096);
+    /* A literal that the server must refuse is one it should be able to refuse ahead: some close
+     * the connection rather than read it (RFC 7888, 4). */
+    gboolean too_large = client->append_limit && size > client->append_limit;
+    gboolean wait =
+        too_large || (!imap_client_has(client, IMAP_CAP_LITERAL_PLUS) &&
+                      !(imap_client_has(client, IMAP_CAP_LITERAL_MINUS) && size <= 4096));
     gboolean stopped;
 
     imap_client_command_printf(command, " {%" G_GUINT64_FORMAT "%s}", size, wait ? "" : "+");

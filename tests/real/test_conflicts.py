@@ -14,7 +14,9 @@ def mail(name, text="The text"):
             f"\r\n{text} of {name}.\r\n").encode()
 
 
-class Conflicts(Case):
+class Sides:
+    """Both sides of an account, which can't see each other when a test begins."""
+
     without = ()
 
     def setUp(self):
@@ -81,6 +83,8 @@ class Conflicts(Case):
     def names(self, folder):
         return [name for name, _ in self.there(folder)]
 
+
+class Conflicts(Sides, Case):
     def test_flags_are_merged_bit_by_bit(self):
         self.account("store", "INBOX", self.uids["m0"], "+\\Seen Here")
         self.command("INBOX", "STORE 1 +FLAGS (\\Flagged There)")
@@ -236,12 +240,21 @@ class Conflicts(Case):
         self.assertEqual(self.imap.ok("STATUS Work (UIDNEXT)").lines("STATUS")[0].split()[-1],
                          b"1)", "it never was in Work")
 
+    def test_what_is_put_into_a_new_folder_goes_out_in_the_same_round(self):
+        self.account("create", "New")
+        self.account.append("New", mail("appended"))
+        self.account("move", "INBOX", self.uids["m1"], "New")
+        self.account("online")
+        self.account("sync")
+        self.assertEqual(self.account.pending(), (0, 0, 0))
+        self.assertEqual(self.names("New"), ["appended", "m1"])
+
 
 class ConflictsWithoutMove(Conflicts):
     without = ("MOVE", "UIDPLUS")
 
 
-class Refusals(Conflicts):
+class Refusals(Sides, Case):
     """What the provider refuses stays visible, with its words, until it is retried or given up."""
 
     def test_a_name_the_server_refuses_is_a_problem(self):
@@ -268,8 +281,6 @@ class Refusals(Conflicts):
         self.account("sync")
         self.assertIn(("m0", ["\\Deleted"]), self.there("INBOX"))
         self.assertEqual([line[0] for line in self.account("pending")[1:]], ["expunge"])
-
-
 
 
 if __name__ == "__main__":

@@ -54,6 +54,24 @@ static void print_errors(const GPtrArray *accounts, GVariant *manager)
     }
 }
 
+/* With the server's words; 'posternctl pending' is where one decides about them. */
+static void print_refused(Ctl *ctl, GVariant *account)
+{
+    const char *id = ctl_string(account, "Id");
+    g_autoptr(GVariant) counts = ctl_child(account, "PendingChanges");
+    g_autoptr(GVariant) answer = ctl_number(counts, "Problems")
+                                     ? ctl_account_call(ctl, id, "ListPending", NULL, NULL)
+                                     : NULL;
+    g_autoptr(GVariant) list = answer ? g_variant_get_child_value(answer, 0) : NULL;
+
+    for (gsize i = 0; list && i < g_variant_n_children(list); i++) {
+        g_autoptr(GVariant) change = g_variant_get_child_value(list, i);
+        g_autofree char *folder = ctl_escape(ctl_string(change, "Folder"));
+        g_autofree char *text = ctl_escape(ctl_string(change, "Error"));
+        printf("%s: refused: %s, %s: %s\n", id, ctl_string(change, "Operation"), folder, text);
+    }
+}
+
 static void print_queue(GVariant *manager)
 {
     static const char *const states[] = {"waiting", "sending", "held", "failed"};
@@ -70,7 +88,7 @@ static void print_queue(GVariant *manager)
         printf("\n");
 }
 
-static void print_status(GVariant *manager, const GPtrArray *accounts)
+static void print_status(Ctl *ctl, GVariant *manager, const GPtrArray *accounts)
 {
     g_autoptr(CtlTable) table = ctl_table_new(6);
 
@@ -86,6 +104,8 @@ static void print_status(GVariant *manager, const GPtrArray *accounts)
     ctl_table_print(table);
     print_queue(manager);
     print_errors(accounts, manager);
+    for (guint i = 0; i < accounts->len; i++)
+        print_refused(ctl, g_ptr_array_index(accounts, i));
 }
 
 gboolean cmd_status(Ctl *ctl, int argc, char **argv, GError **error)
@@ -99,6 +119,6 @@ gboolean cmd_status(Ctl *ctl, int argc, char **argv, GError **error)
     if (ctl->json)
         ctl_print_json(as_document(manager, accounts), FALSE);
     else
-        print_status(manager, accounts);
+        print_status(ctl, manager, accounts);
     return TRUE;
 }

@@ -29,10 +29,13 @@ class ImapFilter:
     """Listens on `self.port` without TLS and forwards to 127.0.0.1:`target` (also without).
 
     without  abilities from the table above, or any other capability name, which is then not announced
+    append_limit  announced as APPENDLIMIT (RFC 7889); a larger message is refused before it is sent, and
+                  whoever sends it unasked loses the connection
     """
 
-    def __init__(self, target, without):
+    def __init__(self, target, without=(), append_limit=None):
         self.target = target
+        self.append_limit = append_limit
         self.without = set(without) | ({"QRESYNC"} if "CONDSTORE" in without else set())
         refused = [_ABILITIES[name][0] for name in self.without
                    if name in _ABILITIES and _ABILITIES[name][0]]
@@ -76,6 +79,13 @@ class ImapFilter:
                     with lock:
                         client.sendall(line.split(b" ")[0].strip() + b" BAD Unknown command\r\n")
                     continue
+                if self._is_too_large(line):
+                    if b"+}" in line:
+                        break
+                    with lock:
+                        client.sendall(line.split(b" ")[0] + b" NO [TOOBIG] No more than "
+                                       b"%d bytes, please\r\n" % self.append_limit)
+                    continue
                 server.sendall(line)
                 while found := _LITERAL.search(line):
                     self._copy(reader, server, int(found.group(1)))
@@ -86,6 +96,10 @@ class ImapFilter:
         reset(client)
         reset(server)
 
+    def _is_too_large(self, line):
+        found = self.append_limit and b" APPEND " in line and _LITERAL.search(line)
+        return found and int(found.group(1)) > self.append_limit
+
     def _down(self, server, client, lock):
         reader = server.makefile("rb")
         try:
@@ -94,6 +108,9 @@ class ImapFilter:
                 line = self._removed.sub(b"", line)
                 if b"CAPABILITY" in line.upper():
                     line = self._announced.sub(b"", line)
+                    if self.append_limit:
+                        line = re.sub(rb"(IMAP4rev1)\b", rb"\1 APPENDLIMIT=%d" % self.append_limit,
+                                      line)
                 with lock:
                     client.sendall(line)
                     while found:
