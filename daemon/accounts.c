@@ -234,14 +234,13 @@ static gboolean on_notice(gpointer data)
 {
     Full *account = data;
 
-    AccountState before = account->public.status.incoming;
-
     pthread_mutex_lock(&account->lock);
     account->notice = FALSE;
     pthread_mutex_unlock(&account->lock);
     tell_changed(account);
-    /* A round's end moves LastSync, which is read with the counts. */
-    if (before != ACCOUNT_IDLE && account->public.status.incoming == ACCOUNT_IDLE)
+    /* A round's end moves LastSync and what is pending, which are read with the counts. A short
+     * round begins and ends within one notice, so that what the state was before says nothing. */
+    if (account->public.status.incoming == ACCOUNT_IDLE)
         account_refresh(&account->public);
     return G_SOURCE_REMOVE;
 }

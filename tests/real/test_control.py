@@ -178,6 +178,19 @@ class Control(SharedCase):
         self.assertRegex(said, r"PropertiesChanged.*ForcedOffline")
         self.assertRegex(said, r"accounts/work.*PropertiesChanged.*State")
 
+    def test_changes_that_the_provider_has_taken_are_not_shown_as_pending(self):
+        # A change that is counted while it is on its way: the count is taken half a second after the
+        # first change, the second one leaves within the tenth of a second after that.
+        postern = self.shared_postern
+        with postern.imap() as imap:
+            imap.ok("SELECT INBOX")
+            for i in range(6):
+                for number, pause in ((1, 0.4 + i * 0.02), (2, 0)):
+                    imap.ok(f"STORE {number} +FLAGS ($Round{i})")
+                    time.sleep(pause)
+                time.sleep(0.7)
+                postern.wait(lambda: postern.pending() == 0, "no change to be shown as pending", 5)
+
 
 class HeldBus:
     """A way to the bus that calls `hold` before it lets pass what first mentions `word`."""
