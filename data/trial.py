@@ -29,7 +29,7 @@ from harness import (ControlError, Postern, Provider, RawImap, account, corpus, 
 ACCOUNT = "demo"
 USER = "ada@example.org"
 PASSWORD = "lovelace"
-PROGRAMS = ("daemon/posternd", "ui/posternctl", "ui/postern")
+PROGRAMS = ("daemon/posternd", "ui/posternctl/posternctl", "ui/window/postern")
 BUS_NAME = "org.postern.Postern1"
 #: Each in a session of its own, so that Ctrl-C reaches this program alone, which then stops it in order.
 APART = ("setsid", "setpriv", "--pdeathsig=TERM")
@@ -261,7 +261,10 @@ def shown(header):
 # Without --check
 
 _MUTTRC = """\
+# For IMAP alone: without the hooks neomutt would submit through it as well.
 set tunnel = "{connect} imap {account}"
+account-hook ^smtp 'unset tunnel'
+account-hook ^imap 'set tunnel = "{connect} imap {account}"'
 set folder = "imap://{account}@localhost/"
 set spoolfile = "+INBOX"
 set record = ""
@@ -270,26 +273,36 @@ set realname = "Ada Lovelace"
 set smtp_url = "smtp://{account}@{smtp_host}:{smtp_port}/"
 set smtp_pass = "{password}"
 set smtp_authenticators = "plain"
-set ssl_starttls = no
-set ssl_force_tls = no
+set ssl_starttls = yes
+set certificate_file = "{ca}"
 set header_cache = ""
 set sort = reverse-date
 mailboxes +INBOX +Lists/Easy +Lists/Hard +Junk
 """
 
 
-def invite(postern, client):
-    """Prints everything one needs to use it."""
-    control = find_program("posternctl")
-    session = f"env DBUS_SESSION_BUS_ADDRESS={postern.bus.address} " if postern.bus else ""
-    muttrc = postern.directory / "muttrc"
-    imap, smtp = client.server("imap", "tls"), client.server("submission", "tls")
-    plain = client.server("submission", "starttls")
+def write_helpers(directory, postern, client):
+    """Short names in `directory` for what is tried: posternctl, postern, ca.pem, muttrc."""
+    session = f"DBUS_SESSION_BUS_ADDRESS='{postern.environment['DBUS_SESSION_BUS_ADDRESS']}'"
+    for name in ("posternctl", "postern"):
+        script = directory / name
+        script.write_text(f"#!/bin/sh\n{session} exec '{find_program(name)}' \"$@\"\n")
+        script.chmod(0o700)
+    ca = directory / "ca.pem"
+    ca.symlink_to(client.ca)
+    host, port = client.server("submission", "starttls")
+    muttrc = directory / "muttrc"
+    muttrc.touch(mode=0o600)
     muttrc.write_text(_MUTTRC.format(
-        connect=f"{session}{control} connect", account=ACCOUNT, user=USER,
-        password=client.password, smtp_host=plain[0], smtp_port=plain[1]))
-    muttrc.chmod(0o600)
-    curl = f"curl -s --cacert {client.ca} -u '{client.user}:{client.password}'"
+        connect=f"{directory}/posternctl connect", account=ACCOUNT, user=USER,
+        password=client.password, smtp_host=host, smtp_port=port, ca=ca))
+
+
+def invite(directory, postern, client):
+    """Prints everything one needs to use it."""
+    write_helpers(directory, postern, client)
+    imap, smtp = client.server("imap", "tls"), client.server("submission", "tls")
+    curl = f"curl -s --cacert {directory}/ca.pem -u {client.user}:{client.password}"
     say(f"""
 Postern is running, with the mail of {USER}. What to type into a mail client:
 
@@ -299,24 +312,26 @@ Postern is running, with the mail of {USER}. What to type into a mail client:
     for server in client.servers:
         security = "SSL/TLS" if server["Security"] == "tls" else "STARTTLS, or none"
         say(f"    {server['Protocol']:<12} {server['Host']}, port {server['Port']}, {security}")
-    say(f"""    authority    {client.ca}
-                 (the local certificate's; a client that asks may trust it, or import this file)
+    say(f"""    authority    {directory}/ca.pem
+                 (has signed the local certificate: import it where a client asks, or trust that one)
 
-To try at once:
+To try at once, in another terminal:
 
-    neomutt -n -F {muttrc}
-    {curl} imaps://{imap[0]}:{imap[1]}/ -X 'STATUS INBOX (MESSAGES UNSEEN)'
-    {curl} 'imaps://{imap[0]}:{imap[1]}/INBOX;MAILINDEX=1'
+    neomutt -n -F {directory}/muttrc
+    {curl} \\
+        imaps://{imap[0]}:{imap[1]}/ -X 'STATUS INBOX (MESSAGES UNSEEN)'
+    {curl} \\
+        'imaps://{imap[0]}:{imap[1]}/INBOX;MAILINDEX=1'
     printf 'From: {USER}\\r\\nTo: {USER}\\r\\nSubject: hello\\r\\n\\r\\nhello\\r\\n' |
-        {curl} smtps://{smtp[0]}:{smtp[1]} \\
-            --mail-from {USER} --mail-rcpt {USER} -T -
+        {curl} \\
+        smtps://{smtp[0]}:{smtp[1]} --mail-from {USER} --mail-rcpt {USER} -T -
 
 To look at it and steer it:
 
-    {session}{find_program('postern')}
-    {session}{control} status
-    {session}{control} offline        # as if there were no network; 'online' ends it
-    {session}{control} watch
+    {directory}/postern              # the window
+    {directory}/posternctl status
+    {directory}/posternctl offline   # as if there were no network; 'online' ends it
+    {directory}/posternctl watch
 
 Ctrl-C ends it and removes everything.""")
 
@@ -360,10 +375,10 @@ def run(options):
         # Everything goes below it. Started by root, the provider runs as nobody and has to get there.
         tempfile.tempdir = work.name
         os.chmod(work.name, 0o711)
-        try_it(options)
+        try_it(options, Path(work.name))
 
 
-def try_it(options):
+def try_it(options, directory):
     provider = Provider({USER: PASSWORD}, start=False)
     with tidying(lambda _: provider.close()):
         start_provider(provider, options.mails)
@@ -375,7 +390,7 @@ def try_it(options):
             if options.check:
                 check(provider, postern, client)
                 return
-            invite(postern, client)
+            invite(directory, postern, client)
             while True:
                 signal.pause()
 

@@ -85,7 +85,7 @@ class Trial(Case):
 
     def try_the_curl_commands(self, text):
         """What is offered for copying works as printed."""
-        commands = re.findall(r"^    (curl .*)$", text, re.M)
+        commands = re.findall(r"^    (curl .*\\\n.*)$", text, re.M)
         self.assertEqual(len(commands), 2, text)
         said = [subprocess.run(command, shell=True, check=True, stdout=subprocess.PIPE,
                                timeout=60 * PATIENCE).stdout for command in commands]
