@@ -271,6 +271,24 @@ static void set_string(char **to, const char *from)
     *to = g_strdup(from);
 }
 
+/* What a client may make a folder for (RFC 6154, 3). A use that the provider doesn't know of stays,
+ * unless another folder has it there. */
+static CacheRole role_of(const Reconcile *reconcile, const CacheFolder *row,
+                         const SyncListed *listed)
+{
+    const guint given = 1u << CACHE_ROLE_ARCHIVE | 1u << CACHE_ROLE_DRAFTS | 1u << CACHE_ROLE_JUNK |
+                        1u << CACHE_ROLE_SENT | 1u << CACHE_ROLE_TRASH;
+    const SyncListing *listing = reconcile->listing;
+    CacheRole role = sync_listed_role(listing, listed);
+
+    if (role != CACHE_ROLE_NONE || !(given & 1u << row->role))
+        return role;
+    for (guint i = 0; i < listing->folders->len; i++)
+        if (sync_listed_role(listing, listing->folders->pdata[i]) == row->role)
+            return CACHE_ROLE_NONE;
+    return row->role;
+}
+
 /* The row as the listing has it; the view's name follows where the user hasn't changed it. */
 static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *listed)
 {
@@ -281,7 +299,7 @@ static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *lis
     if (listed->mailboxid)
         set_string(&row->remote_id, listed->mailboxid);
     row->delimiter = listed->delimiter;
-    row->role = sync_listed_role(reconcile->listing, listed);
+    row->role = role_of(reconcile, row, listed);
     row->base_selectable = sync_listed_selectable(listed);
     row->selectable = row->base_selectable || row->exists > 0;
 }
@@ -328,7 +346,7 @@ static gboolean name_is_taken(CacheTxn *txn, const CacheFolder *row)
 static gboolean write_row(Reconcile *reconcile, CacheTxn *txn, CacheFolder *row,
                           const SyncListed *listed, GError **error)
 {
-    CacheRole role = sync_listed_role(reconcile->listing, listed);
+    CacheRole role = role_of(reconcile, row, listed);
 
     if (unchanged(row, listed, role))
         return TRUE;
@@ -432,7 +450,7 @@ static gboolean something_changed(Reconcile *reconcile, CacheTxn *txn)
     for (guint i = 0; i < reconcile->rows->len; i++) {
         const CacheFolder *row = reconcile->rows->pdata[i];
         const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
-        if (listed && !unchanged(row, listed, sync_listed_role(reconcile->listing, listed)))
+        if (listed && !unchanged(row, listed, role_of(reconcile, row, listed)))
             return TRUE;
     }
     return subscriptions_differ(reconcile, txn);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501, 6.3.3 to 6.3.7). */
+/* CREATE (with USE, RFC 6154), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501, 6.3.3 to 6.3.7).
+ */
 #include "cache/change.h"
 #include "cache/folder.h"
 #include "daemon/proto/imap/mailbox-name.h"
@@ -47,17 +48,87 @@ static void strip_delimiter(CacheTxn *txn, char *name)
         name[length - 1] = 0;
 }
 
+/* ---- CREATE ---------------------------------------------------------------------------------- */
+
+/* What a mailbox can be made for here. */
+static const struct {
+    const char *name;
+    CacheRole role;
+} uses[] = {
+    {"ARCHIVE", CACHE_ROLE_ARCHIVE}, {"DRAFTS", CACHE_ROLE_DRAFTS}, {"JUNK", CACHE_ROLE_JUNK},
+    {"SENT", CACHE_ROLE_SENT},       {"TRASH", CACHE_ROLE_TRASH},
+};
+
+static gboolean read_use(ImapLexer *lexer, gpointer data, GError **error)
+{
+    if (!imap_lexer_expect(lexer, '\\', error))
+        return FALSE;
+    char *use = imap_lexer_word(lexer, "a special use", error);
+    if (use)
+        g_ptr_array_add(data, use);
+    return use != NULL;
+}
+
+/* "(USE (\Drafts \Sent))" (RFC 6154, 3; RFC 4466, 2.2), if it is there. */
+static gboolean read_uses(ImapLexer *lexer, GPtrArray *names, GError **error)
+{
+    if (!imap_lexer_more(lexer))
+        return TRUE;
+    if (!imap_lexer_expect(lexer, '(', error))
+        return FALSE;
+    if (!imap_lexer_take_word(lexer, "USE"))
+        return imap_lexer_fail(lexer, "USE", error);
+    return imap_lexer_space(lexer, error) &&
+           imap_lexer_list(lexer, "special uses", TRUE, read_use, names, error) &&
+           imap_lexer_expect(lexer, ')', error);
+}
+
+/* RFC 6154, 3: a mailbox has one use here, and a use one mailbox. */
+static gboolean choose_role(ImapSession *session, CacheTxn *txn, const GPtrArray *names,
+                            CacheRole *role)
+{
+    *role = CACHE_ROLE_NONE;
+    for (gsize i = 0; names->len == 1 && i < G_N_ELEMENTS(uses); i++)
+        if (g_str_equal(names->pdata[0], uses[i].name))
+            *role = uses[i].role;
+    if (names->len > 0 && *role == CACHE_ROLE_NONE) {
+        imap_reply(session, IMAP_NO, "USEATTR",
+                   "A mailbox can be made for one of \\Archive, \\Drafts, \\Junk, \\Sent, \\Trash");
+        return FALSE;
+    }
+    g_autoptr(CacheFolder) taken = *role ? cache_folder_with_role(txn, *role) : NULL;
+    if (taken)
+        imap_reply(session, IMAP_NO, "USEATTR", "Another mailbox has that use");
+    return taken == NULL;
+}
+
+/* NULL: the answer is set. */
+static char *parse_create(ImapSession *session, ImapLexer *lexer, GPtrArray *names)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = NULL;
+    if (imap_lexer_space(lexer, &error) && (name = imap_lexer_mailbox(lexer, &error)) &&
+        read_uses(lexer, names, &error) && imap_lexer_end(lexer, &error))
+        return check_new(session, name) ? g_steal_pointer(&name) : NULL;
+    imap_reply_error(session, error);
+    return NULL;
+}
+
 void imap_cmd_create(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *name = parse_name(session, lexer);
-    if (!name || !check_new(session, name))
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *name = parse_create(session, lexer, names);
+    CacheRole role;
+    if (!name)
         return;
     gint64 id = 0;
     g_autoptr(CacheTxn) txn = begin(session, &error);
     if (txn) {
         strip_delimiter(txn, name);
-        id = cache_folder_create(txn, name, CACHE_ROLE_NONE, &error);
+        if (!choose_role(session, txn, names, &role))
+            return;
+        id = cache_folder_create(txn, name, role, &error);
     }
     if (!id || !cache_commit(g_steal_pointer(&txn), &error)) {
         imap_reply_error(session, error);
@@ -68,6 +139,8 @@ void imap_cmd_create(ImapSession *session, ImapLexer *lexer)
     g_string_append_c(code, ')');
     imap_reply(session, IMAP_OK, code->str, "Created.");
 }
+
+/* ---- DELETE ---------------------------------------------------------------------------------- */
 
 void imap_cmd_delete(ImapSession *session, ImapLexer *lexer)
 {

@@ -8,6 +8,9 @@
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
+/* So many words of a fuzzy text are looked for one by one; what is behind them, as it stands. */
+#define FUZZY_WORDS_MAX 16
+
 typedef struct Node Node;
 typedef struct Kind Kind;
 
@@ -19,6 +22,7 @@ struct Node {
     ImapSet *uids;       /* of a set */
     char *needle;        /* folded */
     gsize needle_length;
+    guint score;        /* in FUZZY: what meeting it says of the message, 1 to 100 */
     gint64 message;     /* EMAILID */
     guint32 last_set;   /* KEYWORD: the last keyword set looked at, */
     gboolean last_held; /* and whether it holds the keyword */
@@ -29,6 +33,7 @@ struct ImapMatch {
     gint64 now;
     guint needs;
     guint bits;
+    guint fuzzy; /* while compiling: how many FUZZY it is in */
     Node *root;
     GArray *terms[CACHE_TEXT_KINDS]; /* ImapMatchTerm */
     GPtrArray *names;                /* folded names of fields, for the terms */
@@ -310,6 +315,7 @@ static const Kind kinds[IMAP_SEARCH_KINDS] = {
     [IMAP_SEARCH_MODSEQ] = {match_modseq, F | IMAP_MATCH_MODSEQ},
     [IMAP_SEARCH_EMAILID] = {match_emailid, F},
     [IMAP_SEARCH_THREADID] = {match_none},
+    [IMAP_SEARCH_FUZZY] = {match_and, IMAP_MATCH_FUZZY},
 };
 
 /* TEXT is either of these. */
@@ -369,7 +375,8 @@ static void add_term(ImapMatch *match, Node *node)
     g_array_append_val(match->terms[kind], term);
 }
 
-static Node *node_new(ImapMatch *match, const ImapSearchKey *key, const Kind *kind)
+static Node *node_new(ImapMatch *match, const ImapSearchKey *key, const Kind *kind,
+                      const char *text)
 {
     Node *node = g_new0(Node, 1);
     node->key = key;
@@ -377,7 +384,7 @@ static Node *node_new(ImapMatch *match, const ImapSearchKey *key, const Kind *ki
     node->bit = match->bits++;
     match->needs |= kind->needs;
     if (kind->needs & (IMAP_MATCH_HEADER | IMAP_MATCH_BODY)) {
-        node->needle = mime_text_fold(key->text, strlen(key->text));
+        node->needle = mime_text_fold(text, strlen(text));
         node->needle_length = strlen(node->needle);
         add_term(match, node);
     }
@@ -394,7 +401,7 @@ static gboolean compile_children(ImapMatch *match, Node *node)
     node->children = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
     if (key->kind == IMAP_SEARCH_TEXT)
         for (gsize i = 0; i < G_N_ELEMENTS(text_kinds); i++)
-            g_ptr_array_add(node->children, node_new(match, key, &text_kinds[i]));
+            g_ptr_array_add(node->children, node_new(match, key, &text_kinds[i], key->text));
     for (guint i = 0; key->children && i < key->children->len; i++) {
         Node *child = compile(match, key->children->pdata[i]);
         if (!child)
@@ -404,18 +411,110 @@ static gboolean compile_children(ImapMatch *match, Node *node)
     return TRUE;
 }
 
+/* ---- FUZZY ----------------------------------------------------------------------------------- */
+
+/* All words of a text, wherever they stand. */
+static Node *all_words(ImapMatch *match, const ImapSearchKey *key, const Kind *kind, char **words)
+{
+    Node *node = node_new(match, key, &kinds[IMAP_SEARCH_AND], NULL);
+    node->children = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
+    for (char **word = words; *word; word++)
+        if (**word)
+            g_ptr_array_add(node->children, node_new(match, key, kind, *word));
+    return node;
+}
+
+static void add_way(Node *node, Node *way, guint score)
+{
+    way->score = score;
+    g_ptr_array_add(node->children, way);
+}
+
+/*
+ * A text in FUZZY is met by all of its words as well (RFC 6203, 3: what that means is up to the
+ * server). As it stands counts for more, and the header for more than the body.
+ */
+static Node *compile_fuzzy(ImapMatch *match, const ImapSearchKey *key)
+{
+    gboolean both = key->kind == IMAP_SEARCH_TEXT;
+    const Kind *ways = both ? text_kinds : &kinds[key->kind];
+    guint count = both ? G_N_ELEMENTS(text_kinds) : 1;
+    g_auto(GStrv) words = g_strsplit_set(key->text, " \t\r\n", FUZZY_WORDS_MAX);
+    Node *node = node_new(match, key, &kinds[IMAP_SEARCH_OR], NULL);
+    node->children = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
+    for (guint i = 0; i < count; i++) {
+        guint score = 100 * (count - i) / count;
+        add_way(node, node_new(match, key, &ways[i], key->text), score);
+        if (words[0] && words[1])
+            add_way(node, all_words(match, key, &ways[i], words), score * 3 / 5);
+    }
+    return node;
+}
+
+static gboolean is_met(const Node *node, const ImapMatchWord *words)
+{
+    if (!node->children)
+        return (words[node->bit / 64].met >> node->bit % 64) & 1;
+    for (guint i = 0; i < node->children->len; i++)
+        if (!is_met(node->children->pdata[i], words))
+            return FALSE;
+    return TRUE;
+}
+
+/* The best of ways to meet it, or what all it has to meet give on average; 0: nothing is fuzzy. */
+static guint score_of(const Node *node, const ImapMatchWord *words)
+{
+    guint best = 0, sum = 0, count = 0;
+    if (node->score)
+        return is_met(node, words) ? node->score : 0;
+    for (guint i = 0; node->children && i < node->children->len; i++) {
+        guint score = score_of(node->children->pdata[i], words);
+        best = MAX(best, score);
+        sum += score;
+        count += score > 0;
+    }
+    return node->kind->match == match_or || count == 0 ? best : sum / count;
+}
+
+guint imap_match_score(const ImapMatch *match, const ImapMatchWord *words)
+{
+    guint score = score_of(match->root, words);
+    return score ? score : 100;
+}
+
+static gboolean is_fuzzy_text(const ImapMatch *match, const ImapSearchKey *key)
+{
+    const guint needs = IMAP_MATCH_HEADER | IMAP_MATCH_BODY;
+    return match->fuzzy && (key->kind == IMAP_SEARCH_TEXT || (kinds[key->kind].needs & needs));
+}
+
+/* What is excluded is excluded exactly. */
+static gboolean compile_below(ImapMatch *match, Node *node)
+{
+    guint before = match->fuzzy;
+    if (node->key->kind == IMAP_SEARCH_FUZZY)
+        match->fuzzy++;
+    else if (node->key->kind == IMAP_SEARCH_NOT)
+        match->fuzzy = 0;
+    gboolean ok = compile_children(match, node);
+    match->fuzzy = before;
+    return ok;
+}
+
 static Node *compile(ImapMatch *match, const ImapSearchKey *key)
 {
+    if (is_fuzzy_text(match, key))
+        return compile_fuzzy(match, key);
     if (!kinds[key->kind].match) {
         imap_reply(match->session, IMAP_BAD, NULL, "One of these search keys isn't offered here");
         return NULL;
     }
-    g_autoptr(Node) node = node_new(match, key, &kinds[key->kind]);
+    g_autoptr(Node) node = node_new(match, key, &kinds[key->kind], key->text);
     if (key->set && !compile_set(match, node))
         return NULL;
     if (key->kind == IMAP_SEARCH_EMAILID)
         node->message = imap_email_id_parse(key->text);
-    return compile_children(match, node) ? g_steal_pointer(&node) : NULL;
+    return compile_below(match, node) ? g_steal_pointer(&node) : NULL;
 }
 
 ImapMatch *imap_match_new(ImapSession *session, const ImapSearchKey *key, gint64 now)

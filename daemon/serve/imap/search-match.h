@@ -23,6 +23,7 @@ typedef enum {
     IMAP_MATCH_HEADER = 4,
     IMAP_MATCH_BODY = 8,
     IMAP_MATCH_MODSEQ = 16, /* it has a MODSEQ key: the answer holds one, too */
+    IMAP_MATCH_FUZZY = 64,  /* it has a FUZZY key: those found have a score */
 } ImapMatchNeeds;
 
 /* What 64 keys said of a message: bits of those that have been asked, and of those it meets. */
@@ -73,6 +74,9 @@ static inline void imap_match_note(ImapMatchWord *words, guint key, gboolean met
 
 /* The UIDs (guint32) that alone can match, as far as the program's sets say. */
 GArray *imap_match_candidates(const ImapMatch *match);
+
+/* How well a message that was found meets what stands in FUZZY, from 1 to 100 (RFC 6203, 4). */
+guint imap_match_score(const ImapMatch *match, const ImapMatchWord *words);
 
 /* UNKNOWN: only with more at hand. With header and body it never is. */
 ImapMatchResult imap_match(ImapMatch *match, const ImapMatchMessage *message);

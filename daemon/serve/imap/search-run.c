@@ -32,13 +32,19 @@ typedef struct {
 } Candidate;
 
 typedef struct {
+    guint64 modseq;
+    guint32 uid;
+    guint8 score;
+} Hit;
+
+typedef struct {
     ImapSession *session;
     ImapMatch *match;
     guint needs;
     ImapFound *found;
     CacheTxn *txn;
     ImapNeed need;
-    GArray *hits;           /* CacheChange: UID and mod-sequence */
+    GArray *hits;           /* Hit */
     GByteArray *candidates; /* Candidate, each `stride` bytes */
     guint count;            /* of them */
     gsize stride;
@@ -67,7 +73,9 @@ static Candidate *candidate_at(const Search *search, guint index)
 
 static void note_hit(Search *search, const Candidate *candidate)
 {
-    CacheChange hit = {.uid = candidate->uid, .modseq = candidate->modseq};
+    Hit hit = {.uid = candidate->uid, .modseq = candidate->modseq};
+    if (search->found->scores)
+        hit.score = (guint8)imap_match_score(search->match, candidate->words);
     g_array_append_val(search->hits, hit);
 }
 
@@ -456,7 +464,7 @@ static gboolean pass_contents(Search *search, CacheContentState state)
 
 static int compare_hits(const void *a, const void *b)
 {
-    guint32 first = ((const CacheChange *)a)->uid, second = ((const CacheChange *)b)->uid;
+    guint32 first = ((const Hit *)a)->uid, second = ((const Hit *)b)->uid;
     return (first > second) - (first < second);
 }
 
@@ -464,10 +472,12 @@ static void keep_hits(Search *search)
 {
     g_array_sort(search->hits, compare_hits);
     for (guint i = 0; i < search->hits->len; i++) {
-        const CacheChange *hit = &g_array_index(search->hits, CacheChange, i);
+        const Hit *hit = &g_array_index(search->hits, Hit, i);
         g_array_append_val(search->found->uids, hit->uid);
         if (search->found->modseqs)
             g_array_append_val(search->found->modseqs, hit->modseq);
+        if (search->found->scores)
+            g_array_append_val(search->found->scores, hit->score);
     }
     g_array_set_size(search->hits, 0);
 }
@@ -519,7 +529,7 @@ gboolean imap_search_run(ImapSession *session, const ImapSearchKey *key, ImapFou
         .match = match,
         .needs = imap_match_needs(match),
         .found = found,
-        .hits = g_array_new(FALSE, FALSE, sizeof(CacheChange)),
+        .hits = g_array_new(FALSE, FALSE, sizeof(Hit)),
         .candidates = g_byte_array_new(),
         .stride = sizeof(Candidate) + imap_match_words(match) * sizeof(ImapMatchWord),
         .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
@@ -530,6 +540,8 @@ gboolean imap_search_run(ImapSession *session, const ImapSearchKey *key, ImapFou
         imap_enable(session, IMAP_ENABLED_CONDSTORE); /* RFC 7162, 3.1.5 */
         found->modseqs = g_array_new(FALSE, FALSE, sizeof(guint64));
     }
+    if (search.needs & IMAP_MATCH_FUZZY)
+        found->scores = g_array_new(FALSE, FALSE, sizeof(guint8));
     gboolean ok = TRUE;
     if (search.needs)
         ok = run_slices(&search, candidates);
@@ -551,6 +563,14 @@ void imap_found_clear(ImapFound *found)
 {
     g_clear_pointer(&found->uids, g_array_unref);
     g_clear_pointer(&found->modseqs, g_array_unref);
+    g_clear_pointer(&found->scores, g_array_unref);
+}
+
+gboolean imap_found_scored(ImapSession *session, const ImapFound *found)
+{
+    if (!found->scores)
+        imap_reply(session, IMAP_BAD, NULL, "RELEVANCY needs FUZZY in the search (RFC 6203)");
+    return found->scores != NULL;
 }
 
 void imap_found_tell_unsearched(ImapSession *session, const ImapFound *found)

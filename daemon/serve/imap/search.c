@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * SEARCH (RFC 3501, 6.4.4), with RETURN (ESEARCH, RFC 4731; SEARCHRES, RFC 5182; PARTIAL, RFC 9394)
- * and MODSEQ (RFC 7162, 3.1.5).
+ * SEARCH (RFC 3501, 6.4.4), with RETURN (ESEARCH, RFC 4731; SEARCHRES, RFC 5182; PARTIAL, RFC
+ * 9394; RELEVANCY, RFC 6203) and MODSEQ (RFC 7162, 3.1.5).
  */
 #include "daemon/serve/imap/search.h"
 
-#include "daemon/proto/imap/quote.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
@@ -53,58 +53,23 @@ static guint64 esearch_modseq(const ImapSearchReturn *ret, const ImapFound *foun
     return asked == ends ? MAX(first, last) : highest(found->modseqs);
 }
 
-static ImapSet *numbers_of(ImapSession *session, const GArray *uids)
-{
-    ImapSet *set = imap_set_new();
-    for (guint i = 0; i < uids->len; i++)
-        imap_set_add(set, number_of(session, g_array_index(uids, guint32, i)));
-    return set;
-}
-
-/* RFC 9394, 3.1: which part of the result it is, and its messages or NIL. */
-static void append_partial(const ImapPartial *partial, const ImapSet *numbers, GString *out)
-{
-    guint32 count = imap_set_count(numbers);
-    guint32 first = MIN(partial->first, count + 1), last = MIN(partial->last, count);
-    const char *sign = partial->from_end ? "-" : "";
-    if (partial->from_end) {
-        guint32 from = count - last + 1;
-        last = count - first + 1;
-        first = from;
-    }
-    g_autoptr(ImapSet) slice = imap_set_slice(numbers, first, last);
-    g_string_append_printf(out, " PARTIAL (%s%u:%s%u ", sign, partial->first, sign, partial->last);
-    if (imap_set_is_empty(slice))
-        g_string_append(out, "NIL");
-    imap_set_format(slice, out);
-    g_string_append_c(out, ')');
-}
-
 static void answer_esearch(ImapSession *session, const ImapSearchReturn *ret,
                            const ImapFound *found)
 {
-    GString *out = session->out;
-    g_autoptr(ImapSet) numbers = numbers_of(session, found->uids);
-    g_string_append(out, "* ESEARCH (TAG ");
-    imap_quote_append_quoted(out, session->command->tag, strlen(session->command->tag));
-    g_string_append(out, session->uid ? ") UID" : ")");
-    if (found->uids->len) {
-        if (ret->options & IMAP_RETURN_MIN)
-            g_string_append_printf(out, " MIN %u", imap_set_min(numbers));
-        if (ret->options & IMAP_RETURN_MAX)
-            g_string_append_printf(out, " MAX %u", imap_set_max(numbers));
-        if (ret->options & IMAP_RETURN_ALL) {
-            g_string_append(out, " ALL ");
-            imap_set_format(numbers, out);
-        }
+    g_autoptr(GArray) numbers = g_array_sized_new(FALSE, FALSE, sizeof(guint32), found->uids->len);
+    for (guint i = 0; i < found->uids->len; i++) {
+        guint32 number = number_of(session, g_array_index(found->uids, guint32, i));
+        g_array_append_val(numbers, number);
     }
-    if (ret->options & IMAP_RETURN_COUNT)
-        g_string_append_printf(out, " COUNT %u", found->uids->len);
-    if (ret->options & IMAP_RETURN_PARTIAL)
-        append_partial(&ret->partial, numbers, out);
-    if (found->modseqs && found->modseqs->len)
-        g_string_append_printf(out, " MODSEQ %" G_GUINT64_FORMAT, esearch_modseq(ret, found));
-    g_string_append(out, "\r\n");
+    const ImapEsearch esearch = {
+        .tag = session->command->tag,
+        .uid = session->uid,
+        .ret = ret,
+        .numbers = numbers,
+        .scores = found->scores,
+        .modseq = found->modseqs && numbers->len ? esearch_modseq(ret, found) : 0,
+    };
+    imap_esearch_answer(session, &esearch);
 }
 
 /* ---- $ --------------------------------------------------------------------------------------- */
@@ -136,7 +101,7 @@ static void forget_saved(ImapSession *session)
 
 static gboolean offered(ImapSession *session, const ImapSearchArgs *args)
 {
-    const guint options = IMAP_RETURN_RELEVANCY | IMAP_RETURN_CONTEXT | IMAP_RETURN_UPDATE;
+    const guint options = IMAP_RETURN_CONTEXT | IMAP_RETURN_UPDATE;
     if (!(args->ret.options & options) && !args->scopes)
         return TRUE;
     imap_reply(session, IMAP_BAD, NULL, "One of these options isn't offered here");
@@ -145,6 +110,8 @@ static gboolean offered(ImapSession *session, const ImapSearchArgs *args)
 
 static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
 {
+    if ((args->ret.options & IMAP_RETURN_RELEVANCY) && !imap_found_scored(session, found))
+        return;
     imap_found_tell_unsearched(session, found);
     ImapSearchReturn ret = args->ret;
     if (!ret.given && imap_session_rev2(session)) /* RFC 9051, 6.4.4: as RETURN (ALL) */

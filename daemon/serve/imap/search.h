@@ -8,6 +8,7 @@
 typedef struct {
     GArray *uids;     /* guint32, ascending */
     GArray *modseqs;  /* guint64, of the same messages; NULL unless the program asks for MODSEQ */
+    GArray *scores;   /* guint8, 1 to 100, of the same messages; NULL unless it asks for FUZZY */
     guint unsearched; /* messages that would have had to be here */
 } ImapFound;
 
@@ -18,6 +19,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapFound, imap_found_clear)
 
 /* Tells that the answer covers only what is here. */
 void imap_found_tell_unsearched(ImapSession *session, const ImapFound *found);
+
+/* The answer's scores may be asked for only of a program with FUZZY (RFC 6203, 4). FALSE with BAD
+ * set: there are none. */
+gboolean imap_found_scored(ImapSession *session, const ImapFound *found);
 
 /* Makes what was found "$" (RFC 5182). */
 void imap_search_save(ImapSession *session, const ImapSearchReturn *ret, const ImapFound *found);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* SORT (RFC 5256), by display names (RFC 5957), with RETURN (ESORT, RFC 5267). */
+/* SORT (RFC 5256), by display names (RFC 5957) and relevancy (RFC 6203), with RETURN (ESORT, RFC
+ * 5267). */
 #include "daemon/proto/imap/sort-args.h"
 
-#include "daemon/proto/imap/quote.h"
 #include "daemon/proto/mime/address.h"
 #include "daemon/proto/mime/header.h"
 #include "daemon/proto/mime/subject.h"
 #include "daemon/proto/mime/text.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/gather.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/search.h"
-#include "daemon/serve/imap/uidplus.h"
 #include "daemon/serve/imap/view.h"
 
 #define SORT_KEYS_MAX 10
@@ -39,6 +39,7 @@ struct SortRun {
     const ImapSortKey *keys;
     const SortKind *kinds[SORT_KEYS_MAX];
     guint n_keys;
+    const ImapFound *found;
     GPtrArray *items; /* Item */
     GStringChunk *texts;
 };
@@ -71,6 +72,25 @@ static Value sort_size(SortRun *run, const CacheFetchRow *row, const char *field
 static Value sort_date(SortRun *run, const CacheFetchRow *row, const char *field)
 {
     return number_value(row->sent == G_MININT64 ? row->placement->date : row->sent);
+}
+
+static guint8 score_of(const ImapFound *found, guint32 uid)
+{
+    guint low = 0, high = found->uids->len;
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        if (g_array_index(found->uids, guint32, middle) < uid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return g_array_index(found->scores, guint8, low);
+}
+
+/* RFC 6203, 6: the highest first. */
+static Value sort_relevancy(SortRun *run, const CacheFetchRow *row, const char *field)
+{
+    return number_value(-score_of(run->found, row->placement->uid));
 }
 
 static gboolean find_field(const CacheFetchRow *row, const char *name, MimeField *field)
@@ -117,7 +137,7 @@ static const SortKind kinds[] = {
     [IMAP_SORT_DISPLAYFROM] = {sort_display, TRUE, CACHE_FETCH_HEADER, "From"},
     [IMAP_SORT_DISPLAYTO] = {sort_display, TRUE, CACHE_FETCH_HEADER, "To"},
     [IMAP_SORT_FROM] = {sort_mailbox, TRUE, CACHE_FETCH_HEADER, "From"},
-    [IMAP_SORT_RELEVANCY] = {NULL},
+    [IMAP_SORT_RELEVANCY] = {sort_relevancy},
     [IMAP_SORT_SIZE] = {sort_size},
     [IMAP_SORT_SUBJECT] = {sort_subject, TRUE, CACHE_FETCH_HEADER, "Subject"},
     [IMAP_SORT_TO] = {sort_mailbox, TRUE, CACHE_FETCH_HEADER, "To"},
@@ -152,7 +172,7 @@ static int compare_items(const void *a, const void *b, gpointer data)
 
 static gboolean prepare(ImapSession *session, const ImapSortArgs *args, SortRun *run, guint *what)
 {
-    const guint options = IMAP_RETURN_RELEVANCY | IMAP_RETURN_CONTEXT | IMAP_RETURN_UPDATE;
+    const guint options = IMAP_RETURN_CONTEXT | IMAP_RETURN_UPDATE;
     run->keys = (const ImapSortKey *)(void *)args->keys->data;
     run->n_keys = args->keys->len;
     if (run->n_keys > SORT_KEYS_MAX || (args->ret.options & options)) {
@@ -162,10 +182,6 @@ static gboolean prepare(ImapSession *session, const ImapSortArgs *args, SortRun 
     for (guint i = 0; i < run->n_keys; i++) {
         run->kinds[i] = &kinds[run->keys[i].kind];
         *what |= run->kinds[i]->what;
-        if (!run->kinds[i]->value) {
-            imap_reply(session, IMAP_BAD, NULL, "Sorting by RELEVANCY isn't offered here");
-            return FALSE;
-        }
     }
     return TRUE;
 }
@@ -184,6 +200,16 @@ static GArray *sorted_numbers(ImapSession *session, const SortRun *run)
     return numbers;
 }
 
+static GArray *sorted_scores(const SortRun *run)
+{
+    GArray *scores = g_array_new(FALSE, FALSE, sizeof(guint8));
+    for (guint i = 0; i < run->items->len; i++) {
+        guint8 score = score_of(run->found, ((const Item *)run->items->pdata[i])->uid);
+        g_array_append_val(scores, score);
+    }
+    return scores;
+}
+
 static void answer_sort(ImapSession *session, const GArray *numbers)
 {
     g_string_append(session->out, "* SORT");
@@ -194,58 +220,39 @@ static void answer_sort(ImapSession *session, const GArray *numbers)
     g_string_append(session->out, "\r\n");
 }
 
-static void append_partial(const ImapPartial *partial, const GArray *numbers, GString *out)
+static void answer_esort(ImapSession *session, const ImapSearchReturn *ret, const GArray *numbers,
+                         const GArray *scores)
 {
-    const char *sign = partial->from_end ? "-" : "";
-    guint first = MIN(partial->first - 1, numbers->len), end = MIN(partial->last, numbers->len);
-    if (partial->from_end) {
-        guint from = numbers->len - end;
-        end = numbers->len - first;
-        first = from;
-    }
-    g_string_append_printf(out, " PARTIAL (%s%u:%s%u ", sign, partial->first, sign, partial->last);
-    g_autoptr(GArray) window = g_array_new(FALSE, FALSE, sizeof(guint32));
-    if (first < end)
-        g_array_append_vals(window, &g_array_index(numbers, guint32, first), end - first);
-    else
-        g_string_append(out, "NIL");
-    imap_uidplus_format(window, out);
-    g_string_append_c(out, ')');
-}
-
-/* RFC 5267, 3: MIN and MAX are the first and the last in the order sorted. */
-static void answer_esort(ImapSession *session, const ImapSearchReturn *ret, const GArray *numbers)
-{
-    GString *out = session->out;
-    g_string_append(out, "* ESEARCH (TAG ");
-    imap_quote_append_quoted(out, session->command->tag, strlen(session->command->tag));
-    g_string_append(out, session->uid ? ") UID" : ")");
-    if (numbers->len && (ret->options & IMAP_RETURN_MIN))
-        g_string_append_printf(out, " MIN %u", g_array_index(numbers, guint32, 0));
-    if (numbers->len && (ret->options & IMAP_RETURN_MAX))
-        g_string_append_printf(out, " MAX %u", g_array_index(numbers, guint32, numbers->len - 1));
-    if (numbers->len && (ret->options & IMAP_RETURN_ALL)) {
-        g_string_append(out, " ALL ");
-        imap_uidplus_format(numbers, out);
-    }
-    if (ret->options & IMAP_RETURN_COUNT)
-        g_string_append_printf(out, " COUNT %u", numbers->len);
-    if (ret->options & IMAP_RETURN_PARTIAL)
-        append_partial(&ret->partial, numbers, out);
-    g_string_append(out, "\r\n");
+    const ImapEsearch esearch = {
+        .tag = session->command->tag,
+        .uid = session->uid,
+        .ret = ret,
+        .numbers = numbers,
+        .scores = scores,
+    };
+    imap_esearch_answer(session, &esearch);
 }
 
 static void answer(ImapSession *session, const ImapSortArgs *args, const ImapFound *found,
                    const SortRun *run)
 {
     g_autoptr(GArray) numbers = sorted_numbers(session, run);
+    g_autoptr(GArray) scores = found->scores ? sorted_scores(run) : NULL;
     imap_found_tell_unsearched(session, found);
     if (args->ret.options & IMAP_RETURN_SAVE)
         imap_search_save(session, &args->ret, found);
     if (!args->ret.given)
         answer_sort(session, numbers);
     else if (args->ret.options != IMAP_RETURN_SAVE)
-        answer_esort(session, &args->ret, numbers);
+        answer_esort(session, &args->ret, numbers, scores);
+}
+
+static gboolean asks_for_scores(const ImapSortArgs *args)
+{
+    gboolean asks = args->ret.options & IMAP_RETURN_RELEVANCY;
+    for (guint i = 0; i < args->keys->len; i++)
+        asks |= g_array_index(args->keys, ImapSortKey, i).kind == IMAP_SORT_RELEVANCY;
+    return asks;
 }
 
 static void sort_messages(ImapSession *session, const ImapSortArgs *args)
@@ -255,6 +262,9 @@ static void sort_messages(ImapSession *session, const ImapSortArgs *args)
     SortRun run = {0};
     if (!prepare(session, args, &run, &what) || !imap_search_run(session, args->key, &found))
         return;
+    if (asks_for_scores(args) && !imap_found_scored(session, &found))
+        return;
+    run.found = &found;
     run.items = g_ptr_array_new_with_free_func(g_free);
     run.texts = g_string_chunk_new(65536);
     if (imap_gather(session, found.uids, what, add_item, &run)) {

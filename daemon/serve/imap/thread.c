@@ -134,13 +134,12 @@ void imap_cmd_thread(ImapSession *session, ImapLexer *lexer)
     static const ThreadFunc algorithms[] = {
         [IMAP_THREAD_ORDEREDSUBJECT] = imap_threads_ordered_subject,
         [IMAP_THREAD_REFERENCES] = imap_threads_references,
+        [IMAP_THREAD_REFS] = imap_threads_refs,
     };
     g_autoptr(GError) error = NULL;
     g_autoptr(ImapThreadArgs) args = imap_thread_args_parse(lexer, &error);
     if (!args)
         imap_reply_error(session, error);
-    else if (args->algorithm >= G_N_ELEMENTS(algorithms))
-        imap_reply(session, IMAP_BAD, NULL, "THREAD takes REFERENCES or ORDEREDSUBJECT");
     else
         thread_messages(session, args->key, algorithms[args->algorithm]);
 }

@@ -11,6 +11,7 @@ typedef struct Node Node;
 struct Node {
     const ImapThreadMessage *message; /* NULL: a dummy */
     Node *parent, *first, *last, *previous, *next;
+    gint64 latest; /* REFS: when the last message of it and all below was sent */
 };
 
 typedef struct {
@@ -88,17 +89,22 @@ static int compare_sent(const void *a, const void *b)
     return (first->number > second->number) - (first->number < second->number);
 }
 
-static void sort_children(Node *parent)
+static void sort_children_by(Node *parent, GCompareFunc compare)
 {
     if (parent->first == parent->last)
         return;
     g_autoptr(GPtrArray) children = g_ptr_array_new();
     for (Node *child = parent->first; child; child = child->next)
         g_ptr_array_add(children, child);
-    g_ptr_array_sort(children, compare_sent);
+    g_ptr_array_sort(children, compare);
     parent->first = parent->last = NULL;
     for (guint i = 0; i < children->len; i++)
         append_child(parent, children->pdata[i]);
+}
+
+static void sort_children(Node *parent)
+{
+    sort_children_by(parent, compare_sent);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -313,9 +319,10 @@ static void sort_all(Tree *tree)
     sort_children(&tree->root);
 }
 
-void imap_threads_references(const GArray *messages, GString *out)
+/* (1) to (3) */
+static Tree *tree_of_references(const GArray *messages)
 {
-    g_autoptr(Tree) tree = tree_new();
+    Tree *tree = tree_new();
     g_autoptr(GPtrArray) nodes = g_ptr_array_new();
     for (guint i = 0; i < messages->len; i++)
         g_ptr_array_add(nodes, place(tree, &g_array_index(messages, ImapThreadMessage, i)));
@@ -323,9 +330,45 @@ void imap_threads_references(const GArray *messages, GString *out)
         link_message(tree, &g_array_index(messages, ImapThreadMessage, i), nodes->pdata[i]);
     gather_roots(tree);
     prune(tree);
+    return tree;
+}
+
+void imap_threads_references(const GArray *messages, GString *out)
+{
+    g_autoptr(Tree) tree = tree_of_references(messages);
     sort_roots(tree);
     merge_subjects(tree);
     sort_all(tree);
+    append_threads(tree, out);
+}
+
+/* ---- REFS ------------------------------------------------------------------------------------ */
+
+static void find_latest(Tree *tree)
+{
+    g_autoptr(GPtrArray) order = children_first(tree);
+    for (guint i = 0; i < order->len; i++) {
+        Node *node = order->pdata[i];
+        node->latest = node->message ? node->message->sent : G_MININT64;
+        for (const Node *child = node->first; child; child = child->next)
+            node->latest = MAX(node->latest, child->latest);
+    }
+}
+
+static int compare_latest(const void *a, const void *b)
+{
+    const Node *first = *(Node *const *)a, *second = *(Node *const *)b;
+    if (first->latest != second->latest)
+        return first->latest < second->latest ? -1 : 1;
+    return compare_sent(a, b);
+}
+
+void imap_threads_refs(const GArray *messages, GString *out)
+{
+    g_autoptr(Tree) tree = tree_of_references(messages);
+    sort_all(tree);
+    find_latest(tree);
+    sort_children_by(&tree->root, compare_latest);
     append_threads(tree, out);
 }
 

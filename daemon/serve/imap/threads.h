@@ -18,4 +18,6 @@ typedef struct {
 
 /* Messages (ImapThreadMessage) in the order of their numbers; appends " (1)(2 (3)(4))". */
 void imap_threads_references(const GArray *messages, GString *out);
+/* THREAD=REFS: as REFERENCES without a look at subjects; threads by their latest message. */
+void imap_threads_refs(const GArray *messages, GString *out);
 void imap_threads_ordered_subject(const GArray *messages, GString *out);

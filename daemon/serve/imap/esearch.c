@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The ESEARCH response. */
+#include "daemon/serve/imap/esearch.h"
+
+#include "daemon/proto/imap/quote.h"
+#include "daemon/serve/imap/uidplus.h"
+
+#include <string.h>
+
+typedef struct {
+    guint first, end; /* indexes */
+} Window;
+
+static Window whole(const ImapEsearch *esearch)
+{
+    return (Window){0, esearch->numbers->len};
+}
+
+/* RFC 9394, 3.1: which part of the result it is. */
+static Window part(const ImapEsearch *esearch)
+{
+    const ImapPartial *partial = &esearch->ret->partial;
+    guint count = esearch->numbers->len;
+    Window window = {MIN(partial->first - 1, count), MIN(partial->last, count)};
+    if (partial->from_end)
+        window = (Window){count - window.end, count - window.first};
+    return window;
+}
+
+static void append_numbers(const ImapEsearch *esearch, Window window, GString *out)
+{
+    g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(guint32));
+    if (window.first < window.end)
+        g_array_append_vals(numbers, &g_array_index(esearch->numbers, guint32, window.first),
+                            window.end - window.first);
+    else
+        g_string_append(out, "NIL");
+    imap_uidplus_format(numbers, out);
+}
+
+static void append_partial(const ImapEsearch *esearch, GString *out)
+{
+    const ImapPartial *partial = &esearch->ret->partial;
+    const char *sign = partial->from_end ? "-" : "";
+    g_string_append_printf(out, " PARTIAL (%s%u:%s%u ", sign, partial->first, sign, partial->last);
+    append_numbers(esearch, part(esearch), out);
+    g_string_append_c(out, ')');
+}
+
+/* RFC 6203, 4: one for each message that is told, in the same order. */
+static void append_scores(const ImapEsearch *esearch, GString *out)
+{
+    gboolean partial = esearch->ret->options & IMAP_RETURN_PARTIAL;
+    Window window = partial ? part(esearch) : whole(esearch);
+    g_string_append(out, " RELEVANCY (");
+    for (guint i = window.first; i < window.end; i++)
+        g_string_append_printf(out, "%s%u", i > window.first ? " " : "",
+                               g_array_index(esearch->scores, guint8, i));
+    g_string_append_c(out, ')');
+}
+
+void imap_esearch_begin(ImapSession *session, const char *tag, gboolean uid)
+{
+    g_string_append(session->out, "* ESEARCH (TAG ");
+    imap_quote_append_quoted(session->out, tag, strlen(tag));
+    g_string_append(session->out, uid ? ") UID" : ")");
+}
+
+/* RFC 7377, 2.1: which mailbox it is about stands beside the tag. */
+static void begin(ImapSession *session, const ImapEsearch *esearch)
+{
+    if (!esearch->mailbox) {
+        imap_esearch_begin(session, esearch->tag, esearch->uid);
+        return;
+    }
+    GString *out = session->out;
+    g_string_append(out, "* ESEARCH (TAG ");
+    imap_quote_append_quoted(out, esearch->tag, strlen(esearch->tag));
+    g_string_append(out, " MAILBOX ");
+    imap_quote_append_mailbox(out, esearch->mailbox, imap_session_utf8(session));
+    g_string_append_printf(out, " UIDVALIDITY %u) UID", esearch->uidvalidity);
+}
+
+/* RFC 4731, 3.1: MIN, MAX and ALL of nothing aren't told. RFC 5267, 3: sorted, MIN and MAX are the
+ * first and the last. */
+void imap_esearch_answer(ImapSession *session, const ImapEsearch *esearch)
+{
+    GString *out = session->out;
+    guint options = esearch->ret->options, count = esearch->numbers->len;
+    begin(session, esearch);
+    if (count && (options & IMAP_RETURN_MIN))
+        g_string_append_printf(out, " MIN %u", g_array_index(esearch->numbers, guint32, 0));
+    if (count && (options & IMAP_RETURN_MAX))
+        g_string_append_printf(out, " MAX %u", g_array_index(esearch->numbers, guint32, count - 1));
+    if (count && (options & IMAP_RETURN_ALL)) {
+        g_string_append(out, " ALL ");
+        append_numbers(esearch, whole(esearch), out);
+    }
+    if (options & IMAP_RETURN_COUNT)
+        g_string_append_printf(out, " COUNT %u", count);
+    if (options & IMAP_RETURN_PARTIAL)
+        append_partial(esearch, out);
+    if (esearch->modseq)
+        g_string_append_printf(out, " MODSEQ %" G_GUINT64_FORMAT, esearch->modseq);
+    if (options & IMAP_RETURN_RELEVANCY)
+        append_scores(esearch, out);
+    g_string_append(out, "\r\n");
+}

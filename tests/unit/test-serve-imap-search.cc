@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The local IMAP server's extensions of searching, sorting, threading, and making mailboxes, as
+ * transcripts. */
+#include "imap-transcript.h"
+
+namespace
+{
+
+std::string mail(const char *from, const char *subject, int day, const char *more = "")
+{
+    return std::string("From: ") + from + "\r\nSubject: " + subject +
+           "\r\nDate: " + std::to_string(day) + " Mar 2000 12:00:00 +0000\r\n" + more +
+           "\r\nhello\r\n";
+}
+
+/* By reference alone, and the conversation with the latest message last. */
+TEST_F(ImapTest, ThreadsByReferencesAlone)
+{
+    deliver(inbox, mail("a@a", "one", 1, "Message-ID: <1@a>\r\n"));
+    deliver(inbox, mail("a@a", "two", 2, "Message-ID: <2@a>\r\n"));
+    deliver(inbox, mail("a@a", "Re: two", 3));
+    deliver(inbox, mail("a@a", "Re: one", 4, "Message-ID: <3@a>\r\nReferences: <1@a>\r\n"));
+    deliver(inbox, mail("a@a", "x", 7, "References: <gone@a>\r\n"));
+    deliver(inbox, mail("a@a", "y", 5, "References: <gone@a>\r\n"));
+    deliver(inbox, mail("a@a", "z", 6));
+    auto client = select();
+    client->play(R"(
+        C: a THREAD REFS UTF-8 ALL
+        S: * THREAD (2)(3)(1 4)(7)((6)(5))
+        S: a OK …
+        C: b UID THREAD REFS UTF-8 1:2
+        S: * THREAD (1)(2)
+        S: b OK …
+    )");
+}
+
+/* RFC 6203, 3 to 6 */
+TEST_F(ImapTest, FuzzySearchesFindAllWordsAndTellHowWell)
+{
+    deliver(inbox, mail("user@example.com", "IMAP break", 1));
+    deliver(inbox, mail("a@a", "nothing", 2));
+    deliver(inbox, mail("a@a", "broken by a break of IMAP", 3));
+    deliver(inbox, mail("user@example.com", "work", 4) + "the IMAP break in the body\r\n");
+    deliver(inbox, mail("a@a", "other", 5) + "to break is what IMAP does\r\n");
+    auto client = select();
+    client->play(R"(
+        C: A1 SEARCH FUZZY (SUBJECT "IMAP break")
+        S: * SEARCH 1 3
+        S: A1 OK …
+        C: A2 SEARCH FUZZY SUBJECT work FROM user@example.com
+        S: * SEARCH 4
+        S: A2 OK …
+        C: B1 SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT "IMAP break"
+        S: * ESEARCH (TAG "B1") ALL 1,3:5 RELEVANCY (100 60 50 30)
+        S: B1 OK …
+        C: B2 SEARCH RETURN (RELEVANCY COUNT) FUZZY (TEXT "nonsense")
+        S: * ESEARCH (TAG "B2") COUNT 0 RELEVANCY ()
+        S: B2 OK …
+        C: B3 SEARCH RETURN (RELEVANCY ALL) FUZZY OR FLAGGED SUBJECT "break imap"
+        S: * ESEARCH (TAG "B3") ALL 1,3 RELEVANCY (60 60)
+        S: B3 OK …
+        C: B4 SEARCH FUZZY NOT SUBJECT "break IMAP"
+        S: * SEARCH 1 2 3 4 5
+        S: B4 OK …
+        C: C1 SORT (RELEVANCY) UTF-8 FUZZY SUBJECT "break of"
+        S: * SORT 3
+        S: C1 OK …
+        C: C2 SORT RETURN (RELEVANCY ALL) (REVERSE RELEVANCY) UTF-8 FUZZY TEXT "IMAP break"
+        S: * ESEARCH (TAG "C2") ALL 5,4,3,1 RELEVANCY (30 50 60 100)
+        S: C2 OK …
+        C: C3 UID SORT RETURN (PARTIAL 1:2 RELEVANCY) (RELEVANCY) UTF-8 FUZZY TEXT "IMAP break"
+        S: * ESEARCH (TAG "C3") UID PARTIAL (1:2 1,3) RELEVANCY (100 60)
+        S: C3 OK …
+        C: D1 SEARCH RETURN (RELEVANCY) TEXT "IMAP break"
+        S: D1 BAD …
+        C: D2 SORT (RELEVANCY) UTF-8 ALL
+        S: D2 BAD …
+        C: D3 SEARCH RETURN (RELEVANCY ALL) FUZZY FLAGGED
+        S: * ESEARCH (TAG "D3") RELEVANCY ()
+        S: D3 OK …
+    )");
+}
+
+/* RFC 6154, 5.3; one use each is what is kept here. */
+TEST_F(ImapTest, MailboxesAreMadeForAUse)
+{
+    auto client = connect();
+    client->play(R"(
+        C: t2 CREATE MyDrafts (USE (\Drafts))
+        S: t2 OK [MAILBOXID …
+        C: t3 CREATE Everything (USE (\All))
+        S: t3 NO [USEATTR] …
+        C: t4 CREATE MySpecial (USE (\Drafts \Sent))
+        S: t4 NO [USEATTR] …
+        C: t5 CREATE Other (USE (\Drafts))
+        S: t5 NO [USEATTR] …
+        C: t6 CREATE Plain (USE ())
+        S: t6 OK …
+        C: t7 CREATE Bad (USE \Sent)
+        S: t7 BAD …
+        C: t8 CREATE Bad (COLOUR (red))
+        S: t8 BAD …
+        C: t9 LIST (SPECIAL-USE) "" "*"
+        S: * LIST (\Drafts) "/" MyDrafts
+        S: t9 OK …
+        C: ta LIST "" "B*"
+        S: ta OK …
+    )");
+}
+
+} // namespace
