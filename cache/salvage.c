@@ -7,6 +7,7 @@
  */
 #include "cache/repair.h"
 
+#include "cache/annotation.h"
 #include "cache/codec.h"
 #include "cache/private.h"
 #include "cache/schema.h"
@@ -31,6 +32,7 @@ static const char SQL_PARTS[] =
     "SELECT data FROM content_part WHERE id >= ? AND id < ? ORDER BY id";
 static const char SQL_RENDERED[] = "SELECT sent, sent_zone, envelope, bodystructure, structure"
                                    " FROM rendered WHERE message = ?";
+static const char SQL_ANNOTATIONS[] = "SELECT folder, entry, value FROM annotation";
 static const char SQL_SUBSCRIPTIONS[] = "SELECT name, view, base FROM subscription";
 static const char SQL_ATTEMPTS[] =
     "SELECT id, kind, source, target, uidvalidity, uidnext, name, started FROM attempt ORDER BY id";
@@ -437,6 +439,24 @@ static gboolean carry_subscriptions(Salvage *salvage, CacheTxn *txn, GError **er
     return TRUE;
 }
 
+static gboolean carry_annotations(Salvage *salvage, CacheTxn *txn, GError **error)
+{
+    g_auto(DbQuery) query = db_query(salvage->from, SQL_ANNOTATIONS);
+
+    while (db_next(&query)) {
+        gint64 old = db_int(&query, 0);
+        gint64 folder = old == CACHE_ANNOTATION_ACCOUNT ? old : map_get(salvage->folders, old);
+        const char *entry = db_column_text(&query, 1);
+        g_autoptr(GBytes) value = g_bytes_new(sqlite3_column_blob(query.statement, 2),
+                                              (gsize)sqlite3_column_bytes(query.statement, 2));
+        if (entry && (folder || old == CACHE_ANNOTATION_ACCOUNT) &&
+            !cache_annotation_set(txn, folder, entry, value, error))
+            return FALSE;
+    }
+    sound(salvage, &query);
+    return TRUE;
+}
+
 /* The attempt's items that are there again. */
 static GArray *read_items(Salvage *salvage, CacheTxn *txn, gint64 attempt)
 {
@@ -546,7 +566,8 @@ static gboolean is_new(Cache *cache, GError **error)
 gboolean cache_salvage(Cache *cache, const char *path, CacheSalvage *result, GError **error)
 {
     static const CarryFunc before[] = {carry_meta, carry_keywords, NULL};
-    static const CarryFunc after[] = {carry_subscriptions, carry_attempts, carry_problems, NULL};
+    static const CarryFunc after[] = {carry_subscriptions, carry_annotations, carry_attempts,
+                                      carry_problems, NULL};
 
     *result = (CacheSalvage){.whole = TRUE};
     if (!is_new(cache, error))

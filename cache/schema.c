@@ -111,9 +111,18 @@ static const char VERSION_2[] =
     "INSERT INTO text_due SELECT 0, id FROM message WHERE state >= 1;"
     "INSERT INTO text_due SELECT 1, id FROM message WHERE state >= 2;";
 
+/* Values that clients attach to folders (annotation.h); folder 0 is the account. */
+static const char VERSION_3[] =
+    "CREATE TABLE IF NOT EXISTS annotation ("
+    "  folder INTEGER NOT NULL, entry TEXT NOT NULL, value BLOB NOT NULL,"
+    "  PRIMARY KEY (folder, entry)) WITHOUT ROWID;"
+    "CREATE TRIGGER IF NOT EXISTS annotation_gone AFTER DELETE ON folder"
+    "  BEGIN DELETE FROM annotation WHERE folder = old.id; END;";
+
 const CacheMigration cache_migrations[] = {
     {1, VERSION_1},
     {2, VERSION_2},
+    {3, VERSION_3},
     {0},
 };
 

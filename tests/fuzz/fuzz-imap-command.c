@@ -9,11 +9,13 @@
 #include "daemon/proto/imap/fetch-args.h"
 #include "daemon/proto/imap/list-args.h"
 #include "daemon/proto/imap/mailbox-name.h"
+#include "daemon/proto/imap/metadata-args.h"
 #include "daemon/proto/imap/search-args.h"
 #include "daemon/proto/imap/select-args.h"
 #include "daemon/proto/imap/sort-args.h"
 #include "daemon/proto/imap/status-args.h"
 #include "daemon/proto/imap/store-args.h"
+#include "daemon/proto/imap/url.h"
 
 #include <string.h>
 
@@ -170,15 +172,54 @@ static void run_status(ImapLexer *lexer)
     g_assert_cmpuint(args->items, !=, 0);
 }
 
+static void run_getmetadata(ImapLexer *lexer)
+{
+    g_autoptr(ImapGetMetadataArgs) args = imap_getmetadata_args_parse(lexer, NULL);
+
+    if (args == NULL)
+        return;
+    check_name(args->mailbox);
+    for (guint i = 0; i < args->entries->len; i++)
+        g_assert_true(imap_metadata_entry_check(args->entries->pdata[i], NULL));
+}
+
+static void run_setmetadata(ImapLexer *lexer)
+{
+    g_autoptr(ImapSetMetadataArgs) args = imap_setmetadata_args_parse(lexer, NULL);
+
+    if (args != NULL)
+        g_assert_cmpuint(args->entries->len, ==, args->values->len);
+}
+
 static const struct {
     const char *name;
     void (*run)(ImapLexer *lexer);
 } commands[] = {
-    {"FETCH", run_fetch},    {"STORE", run_store},   {"SEARCH", run_search},
-    {"ESEARCH", run_search}, {"SORT", run_sort},     {"THREAD", run_thread},
-    {"LIST", run_list},      {"LSUB", run_lsub},     {"SELECT", run_select},
-    {"EXAMINE", run_select}, {"STATUS", run_status},
+    {"FETCH", run_fetch},
+    {"STORE", run_store},
+    {"SEARCH", run_search},
+    {"ESEARCH", run_search},
+    {"SORT", run_sort},
+    {"THREAD", run_thread},
+    {"LIST", run_list},
+    {"LSUB", run_lsub},
+    {"SELECT", run_select},
+    {"EXAMINE", run_select},
+    {"STATUS", run_status},
+    {"GETMETADATA", run_getmetadata},
+    {"SETMETADATA", run_setmetadata},
 };
+
+/* NULL: the part is octets. */
+static void check_url(const char *text)
+{
+    g_autoptr(ImapUrl) url = text != NULL ? imap_url_parse(text, NULL) : NULL;
+
+    if (url == NULL)
+        return;
+    g_assert_cmpuint(url->uid, >, 0);
+    g_assert_true(url->mailbox == NULL || g_utf8_validate(url->mailbox, -1, NULL));
+}
 
 static void run_append(const ImapAppendArgs *args)
 {
@@ -189,6 +230,8 @@ static void run_append(const ImapAppendArgs *args)
 
         g_assert_cmpuint(message->parts->len, >, 0);
         g_assert_true(message->catenate || message->parts->len == 1);
+        for (guint k = 0; k < message->parts->len; k++)
+            check_url(g_array_index(message->parts, ImapAppendPart, k).url);
     }
 }
 

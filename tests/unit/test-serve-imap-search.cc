@@ -108,4 +108,62 @@ TEST_F(ImapTest, MailboxesAreMadeForAUse)
     )");
 }
 
+/* RFC 7377, 2 and 3 */
+TEST_F(ImapTest, SearchesSeveralMailboxes)
+{
+    gint64 one = make_folder("folder1"), banana = make_folder("folder2/banana");
+    make_folder("folder2");
+    gint64 deep = make_folder("folder2/a/b");
+    deliver(inbox, mail("a@a", "chad", 1));
+    deliver(one, mail("a@a", "chad", 1));
+    deliver(one, mail("a@a", "other", 1), {CACHE_SEEN, 0});
+    deliver(one, mail("a@a", "chad", 1));
+    deliver(banana, mail("a@a", "chad", 1), {CACHE_SEEN, 0});
+    deliver(deep, mail("a@a", "chad", 1));
+    auto client = connect();
+    client->play(R"(
+        C: tag1 ESEARCH IN (mailboxes "folder1" subtree "folder2") unseen
+        S: * ESEARCH (TAG "tag1" MAILBOX folder1 UIDVALIDITY …) UID ALL 1,3
+        S: * ESEARCH (TAG "tag1" MAILBOX folder2/a/b UIDVALIDITY …) UID ALL 1
+        S: tag1 OK …
+        C: tag2 ESEARCH IN (mailboxes "folder1" subtree-one "folder2") subject "chad"
+        S: * ESEARCH (TAG "tag2" MAILBOX folder1 UIDVALIDITY …) UID ALL 1,3
+        S: * ESEARCH (TAG "tag2" MAILBOX folder2/banana UIDVALIDITY …) UID ALL 1
+        S: tag2 OK …
+        C: tag3 ESEARCH IN (personal) RETURN (COUNT MIN) SEEN
+        S: * ESEARCH (TAG "tag3" MAILBOX folder1 UIDVALIDITY …) UID MIN 2 COUNT 1
+        S: * ESEARCH (TAG "tag3" MAILBOX folder2/banana UIDVALIDITY …) UID MIN 1 COUNT 1
+        S: tag3 OK …
+        C: tag4 ESEARCH IN (mailboxes (INBOX nowhere)) FLAGGED
+        S: tag4 OK …
+        C: tag5 ESEARCH SUBJECT chad
+        S: tag5 BAD Select a mailbox first
+        C: tag6 ESEARCH IN (selected-delayed) ALL
+        S: tag6 BAD …
+        C: tag7 SELECT folder1
+        S~ tag7 OK …
+        C: tag8 ESEARCH IN (selected inboxes) SUBJECT chad
+        S: * ESEARCH (TAG "tag8" MAILBOX folder1 UIDVALIDITY …) UID ALL 1,3
+        S: * ESEARCH (TAG "tag8" MAILBOX INBOX UIDVALIDITY …) UID ALL 1
+        S: tag8 OK …
+        C: tag9 UID ESEARCH FROM "a@a" 2:100
+        S: * ESEARCH (TAG "tag9" MAILBOX folder1 UIDVALIDITY …) UID ALL 2:3
+        S: tag9 OK …
+        C: taga ESEARCH RETURN (SAVE) SEEN
+        S: taga OK …
+        C: tagb UID SEARCH $
+        S: * SEARCH 2
+        S: tagb OK …
+        C: tagc ESEARCH IN (mailboxes INBOX) RETURN (SAVE) ALL
+        S: tagc BAD …
+        C: tagd ESEARCH IN (mailboxes INBOX) RETURN (ALL) MODSEQ 1
+        S: * OK [HIGHESTMODSEQ …
+        S: * ESEARCH (TAG "tagd" MAILBOX INBOX UIDVALIDITY …) UID ALL 1 MODSEQ …
+        S: tagd OK …
+        C: tage FETCH 1 UID
+        S: * 1 FETCH (UID 1)
+        S: tage OK …
+    )");
+}
+
 } // namespace

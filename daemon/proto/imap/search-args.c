@@ -436,6 +436,17 @@ ImapSearchKey *imap_search_program_read(ImapLexer *lexer, const char *charset, G
     return g_steal_pointer(&key);
 }
 
+ImapSearchKey *imap_search_program_parse(const char *text, const ImapLimits *limits, guint mode,
+                                         GError **error)
+{
+    g_autoptr(ImapCommand) command = imap_command_new();
+    ImapLexer lexer;
+
+    imap_command_add_text(command, text, strlen(text));
+    imap_lexer_init(&lexer, command, limits, mode | IMAP_MODE_UTF8);
+    return imap_search_program_read(&lexer, NULL, error);
+}
+
 /* ---- the command ------------------------------------------------------------------------------*/
 
 static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)

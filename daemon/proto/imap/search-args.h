@@ -106,6 +106,9 @@ void imap_search_args_free(ImapSearchArgs *args);
  * For SORT, THREAD and stored filters.
  */
 ImapSearchKey *imap_search_program_read(ImapLexer *lexer, const char *charset, GError **error);
+/* A whole program in a text of its own, such as a stored filter (RFC 5466): UTF-8, no literals. */
+ImapSearchKey *imap_search_program_parse(const char *text, const ImapLimits *limits, guint mode,
+                                         GError **error);
 /* " RETURN (...)", if it stands there. */
 gboolean imap_search_return_read(ImapLexer *lexer, ImapSearchReturn *out, GError **error);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * APPEND (RFC 3501, 6.3.11; MULTIAPPEND, RFC 3502) and REPLACE (RFC 8508), with APPENDUID
- * (RFC 4315). A message is in
- * memory once, while it arrives; then it is compressed and out of the way.
+ * APPEND (RFC 3501, 6.3.11; MULTIAPPEND, RFC 3502; CATENATE, RFC 4469) and REPLACE (RFC 8508), with
+ * APPENDUID (RFC 4315). A message is in memory once, while it arrives; then it is compressed and
+ * out of the way. The pieces that a message is to be put together of wait for the end of the
+ * command.
  */
 #include "daemon/serve/imap/append.h"
 
@@ -13,6 +14,7 @@
 #include "daemon/serve/imap/intern.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/uidplus.h"
+#include "daemon/serve/imap/url-content.h"
 #include "daemon/serve/imap/view.h"
 
 #include <time.h>
@@ -25,14 +27,18 @@ typedef struct {
 struct ImapAppend {
     gint64 folder;
     guint32 uidvalidity;
-    GPtrArray *messages; /* Message */
+    GPtrArray *messages; /* Message; as many as the command has got to, and in its order */
+    GPtrArray *pieces;   /* GBytes: literals of CATENATE, in the order they came */
+    guint64 held;        /* octets of them */
+    guint used;          /* how many are in messages */
     GError *error;       /* why the command fails, known before it was complete */
     gboolean nul;        /* a literal8 held one */
+    gboolean too_big;    /* the pieces of CATENATE are */
 };
 
 static void message_free(Message *message)
 {
-    cache_content_writer_free(message->writer);
+    g_clear_pointer(&message->writer, cache_content_writer_free);
     cache_rendered_clear(&message->rendered);
     g_free(message);
 }
@@ -43,6 +49,7 @@ void imap_append_clear(ImapSession *session)
     if (!append)
         return;
     g_ptr_array_unref(append->messages);
+    g_ptr_array_unref(append->pieces);
     g_clear_error(&append->error);
     g_free(append);
 }
@@ -73,6 +80,7 @@ static gboolean find_target(ImapSession *session, const char *name)
     session->append->folder = folder->id;
     session->append->uidvalidity = folder->uidvalidity;
     session->append->messages = g_ptr_array_new_with_free_func((GDestroyNotify)message_free);
+    session->append->pieces = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     return TRUE;
 }
 
@@ -92,24 +100,19 @@ static gboolean begin(ImapSession *session, const ImapAppendArgs *args)
 static gboolean acceptable(ImapSession *session, const ImapAppendArgs *args)
 {
     const ImapAppendMessage *message = args->messages->pdata[args->messages->len - 1];
-    const char *why = NULL;
-    if (message->catenate)
-        why = "CATENATE isn't offered here";
-    else if (message->utf8 && !(session->enabled & IMAP_ENABLED_UTF8)) /* RFC 6855, 4 */
-        why = "ENABLE UTF8=ACCEPT first";
-    if (why)
-        imap_reply(session, IMAP_BAD, NULL, why);
-    return why == NULL;
+    if (!message->utf8 || (session->enabled & IMAP_ENABLED_UTF8))
+        return TRUE;
+    imap_reply(session, IMAP_BAD, NULL, "ENABLE UTF8=ACCEPT first"); /* RFC 6855, 4 */
+    return FALSE;
 }
 
-/* The octets are taken to the end whatever becomes of them, or the session would lose its place. */
-static void take(ImapSession *session, const char *octets, gsize size)
+/* Takes the octets of message number `index` of the command. */
+static void take_message(ImapSession *session, guint index, const char *octets, gsize size)
 {
     ImapAppend *append = session->append;
-    if (append->error)
-        return;
-    Message *message = g_new0(Message, 1);
-    g_ptr_array_add(append->messages, message);
+    while (append->messages->len <= index)
+        g_ptr_array_add(append->messages, g_new0(Message, 1));
+    Message *message = append->messages->pdata[index];
     message->writer = cache_content_writer_new(session->account->cache);
     if (size == 0)
         g_set_error(&append->error, CACHE_ERROR, CACHE_ERROR_INVALID, "A message can't be empty");
@@ -122,6 +125,35 @@ static void take(ImapSession *session, const char *octets, gsize size)
         cache_content_writer_end(message->writer);
         render_message(octets, size, TRUE, &message->rendered);
     }
+}
+
+static void refuse_too_big(ImapSession *session)
+{
+    imap_reply_printf(session, IMAP_NO, "TOOBIG",
+                      "A message may have %" G_GUINT64_FORMAT " octets here",
+                      session->limits->message);
+}
+
+/* All pieces of the command together are no more than one message may be. */
+static gboolean take_piece(ImapSession *session, char *octets, gsize size)
+{
+    ImapAppend *append = session->append;
+    g_ptr_array_add(append->pieces, g_bytes_new_take(octets, size));
+    append->held += size;
+    return append->held <= session->limits->message;
+}
+
+/* The octets are taken to the end whatever becomes of them, or the session would lose its place. */
+static void take(ImapSession *session, const ImapAppendArgs *args, char **octets, gsize size)
+{
+    ImapAppend *append = session->append;
+    const ImapAppendMessage *message = args->messages->pdata[args->messages->len - 1];
+    if (append->error || append->too_big)
+        return;
+    if (!message->catenate)
+        take_message(session, args->messages->len - 1, *octets, size);
+    else if (!take_piece(session, g_steal_pointer(octets), size))
+        append->too_big = TRUE;
 }
 
 ImapFeed imap_append_take(ImapSession *session)
@@ -146,7 +178,7 @@ ImapFeed imap_append_take(ImapSession *session)
         imap_session_fail(session, error);
         return IMAP_FEED_MESSAGE;
     }
-    take(session, octets, size);
+    take(session, args, &octets, size);
     imap_assembler_literal_streamed(session->assembler);
     return IMAP_FEED_MESSAGE;
 }
@@ -193,12 +225,64 @@ static gboolean append_all(ImapSession *session, const ImapAppendArgs *args, gui
     return cache_commit(g_steal_pointer(&txn), error);
 }
 
+/* ---- CATENATE (RFC 4469) --------------------------------------------------------------------- */
+
+/* The part's octets; NULL: the answer is set. */
+static GBytes *part_octets(ImapSession *session, const ImapAppendPart *part)
+{
+    g_autoptr(GError) error = NULL;
+    ImapAppend *append = session->append;
+    if (!part->url)
+        return g_bytes_ref(append->pieces->pdata[append->used++]);
+    GBytes *octets = imap_url_content(session, part->url, &error);
+    if (!octets) {
+        g_autofree char *code = imap_url_bad_code(part->url);
+        imap_reply(session, IMAP_NO, code, error->message);
+    }
+    return octets;
+}
+
+static gboolean catenate(ImapSession *session, const ImapAppendMessage *message, guint index)
+{
+    g_autoptr(GString) octets = g_string_new(NULL);
+    for (guint i = 0; i < message->parts->len; i++) {
+        g_autoptr(GBytes) part =
+            part_octets(session, &g_array_index(message->parts, ImapAppendPart, i));
+        if (!part)
+            return FALSE;
+        gsize size = g_bytes_get_size(part);
+        if (octets->len + size > session->limits->message) {
+            refuse_too_big(session);
+            return FALSE;
+        }
+        g_string_append_len(octets, g_bytes_get_data(part, NULL), (gssize)size);
+    }
+    take_message(session, index, octets->str, octets->len);
+    return TRUE;
+}
+
+static gboolean catenate_all(ImapSession *session, const ImapAppendArgs *args)
+{
+    for (guint i = 0; i < args->messages->len && !session->append->error; i++) {
+        const ImapAppendMessage *message = args->messages->pdata[i];
+        if (message->catenate && !catenate(session, message, i))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Where all of a message is named by URLs, nothing of the command has been looked at before. */
 static gboolean arrived(ImapSession *session)
 {
-    if (!session->append) {
-        imap_reply(session, IMAP_BAD, NULL, "A message is missing, as a literal");
+    const ImapAppendArgs *args = imap_assembler_append(session->assembler);
+    if (!session->append && !find_target(session, args->mailbox))
+        return FALSE;
+    if (session->append->too_big) {
+        refuse_too_big(session);
         return FALSE;
     }
+    if (!session->append->error && !catenate_all(session, args))
+        return FALSE;
     if (!session->append->error)
         return TRUE;
     imap_reply_error(session, session->append->error);

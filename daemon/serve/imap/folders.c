@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* CREATE (with USE, RFC 6154), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501, 6.3.3 to 6.3.7).
  */
+#include "cache/annotation.h"
 #include "cache/change.h"
 #include "cache/folder.h"
 #include "daemon/proto/imap/mailbox-name.h"
@@ -169,6 +170,18 @@ static gboolean move_slice(ImapSession *session, gint64 from, gint64 to, const G
            cache_commit(g_steal_pointer(&txn), error);
 }
 
+/* RFC 5464, 4.1 */
+static gboolean copy_annotations(CacheTxn *txn, gint64 from, gint64 to, GError **error)
+{
+    g_autoptr(GPtrArray) list = cache_annotations(txn, from, error);
+    for (guint i = 0; list && i < list->len; i++) {
+        const CacheAnnotation *annotation = list->pdata[i];
+        if (!cache_annotation_set(txn, to, annotation->entry, annotation->value, error))
+            return FALSE;
+    }
+    return list != NULL;
+}
+
 /* RFC 3501, 6.3.5: renaming INBOX moves its messages to a new mailbox; INBOX and what is below it
  * stay. */
 static gboolean rename_inbox(ImapSession *session, gint64 inbox, const char *name, GError **error)
@@ -176,7 +189,8 @@ static gboolean rename_inbox(ImapSession *session, gint64 inbox, const char *nam
     g_autoptr(CacheTxn) txn = begin(session, error);
     gint64 target = txn ? cache_folder_create(txn, name, CACHE_ROLE_NONE, error) : 0;
     g_autoptr(GArray) uids = target ? cache_uids(txn, inbox, error) : NULL;
-    if (!uids || !cache_commit(g_steal_pointer(&txn), error))
+    if (!uids || !copy_annotations(txn, inbox, target, error) ||
+        !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;
     for (guint at = 0; at < uids->len; at += MOVE_SLICE)
         if (!move_slice(session, inbox, target, uids, at, error))

@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * LIST (RFC 3501, 6.3.8; LIST-EXTENDED, RFC 5258; LIST-STATUS, RFC 5819; SPECIAL-USE, RFC 6154) and
- * LSUB.
+ * LIST (RFC 3501, 6.3.8; LIST-EXTENDED, RFC 5258; LIST-STATUS, RFC 5819; SPECIAL-USE, RFC 6154;
+ * LIST-METADATA, RFC 9590) and LSUB.
  */
 #include "daemon/proto/imap/list-args.h"
 #include "daemon/proto/imap/mailbox-name.h"
+#include "daemon/proto/imap/metadata-args.h"
 #include "daemon/proto/imap/quote.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/mailboxes.h"
+#include "daemon/serve/imap/metadata.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/status.h"
 #include "daemon/serve/imap/view.h"
 
-static const char *const role_names[] = {
-    [CACHE_ROLE_ALL] = "\\All",       [CACHE_ROLE_ARCHIVE] = "\\Archive",
-    [CACHE_ROLE_DRAFTS] = "\\Drafts", [CACHE_ROLE_FLAGGED] = "\\Flagged",
-    [CACHE_ROLE_JUNK] = "\\Junk",     [CACHE_ROLE_SENT] = "\\Sent",
-    [CACHE_ROLE_TRASH] = "\\Trash",   [CACHE_ROLE_IMPORTANT] = "\\Important",
-};
-
 static const char *role_name(const ImapMailbox *mailbox)
 {
-    if (!mailbox->folder || mailbox->folder->role >= G_N_ELEMENTS(role_names))
-        return NULL;
-    return role_names[mailbox->folder->role];
+    return mailbox->folder ? imap_role_name(mailbox->folder->role) : NULL;
 }
 
 /* ---- which ----------------------------------------------------------------------------------- */
@@ -145,12 +138,29 @@ static gboolean asks_for_root(const ImapListArgs *args)
 /* Only what the session can give is taken; a reserved option is a mistake of the client's. */
 static gboolean offered(ImapSession *session, const ImapListArgs *args)
 {
-    const guint returns = IMAP_LIST_RETURN_MYRIGHTS | IMAP_LIST_RETURN_METADATA;
-    if (args->returns & returns) {
-        imap_reply(session, IMAP_BAD, NULL, "One of these options isn't offered here");
+    g_autoptr(GError) error = NULL;
+    if (args->returns & IMAP_LIST_RETURN_MYRIGHTS) {
+        imap_reply(session, IMAP_BAD, NULL, "MYRIGHTS isn't offered here");
         return FALSE;
     }
+    for (guint i = 0; args->metadata && i < args->metadata->len; i++)
+        if (!imap_metadata_entry_check(args->metadata->pdata[i], &error)) {
+            imap_reply_error(session, error);
+            return FALSE;
+        }
     return !(args->returns & IMAP_LIST_RETURN_STATUS) || imap_status_offered(session, args->status);
+}
+
+/* What the options ask for besides the line itself. */
+static gboolean append_more(ImapSession *session, CacheTxn *txn, const ImapListArgs *args,
+                            const CacheFolder *folder, GError **error)
+{
+    if (!folder)
+        return TRUE;
+    if ((args->returns & IMAP_LIST_RETURN_STATUS) && folder->selectable)
+        imap_status_format(session, txn, folder, args->status);
+    return !(args->returns & IMAP_LIST_RETURN_METADATA) ||
+           imap_metadata_format(session, txn, folder, args->metadata, error);
 }
 
 void imap_cmd_list(ImapSession *session, ImapLexer *lexer)
@@ -176,9 +186,10 @@ void imap_cmd_list(ImapSession *session, ImapLexer *lexer)
         if (!listed(args, mailbox))
             continue;
         append_line(session, args, mailbox);
-        if ((args->returns & IMAP_LIST_RETURN_STATUS) && mailbox->folder &&
-            mailbox->folder->selectable)
-            imap_status_format(session, txn, mailbox->folder, args->status);
+        if (!append_more(session, txn, args, mailbox->folder, &error)) {
+            imap_reply_error(session, error);
+            return;
+        }
     }
 }
 

@@ -103,3 +103,14 @@ ImapMailboxes *imap_mailboxes_read(CacheTxn *txn, GError **error)
     g_ptr_array_sort(mailboxes->sorted, compare_mailboxes);
     return g_steal_pointer(&mailboxes);
 }
+
+const char *imap_role_name(CacheRole role)
+{
+    static const char *const names[] = {
+        [CACHE_ROLE_ALL] = "\\All",       [CACHE_ROLE_ARCHIVE] = "\\Archive",
+        [CACHE_ROLE_DRAFTS] = "\\Drafts", [CACHE_ROLE_FLAGGED] = "\\Flagged",
+        [CACHE_ROLE_JUNK] = "\\Junk",     [CACHE_ROLE_SENT] = "\\Sent",
+        [CACHE_ROLE_TRASH] = "\\Trash",   [CACHE_ROLE_IMPORTANT] = "\\Important",
+    };
+    return role < G_N_ELEMENTS(names) ? names[role] : NULL;
+}

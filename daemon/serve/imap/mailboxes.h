@@ -33,6 +33,9 @@ ImapMailboxes *imap_mailboxes_read(CacheTxn *txn, GError **error);
 void imap_mailboxes_free(ImapMailboxes *mailboxes);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapMailboxes, imap_mailboxes_free)
 
+/* "\\Sent" (RFC 6154, RFC 8457), or NULL. */
+const char *imap_role_name(CacheRole role);
+
 /* Calls `mark` for each level above `mailbox`. */
 void imap_mailboxes_above(ImapMailboxes *mailboxes, const ImapMailbox *mailbox,
                           void (*mark)(ImapMailbox *above, const ImapMailbox *mailbox));

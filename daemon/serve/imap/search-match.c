@@ -2,11 +2,16 @@
 /* Whether a message meets a SEARCH program (RFC 3501, 6.4.4). */
 #include "daemon/serve/imap/search-match.h"
 
+#include "cache/annotation.h"
 #include "daemon/index/text.h"
 #include "daemon/proto/mime/text.h"
+#include "daemon/serve/imap/metadata.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
+
+/* Filters within filters (RFC 5466, 3.1: at least 3); more are a loop. */
+#define FILTERS_DEEP_MAX 10
 
 /* So many words of a fuzzy text are looked for one by one; what is behind them, as it stands. */
 #define FUZZY_WORDS_MAX 16
@@ -36,7 +41,9 @@ struct ImapMatch {
     guint fuzzy; /* while compiling: how many FUZZY it is in */
     Node *root;
     GArray *terms[CACHE_TEXT_KINDS]; /* ImapMatchTerm */
-    GPtrArray *names;                /* folded names of fields, for the terms */
+    GPtrArray *filters;              /* ImapSearchKey: programs of filters */
+    guint filter_depth;
+    GPtrArray *names; /* folded names of fields, for the terms */
     GString *scratch;
 };
 
@@ -482,6 +489,50 @@ guint imap_match_score(const ImapMatch *match, const ImapMatchWord *words)
     return score ? score : 100;
 }
 
+/* ---- FILTER (RFC 5466, 3.1) ------------------------------------------------------------------ */
+
+/* The private one before the shared one; NULL: there is none. */
+static char *filter_text(ImapSession *session, const char *name)
+{
+    static const char *const roots[] = {"/private", "/shared"};
+    g_autofree char *folded = g_ascii_strdown(name, -1);
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, NULL);
+    for (gsize i = 0; txn && i < G_N_ELEMENTS(roots); i++) {
+        g_autofree char *entry = g_strconcat(roots[i], IMAP_METADATA_FILTERS, folded, NULL);
+        g_autoptr(GBytes) value = cache_annotation_get(txn, CACHE_ANNOTATION_ACCOUNT, entry);
+        if (value)
+            return g_strndup(g_bytes_get_data(value, NULL), g_bytes_get_size(value));
+    }
+    return NULL;
+}
+
+static const ImapSearchKey *find_filter(ImapMatch *match, const char *name)
+{
+    ImapSession *session = match->session;
+    g_autofree char *text =
+        match->filter_depth < FILTERS_DEEP_MAX ? filter_text(session, name) : NULL;
+    ImapSearchKey *key =
+        text ? imap_search_program_parse(text, session->limits, session->mode, NULL) : NULL;
+    if (key)
+        g_ptr_array_add(match->filters, key);
+    return key;
+}
+
+/* The filter's program stands for it. */
+static Node *compile_filter(ImapMatch *match, const ImapSearchKey *key)
+{
+    const ImapSearchKey *program = find_filter(match, key->text);
+    if (!program) {
+        g_autofree char *code = g_strdup_printf("UNDEFINED-FILTER %s", key->text);
+        imap_reply(match->session, IMAP_NO, code, "There is no such filter");
+        return NULL;
+    }
+    match->filter_depth++;
+    Node *node = compile(match, program);
+    match->filter_depth--;
+    return node;
+}
+
 static gboolean is_fuzzy_text(const ImapMatch *match, const ImapSearchKey *key)
 {
     const guint needs = IMAP_MATCH_HEADER | IMAP_MATCH_BODY;
@@ -505,6 +556,8 @@ static Node *compile(ImapMatch *match, const ImapSearchKey *key)
 {
     if (is_fuzzy_text(match, key))
         return compile_fuzzy(match, key);
+    if (key->kind == IMAP_SEARCH_FILTER)
+        return compile_filter(match, key);
     if (!kinds[key->kind].match) {
         imap_reply(match->session, IMAP_BAD, NULL, "One of these search keys isn't offered here");
         return NULL;
@@ -524,6 +577,7 @@ ImapMatch *imap_match_new(ImapSession *session, const ImapSearchKey *key, gint64
     match->now = now;
     match->scratch = g_string_new(NULL);
     match->names = g_ptr_array_new_with_free_func(g_free);
+    match->filters = g_ptr_array_new_with_free_func((GDestroyNotify)imap_search_key_free);
     for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++)
         match->terms[kind] = g_array_new(FALSE, FALSE, sizeof(ImapMatchTerm));
     match->root = compile(match, key);
@@ -535,6 +589,7 @@ void imap_match_free(ImapMatch *match)
     g_clear_pointer(&match->root, node_free);
     g_string_free(match->scratch, TRUE);
     g_ptr_array_unref(match->names);
+    g_ptr_array_unref(match->filters);
     for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++)
         g_array_unref(match->terms[kind]);
     g_free(match);

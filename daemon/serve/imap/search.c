@@ -97,6 +97,24 @@ static void forget_saved(ImapSession *session)
     g_clear_pointer(&session->view->saved, imap_set_free);
 }
 
+/* ---- FILTER ---------------------------------------------------------------------------------- */
+
+static gboolean is_other_than_filter(const ImapSearchKey *key, gpointer data)
+{
+    return key->kind != IMAP_SEARCH_FILTER;
+}
+
+/* RFC 5466, 3.1: a filter is UTF-8, and so is a program with one in it. */
+static gboolean filters_fit(ImapSession *session, const ImapSearchArgs *args)
+{
+    if (!args->charset || g_ascii_strcasecmp(args->charset, "UTF-8") == 0 ||
+        g_ascii_strcasecmp(args->charset, "US-ASCII") == 0 ||
+        imap_search_key_walk(args->key, is_other_than_filter, NULL))
+        return TRUE;
+    imap_reply(session, IMAP_BAD, "BADCHARSET (UTF-8 US-ASCII)", "FILTER is always UTF-8");
+    return FALSE;
+}
+
 /* ---- the command ----------------------------------------------------------------------------- */
 
 static gboolean offered(ImapSession *session, const ImapSearchArgs *args)
@@ -135,7 +153,7 @@ void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
         imap_reply_error(session, error);
         return;
     }
-    if (!offered(session, args))
+    if (!offered(session, args) || !filters_fit(session, args))
         return;
     if (imap_search_run(session, args->key, &found))
         answer(session, args, &found);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * IMAP URLs that name a message.
+ */
+#include "daemon/proto/imap/url.h"
+
+#include "daemon/proto/imap/mailbox-name.h"
+
+#include <string.h>
+
+#define SCHEME "imap://"
+
+void imap_url_free(ImapUrl *url)
+{
+    if (url == NULL)
+        return;
+    g_free(url->host);
+    g_free(url->user);
+    g_free(url->mailbox);
+    imap_section_clear(&url->section);
+    g_free(url);
+}
+
+static gboolean fail(const char *reason, GError **error)
+{
+    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX, reason);
+    return FALSE;
+}
+
+/* Percent-encoded UTF-8 (RFC 5092, 8); NULL: it isn't. */
+static char *decode(const char *start, const char *end)
+{
+    g_autofree char *text = g_uri_unescape_segment(start, end, NULL);
+
+    return text != NULL && g_utf8_validate(text, -1, NULL) ? g_steal_pointer(&text) : NULL;
+}
+
+/* "ada;AUTH=*@example.org:143"; the way to log in and the port say nothing of the message. */
+static gboolean read_server(ImapUrl *url, const char *start, const char *end, GError **error)
+{
+    const char *at = memchr(start, '@', (gsize)(end - start));
+    const char *host = at != NULL ? at + 1 : start;
+    const char *colon = memchr(host, ':', (gsize)(end - host));
+
+    if (at != NULL) {
+        const char *auth = memchr(start, ';', (gsize)(at - start));
+
+        url->user = decode(start, auth != NULL ? auth : at);
+        if (url->user == NULL)
+            return fail("the user in the URL isn't percent-encoded UTF-8", error);
+    }
+    url->host = g_strndup(host, (gsize)((colon != NULL ? colon : end) - host));
+    return *url->host != 0 || fail("the URL names no server", error);
+}
+
+/* Up to the first parameter; the slash before it isn't part of the name. */
+static gboolean read_mailbox(ImapUrl *url, const char *start, const char *end, GError **error)
+{
+    if (end > start && end[-1] == '/')
+        end--;
+    if (end == start)
+        return TRUE;
+    url->mailbox = decode(start, end);
+    if (url->mailbox == NULL)
+        return fail("the mailbox in the URL isn't percent-encoded UTF-8", error);
+    imap_name_fold_inbox(url->mailbox, 0);
+    return TRUE;
+}
+
+/* ---- parameters -------------------------------------------------------------------------------*/
+
+static gboolean read_number(const char *text, gboolean zero, guint32 *out, GError **error)
+{
+    guint64 number;
+
+    if (!g_ascii_string_to_unsigned(text, 10, zero ? 0 : 1, G_MAXUINT32, &number, NULL))
+        return fail("a number in the URL isn't one", error);
+    *out = (guint32)number;
+    return TRUE;
+}
+
+static gboolean read_uidvalidity(ImapUrl *url, const char *value, GError **error)
+{
+    return read_number(value, FALSE, &url->uidvalidity, error);
+}
+
+static gboolean read_uid(ImapUrl *url, const char *value, GError **error)
+{
+    return read_number(value, FALSE, &url->uid, error);
+}
+
+/* As in FETCH's BODY[...]. */
+static gboolean read_section(ImapUrl *url, const char *value, GError **error)
+{
+    g_autofree char *text = decode(value, value + strlen(value));
+    g_autofree char *line = text != NULL ? g_strdup_printf("u SECTION [%s]", text) : NULL;
+    g_autoptr(ImapCommand) command = NULL;
+    ImapLexer lexer;
+
+    if (line == NULL || url->has_section)
+        return fail("the section in the URL can't be read", error);
+    command = imap_command_from_line(line, error);
+    if (command == NULL)
+        return FALSE;
+    imap_lexer_init(&lexer, command, &imap_limits_default, 0);
+    url->has_section = TRUE;
+    return imap_lexer_space(&lexer, error) &&
+           imap_section_read(&lexer, FALSE, &url->section, error) && imap_lexer_end(&lexer, error);
+}
+
+/* "0.1024" or "1024" */
+static gboolean read_partial(ImapUrl *url, const char *value, GError **error)
+{
+    g_auto(GStrv) numbers = g_strsplit(value, ".", 2);
+
+    url->partial = TRUE;
+    return numbers[0] != NULL && read_number(numbers[0], TRUE, &url->offset, error) &&
+           (numbers[1] == NULL || read_number(numbers[1], FALSE, &url->length, error));
+}
+
+static const struct {
+    const char *name;
+    gboolean (*read)(ImapUrl *url, const char *value, GError **error);
+} parameters[] = {
+    {"UIDVALIDITY", read_uidvalidity},
+    {"UID", read_uid},
+    {"SECTION", read_section},
+    {"PARTIAL", read_partial},
+};
+
+/* "UID=20" */
+static gboolean read_parameter(ImapUrl *url, const char *parameter, GError **error)
+{
+    const char *equals = strchr(parameter, '=');
+
+    for (gsize i = 0; equals != NULL && i < G_N_ELEMENTS(parameters); i++) {
+        gsize length = strlen(parameters[i].name);
+
+        if ((gsize)(equals - parameter) == length &&
+            g_ascii_strncasecmp(parameter, parameters[i].name, length) == 0)
+            return parameters[i].read(url, equals + 1, error);
+    }
+    return fail("the URL has a part that isn't known here", error);
+}
+
+/* ";UIDVALIDITY=3/;UID=20": each may end in the slash that stands before the next one. */
+static gboolean read_parameters(ImapUrl *url, const char *text, GError **error)
+{
+    g_auto(GStrv) list = g_strsplit(text, ";", -1);
+
+    for (guint i = 1; list[0] != NULL && list[i] != NULL; i++) {
+        gsize length = strlen(list[i]);
+
+        if (list[i + 1] != NULL && length > 0 && list[i][length - 1] == '/')
+            list[i][length - 1] = 0;
+        if (!read_parameter(url, list[i], error))
+            return FALSE;
+    }
+    return url->uid != 0 || fail("the URL names no message", error);
+}
+
+ImapUrl *imap_url_parse(const char *text, GError **error)
+{
+    g_autoptr(ImapUrl) url = g_new0(ImapUrl, 1);
+    const char *path = text;
+
+    if (g_ascii_strncasecmp(text, SCHEME, strlen(SCHEME)) == 0) {
+        const char *server = text + strlen(SCHEME);
+
+        path = server + strcspn(server, "/");
+        if (!read_server(url, server, path, error))
+            return NULL;
+    }
+    if (*path != '/' && (*path != ';' || url->host != NULL)) {
+        fail("the URL doesn't begin with imap://, a slash or a semicolon", error);
+        return NULL;
+    }
+    path += *path == '/';
+    if (!read_mailbox(url, path, path + strcspn(path, ";"), error) ||
+        !read_parameters(url, path + strcspn(path, ";"), error))
+        return NULL;
+    return g_steal_pointer(&url);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ESEARCH (MULTISEARCH, RFC 7377): a search in several mailboxes, none of which gets selected. Each
+ * in turn stands in for the session's view while it is searched.
+ */
+#include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/enable.h"
+#include "daemon/serve/imap/esearch.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/scopes.h"
+#include "daemon/serve/imap/search.h"
+#include "daemon/serve/imap/view.h"
+
+static gboolean has_scope(const ImapSearchArgs *args, ImapScopeKind kind)
+{
+    for (guint i = 0; args->scopes && i < args->scopes->len; i++)
+        if (((const ImapScope *)args->scopes->pdata[i])->kind == kind)
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean searches_selected(const ImapSearchArgs *args)
+{
+    return !args->scopes || has_scope(args, IMAP_SCOPE_SELECTED);
+}
+
+/* RFC 7377, 2.2 */
+static gboolean acceptable(ImapSession *session, const ImapSearchArgs *args)
+{
+    gboolean alone = !args->scopes || (args->scopes->len == 1 && searches_selected(args));
+    const char *why = NULL;
+    if (has_scope(args, IMAP_SCOPE_SELECTED_DELAYED))
+        why = "selected-delayed is of NOTIFY only";
+    else if (!session->view &&
+             (searches_selected(args) || (args->ret.options & IMAP_RETURN_UPDATE)))
+        why = "Select a mailbox first";
+    else if ((args->ret.options & IMAP_RETURN_SAVE) && !alone)
+        why = "SAVE is for the selected mailbox alone";
+    if (why)
+        imap_reply(session, IMAP_BAD, NULL, why);
+    return why == NULL;
+}
+
+/* Names of the mailboxes to search but for the selected one, in order. NULL: the answer is set. */
+static GPtrArray *choose(ImapSession *session, const ImapSearchArgs *args)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    if (!args->scopes)
+        return g_steal_pointer(&names);
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, &error);
+    g_autoptr(ImapMailboxes) mailboxes = txn ? imap_mailboxes_read(txn, &error) : NULL;
+    if (!mailboxes) {
+        imap_reply_error(session, error);
+        return NULL;
+    }
+    for (guint i = 0; i < mailboxes->sorted->len; i++) {
+        const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
+        gboolean held = FALSE;
+        for (guint k = 0; k < args->scopes->len && !held; k++)
+            held = imap_scope_holds(args->scopes->pdata[k], mailbox);
+        if (session->view && searches_selected(args) && held)
+            held = mailbox->folder->id != session->view->folder;
+        if (held)
+            g_ptr_array_add(names, g_strdup(mailbox->name));
+    }
+    return g_steal_pointer(&names);
+}
+
+static guint64 highest(const GArray *modseqs)
+{
+    guint64 modseq = 0;
+    for (guint i = 0; modseqs && i < modseqs->len; i++)
+        modseq = MAX(modseq, g_array_index(modseqs, guint64, i));
+    return modseq;
+}
+
+/* RFC 7377, 2.1: a mailbox without a match isn't told of. */
+static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
+{
+    const ImapEsearch esearch = {
+        .tag = session->command->tag,
+        .uid = TRUE,
+        .ret = &args->ret,
+        .numbers = found->uids,
+        .scores = found->scores,
+        .modseq = highest(found->modseqs),
+        .mailbox = session->view->name,
+        .uidvalidity = session->view->uidvalidity,
+    };
+    imap_found_tell_unsearched(session, found);
+    if (args->ret.options & IMAP_RETURN_SAVE)
+        imap_search_save(session, &args->ret, found);
+    if (found->uids->len && args->ret.options != IMAP_RETURN_SAVE)
+        imap_esearch_answer(session, &esearch);
+}
+
+/* FALSE: the tagged answer is set. */
+static gboolean search_view(ImapSession *session, const ImapSearchArgs *args)
+{
+    g_auto(ImapFound) found = {0};
+    if (!imap_search_run(session, args->key, &found))
+        return FALSE;
+    if ((args->ret.options & IMAP_RETURN_RELEVANCY) && !imap_found_scored(session, &found))
+        return FALSE;
+    answer(session, args, &found);
+    return TRUE;
+}
+
+static gboolean search_mailbox(ImapSession *session, const char *name, const ImapSearchArgs *args)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(ImapViewStart) start = {0};
+    ImapView *selected = session->view;
+    g_autoptr(ImapView) view = imap_view_open(session, name, TRUE, &start, &error);
+    if (!view) /* deleted a moment ago */
+        return TRUE;
+    session->view = view;
+    gboolean ok = search_view(session, args);
+    session->view = selected;
+    return ok;
+}
+
+static gboolean is_other_than_modseq(const ImapSearchKey *key, gpointer data)
+{
+    return key->kind != IMAP_SEARCH_MODSEQ;
+}
+
+static void search_all(ImapSession *session, const ImapSearchArgs *args, const GPtrArray *names)
+{
+    /* What enabling CONDSTORE tells is of the selected mailbox (RFC 7162, 3.1.5). */
+    if (!imap_search_key_walk(args->key, is_other_than_modseq, NULL))
+        imap_enable(session, IMAP_ENABLED_CONDSTORE);
+    if (searches_selected(args) && !search_view(session, args))
+        return;
+    for (guint i = 0; i < names->len && !session->ended; i++)
+        if (!search_mailbox(session, names->pdata[i], args) || !imap_session_send(session))
+            return;
+}
+
+void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImapSearchArgs) args = imap_search_args_parse(lexer, &error);
+    if (!args) {
+        imap_reply_error(session, error);
+        return;
+    }
+    if (!args->ret.given)
+        args->ret = (ImapSearchReturn){.given = TRUE, .options = IMAP_RETURN_ALL};
+    g_autoptr(GPtrArray) names = acceptable(session, args) ? choose(session, args) : NULL;
+    if (names)
+        search_all(session, args, names);
+}
