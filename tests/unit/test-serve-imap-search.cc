@@ -143,8 +143,10 @@ TEST_F(ImapTest, SearchesSeveralMailboxes)
         C: tag7 SELECT folder1
         S~ tag7 OK …
         C: tag8 ESEARCH IN (selected inboxes) SUBJECT chad
-        S: * ESEARCH (TAG "tag8" MAILBOX folder1 UIDVALIDITY …) UID ALL 1,3
         S: * ESEARCH (TAG "tag8" MAILBOX INBOX UIDVALIDITY …) UID ALL 1
+        S: * ESEARCH (TAG "tag8" MAILBOX folder2/a/b UIDVALIDITY …) UID ALL 1
+        S: * ESEARCH (TAG "tag8" MAILBOX folder2/banana UIDVALIDITY …) UID ALL 1
+        S: * ESEARCH (TAG "tag8" MAILBOX folder1 UIDVALIDITY …) UID ALL 1,3
         S: tag8 OK …
         C: tag9 UID ESEARCH FROM "a@a" 2:100
         S: * ESEARCH (TAG "tag9" MAILBOX folder1 UIDVALIDITY …) UID ALL 2:3
@@ -163,6 +165,102 @@ TEST_F(ImapTest, SearchesSeveralMailboxes)
         C: tage FETCH 1 UID
         S: * 1 FETCH (UID 1)
         S: tage OK …
+    )");
+}
+
+/* RFC 5267, 4.3 */
+TEST_F(ImapTest, ContextsAreKeptUpToDate)
+{
+    deliver(inbox, mail("a@a", "one", 1), {CACHE_DELETED, 0});
+    deliver(inbox, mail("a@a", "two", 2));
+    auto client = select();
+    client->play(R"(
+        C: A01 SEARCH RETURN (CONTEXT COUNT) UNDELETED
+        S: * ESEARCH (TAG "A01") COUNT 1
+        S: A01 OK …
+        C: B01 UID SEARCH RETURN (UPDATE COUNT) DELETED
+        S: * ESEARCH (TAG "B01") UID COUNT 1
+        S: B01 OK …
+        C: B01 SORT RETURN (UPDATE) (DATE) UTF-8 FLAGGED
+        S: B01 BAD …
+        C: C01 SEARCH RETURN (UPDATE) NOT SUBJECT two 1:*
+        S: * ESEARCH (TAG "C01")
+        S: C01 OK …
+        C: a STORE 2 +FLAGS (\Deleted)
+        S: * 2 FETCH (FLAGS (\Deleted \Recent))
+        S: * ESEARCH (TAG "B01") UID ADDTO (0 2)
+        S: a OK …
+        C: b STORE 1:2 -FLAGS.SILENT (\Deleted)
+        S: * ESEARCH (TAG "B01") UID REMOVEFROM (0 1:2)
+        S: b OK …
+    )");
+    deliver(inbox, mail("a@a", "three", 3), {CACHE_DELETED, 0});
+    client->play(R"(
+        C: c NOOP
+        S: * 3 EXISTS
+        S: * 3 RECENT
+        S: * ESEARCH (TAG "B01") UID ADDTO (0 3)
+        S: c OK …
+        C: d STORE 1 +FLAGS.SILENT (\Deleted)
+        S: * ESEARCH (TAG "B01") UID ADDTO (0 1)
+        S: d OK …
+        C: e EXPUNGE
+        S: * ESEARCH (TAG "B01") UID REMOVEFROM (0 1,3)
+        S: * ESEARCH (TAG "C01") REMOVEFROM (0 1)
+        S: * 3 EXPUNGE
+        S: * 1 EXPUNGE
+        S: e OK …
+        C: f CANCELUPDATE "B01"
+        S: f OK …
+        C: g STORE 1 +FLAGS.SILENT (\Deleted)
+        S: g OK …
+        C: h CANCELUPDATE "B01"
+        S: h NO …
+        C: i CANCELUPDATE
+        S: i BAD …
+    )");
+}
+
+/* RFC 5267, 4.3.3 and 4.3.4: places in the order sorted */
+TEST_F(ImapTest, SortedContextsTellPlaces)
+{
+    deliver(inbox, mail("a@a", "b", 1));
+    deliver(inbox, mail("a@a", "d", 1), {CACHE_SEEN, 0});
+    deliver(inbox, mail("a@a", "f", 1));
+    auto client = select();
+    client->play(R"(
+        C: a UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 UNSEEN
+        S: * ESEARCH (TAG "a") UID ALL 1,3
+        S: a OK …
+        C: b STORE 2 -FLAGS.SILENT (\Seen)
+        S: * ESEARCH (TAG "a") UID ADDTO (2 2)
+        S: b OK …
+    )");
+    deliver(inbox, mail("a@a", "a", 1));
+    deliver(inbox, mail("a@a", "e", 1));
+    client->play(R"(
+        C: c NOOP
+        S~ * ESEARCH (TAG "a") UID ADDTO (1 4 4 5)
+        S: c OK …
+        C: d STORE 1,3 +FLAGS.SILENT (\Seen)
+        S: * ESEARCH (TAG "a") UID REMOVEFROM (2 1 4 3)
+        S: d OK …
+        C: e UID SORT RETURN (UPDATE COUNT RELEVANCY) (RELEVANCY) UTF-8 FUZZY SUBJECT e
+        S: * ESEARCH (TAG "e") UID COUNT 1 RELEVANCY (100)
+        S: * NO [NOUPDATE "e"] …
+        S: e OK …
+    )");
+    for (int i = 0; i < 19; i++)
+        client->command("x" + std::to_string(i) + " SEARCH RETURN (UPDATE COUNT) SEEN");
+    client->play(R"(
+        C: f SEARCH RETURN (UPDATE COUNT) SEEN
+        S: * ESEARCH (TAG "f") COUNT 2
+        S: * NO [NOUPDATE "f"] …
+        S: f OK …
+        C: g ESEARCH IN (selected) RETURN (UPDATE COUNT) SEEN
+        S: * ESEARCH (TAG "g" MAILBOX INBOX UIDVALIDITY …) UID COUNT 2
+        S: * NO [NOUPDATE "g"] …
+        S: g OK …
     )");
 }
 

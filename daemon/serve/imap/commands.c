@@ -12,6 +12,7 @@
 static const ImapEntry commands[] = {
     {"APPEND", imap_cmd_append, LOGGED_IN, IMAP_NEEDS_PUSH},
     {"AUTHENTICATE", imap_cmd_authenticate, IMAP_STATE_LOGIN, 0},
+    {"CANCELUPDATE", imap_cmd_cancelupdate, SELECTED, 0},
     {"CAPABILITY", imap_cmd_capability, ANY, 0},
     {"CHECK", imap_cmd_check, SELECTED, 0},
     {"CLOSE", imap_cmd_close, SELECTED, IMAP_NO_NEWS},

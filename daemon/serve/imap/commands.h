@@ -49,6 +49,7 @@ gboolean imap_capability_offered(ImapSession *session, const char *name);
 /* One file each, or one for a few that belong together. */
 void imap_cmd_append(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_authenticate(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_cancelupdate(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_capability(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_check(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_close(ImapSession *session, ImapLexer *lexer);

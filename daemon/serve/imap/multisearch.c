@@ -4,6 +4,7 @@
  * in turn stands in for the session's view while it is searched.
  */
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/context.h"
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/reply.h"
@@ -96,14 +97,13 @@ static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapF
 }
 
 /* FALSE: the tagged answer is set. */
-static gboolean search_view(ImapSession *session, const ImapSearchArgs *args)
+static gboolean search_view(ImapSession *session, const ImapSearchArgs *args, ImapFound *found)
 {
-    g_auto(ImapFound) found = {0};
-    if (!imap_search_run(session, args->key, &found))
+    if (!imap_search_run(session, args->key, found))
         return FALSE;
-    if ((args->ret.options & IMAP_RETURN_RELEVANCY) && !imap_found_scored(session, &found))
+    if ((args->ret.options & IMAP_RETURN_RELEVANCY) && !imap_found_scored(session, found))
         return FALSE;
-    answer(session, args, &found);
+    answer(session, args, found);
     return TRUE;
 }
 
@@ -111,14 +111,23 @@ static gboolean search_mailbox(ImapSession *session, const char *name, const Ima
 {
     g_autoptr(GError) error = NULL;
     g_auto(ImapViewStart) start = {0};
+    g_auto(ImapFound) found = {0};
     ImapView *selected = session->view;
     g_autoptr(ImapView) view = imap_view_open(session, name, TRUE, &start, &error);
     if (!view) /* deleted a moment ago */
         return TRUE;
     session->view = view;
-    gboolean ok = search_view(session, args);
+    gboolean ok = search_view(session, args, &found);
     session->view = selected;
     return ok;
+}
+
+/* The last one: with UPDATE (RFC 5267) it keeps the search program. */
+static void search_selected(ImapSession *session, ImapSearchArgs *args)
+{
+    g_auto(ImapFound) found = {0};
+    if (search_view(session, args, &found) && (args->ret.options & IMAP_RETURN_UPDATE))
+        imap_context_add(session, g_steal_pointer(&args->key), NULL, found.uids);
 }
 
 static gboolean is_other_than_modseq(const ImapSearchKey *key, gpointer data)
@@ -126,16 +135,16 @@ static gboolean is_other_than_modseq(const ImapSearchKey *key, gpointer data)
     return key->kind != IMAP_SEARCH_MODSEQ;
 }
 
-static void search_all(ImapSession *session, const ImapSearchArgs *args, const GPtrArray *names)
+static void search_all(ImapSession *session, ImapSearchArgs *args, const GPtrArray *names)
 {
     /* What enabling CONDSTORE tells is of the selected mailbox (RFC 7162, 3.1.5). */
     if (!imap_search_key_walk(args->key, is_other_than_modseq, NULL))
         imap_enable(session, IMAP_ENABLED_CONDSTORE);
-    if (searches_selected(args) && !search_view(session, args))
-        return;
     for (guint i = 0; i < names->len && !session->ended; i++)
         if (!search_mailbox(session, names->pdata[i], args) || !imap_session_send(session))
             return;
+    if (searches_selected(args))
+        search_selected(session, args);
 }
 
 void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
@@ -149,6 +158,6 @@ void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
     if (!args->ret.given)
         args->ret = (ImapSearchReturn){.given = TRUE, .options = IMAP_RETURN_ALL};
     g_autoptr(GPtrArray) names = acceptable(session, args) ? choose(session, args) : NULL;
-    if (names)
+    if (names && imap_context_allowed(session, args->ret.options))
         search_all(session, args, names);
 }

@@ -38,8 +38,8 @@ gboolean imap_scope_holds(const ImapScope *scope, const ImapMailbox *mailbox)
     if (!mailbox->folder || !mailbox->folder->selectable)
         return FALSE;
     switch (scope->kind) {
-    case IMAP_SCOPE_INBOXES: /* where new mail is delivered to: that is all that is known here */
-        return mailbox->folder->role == CACHE_ROLE_INBOX;
+    case IMAP_SCOPE_INBOXES: /* the provider may deliver anywhere: then it is the same (RFC
+                                5465, 6.3) */
     case IMAP_SCOPE_PERSONAL:
         return TRUE;
     case IMAP_SCOPE_SUBSCRIBED:

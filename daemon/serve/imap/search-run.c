@@ -517,13 +517,34 @@ static void match_unread(Search *search, const GArray *uids)
     }
 }
 
+static GArray *intersect(const GArray *candidates, const GArray *uids)
+{
+    GArray *both = g_array_new(FALSE, FALSE, sizeof(guint32));
+    for (guint i = 0, k = 0; i < candidates->len && k < uids->len;) {
+        guint32 first = g_array_index(candidates, guint32, i);
+        guint32 second = g_array_index(uids, guint32, k);
+        if (first == second)
+            g_array_append_val(both, first);
+        i += first <= second;
+        k += second <= first;
+    }
+    return both;
+}
+
 gboolean imap_search_run(ImapSession *session, const ImapSearchKey *key, ImapFound *found)
+{
+    return imap_search_run_among(session, key, NULL, found);
+}
+
+gboolean imap_search_run_among(ImapSession *session, const ImapSearchKey *key, const GArray *uids,
+                               ImapFound *found)
 {
     found->uids = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(ImapMatch) match = imap_match_new(session, key, g_get_real_time() / G_USEC_PER_SEC);
     if (!match)
         return FALSE;
-    g_autoptr(GArray) candidates = imap_match_candidates(match);
+    g_autoptr(GArray) all = imap_match_candidates(match);
+    g_autoptr(GArray) candidates = uids ? intersect(all, uids) : g_array_ref(all);
     Search search = {
         .session = session,
         .match = match,

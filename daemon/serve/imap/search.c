@@ -6,6 +6,7 @@
 #include "daemon/serve/imap/search.h"
 
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/context.h"
 #include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
@@ -117,15 +118,6 @@ static gboolean filters_fit(ImapSession *session, const ImapSearchArgs *args)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static gboolean offered(ImapSession *session, const ImapSearchArgs *args)
-{
-    const guint options = IMAP_RETURN_CONTEXT | IMAP_RETURN_UPDATE;
-    if (!(args->ret.options & options) && !args->scopes)
-        return TRUE;
-    imap_reply(session, IMAP_BAD, NULL, "One of these options isn't offered here");
-    return FALSE;
-}
-
 static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
 {
     if ((args->ret.options & IMAP_RETURN_RELEVANCY) && !imap_found_scored(session, found))
@@ -153,10 +145,12 @@ void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
         imap_reply_error(session, error);
         return;
     }
-    if (!offered(session, args) || !filters_fit(session, args))
+    if (!imap_context_allowed(session, args->ret.options) || !filters_fit(session, args))
         return;
-    if (imap_search_run(session, args->key, &found))
+    if (imap_search_run(session, args->key, &found)) {
         answer(session, args, &found);
-    else if ((args->ret.options & IMAP_RETURN_SAVE) && session->status == IMAP_NO)
+        if (args->ret.options & IMAP_RETURN_UPDATE)
+            imap_context_add(session, g_steal_pointer(&args->key), NULL, found.uids);
+    } else if ((args->ret.options & IMAP_RETURN_SAVE) && session->status == IMAP_NO)
         forget_saved(session); /* RFC 5182, 2.1 */
 }

@@ -14,6 +14,9 @@ typedef struct {
 
 /* FALSE: the tagged answer is set. The caller clears `found` either way. */
 gboolean imap_search_run(ImapSession *session, const ImapSearchKey *key, ImapFound *found);
+/* The same among `uids` (guint32, ascending) only. */
+gboolean imap_search_run_among(ImapSession *session, const ImapSearchKey *key, const GArray *uids,
+                               ImapFound *found);
 void imap_found_clear(ImapFound *found);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapFound, imap_found_clear)
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* SORT (RFC 5256), by display names (RFC 5957) and relevancy (RFC 6203), with RETURN (ESORT, RFC
  * 5267). */
-#include "daemon/proto/imap/sort-args.h"
+#include "daemon/serve/imap/sort.h"
 
 #include "daemon/proto/mime/address.h"
 #include "daemon/proto/mime/header.h"
 #include "daemon/proto/mime/subject.h"
 #include "daemon/proto/mime/text.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/context.h"
 #include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/gather.h"
 #include "daemon/serve/imap/reply.h"
@@ -170,13 +171,12 @@ static int compare_items(const void *a, const void *b, gpointer data)
     return (first->uid > second->uid) - (first->uid < second->uid);
 }
 
-static gboolean prepare(ImapSession *session, const ImapSortArgs *args, SortRun *run, guint *what)
+static gboolean prepare(ImapSession *session, const GArray *keys, SortRun *run, guint *what)
 {
-    const guint options = IMAP_RETURN_CONTEXT | IMAP_RETURN_UPDATE;
-    run->keys = (const ImapSortKey *)(void *)args->keys->data;
-    run->n_keys = args->keys->len;
-    if (run->n_keys > SORT_KEYS_MAX || (args->ret.options & options)) {
-        imap_reply(session, IMAP_BAD, NULL, "That isn't offered here");
+    run->keys = (const ImapSortKey *)(void *)keys->data;
+    run->n_keys = keys->len;
+    if (run->n_keys > SORT_KEYS_MAX) {
+        imap_reply(session, IMAP_BAD, "LIMIT", "That are too many keys to sort by");
         return FALSE;
     }
     for (guint i = 0; i < run->n_keys; i++) {
@@ -255,24 +255,65 @@ static gboolean asks_for_scores(const ImapSortArgs *args)
     return asks;
 }
 
-static void sort_messages(ImapSession *session, const ImapSortArgs *args)
+/* Sorts what was found. FALSE: the answer is set. */
+static gboolean sort_found(ImapSession *session, SortRun *run, guint what, const ImapFound *found)
+{
+    run->found = found;
+    run->items = g_ptr_array_new_with_free_func(g_free);
+    run->texts = g_string_chunk_new(65536);
+    if (!imap_gather(session, found->uids, what, add_item, run))
+        return FALSE;
+    g_ptr_array_sort_with_data(run->items, compare_items, run);
+    return TRUE;
+}
+
+static void run_clear(SortRun *run)
+{
+    g_clear_pointer(&run->items, g_ptr_array_unref);
+    g_clear_pointer(&run->texts, g_string_chunk_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SortRun, run_clear)
+
+/* In the order sorted. */
+static GArray *sorted_uids(const SortRun *run)
+{
+    GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    for (guint i = 0; i < run->items->len; i++)
+        g_array_append_val(uids, ((const Item *)run->items->pdata[i])->uid);
+    return uids;
+}
+
+GArray *imap_sort_uids(ImapSession *session, const GArray *keys, const ImapSet *uids)
+{
+    g_auto(SortRun) run = {0};
+    g_auto(ImapFound) found = {.uids = g_array_new(FALSE, FALSE, sizeof(guint32))};
+    guint what = 0;
+    ImapSetIter iter;
+    guint32 uid;
+    imap_set_iter_init(&iter, uids);
+    while (imap_set_iter_next(&iter, &uid))
+        g_array_append_val(found.uids, uid);
+    if (!prepare(session, keys, &run, &what) || !sort_found(session, &run, what, &found))
+        return NULL;
+    return sorted_uids(&run);
+}
+
+static void sort_messages(ImapSession *session, ImapSortArgs *args)
 {
     g_auto(ImapFound) found = {0};
+    g_auto(SortRun) run = {0};
     guint what = 0;
-    SortRun run = {0};
-    if (!prepare(session, args, &run, &what) || !imap_search_run(session, args->key, &found))
+    if (!imap_context_allowed(session, args->ret.options) ||
+        !prepare(session, args->keys, &run, &what) || !imap_search_run(session, args->key, &found))
         return;
-    if (asks_for_scores(args) && !imap_found_scored(session, &found))
+    if ((asks_for_scores(args) && !imap_found_scored(session, &found)) ||
+        !sort_found(session, &run, what, &found))
         return;
-    run.found = &found;
-    run.items = g_ptr_array_new_with_free_func(g_free);
-    run.texts = g_string_chunk_new(65536);
-    if (imap_gather(session, found.uids, what, add_item, &run)) {
-        g_ptr_array_sort_with_data(run.items, compare_items, &run);
-        answer(session, args, &found, &run);
+    answer(session, args, &found, &run);
+    if (args->ret.options & IMAP_RETURN_UPDATE) {
+        g_autoptr(GArray) uids = sorted_uids(&run);
+        imap_context_add(session, g_steal_pointer(&args->key), g_array_ref(args->keys), uids);
     }
-    g_ptr_array_unref(run.items);
-    g_string_chunk_free(run.texts);
 }
 
 void imap_cmd_sort(ImapSession *session, ImapLexer *lexer)

@@ -2,6 +2,7 @@
 /* The selected mailbox as the client knows it, and the news that bring it up to date. */
 #include "daemon/serve/imap/view.h"
 
+#include "daemon/serve/imap/context.h"
 #include "daemon/serve/imap/reply.h"
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -108,6 +109,7 @@ ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_o
     view->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     view->set_texts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     view->own = g_array_new(FALSE, FALSE, sizeof(CacheChange));
+    view->contexts = g_ptr_array_new_with_free_func((GDestroyNotify)imap_context_free);
     if (!read_start(session, view, name, start, error))
         return NULL;
     adopt(view, start);
@@ -120,6 +122,7 @@ void imap_view_free(ImapView *view)
     g_clear_pointer(&view->watch, cache_unwatch);
     g_clear_pointer(&view->uids, g_array_unref);
     g_clear_pointer(&view->own, g_array_unref);
+    g_clear_pointer(&view->contexts, g_ptr_array_unref);
     g_clear_pointer(&view->keywords, g_ptr_array_unref);
     g_clear_pointer(&view->known, g_hash_table_unref);
     g_clear_pointer(&view->set_texts, g_hash_table_unref);
@@ -485,11 +488,14 @@ static void tell(ImapSession *session, gboolean expunges, News *news)
     guint32 last_known = view->last_uid;
     if (news->folder_gone && expunges)
         news->expunged = g_array_copy(view->uids);
-    if (news->expunged && news->expunged->len)
+    if (news->expunged && news->expunged->len) {
+        imap_contexts_expunged(session, news->expunged);
         tell_expunged(session, news->expunged);
+    }
     if (news->changed) {
         tell_new(session, news);
         tell_changed(session, news->changed, last_known);
+        imap_contexts_changed(session, news->changed);
     }
     view->modseq = MAX(view->modseq, news->modseq);
     if (expunges)

@@ -30,6 +30,7 @@ struct ImapView {
     GHashTable *known;     /* the same, case folded, */
     GHashTable *set_texts; /* and keyword set -> " Junk $Forwarded" */
     GArray *own;           /* CacheChange: this session's changes, which it was told already */
+    GPtrArray *contexts;   /* ImapContext: searches kept up to date */
     ImapSet *saved;        /* UIDs of SEARCH RETURN (SAVE), or NULL (RFC 5182) */
 };
 
