@@ -35,6 +35,7 @@ typedef struct {
     Queue *queue;
     NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */
     ServeThrottle *throttle; /* slows the next answer after failed logins; one per listener */
+    guint progress_ms;       /* how often IMAP clients hear of a long command's progress; 0: 15 s */
     gpointer data;
 } ServeDaemon;
 

@@ -264,4 +264,77 @@ TEST_F(ImapTest, SortedContextsTellPlaces)
     )");
 }
 
+/* RFC 9585: how far a command is */
+TEST_F(ImapTest, LongCommandsTellTheirProgress)
+{
+    daemon.progress_ms = 1;
+    for (int i = 0; i < 450; i++)
+        deliver(inbox, mail("a@a", "one", 1));
+    auto client = select();
+    client->play(R"(
+        C: a SEARCH BODY nothing
+        S: * OK [INPROGRESS ("a" 200 450)] …
+        S: * OK [INPROGRESS ("a" 400 450)] …
+        S: * SEARCH
+        S: a OK …
+        C: b NOOP
+        S: b OK …
+    )");
+}
+
+/* RFC 9586 */
+TEST_F(ImapTest, UidOnlyKnowsNoNumbers)
+{
+    for (int i = 0; i < 4; i++)
+        deliver(inbox, mail("a@a", "one", 1));
+    auto client = select();
+    client->play(R"(
+        C: 01 UID STORE 1 +FLAGS.SILENT (\Deleted)
+        S: 01 OK …
+        C: 02 EXPUNGE
+        S: * 1 EXPUNGE
+        S: 02 OK …
+        C: 03 ENABLE UIDONLY
+        S: * ENABLED UIDONLY
+        S: 03 OK …
+        C: 04 FETCH 1:3 (FLAGS)
+        S: 04 BAD [UIDREQUIRED] …
+        C: 05 UID FETCH 2:3 (UID FLAGS)
+        S: * 2 UIDFETCH (UID 2 FLAGS (\Recent))
+        S: * 3 UIDFETCH (UID 3 FLAGS (\Recent))
+        S: 05 OK …
+        C: 06 UID STORE 3 +FLAGS (\Deleted)
+        S: * 3 UIDFETCH (FLAGS (\Deleted \Recent))
+        S: 06 OK …
+        C: 07 STORE 1 +FLAGS (\Seen)
+        S: 07 BAD [UIDREQUIRED] …
+        C: 08 SEARCH ALL
+        S: 08 BAD [UIDREQUIRED] …
+        C: 09 UID SEARCH 1:2
+        S: 09 BAD [UIDREQUIRED] …
+        C: 10 UID SEARCH RETURN (SAVE) DELETED
+        S: 10 OK …
+        C: 11 UID SEARCH UID 1:* NOT $
+        S: * SEARCH 2 4
+        S: 11 OK …
+        C: 12 EXPUNGE
+        S: * VANISHED 3
+        S: 12 OK …
+        C: 13 COPY 1 INBOX
+        S: 13 BAD [UIDREQUIRED] …
+        C: 14 UID SORT (ARRIVAL) UTF-8 ALL
+        S: * SORT 2 4
+        S: 14 OK …
+        C: 15 UID THREAD REFS UTF-8 2:3
+        S: 15 BAD [UIDREQUIRED] …
+    )");
+    auto other = select();
+    other->play("C: a UID STORE 4 +FLAGS.SILENT (\\Flagged)\nS~ a OK …");
+    client->play(R"(
+        C: 16 NOOP
+        S: * 4 UIDFETCH (FLAGS (\Flagged \Recent))
+        S: 16 OK …
+    )");
+}
+
 } // namespace

@@ -17,14 +17,14 @@ static const ImapEntry commands[] = {
     {"CHECK", imap_cmd_check, SELECTED, 0},
     {"CLOSE", imap_cmd_close, SELECTED, IMAP_NO_NEWS},
     {"COMPRESS", imap_cmd_compress, LOGGED_IN, 0},
-    {"COPY", imap_cmd_copy, SELECTED, IMAP_TAKES_UID | IMAP_NEEDS_PUSH},
+    {"COPY", imap_cmd_copy, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_NEEDS_PUSH},
     {"CREATE", imap_cmd_create, LOGGED_IN, IMAP_NEEDS_PUSH},
     {"DELETE", imap_cmd_delete, LOGGED_IN, IMAP_NEEDS_PUSH},
     {"ENABLE", imap_cmd_enable, LOGGED_IN, 0},
     {"ESEARCH", imap_cmd_esearch, LOGGED_IN, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"EXAMINE", imap_cmd_examine, LOGGED_IN, IMAP_NO_NEWS},
     {"EXPUNGE", imap_cmd_expunge, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
-    {"FETCH", imap_cmd_fetch, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"FETCH", imap_cmd_fetch, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"GETMETADATA", imap_cmd_getmetadata, LOGGED_IN, 0},
     {"ID", imap_cmd_id, ANY, 0},
     {"IDLE", imap_cmd_idle, LOGGED_IN, 0},
@@ -32,20 +32,23 @@ static const ImapEntry commands[] = {
     {"LOGIN", imap_cmd_login, IMAP_STATE_LOGIN, 0},
     {"LOGOUT", imap_cmd_logout, ANY, IMAP_NO_NEWS},
     {"LSUB", imap_cmd_lsub, LOGGED_IN, 0},
-    {"MOVE", imap_cmd_move, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+    {"MOVE", imap_cmd_move, SELECTED,
+     IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
     {"NAMESPACE", imap_cmd_namespace, LOGGED_IN, 0},
     {"NOOP", imap_cmd_noop, ANY, 0},
     {"RENAME", imap_cmd_rename, LOGGED_IN, IMAP_NEEDS_PUSH},
-    {"REPLACE", imap_cmd_replace, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
-    {"SEARCH", imap_cmd_search, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"REPLACE", imap_cmd_replace, SELECTED,
+     IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+    {"SEARCH", imap_cmd_search, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"SELECT", imap_cmd_select, LOGGED_IN, IMAP_NO_NEWS},
     {"SETMETADATA", imap_cmd_setmetadata, LOGGED_IN, 0},
-    {"SORT", imap_cmd_sort, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"SORT", imap_cmd_sort, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"STARTTLS", imap_cmd_starttls, IMAP_STATE_LOGIN, 0},
     {"STATUS", imap_cmd_status, LOGGED_IN, 0},
-    {"STORE", imap_cmd_store, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS | IMAP_CHANGES},
+    {"STORE", imap_cmd_store, SELECTED,
+     IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS | IMAP_CHANGES},
     {"SUBSCRIBE", imap_cmd_subscribe, LOGGED_IN, IMAP_NEEDS_PUSH},
-    {"THREAD", imap_cmd_thread, SELECTED, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"THREAD", imap_cmd_thread, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"UNAUTHENTICATE", imap_cmd_unauthenticate, LOGGED_IN, IMAP_NO_NEWS},
     {"UNSELECT", imap_cmd_unselect, SELECTED, IMAP_NO_NEWS},
     {"UNSUBSCRIBE", imap_cmd_unsubscribe, LOGGED_IN, IMAP_NEEDS_PUSH},
@@ -80,6 +83,11 @@ gboolean imap_command_allowed(ImapSession *session, const ImapEntry *entry)
         imap_reply_printf(session, IMAP_BAD, NULL, "There is no UID %s", entry->name);
         return FALSE;
     }
+    if ((entry->flags & IMAP_BY_NUMBER) && !session->uid && imap_session_uidonly(session)) {
+        imap_reply_printf(session, IMAP_BAD, "UIDREQUIRED",
+                          "With UIDONLY there are no message numbers: say UID %s", entry->name);
+        return FALSE;
+    }
     if ((entry->flags & IMAP_CHANGES) && session->view->read_only) {
         imap_reply(session, IMAP_NO, "CANNOT", "The mailbox is open for reading only (EXAMINE)");
         return FALSE;
@@ -111,6 +119,7 @@ void imap_command_run(ImapSession *session)
     session->uid = command->uid;
     session->entry = entry;
     imap_reply(session, IMAP_OK, NULL, "");
+    imap_progress_begin(session);
     if (!entry) {
         imap_reply(session, IMAP_BAD, NULL, "There is no such command");
     } else if (imap_command_allowed(session, entry)) {

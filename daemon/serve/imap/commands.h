@@ -21,6 +21,8 @@ typedef enum {
     IMAP_CHANGES = 16,
     /* Changes what sync must be able to push (ServeAccount.pushes_all). */
     IMAP_NEEDS_PUSH = 32,
+    /* Without UID before it, it is about sequence numbers: refused with UIDONLY (RFC 9586, 3). */
+    IMAP_BY_NUMBER = 64,
 } ImapCommandFlags;
 
 struct ImapEntry {

@@ -85,6 +85,7 @@ static void run_copy(CopyRun *run, const GArray *uids)
 {
     g_autoptr(GError) error = NULL;
     for (guint at = 0; at < uids->len; at += COPY_SLICE) {
+        imap_progress(run->session, at, uids->len);
         if (copy_slice(run, &g_array_index(uids, guint32, at), MIN(uids->len - at, COPY_SLICE),
                        &error))
             continue;

@@ -43,9 +43,7 @@ static void begin_row(Fetch *fetch, const CacheFetchRow *row)
         imap_view_learn(run->session, run->flags.keywords);
     run->row_start = out->len;
     run->sent_some = FALSE;
-    imap_out_literal(out, "* ");
-    imap_out_number(out, fetch->index + 1);
-    imap_out_literal(out, " FETCH (");
+    imap_view_begin_fetch(run->session, fetch->index + 1, uid);
     run->open = TRUE;
     run->open_uid = uid;
     run->next_plan = 0;

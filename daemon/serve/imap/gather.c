@@ -62,9 +62,11 @@ gboolean imap_gather(ImapSession *session, const GArray *uids, guint what, Cache
         .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
         .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
     };
-    for (guint at = 0; at < uids->len && !error; at += IMAP_SLICE_MESSAGES)
+    for (guint at = 0; at < uids->len && !error; at += IMAP_SLICE_MESSAGES) {
+        imap_progress(session, at, uids->len);
         gather_slice(&gather, &g_array_index(uids, guint32, at),
                      MIN(uids->len - at, IMAP_SLICE_MESSAGES), &error);
+    }
     g_array_unref(gather.missing_uids);
     g_array_unref(gather.missing);
     imap_need_clear(&gather.need);

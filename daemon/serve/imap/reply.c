@@ -105,6 +105,28 @@ void imap_untagged(ImapSession *session, const char *status, const char *code, c
     append_status(session, status, code, text);
 }
 
+/* RFC 9585, 4: not before 10 seconds, and not more often than that. */
+#define PROGRESS_MS 15000
+
+void imap_progress_begin(ImapSession *session)
+{
+    guint interval = session->daemon->progress_ms ? session->daemon->progress_ms : PROGRESS_MS;
+    session->progress_due = g_get_monotonic_time() + interval * (gint64)1000;
+}
+
+void imap_progress(ImapSession *session, guint done, guint total)
+{
+    if (done >= total || g_get_monotonic_time() < session->progress_due)
+        return;
+    g_autoptr(GString) code = g_string_new("INPROGRESS (");
+    g_autofree char *text = g_strdup_printf("%u of %u are done", done, total);
+    imap_quote_append_quoted(code, session->command->tag, strlen(session->command->tag));
+    g_string_append_printf(code, " %u %u)", done, total);
+    imap_untagged(session, "OK", code->str, text);
+    imap_progress_begin(session);
+    imap_session_flush(session);
+}
+
 void imap_reply_send(ImapSession *session)
 {
     if (!session->text->len)

@@ -25,6 +25,12 @@ gboolean imap_reply_end(ImapSession *session, ImapLexer *lexer);
 /* Sends "* OK|NO|BAD|BYE|PREAUTH [code] text". `code` may be NULL. */
 void imap_untagged(ImapSession *session, const char *status, const char *code, const char *text);
 
+/* A long command has done `done` of `total`: the client is told now and then (RFC 9585). No cache
+ * transaction may be open, and no response be half made. */
+void imap_progress(ImapSession *session, guint done, guint total);
+/* The running command begins: its progress is told of from the first interval on. */
+void imap_progress_begin(ImapSession *session);
+
 /* Sends the tagged answer of the command that ran. */
 void imap_reply_send(ImapSession *session);
 

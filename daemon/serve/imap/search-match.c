@@ -347,6 +347,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Node, node_free)
 static gboolean compile_set(ImapMatch *match, Node *node)
 {
     gboolean uid = node->key->kind == IMAP_SEARCH_UID;
+    if (!uid && !node->key->set->saved && imap_session_uidonly(match->session)) {
+        imap_reply(match->session, IMAP_BAD, "UIDREQUIRED",
+                   "With UIDONLY a search has no message numbers");
+        return FALSE;
+    }
     g_autoptr(GArray) uids = imap_view_resolve(match->session, node->key->set, uid, FALSE);
     if (!uids)
         return FALSE;

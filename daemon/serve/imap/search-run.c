@@ -455,6 +455,7 @@ static gboolean pass_contents(Search *search, CacheContentState state)
         g_autoptr(GArray) uids = candidate_uids(search, at, IMAP_SLICE_MESSAGES);
         if (!read_with(search, uids, at) || is_stopped(search))
             return FALSE;
+        imap_progress(search->session, at + uids->len, search->count);
     }
     settle(search);
     return TRUE;

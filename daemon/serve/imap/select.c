@@ -59,7 +59,7 @@ static void tell_start(ImapSession *session, const CacheFolder *folder)
     imap_view_tell_count(session);
     if (imap_session_rev2(session))
         tell_name(session, folder);
-    else
+    else if (!imap_session_uidonly(session))
         tell_first_unseen(session, folder);
     g_string_append_printf(out,
                            "* OK [UIDVALIDITY %u] UIDs are valid\r\n"
@@ -151,6 +151,10 @@ static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_o
     }
     if (args->qresync && !(session->enabled & IMAP_ENABLED_QRESYNC)) {
         imap_reply(session, IMAP_BAD, NULL, "ENABLE QRESYNC first");
+        return;
+    }
+    if (args->match_seqs && imap_session_uidonly(session)) {
+        imap_reply(session, IMAP_BAD, "UIDREQUIRED", "With UIDONLY there are no message numbers");
         return;
     }
     leave(session);

@@ -25,6 +25,7 @@ typedef enum {
     IMAP_ENABLED_QRESYNC = 2,
     IMAP_ENABLED_UTF8 = 4,
     IMAP_ENABLED_REV2 = 8,
+    IMAP_ENABLED_UIDONLY = 16, /* RFC 9586: no sequence numbers in either direction */
 } ImapEnabled;
 
 typedef enum { IMAP_OK, IMAP_NO, IMAP_BAD } ImapStatus;
@@ -46,7 +47,8 @@ typedef struct {
     /* the command that runs */
     const ImapCommand *command;
     const ImapEntry *entry;
-    gboolean uid; /* it stood after UID */
+    gboolean uid;        /* it stood after UID */
+    gint64 progress_due; /* when the client is next told how far it is; monotonic, microseconds */
 
     GString *out; /* responses that have not been handed to the stream yet */
 
@@ -67,6 +69,11 @@ static inline gboolean imap_session_utf8(const ImapSession *session)
 static inline gboolean imap_session_rev2(const ImapSession *session)
 {
     return (session->enabled & IMAP_ENABLED_REV2) != 0;
+}
+
+static inline gboolean imap_session_uidonly(const ImapSession *session)
+{
+    return (session->enabled & IMAP_ENABLED_UIDONLY) != 0;
 }
 
 ImapState imap_session_state(const ImapSession *session);

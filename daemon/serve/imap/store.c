@@ -80,6 +80,7 @@ static void run_store(StoreRun *run)
             return;
         }
         run->at += count;
+        imap_progress(run->session, run->at, run->uids->len);
         if (!tell_slice(run))
             return;
     }

@@ -274,6 +274,17 @@ void imap_view_append_flags(ImapSession *session, guint32 uid, CacheFlags flags)
     imap_out_literal(out, ")");
 }
 
+void imap_view_begin_fetch(ImapSession *session, guint32 number, guint32 uid)
+{
+    gboolean uidonly = imap_session_uidonly(session);
+    imap_out_literal(session->out, "* ");
+    imap_out_number(session->out, uidonly ? uid : number);
+    if (uidonly)
+        imap_out_literal(session->out, " UIDFETCH (");
+    else
+        imap_out_literal(session->out, " FETCH (");
+}
+
 void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags)
 {
     guint32 number = imap_view_number(session->view, change->uid);
@@ -282,10 +293,9 @@ void imap_view_append_change(ImapSession *session, const CacheChange *change, gb
     if (with_flags)
         imap_view_learn(session, change->flags.keywords);
     GString *out = session->out;
-    imap_out_literal(out, "* ");
-    imap_out_number(out, number);
-    imap_out_literal(out, " FETCH (");
-    if (session->uid || (session->enabled & IMAP_ENABLED_QRESYNC)) {
+    imap_view_begin_fetch(session, number, change->uid);
+    if (!imap_session_uidonly(session) &&
+        (session->uid || (session->enabled & IMAP_ENABLED_QRESYNC))) {
         imap_out_literal(out, "UID ");
         imap_out_number(out, change->uid);
         imap_out_literal(out, " ");
@@ -397,7 +407,7 @@ static void tell_expunged(ImapSession *session, const GArray *expunged)
         imap_set_free(view->saved);
         view->saved = left;
     }
-    if (session->enabled & IMAP_ENABLED_QRESYNC)
+    if (session->enabled & (IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY))
         imap_view_tell_vanished(session, uids, FALSE);
     else
         tell_expunge_numbers(session, numbers);

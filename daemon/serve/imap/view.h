@@ -80,6 +80,8 @@ void imap_view_tell_flags(ImapSession *session);
 void imap_view_learn(ImapSession *session, guint32 keyword_set);
 /* "(\Seen Junk)". The set must have been learnt. */
 void imap_view_append_flags(ImapSession *session, guint32 uid, CacheFlags flags);
+/* "* n FETCH (", or "* uid UIDFETCH (" with UIDONLY (RFC 9586, 3.3). */
+void imap_view_begin_fetch(ImapSession *session, guint32 number, guint32 uid);
 /* "* n FETCH (FLAGS (...))" with UID and MODSEQ where the client wants them; not for UIDs that
  * aren't in the view. */
 void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags);
