@@ -8,6 +8,7 @@
 #include "daemon/sync/pull.h"
 #include "daemon/sync/push.h"
 #include "daemon/sync/settle.h"
+#include "daemon/upstream/imap-quota.h"
 
 /* Push, pull what it changed, push what that made possible: so often at most. */
 #define MAX_PUSHES 8
@@ -92,6 +93,23 @@ static gboolean check_identity(SyncContext *context, GError **error)
            cache_commit(g_steal_pointer(&txn), error);
 }
 
+/* What clients are told of quotas is what the provider said last: meta "quota", as
+ * imap_client_quota() gives it. */
+static gboolean pull_quota(SyncContext *context, GError **error)
+{
+    g_autofree char *quota =
+        sync_has(context, IMAP_CAP_QUOTA) ? imap_client_quota(context->imap, error) : g_strdup("");
+    g_autoptr(CacheTxn) txn = quota ? cache_begin(context->cache, CACHE_READ, error) : NULL;
+    g_autofree char *known = txn ? cache_meta_get(txn, "quota") : NULL;
+
+    if (!txn || g_strcmp0(known ? known : "", quota) == 0)
+        return txn != NULL;
+    g_clear_pointer(&txn, cache_end);
+    txn = cache_begin(context->cache, CACHE_WRITE, error);
+    return txn && cache_meta_set(txn, "quota", *quota ? quota : NULL, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
 static gboolean pull_everything(SyncContext *context, GError **error)
 {
     g_autoptr(GArray) pull = g_array_new(FALSE, FALSE, sizeof(gint64));
@@ -103,7 +121,8 @@ static gboolean pull_everything(SyncContext *context, GError **error)
         if (!pull_one(context, g_array_index(pull, gint64, i), error))
             return FALSE;
     g_hash_table_remove_all(context->touched);
-    return decide(context, error) && sync_purge_vanished(context->cache, sync_now_seconds(), error);
+    return decide(context, error) && pull_quota(context, error) &&
+           sync_purge_vanished(context->cache, sync_now_seconds(), error);
 }
 
 /* Whether some of what vanished was alive here: it may have been moved. */

@@ -44,6 +44,7 @@ static const struct {
     {"LITERAL-", IMAP_CAP_LITERAL_MINUS},
     {"ESEARCH", IMAP_CAP_ESEARCH},
     {"UNSELECT", IMAP_CAP_UNSELECT},
+    {"QUOTA", IMAP_CAP_QUOTA},
 };
 
 static guint64 append_limit_of(const char *const *words)

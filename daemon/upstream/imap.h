@@ -52,6 +52,7 @@ typedef enum {
     IMAP_CAP_ESEARCH = 1 << 21,
     IMAP_CAP_UNSELECT = 1 << 22,
     IMAP_CAP_IMAP4REV1 = 1 << 23,
+    IMAP_CAP_QUOTA = 1 << 24,
 } ImapCapability;
 
 typedef struct ImapClient ImapClient;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The local IMAP server's METADATA, LIST-METADATA and FILTERS, as transcripts. */
+/* The local IMAP server's METADATA, LIST-METADATA, FILTERS and QUOTA, as
+ * transcripts. */
 #include "imap-transcript.h"
 
 extern "C" {
@@ -234,6 +235,46 @@ TEST_F(ImapTest, FiltersStandForTheirSearch)
         C: l SEARCH FILTER outer
         S: * SEARCH 4
         S: l OK …
+    )");
+}
+
+/* RFC 9208, 4: as the provider told it last, and only then. */
+TEST_F(ImapTest, QuotasAreThoseOfTheProvider)
+{
+    deliver(inbox, mail("a@a", 1000), {CACHE_DELETED, 0});
+    deliver(inbox, mail("a@a", 1000));
+    auto client = connect();
+    std::string before = client->command("a CAPABILITY");
+    EXPECT_EQ(before.find("QUOTA"), std::string::npos) << before;
+    client->play(R"(
+        C: b GETQUOTAROOT INBOX
+        S: * QUOTAROOT INBOX
+        S: b OK …
+    )");
+    {
+        Txn txn(cache, CACHE_WRITE);
+        cache_meta_set(txn, "quota",
+                       "#user/alice\tMESSAGE 42 1000\n!partition/sda4\tSTORAGE 104 10923847\n",
+                       error);
+        txn.commit();
+    }
+    client->play(R"(
+        C: c CAPABILITY
+        S: * CAPABILITY … QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE …
+        S: c OK …
+        C: G0001 GETQUOTA "!partition/sda4"
+        S: * QUOTA !partition/sda4 (STORAGE 104 10923847)
+        S: G0001 OK …
+        C: G0002 GETQUOTAROOT INBOX
+        S: * QUOTAROOT INBOX #user/alice !partition/sda4
+        S: * QUOTA #user/alice (MESSAGE 42 1000)
+        S: * QUOTA !partition/sda4 (STORAGE 104 10923847)
+        S: G0002 OK …
+        C: d GETQUOTA "!partition"
+        S: d NO [NONEXISTENT] …
+        C: S0003 STATUS INBOX (MESSAGES DELETED DELETED-STORAGE)
+        S: * STATUS INBOX (MESSAGES 2 DELETED 1 DELETED-STORAGE 1020)
+        S: S0003 OK …
     )");
 }
 

@@ -4,6 +4,7 @@
  * command that makes it true, so nothing is advertised that isn't there.
  */
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/quota.h"
 #include "daemon/serve/imap/reply.h"
 
 typedef struct {
@@ -26,6 +27,21 @@ static gboolean can_start_tls(ImapSession *session)
 static gboolean can_compress(ImapSession *session)
 {
     return !session->compressed;
+}
+
+static gboolean has_quota(ImapSession *session)
+{
+    return imap_quota_known(session, NULL);
+}
+
+static gboolean has_quota_storage(ImapSession *session)
+{
+    return imap_quota_known(session, "STORAGE");
+}
+
+static gboolean has_quota_message(ImapSession *session)
+{
+    return imap_quota_known(session, "MESSAGE");
 }
 
 static guint64 append_limit(ImapSession *session)
@@ -83,6 +99,9 @@ static const Capability capabilities[] = {
     {"BINARY", LOGGED_IN, "FETCH"},
     {"UIDONLY", LOGGED_IN, "FETCH", IMAP_ENABLED_UIDONLY},
     {"UTF8=ACCEPT", LOGGED_IN, "ENABLE", IMAP_ENABLED_UTF8},
+    {"QUOTA", LOGGED_IN, "GETQUOTA", 0, has_quota},
+    {"QUOTA=RES-STORAGE", LOGGED_IN, "GETQUOTA", 0, has_quota_storage},
+    {"QUOTA=RES-MESSAGE", LOGGED_IN, "GETQUOTA", 0, has_quota_message},
     {"COMPRESS=DEFLATE", LOGGED_IN, "COMPRESS", 0, can_compress},
     {"UNAUTHENTICATE", LOGGED_IN, "UNAUTHENTICATE"},
 };

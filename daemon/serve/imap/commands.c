@@ -26,6 +26,8 @@ static const ImapEntry commands[] = {
     {"EXPUNGE", imap_cmd_expunge, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
     {"FETCH", imap_cmd_fetch, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"GETMETADATA", imap_cmd_getmetadata, LOGGED_IN, 0},
+    {"GETQUOTA", imap_cmd_getquota, LOGGED_IN, 0},
+    {"GETQUOTAROOT", imap_cmd_getquotaroot, LOGGED_IN, 0},
     {"ID", imap_cmd_id, ANY, 0},
     {"IDLE", imap_cmd_idle, LOGGED_IN, 0},
     {"LIST", imap_cmd_list, LOGGED_IN, 0},

@@ -65,6 +65,8 @@ void imap_cmd_examine(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_expunge(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_fetch(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_getmetadata(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_getquota(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_getquotaroot(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_id(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_idle(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_list(ImapSession *session, ImapLexer *lexer);

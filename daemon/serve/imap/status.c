@@ -30,6 +30,22 @@ static guint64 recent(const StatusRun *run)
     return count;
 }
 
+static gboolean add_deleted(const CachePlacement *placement, gpointer data)
+{
+    if (placement->alive && (placement->flags.system & CACHE_DELETED))
+        *(guint64 *)data += placement->size;
+    return TRUE;
+}
+
+/* RFC 9208, 4.1.4: the sum of their sizes. */
+static guint64 deleted_storage(const StatusRun *run)
+{
+    guint64 size = 0;
+    if (run->folder->deleted)
+        cache_placement_each(run->txn, run->folder->id, 1, G_MAXUINT32, add_deleted, &size, NULL);
+    return size;
+}
+
 #define FIELD(name, value)                                                                         \
     static guint64 name(const StatusRun *run)                                                      \
     {                                                                                              \
@@ -54,6 +70,7 @@ static const struct {
     {IMAP_STATUS_UIDVALIDITY, uidvalidity},
     {IMAP_STATUS_UNSEEN, unseen},
     {IMAP_STATUS_DELETED, deleted},
+    {IMAP_STATUS_DELETED_STORAGE, deleted_storage},
     {IMAP_STATUS_SIZE, size},
     {IMAP_STATUS_HIGHESTMODSEQ, highestmodseq},
     {IMAP_STATUS_APPENDLIMIT, appendlimit},
