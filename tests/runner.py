@@ -3,7 +3,7 @@
 meson) and the tests with real servers and clients (tests/real/test_*.py), and counts.
 
 Builds: build-tests (AddressSanitizer and UBSan) for everything, build-tsan (ThreadSanitizer) for the
-unit tests of what is threaded."""
+unit tests of what is threaded, build-plain for what tests run thousands of times."""
 
 import argparse
 import concurrent.futures
@@ -22,6 +22,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
 REAL = TOP / "tests" / "real"
+#: What tests/real/harness takes from build-plain.
+PLAIN = ("tests/tools/sync-account",)
 #: Unit tests that are worth a second run under ThreadSanitizer: meson test names.
 THREADED = ("cache", "net", "sync-decide", "relay", "serve-imap", "queue")
 #: The files that take longest start first, so that two at a time end together.
@@ -31,6 +33,7 @@ FILE_TIMEOUT = 900
 TEST_TIMEOUT = 240
 BUILDS = {
     "build-tests": ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
+    "build-plain": ["--buildtype=debugoptimized"],
     "build-tsan": ["-Db_sanitize=thread", "-Db_lundef=false"],
 }
 
@@ -340,6 +343,9 @@ def main():
             if not options.names:
                 thread_tests(tally)
         if not options.unit:
+            problem = build("build-plain", PLAIN)
+            if problem:
+                tally.add("build without sanitizers", "failed", problem[-8000:])
             say("Tests with real servers and clients …")
             real_tests(options.names, tally)
     say(f"({time.monotonic() - started:.0f} s)")

@@ -57,6 +57,7 @@ class Model:
 
 
 class RandomChanges:
+    time_limit = 600
     without = ()
 
     def setUp(self):

@@ -39,6 +39,14 @@ def find_program(name):
     raise FileNotFoundError(f"{name} isn't built: run meson and ninja, or set {name.upper()}")
 
 
+def find_plain(name):
+    """The same from a build without sanitizers, for tests that start a program thousands of times (others
+    run it with them); where there is none, any."""
+    found = sorted((_TOP / "build-plain").rglob(name))
+    programs = [path for path in found if path.is_file() and os.access(path, os.X_OK)]
+    return str(programs[0]) if programs else find_program(name)
+
+
 class Bus:
     """A private D-Bus session without activation."""
 
