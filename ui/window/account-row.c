@@ -3,6 +3,7 @@
 
 #include "ui/window/client-dialog.h"
 #include "ui/window/password-dialog.h"
+#include "ui/window/problem-row.h"
 #include "ui/window/text.h"
 
 #include <string.h>
@@ -13,11 +14,51 @@ struct _AccountRow {
     PosternManager *manager;
     GtkWidget *icon, *progress;
     GtkWidget *error, *messages, *pending, *password; /* rows */
+    GPtrArray *problems;                              /* rows, borrowed */
+    GCancellable *listing;                            /* of what is refused, under way */
 };
 
 G_DEFINE_FINAL_TYPE(AccountRow, account_row, ADW_TYPE_EXPANDER_ROW)
 
 /* ---- what it shows ------------------------------------------------------------------------- */
+
+static void show_problems(AccountRow *row, GVariant *list)
+{
+    for (guint i = 0; i < row->problems->len; i++)
+        adw_expander_row_remove(ADW_EXPANDER_ROW(row), row->problems->pdata[i]);
+    g_ptr_array_set_size(row->problems, 0);
+    for (gsize i = 0; list && i < g_variant_n_children(list); i++) {
+        g_autoptr(GVariant) problem = g_variant_get_child_value(list, i);
+        GtkWidget *line = problem_row_new(row->account, problem);
+        g_ptr_array_add(row->problems, line);
+        adw_expander_row_add_row(ADW_EXPANDER_ROW(row), line);
+    }
+}
+
+static void on_listed(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(GVariant) list = NULL;
+    g_autoptr(GError) error = NULL;
+
+    /* Cancelled: the row may be gone. An account that doesn't run has nothing to list. */
+    if (!postern_account_call_list_pending_finish(POSTERN_ACCOUNT(source), &list, result, &error) &&
+        g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        return;
+    show_problems(data, list);
+}
+
+/* The counts say when something may have changed. */
+static void list_problems(AccountRow *row, guint count)
+{
+    g_cancellable_cancel(row->listing);
+    g_clear_object(&row->listing);
+    if (count == 0) {
+        show_problems(row, NULL);
+        return;
+    }
+    row->listing = g_cancellable_new();
+    postern_account_call_list_pending(row->account, row->listing, on_listed, row);
+}
 
 static void update_details(AccountRow *row)
 {
@@ -42,6 +83,7 @@ static void update_details(AccountRow *row)
     adw_action_row_set_subtitle(ADW_ACTION_ROW(row->messages), messages);
     adw_action_row_set_subtitle(ADW_ACTION_ROW(row->pending), pending);
     gtk_widget_set_visible(row->pending, changes || problems);
+    list_problems(row, problems);
 }
 
 static void update(AccountRow *row)
@@ -125,12 +167,16 @@ static void account_row_init(AccountRow *row)
     row->messages = detail(row, "Mail");
     row->pending = detail(row, "Changes");
     button_row(row, "Mail client", "_Set Up…", G_CALLBACK(on_client));
+    row->problems = g_ptr_array_new();
 }
 
 static void account_row_dispose(GObject *object)
 {
     AccountRow *row = ACCOUNT_ROW(object);
 
+    g_cancellable_cancel(row->listing);
+    g_clear_object(&row->listing);
+    g_clear_pointer(&row->problems, g_ptr_array_unref);
     g_clear_object(&row->account);
     g_clear_object(&row->manager);
     G_OBJECT_CLASS(account_row_parent_class)->dispose(object);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ui/window/problem-row.h"
+
+#include <fcntl.h>
+#include <gio/gunixfdlist.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+typedef struct {
+    PosternAccount *account;
+    gint64 id;
+} Problem;
+
+static void problem_free(gpointer data)
+{
+    Problem *problem = data;
+
+    g_object_unref(problem->account);
+    g_free(problem);
+}
+
+static Problem *problem_of(GtkWidget *row)
+{
+    return g_object_get_data(G_OBJECT(row), "problem");
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+/* Tells what went wrong, where anything did; `row` may have left its window meanwhile. */
+static void tell(GtkWidget *row, const char *heading, GError *error)
+{
+    GtkRoot *root = gtk_widget_get_root(row);
+
+    if (!error || !root)
+        return;
+    g_dbus_error_strip_remote_error(error);
+    GtkWidget *dialog = adw_message_dialog_new(GTK_WINDOW(root), heading, error->message);
+    adw_message_dialog_add_response(ADW_MESSAGE_DIALOG(dialog), "close", "_Close");
+    gtk_window_present(GTK_WINDOW(dialog));
+}
+
+static void on_retried(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(GtkWidget) row = data;
+    g_autoptr(GError) error = NULL;
+
+    postern_account_call_retry_pending_finish(POSTERN_ACCOUNT(source), result, &error);
+    tell(row, "It Can’t Be Tried Again", error);
+}
+
+static void on_given_up(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(GtkWidget) row = data;
+    g_autoptr(GError) error = NULL;
+
+    postern_account_call_give_up_pending_finish(POSTERN_ACCOUNT(source), result, &error);
+    tell(row, "It Isn’t Given Up", error);
+}
+
+static void on_exported(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(GtkWidget) row = data;
+    g_autoptr(GError) error = NULL;
+
+    postern_account_call_export_pending_finish(POSTERN_ACCOUNT(source), NULL, result, &error);
+    tell(row, "The Message Isn’t Saved", error);
+}
+
+/* ---- what one can do ----------------------------------------------------------------------- */
+
+static void on_retry(GtkButton *button, GtkWidget *row)
+{
+    Problem *problem = problem_of(row);
+
+    postern_account_call_retry_pending(problem->account, problem->id, NULL, on_retried,
+                                       g_object_ref(row));
+}
+
+static void on_give_up(GtkButton *button, GtkWidget *row)
+{
+    Problem *problem = problem_of(row);
+
+    postern_account_call_give_up_pending(problem->account, problem->id, NULL, on_given_up,
+                                         g_object_ref(row));
+}
+
+static void export_to(GtkWidget *row, GFile *file)
+{
+    Problem *problem = problem_of(row);
+    g_autofree char *path = g_file_get_path(file);
+    g_autoptr(GUnixFDList) files = g_unix_fd_list_new();
+    g_autoptr(GError) error = NULL;
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    int handle = fd >= 0 ? g_unix_fd_list_append(files, fd, &error) : -1;
+
+    if (fd >= 0)
+        g_close(fd, NULL);
+    else
+        g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_FAILED, "The file can’t be written.");
+    if (error)
+        tell(row, "The Message Isn’t Saved", error);
+    else
+        postern_account_call_export_pending(problem->account, problem->id,
+                                            g_variant_new_handle(handle), files, NULL, on_exported,
+                                            g_object_ref(row));
+}
+
+static void on_chosen(GtkNativeDialog *dialog, int response, GtkWidget *row)
+{
+    g_autoptr(GFile) file = response == GTK_RESPONSE_ACCEPT
+                                ? gtk_file_chooser_get_file(GTK_FILE_CHOOSER(dialog))
+                                : NULL;
+
+    if (file)
+        export_to(row, file);
+    g_object_unref(dialog);
+}
+
+static void on_save(GtkButton *button, GtkWidget *row)
+{
+    GtkFileChooserNative *dialog =
+        gtk_file_chooser_native_new("Save a Copy", GTK_WINDOW(gtk_widget_get_root(row)),
+                                    GTK_FILE_CHOOSER_ACTION_SAVE, NULL, NULL);
+
+    gtk_file_chooser_set_current_name(GTK_FILE_CHOOSER(dialog), "message.eml");
+    g_signal_connect_object(dialog, "response", G_CALLBACK(on_chosen), row, 0);
+    gtk_native_dialog_show(GTK_NATIVE_DIALOG(dialog));
+}
+
+static void add_button(GtkWidget *row, const char *label, GCallback clicked)
+{
+    GtkWidget *button = gtk_button_new_with_mnemonic(label);
+
+    gtk_widget_set_valign(button, GTK_ALIGN_CENTER);
+    gtk_widget_add_css_class(button, "flat");
+    g_signal_connect(button, "clicked", clicked, row);
+    adw_action_row_add_suffix(ADW_ACTION_ROW(row), button);
+}
+
+/* ---- the row ------------------------------------------------------------------------------- */
+
+/* "Move to Archive" */
+static char *title_of(const char *operation, const char *folder)
+{
+    static const struct {
+        const char *operation, *format;
+    } titles[] = {{"append", "Put a message into %s"},
+                  {"copy", "Copy to %s"},
+                  {"move", "Move to %s"},
+                  {"flags", "Mark messages in %s"},
+                  {"expunge", "Delete from %s"},
+                  {"create", "Make the folder %s"},
+                  {"delete", "Delete the folder %s"},
+                  {"rename", "Call a folder %s"}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(titles); i++) {
+        if (strcmp(titles[i].operation, operation) != 0)
+            continue;
+        g_auto(GStrv) parts = g_strsplit(titles[i].format, "%s", 2);
+        return g_strjoinv(folder, parts);
+    }
+    return g_strdup(folder);
+}
+
+GtkWidget *problem_row_new(PosternAccount *account, GVariant *problem)
+{
+    GtkWidget *row = adw_action_row_new();
+    Problem *kept = g_new0(Problem, 1);
+    const char *operation = "", *folder = "", *error = "";
+
+    g_variant_lookup(problem, "Operation", "&s", &operation);
+    g_variant_lookup(problem, "Folder", "&s", &folder);
+    g_variant_lookup(problem, "Error", "&s", &error);
+    g_variant_lookup(problem, "Id", "x", &kept->id);
+    kept->account = g_object_ref(account);
+    g_object_set_data_full(G_OBJECT(row), "problem", kept, problem_free);
+
+    g_autofree char *title = title_of(operation, folder);
+    /* What servers say, and folders are called, is text, not markup. */
+    adw_preferences_row_set_use_markup(ADW_PREFERENCES_ROW(row), FALSE);
+    adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), title);
+    adw_action_row_set_subtitle(ADW_ACTION_ROW(row), error);
+    adw_action_row_set_subtitle_lines(ADW_ACTION_ROW(row), 0);
+    add_button(row, "_Retry", G_CALLBACK(on_retry));
+    /* A message that exists only here is never given up. */
+    if (strcmp(operation, "append") == 0)
+        add_button(row, "_Save…", G_CALLBACK(on_save));
+    else
+        add_button(row, "_Give Up", G_CALLBACK(on_give_up));
+    return row;
+}
