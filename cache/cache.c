@@ -4,6 +4,7 @@
 
 #include "cache/codec.h"
 #include "cache/floor.h"
+#include "cache/repair.h"
 #include "cache/schema.h"
 
 #include <errno.h>
@@ -307,8 +308,25 @@ static Db *reader_take(Cache *cache, GError **error)
     return db;
 }
 
+/* Noted once, beside the database too: a process that dies of it leaves word for the next. */
+static void note_damage(Cache *cache, const Db *db)
+{
+    g_autofree char *mark = g_build_filename(cache->dir, CACHE_DAMAGE_MARK, NULL);
+
+    if (!db->damaged || !g_atomic_int_compare_and_exchange(&cache->damaged, FALSE, TRUE))
+        return;
+    g_file_set_contents(mark, "", 0, NULL);
+    watches_wake_all(cache->watches);
+}
+
+gboolean cache_is_damaged(Cache *cache)
+{
+    return g_atomic_int_get(&cache->damaged);
+}
+
 static void reader_return(Cache *cache, Db *db)
 {
+    note_damage(cache, db);
     pthread_mutex_lock(&cache->pool_lock);
     if (cache->idle->len < READERS_KEPT && !db->failed) {
         g_ptr_array_add(cache->idle, db);
@@ -444,6 +462,7 @@ void cache_end(CacheTxn *txn)
     } else {
         keywords_rolled_back(txn);
         discard(txn->cache, (const gint64 *)txn->adopted->data, txn->adopted->len);
+        note_damage(txn->cache, txn->db);
         ticket_unlock(&txn->cache->writer_lock);
     }
     txn_free(txn);

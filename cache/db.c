@@ -43,6 +43,8 @@ gboolean db_fail(Db *db, int code, GError **error)
     /* A constraint undoes its own statement only; all else leaves the transaction in doubt. */
     if (kind != CACHE_ERROR_EXISTS)
         db->failed = TRUE;
+    if (kind == CACHE_ERROR_CORRUPT)
+        db->damaged = TRUE;
     switch (kind) {
     case CACHE_ERROR_FULL:
         g_set_error(error, CACHE_ERROR, kind,

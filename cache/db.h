@@ -55,8 +55,9 @@ typedef struct {
     char *path;
     DbSlot *slots; /* open addressing */
     guint slots_size, slots_used;
-    gboolean failed; /* something went wrong since db_clear_failed(): don't commit */
-    int synchronous; /* 1 NORMAL, 2 FULL; 0: not set yet */
+    gboolean damaged; /* SQLite has found the file to be no sound database */
+    gboolean failed;  /* something went wrong since db_clear_failed(): don't commit */
+    int synchronous;  /* 1 NORMAL, 2 FULL; 0: not set yet */
 } Db;
 
 typedef enum {

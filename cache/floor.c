@@ -26,7 +26,7 @@ static gboolean parse(Floor *floor, const char *text, GError **error)
     g_autofree char *line = g_strstrip(g_strdup(text));
 
     if (!g_ascii_string_to_unsigned(line, 10, 0, G_MAXUINT32, &value, NULL)) {
-        g_set_error(error, CACHE_ERROR, CACHE_ERROR_CORRUPT,
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
                     "%s should hold one number, and doesn't. Write a number of seconds since 1970 "
                     "into it that is in the future, or the last number any client has seen.",
                     floor->path);

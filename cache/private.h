@@ -39,6 +39,8 @@ struct Cache {
     guint wal_pages;       /* as of the last commit; atomic */
     guint checkpoint_next; /* checkpoint when the WAL reaches this; under checkpoint_lock */
 
+    gint damaged; /* atomic */
+
     pthread_mutex_t checkpoint_lock;
     Db *checkpointer;
 
@@ -104,6 +106,8 @@ void keywords_rolled_back(CacheTxn *txn);
 Watches *watches_new(void);
 void watches_free(Watches *watches);
 void watches_notify(CacheTxn *txn);
+/* Wakes everyone who watches anything. */
+void watches_wake_all(Watches *watches);
 
 /* ---- placement.c */
 #define PLACEMENT_DIFFERS                                                                          \

@@ -109,3 +109,15 @@ void watches_notify(CacheTxn *txn)
     }
     pthread_mutex_unlock(&watches->lock);
 }
+
+void watches_wake_all(Watches *watches)
+{
+    pthread_mutex_lock(&watches->lock);
+    for (guint i = 0; i < watches->list->len; i++) {
+        CacheWatch *watch = g_ptr_array_index(watches->list, i);
+        guint64 one = 1;
+        if (write(watch->event_fd, &one, sizeof one) < 0)
+            g_debug("a change notice was not taken");
+    }
+    pthread_mutex_unlock(&watches->lock);
+}

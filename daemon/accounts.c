@@ -6,6 +6,8 @@
  */
 #include "daemon/accounts.h"
 
+#include "cache/repair.h"
+
 #include <gio/gio.h>
 #include <glib-unix.h>
 #include <pthread.h>
@@ -45,6 +47,7 @@ typedef struct {
     NetCancel *stopping; /* wakes what waits for a round */
     GArray *waiters;     /* Waiter */
     gboolean waiting;    /* a job waits for a round */
+    gboolean damaged;    /* the cache: it is to be made anew, which starting does */
 
     guint changed_watch, refresh_timer;
     gboolean refreshing;
@@ -312,7 +315,7 @@ static gboolean wants_to_run(const ConfigAccount *config)
 /* Whether `work` is what the configuration wants. */
 static gboolean is_right(const Full *account)
 {
-    return account->work && wants_to_run(account->wanted) &&
+    return account->work && !account->damaged && wants_to_run(account->wanted) &&
            config_account_equal(account->wanted, account->current);
 }
 
@@ -413,6 +416,11 @@ static gboolean on_cache_changed(gint fd, GIOCondition condition, gpointer data)
 
     eventfd_read(fd, &count);
     account_refresh(&account->public);
+    if (cache_is_damaged(account->work->cache) && !account->damaged) {
+        account->damaged = TRUE;
+        settle(account);
+        return G_SOURCE_CONTINUE;
+    }
     return G_SOURCE_CONTINUE;
 }
 
@@ -481,6 +489,7 @@ static void started(GObject *source, GAsyncResult *result, gpointer data)
 static void begin_start(Full *account)
 {
     account->busy = TRUE;
+    account->damaged = FALSE;
     g_clear_pointer(&account->current, config_account_unref);
     account->current = config_account_ref(account->wanted);
     g_clear_pointer(&account->stopping, net_cancel_unref);
@@ -591,6 +600,16 @@ static void leave(Full *account)
     Accounts *accounts = account->public.accounts;
     g_ptr_array_remove(accounts->all, account);
     full_unref(account);
+}
+
+void accounts_problems(Accounts *accounts, GPtrArray *problems)
+{
+    for (guint i = 0; i < accounts->all->len; i++) {
+        const Full *account = g_ptr_array_index(accounts->all, i);
+        if (account->work && !account->busy && account->work->notice)
+            g_ptr_array_add(problems,
+                            g_strdup_printf("%s: %s", account->current->id, account->work->notice));
+    }
 }
 
 /* ---- the next step ------------------------------------------------------------------------- */

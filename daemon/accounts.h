@@ -60,6 +60,9 @@ Account *accounts_get(Accounts *accounts, const char *id);
 /* All of them: Account, borrowed. */
 GPtrArray *accounts_list(Accounts *accounts);
 
+/* What the user should know about their caches: a sentence for each, added to `problems`. */
+void accounts_problems(Accounts *accounts, GPtrArray *problems);
+
 /* The account whose ID or address is `login`, running: a reference, or NULL. Any thread. */
 ServeAccount *accounts_find_login(Accounts *accounts, const char *login);
 /* There is something to send for account `id`. Any thread. */

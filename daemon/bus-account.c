@@ -101,6 +101,8 @@ void bus_account_changed(Account *account, gpointer data)
     postern_account_set_upstream(object, describe_upstream(account));
     postern_account_set_sockets(object, describe_sockets(bus->daemon, account->config->id));
     postern_account_set_local_passwords(object, (const char *const *)status->local_passwords);
+    /* What is to be known about an account's cache is among the daemon's problems. */
+    bus_daemon_changed(bus);
 }
 
 /* ---- methods ------------------------------------------------------------------------------- */

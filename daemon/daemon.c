@@ -320,6 +320,7 @@ char **daemon_problems(const Daemon *daemon)
     for (guint i = 0; daemon->config && i < daemon->config->warnings->len; i++)
         g_ptr_array_add(problems, g_strdup(g_ptr_array_index(daemon->config->warnings, i)));
     listeners_problems(daemon->listeners, problems);
+    accounts_problems(daemon->accounts, problems);
     g_ptr_array_add(problems, NULL);
     return (char **)g_ptr_array_steal(problems, NULL);
 }

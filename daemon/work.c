@@ -6,6 +6,7 @@
 
 #include "cache/attempt.h"
 #include "cache/folder.h"
+#include "daemon/rebuild.h"
 
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -68,7 +69,7 @@ static gboolean open_cache(AccountWork *work, const char *data_dir, GError **err
     g_autofree char *passwords = g_build_filename(dir, "local-passwords", NULL);
 
     restore_floor(data_dir, settings->id);
-    work->cache = cache_open(dir, identity, error);
+    work->cache = rebuild_open(dir, identity, &work->notice, error);
     if (!work->cache) {
         add_remedy(error, dir);
         return FALSE;
@@ -144,6 +145,7 @@ void account_work_stop(AccountWork *work)
     g_clear_pointer(&work->pending_watch, cache_unwatch);
     g_clear_pointer(&work->verifiers, serve_verifiers_free);
     g_clear_pointer(&work->cache, cache_close);
+    g_free(work->notice);
     g_clear_pointer(&work->tls, net_tls_client_unref);
     account_settings_unref(work->settings);
     if (work->changed_fd >= 0)

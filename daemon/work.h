@@ -15,6 +15,7 @@
 typedef struct {
     AccountSettings *settings;
     Cache *cache;
+    char *notice; /* what the user should know about the cache, or NULL */
     NetTlsClient *tls;
     ServeVerifiers *verifiers;
     SyncBodies *bodies;

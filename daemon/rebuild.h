@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Opening an account's cache, which is made anew where it is damaged. */
+#pragma once
+
+#include "cache/cache.h"
+
+/*
+ * As cache_open(). A damaged database, one that was found damaged while it was in use, and one that a
+ * crash has left and that doesn't pass SQLite's check, is set aside; what existed only here is carried
+ * over into a new one, which syncing fills again. *notice: what the user should know about that (also
+ * later, as long as the old file is there), or NULL; the caller frees.
+ */
+Cache *rebuild_open(const char *dir, const char *identity, char **notice, GError **error);
