@@ -43,6 +43,7 @@ gboolean cache_annotation_set(CacheTxn *txn, gint64 folder, const char *entry, G
 {
     if (!txn_writes(txn, TRUE, error))
         return FALSE;
+    txn->list_changed = TRUE;
     if (!value)
         return db_run(txn->db, error, SQL_REMOVE, DB_INT(folder), DB_TEXT(entry));
     return db_run(txn->db, error, SQL_SET, DB_INT(folder), DB_TEXT(entry), DB_BYTES(value));

@@ -18,7 +18,8 @@ typedef struct {
 /* All values of a folder, CacheAnnotation, by entry; freed with the array. */
 GPtrArray *cache_annotations(CacheTxn *txn, gint64 folder, GError **error);
 
-/* Sets a value; NULL removes it. Needs CACHE_WRITE_FULL. */
+/* Sets a value; NULL removes it. Needs CACHE_WRITE_FULL. Wakes those who watch the list of
+ * folders. */
 gboolean cache_annotation_set(CacheTxn *txn, gint64 folder, const char *entry, GBytes *value,
                               GError **error);
 

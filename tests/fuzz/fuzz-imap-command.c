@@ -10,6 +10,7 @@
 #include "daemon/proto/imap/list-args.h"
 #include "daemon/proto/imap/mailbox-name.h"
 #include "daemon/proto/imap/metadata-args.h"
+#include "daemon/proto/imap/notify-args.h"
 #include "daemon/proto/imap/search-args.h"
 #include "daemon/proto/imap/select-args.h"
 #include "daemon/proto/imap/sort-args.h"
@@ -191,6 +192,16 @@ static void run_setmetadata(ImapLexer *lexer)
         g_assert_cmpuint(args->entries->len, ==, args->values->len);
 }
 
+static void run_notify(ImapLexer *lexer)
+{
+    g_autoptr(ImapNotifyArgs) args = imap_notify_args_parse(lexer, NULL);
+
+    if (args == NULL)
+        return;
+    g_assert_true(args->none == (args->groups->len == 0));
+    imap_notify_args_selected(args);
+}
+
 static const struct {
     const char *name;
     void (*run)(ImapLexer *lexer);
@@ -208,6 +219,7 @@ static const struct {
     {"STATUS", run_status},
     {"GETMETADATA", run_getmetadata},
     {"SETMETADATA", run_setmetadata},
+    {"NOTIFY", run_notify},
 };
 
 /* NULL: the part is octets. */

@@ -239,6 +239,17 @@ ImapFetchArgs *imap_fetch_args_parse(ImapLexer *lexer, GError **error)
     return g_steal_pointer(&args);
 }
 
+ImapFetchArgs *imap_fetch_items_parse(ImapLexer *lexer, GError **error)
+{
+    g_autoptr(ImapFetchArgs) args = g_new0(ImapFetchArgs, 1);
+
+    args->items = g_array_new(FALSE, FALSE, sizeof(ImapFetchItem));
+    g_array_set_clear_func(args->items, clear_item);
+    if (!imap_lexer_list(lexer, "FETCH items", FALSE, read_item, args, error))
+        return NULL;
+    return g_steal_pointer(&args);
+}
+
 /* The name without .PEEK. */
 static const char *plain_name(ImapFetchKind kind)
 {

@@ -56,6 +56,9 @@ typedef struct {
 
 /* The lexer stands behind the command's name. NULL and an error for the BAD answer. */
 ImapFetchArgs *imap_fetch_args_parse(ImapLexer *lexer, GError **error);
+/* Only items in parentheses, "(uid body.peek[header])"; there is no set. For responses that come of
+ * themselves (RFC 5465). */
+ImapFetchArgs *imap_fetch_items_parse(ImapLexer *lexer, GError **error);
 void imap_fetch_args_free(ImapFetchArgs *args);
 
 /*

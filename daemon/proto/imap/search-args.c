@@ -449,6 +449,19 @@ ImapSearchKey *imap_search_program_parse(const char *text, const ImapLimits *lim
 
 /* ---- the command ------------------------------------------------------------------------------*/
 
+/* " (UID FLAGS)" behind UPDATE, if it is there (RFC 5465, 7). */
+static gboolean read_items(ImapLexer *lexer, ImapSearchReturn *ret, GError **error)
+{
+    ImapLexer ahead = *lexer;
+
+    if (!imap_lexer_more(&ahead) || imap_lexer_peek(&ahead) != '(')
+        return TRUE;
+    *lexer = ahead;
+    imap_fetch_args_free(ret->items);
+    ret->items = imap_fetch_items_parse(lexer, error);
+    return ret->items != NULL;
+}
+
 static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)
 {
     ImapSearchReturn *ret = data;
@@ -457,6 +470,8 @@ static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)
         if (!imap_lexer_take_word(lexer, return_names[i].name))
             continue;
         ret->options |= return_names[i].bit;
+        if (return_names[i].bit == IMAP_RETURN_UPDATE)
+            return read_items(lexer, ret, error);
         if (return_names[i].bit != IMAP_RETURN_PARTIAL)
             return TRUE;
         return imap_lexer_space(lexer, error) && imap_lexer_partial(lexer, &ret->partial, error);
@@ -526,6 +541,7 @@ void imap_search_args_free(ImapSearchArgs *args)
     if (args == NULL)
         return;
     g_clear_pointer(&args->scopes, g_ptr_array_unref);
+    imap_fetch_args_free(args->ret.items);
     g_free(args->charset);
     imap_search_key_free(args->key);
     g_free(args);

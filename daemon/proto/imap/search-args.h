@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "daemon/proto/imap/fetch-args.h"
 #include "daemon/proto/imap/scope.h"
 
 G_BEGIN_DECLS
@@ -81,9 +82,10 @@ typedef enum {
 } ImapReturnOption;
 
 typedef struct {
-    gboolean given;      /* RETURN was there: answer with ESEARCH. "RETURN ()" sets ALL */
-    guint options;       /* ImapReturnOption bits */
-    ImapPartial partial; /* with PARTIAL */
+    gboolean given;       /* RETURN was there: answer with ESEARCH. "RETURN ()" sets ALL */
+    guint options;        /* ImapReturnOption bits */
+    ImapPartial partial;  /* with PARTIAL */
+    ImapFetchArgs *items; /* of UPDATE (RFC 5465, 7): to fetch of new messages, or NULL */
 } ImapSearchReturn;
 
 typedef struct {

@@ -29,6 +29,7 @@ void imap_sort_args_free(ImapSortArgs *args)
     if (args == NULL)
         return;
     g_array_unref(args->keys);
+    imap_fetch_args_free(args->ret.items);
     imap_search_key_free(args->key);
     g_free(args);
 }

@@ -59,6 +59,7 @@ static const Capability capabilities[] = {
     {"STARTTLS", IMAP_STATE_LOGIN, "STARTTLS", 0, can_start_tls},
     {"IDLE", LOGGED_IN, "IDLE"},
     {"NAMESPACE", LOGGED_IN, "NAMESPACE"},
+    {"NOTIFY", LOGGED_IN, "NOTIFY"},
     {"CHILDREN", LOGGED_IN, "LIST"},
     {"SPECIAL-USE", LOGGED_IN, "LIST"},
     {"CREATE-SPECIAL-USE", LOGGED_IN, "CREATE"},

@@ -2,6 +2,7 @@
 /* The table of commands and the dispatcher that keeps its rules. */
 #include "daemon/serve/imap/commands.h"
 
+#include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
@@ -38,6 +39,7 @@ static const ImapEntry commands[] = {
      IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
     {"NAMESPACE", imap_cmd_namespace, LOGGED_IN, 0},
     {"NOOP", imap_cmd_noop, ANY, 0},
+    {"NOTIFY", imap_cmd_notify, LOGGED_IN, 0},
     {"RENAME", imap_cmd_rename, LOGGED_IN, IMAP_NEEDS_PUSH},
     {"REPLACE", imap_cmd_replace, SELECTED,
      IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
@@ -129,6 +131,7 @@ void imap_command_run(ImapSession *session)
         imap_session_lexer(session, &lexer);
         entry->run(session, &lexer);
         report(session, entry);
+        imap_notify_report(session, FALSE);
     }
     if (!session->answered)
         imap_reply_send(session);

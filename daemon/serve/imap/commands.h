@@ -76,6 +76,7 @@ void imap_cmd_lsub(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_move(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_namespace(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_noop(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_notify(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_rename(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_replace(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_search(ImapSession *session, ImapLexer *lexer);

@@ -5,6 +5,7 @@
 #include "daemon/proto/imap/quote.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/esearch.h"
+#include "daemon/serve/imap/fetch.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/search.h"
 #include "daemon/serve/imap/sort.h"
@@ -16,9 +17,10 @@ struct ImapContext {
     char *tag;
     gboolean uid;
     ImapSearchKey *key;
-    ImapSet *members; /* UIDs */
-    GArray *keys;     /* ImapSortKey; NULL: in the order of the mailbox */
-    GArray *order;    /* guint32: the members in that order; NULL: likewise */
+    ImapSet *members;     /* UIDs */
+    GArray *keys;         /* ImapSortKey; NULL: in the order of the mailbox */
+    GArray *order;        /* guint32: the members in that order; NULL: likewise */
+    ImapFetchArgs *items; /* to be fetched of new messages that it finds, or NULL */
 };
 
 void imap_context_free(ImapContext *context)
@@ -26,6 +28,7 @@ void imap_context_free(ImapContext *context)
     g_free(context->tag);
     imap_search_key_free(context->key);
     imap_set_free(context->members);
+    imap_fetch_args_free(context->items);
     g_clear_pointer(&context->keys, g_array_unref);
     g_clear_pointer(&context->order, g_array_unref);
     g_free(context);
@@ -50,10 +53,12 @@ static gboolean find(const ImapView *view, const char *tag, guint *index)
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
-gboolean imap_context_allowed(ImapSession *session, guint options)
+gboolean imap_context_allowed(ImapSession *session, const ImapSearchReturn *ret)
 {
     guint index;
-    if (!(options & IMAP_RETURN_UPDATE) || !session->view ||
+    if (ret->items && !imap_fetch_items_offered(session, ret->items))
+        return FALSE;
+    if (!(ret->options & IMAP_RETURN_UPDATE) || !session->view ||
         !find(session->view, session->command->tag, &index))
         return TRUE;
     imap_reply(session, IMAP_BAD, NULL, "That tag is in use by a search that is kept up to date");
@@ -106,13 +111,15 @@ static void refuse(ImapSession *session, const char *tag, const char *why)
     imap_untagged(session, "NO", code->str, why);
 }
 
-void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, const GArray *uids)
+void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, ImapFetchArgs *items,
+                      const GArray *uids)
 {
     g_autoptr(ImapContext) context = g_new0(ImapContext, 1);
     context->tag = g_strdup(session->command->tag);
     context->uid = session->uid || g_str_equal(session->command->name, "ESEARCH");
     context->key = key;
     context->keys = keys;
+    context->items = items;
     context->members = set_of(uids);
     context->order = keys ? g_array_copy((GArray *)uids) : NULL;
     if (session->view->contexts->len >= CONTEXTS_MAX) {
@@ -226,6 +233,21 @@ static gboolean add_members(ImapSession *session, ImapContext *context, const Im
     return TRUE;
 }
 
+/* RFC 5465, 7: not of messages that came to be found by a change of flags. */
+static void tell_items(ImapSession *session, const ImapContext *context, const ImapSet *added,
+                       guint32 last_known)
+{
+    g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    ImapSetIter iter;
+    guint32 uid;
+    imap_set_iter_init(&iter, added);
+    while (context->items && imap_set_iter_next(&iter, &uid))
+        if (uid > last_known)
+            g_array_append_val(uids, uid);
+    if (uids->len)
+        imap_fetch_tell(session, context->items, uids);
+}
+
 /* ---- news ------------------------------------------------------------------------------------ */
 
 void imap_contexts_expunged(ImapSession *session, const GArray *uids)
@@ -241,7 +263,8 @@ void imap_contexts_expunged(ImapSession *session, const GArray *uids)
 }
 
 /* FALSE: it can't be searched now. */
-static gboolean update(ImapSession *session, ImapContext *context, const GArray *uids)
+static gboolean update(ImapSession *session, ImapContext *context, const GArray *uids,
+                       guint32 last_known)
 {
     g_auto(ImapFound) found = {0};
     if (!imap_search_run_among(session, context->key, uids, &found))
@@ -252,21 +275,25 @@ static gboolean update(ImapSession *session, ImapContext *context, const GArray 
     g_autoptr(ImapSet) gone = imap_set_intersect(unmet, context->members);
     g_autoptr(ImapSet) added = imap_set_subtract(met, context->members);
     remove_members(session, context, gone);
-    return add_members(session, context, added);
+    if (!add_members(session, context, added))
+        return FALSE;
+    tell_items(session, context, added, last_known);
+    return TRUE;
 }
 
 /* What goes wrong here is no part of the running command's answer. */
-static gboolean update_aside(ImapSession *session, ImapContext *context, const GArray *uids)
+static gboolean update_aside(ImapSession *session, ImapContext *context, const GArray *uids,
+                             guint32 last_known)
 {
     ImapStatus status = session->status;
     g_autofree char *code = g_strdup(session->code->str);
     g_autofree char *text = g_strdup(session->text->str);
-    gboolean ok = update(session, context, uids);
+    gboolean ok = update(session, context, uids, last_known);
     imap_reply(session, status, code, text);
     return ok;
 }
 
-void imap_contexts_changed(ImapSession *session, const GArray *changes)
+void imap_contexts_changed(ImapSession *session, const GArray *changes, guint32 last_known)
 {
     GPtrArray *contexts = session->view->contexts;
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
@@ -274,7 +301,7 @@ void imap_contexts_changed(ImapSession *session, const GArray *changes)
         g_array_append_val(uids, g_array_index(changes, CacheChange, i).uid);
     for (guint i = 0; uids->len && i < contexts->len;) {
         ImapContext *context = contexts->pdata[i];
-        if (update_aside(session, context, uids)) {
+        if (update_aside(session, context, uids, last_known)) {
             i++;
             continue;
         }

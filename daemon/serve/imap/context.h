@@ -14,19 +14,20 @@ void imap_context_free(ImapContext *context);
 
 /* Whether the running command may have these return options: with UPDATE its tag mustn't be one of
  * a context. FALSE: BAD is set. */
-gboolean imap_context_allowed(ImapSession *session, guint options);
+gboolean imap_context_allowed(ImapSession *session, const ImapSearchReturn *ret);
 
 /*
  * The running command's search becomes a context; takes over `key` and, for a sorted one, `keys`
- * (ImapSortKey). `uids` is what it found, in its order. Where that isn't possible, says so with
- * NOUPDATE.
+ * (ImapSortKey), and `items` (RFC 5465, 7; or NULL). `uids` is what it found, in its order. Where
+ * that isn't possible, says so with NOUPDATE.
  */
-void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, const GArray *uids);
+void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, ImapFetchArgs *items,
+                      const GArray *uids);
 
 /* Tells the contexts' REMOVEFROM for messages that are about to be told as expunged; they are still
  * in the view. */
 void imap_contexts_expunged(ImapSession *session, const GArray *uids);
 
 /* Tells what new and changed messages (CacheChange, by UID) add to the contexts, or take away. They
- * have been told. No cache transaction may be open. */
-void imap_contexts_changed(ImapSession *session, const GArray *changes);
+ * have been told; those above `last_known` are new. No cache transaction may be open. */
+void imap_contexts_changed(ImapSession *session, const GArray *changes, guint32 last_known);

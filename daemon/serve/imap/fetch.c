@@ -3,6 +3,7 @@
  * FETCH (RFC 3501, 6.4.5; RFC 7162, 3.1.4 and 3.2.6), in slices: a read transaction fills the
  * output buffer, ends, and then the client gets it. What isn't here is asked for a slice at a time.
  */
+#include "daemon/serve/imap/fetch.h"
 #include "cache/change.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/enable.h"
@@ -355,6 +356,17 @@ static gboolean allowed(ImapSession *session, const ImapFetchArgs *args)
     return TRUE;
 }
 
+static void fetch_clear(Fetch *fetch)
+{
+    g_array_unref(fetch->run.plans);
+    g_array_unref(fetch->missing_uids);
+    g_array_unref(fetch->missing);
+    g_array_unref(fetch->unseen);
+    g_clear_error(&fetch->run.error);
+    g_clear_error(&fetch->item_error);
+    imap_need_clear(&fetch->need);
+}
+
 static void fetch_messages(ImapSession *session, const ImapFetchArgs *args)
 {
     Fetch fetch = {
@@ -366,14 +378,41 @@ static void fetch_messages(ImapSession *session, const ImapFetchArgs *args)
     g_autoptr(GArray) uids = NULL;
     if (make_plans(&fetch.run) && (uids = choose_uids(session, args)))
         run_fetch(&fetch, uids);
-    g_array_unref(fetch.run.plans);
-    g_array_unref(fetch.missing_uids);
-    g_array_unref(fetch.missing);
-    g_array_unref(fetch.unseen);
-    g_clear_error(&fetch.run.error);
-    g_clear_error(&fetch.item_error);
-    imap_need_clear(&fetch.need);
+    fetch_clear(&fetch);
 }
+
+/* ---- of itself ------------------------------------------------------------------------------- */
+
+gboolean imap_fetch_items_offered(ImapSession *session, const ImapFetchArgs *items)
+{
+    guint what = 0;
+    CacheContentState needs = CACHE_CONTENT_NONE;
+    for (guint i = 0; i < items->items->len; i++)
+        if (!imap_fetch_handler(&g_array_index(items->items, ImapFetchItem, i), &what, &needs)) {
+            imap_reply(session, IMAP_BAD, NULL, "One of these items isn't offered here");
+            return FALSE;
+        }
+    return TRUE;
+}
+
+void imap_fetch_tell(ImapSession *session, const ImapFetchArgs *items, const GArray *uids)
+{
+    Fetch fetch = {
+        .run = {.session = session, .args = items},
+        .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
+        .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
+        .unseen = g_array_new(FALSE, FALSE, sizeof(guint32)),
+    };
+    gboolean ok = make_plans(&fetch.run);
+    fetch.run.sets_seen = FALSE;
+    for (guint at = 0; ok && at < uids->len; at += IMAP_SLICE_MESSAGES)
+        ok = run_slice(&fetch, &g_array_index(uids, guint32, at),
+                       MIN(uids->len - at, IMAP_SLICE_MESSAGES), FALSE) &&
+             run_missing(&fetch);
+    fetch_clear(&fetch);
+}
+
+/* ---- FETCH ----------------------------------------------------------------------------------- */
 
 void imap_cmd_fetch(ImapSession *session, ImapLexer *lexer)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* IDLE (RFC 2177): news as they happen, until the client says DONE. */
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
@@ -13,6 +14,7 @@ static gboolean report(ImapSession *session)
 {
     if (session->view)
         imap_view_report(session, TRUE);
+    imap_notify_report(session, FALSE);
     return imap_session_flush(session);
 }
 

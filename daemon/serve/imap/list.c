@@ -3,6 +3,7 @@
  * LIST (RFC 3501, 6.3.8; LIST-EXTENDED, RFC 5258; LIST-STATUS, RFC 5819; SPECIAL-USE, RFC 6154;
  * LIST-METADATA, RFC 9590) and LSUB.
  */
+#include "daemon/serve/imap/list.h"
 #include "daemon/proto/imap/list-args.h"
 #include "daemon/proto/imap/mailbox-name.h"
 #include "daemon/proto/imap/metadata-args.h"
@@ -117,6 +118,24 @@ static void append_line(ImapSession *session, const ImapListArgs *args, const Im
         g_string_append(session->out, (args->select & IMAP_LIST_SUBSCRIBED)
                                           ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))"
                                           : " (\"CHILDINFO\" (\"SPECIAL-USE\"))");
+    g_string_append(session->out, "\r\n");
+}
+
+void imap_list_tell(ImapSession *session, const ImapMailbox *mailbox, const char *old_name)
+{
+    const ImapListArgs args = {
+        .extended = TRUE,
+        .returns =
+            IMAP_LIST_RETURN_SUBSCRIBED | IMAP_LIST_RETURN_CHILDREN | IMAP_LIST_RETURN_SPECIAL_USE,
+    };
+    g_string_append(session->out, "* LIST (");
+    append_attributes(session, &args, mailbox);
+    append_name(session, mailbox->delimiter, mailbox->name);
+    if (old_name) {
+        g_string_append(session->out, " (\"OLDNAME\" (");
+        imap_quote_append_mailbox(session->out, old_name, imap_session_utf8(session));
+        g_string_append(session->out, "))");
+    }
     g_string_append(session->out, "\r\n");
 }
 

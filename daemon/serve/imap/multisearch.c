@@ -127,7 +127,8 @@ static void search_selected(ImapSession *session, ImapSearchArgs *args)
 {
     g_auto(ImapFound) found = {0};
     if (search_view(session, args, &found) && (args->ret.options & IMAP_RETURN_UPDATE))
-        imap_context_add(session, g_steal_pointer(&args->key), NULL, found.uids);
+        imap_context_add(session, g_steal_pointer(&args->key), NULL,
+                         g_steal_pointer(&args->ret.items), found.uids);
 }
 
 static gboolean is_other_than_modseq(const ImapSearchKey *key, gpointer data)
@@ -158,6 +159,6 @@ void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
     if (!args->ret.given)
         args->ret = (ImapSearchReturn){.given = TRUE, .options = IMAP_RETURN_ALL};
     g_autoptr(GPtrArray) names = acceptable(session, args) ? choose(session, args) : NULL;
-    if (names && imap_context_allowed(session, args->ret.options))
+    if (names && imap_context_allowed(session, &args->ret))
         search_all(session, args, names);
 }

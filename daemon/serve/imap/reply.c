@@ -116,7 +116,7 @@ void imap_progress_begin(ImapSession *session)
 
 void imap_progress(ImapSession *session, guint done, guint total)
 {
-    if (done >= total || g_get_monotonic_time() < session->progress_due)
+    if (!session->command || done >= total || g_get_monotonic_time() < session->progress_due)
         return;
     g_autoptr(GString) code = g_string_new("INPROGRESS (");
     g_autofree char *text = g_strdup_printf("%u of %u are done", done, total);

@@ -145,12 +145,13 @@ void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
         imap_reply_error(session, error);
         return;
     }
-    if (!imap_context_allowed(session, args->ret.options) || !filters_fit(session, args))
+    if (!imap_context_allowed(session, &args->ret) || !filters_fit(session, args))
         return;
     if (imap_search_run(session, args->key, &found)) {
         answer(session, args, &found);
         if (args->ret.options & IMAP_RETURN_UPDATE)
-            imap_context_add(session, g_steal_pointer(&args->key), NULL, found.uids);
+            imap_context_add(session, g_steal_pointer(&args->key), NULL,
+                             g_steal_pointer(&args->ret.items), found.uids);
     } else if ((args->ret.options & IMAP_RETURN_SAVE) && session->status == IMAP_NO)
         forget_saved(session); /* RFC 5182, 2.1 */
 }

@@ -4,6 +4,7 @@
 
 #include "daemon/serve/imap/append.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
@@ -219,6 +220,7 @@ static void answer_refused(ImapSession *session)
 static void read_and_run(ImapSession *session)
 {
     ImapFeed feed;
+    imap_notify_wait(session, AUTOLOGOUT_SECONDS * 1000);
     if (!assemble(session, &feed))
         return;
     if (feed == IMAP_FEED_COMPLETE)
@@ -250,6 +252,7 @@ void imap_session_login(ImapSession *session, ServeAccount *account)
 void imap_session_logout(ImapSession *session)
 {
     g_clear_pointer(&session->view, imap_view_free);
+    g_clear_pointer(&session->notify, imap_notify_free);
     g_clear_pointer(&session->account, serve_account_unref);
     session->enabled = session->mode = 0;
     imap_assembler_set_mode(session->assembler, 0);
@@ -293,6 +296,7 @@ void serve_imap(NetStream *stream, const ServeDaemon *daemon, ServeAccount *prea
 
     imap_append_clear(&session);
     g_clear_pointer(&session.view, imap_view_free);
+    g_clear_pointer(&session.notify, imap_notify_free);
     imap_assembler_free(session.assembler);
     if (session.wake_fd >= 0)
         close(session.wake_fd);

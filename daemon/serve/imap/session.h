@@ -11,6 +11,7 @@
 typedef struct ImapView ImapView;
 typedef struct ImapAppend ImapAppend;
 typedef struct ImapEntry ImapEntry;
+typedef struct ImapNotify ImapNotify;
 
 /* The states of RFC 3501, 3; in the table of commands, the set of those a command is allowed in. */
 typedef enum {
@@ -40,6 +41,7 @@ typedef struct {
     guint mode;          /* ImapMode bits, for the lexer */
     gboolean compressed; /* COMPRESS (RFC 4978) */
     ImapView *view;
+    ImapNotify *notify;    /* NOTIFY (RFC 5465), or NULL: as if it had never been said */
     int wake_fd;           /* an eventfd: the selected folder's view has changed */
     ImapAppend *append;    /* messages of the command that is just arriving */
     gint64 login_deadline; /* monotonic, microseconds */

@@ -303,8 +303,8 @@ static void sort_messages(ImapSession *session, ImapSortArgs *args)
     g_auto(ImapFound) found = {0};
     g_auto(SortRun) run = {0};
     guint what = 0;
-    if (!imap_context_allowed(session, args->ret.options) ||
-        !prepare(session, args->keys, &run, &what) || !imap_search_run(session, args->key, &found))
+    if (!imap_context_allowed(session, &args->ret) || !prepare(session, args->keys, &run, &what) ||
+        !imap_search_run(session, args->key, &found))
         return;
     if ((asks_for_scores(args) && !imap_found_scored(session, &found)) ||
         !sort_found(session, &run, what, &found))
@@ -312,7 +312,8 @@ static void sort_messages(ImapSession *session, ImapSortArgs *args)
     answer(session, args, &found, &run);
     if (args->ret.options & IMAP_RETURN_UPDATE) {
         g_autoptr(GArray) uids = sorted_uids(&run);
-        imap_context_add(session, g_steal_pointer(&args->key), g_array_ref(args->keys), uids);
+        imap_context_add(session, g_steal_pointer(&args->key), g_array_ref(args->keys),
+                         g_steal_pointer(&args->ret.items), uids);
     }
 }
 

@@ -3,6 +3,8 @@
 #include "daemon/serve/imap/view.h"
 
 #include "daemon/serve/imap/context.h"
+#include "daemon/serve/imap/fetch.h"
+#include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -295,7 +297,7 @@ void imap_view_append_change(ImapSession *session, const CacheChange *change, gb
     GString *out = session->out;
     imap_view_begin_fetch(session, number, change->uid);
     if (!imap_session_uidonly(session) &&
-        (session->uid || (session->enabled & IMAP_ENABLED_QRESYNC))) {
+        (session->uid || session->notify || (session->enabled & IMAP_ENABLED_QRESYNC))) {
         imap_out_literal(out, "UID ");
         imap_out_number(out, change->uid);
         imap_out_literal(out, " ");
@@ -492,7 +494,21 @@ static void tell_changed(ImapSession *session, const GArray *changed, guint32 la
     }
 }
 
-static void tell(ImapSession *session, gboolean expunges, News *news)
+/* RFC 5465, 5.2: what NOTIFY wants to have fetched of new messages. */
+static void tell_items(ImapSession *session, const GArray *changed, guint32 last_known)
+{
+    const ImapFetchArgs *items = imap_notify_items(session);
+    g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    for (guint i = 0; items && i < changed->len; i++) {
+        guint32 uid = g_array_index(changed, CacheChange, i).uid;
+        if (uid > last_known)
+            g_array_append_val(uids, uid);
+    }
+    if (uids->len)
+        imap_fetch_tell(session, items, uids);
+}
+
+static void tell(ImapSession *session, gboolean expunges, guint events, News *news)
 {
     ImapView *view = session->view;
     guint32 last_known = view->last_uid;
@@ -504,8 +520,10 @@ static void tell(ImapSession *session, gboolean expunges, News *news)
     }
     if (news->changed) {
         tell_new(session, news);
-        tell_changed(session, news->changed, last_known);
-        imap_contexts_changed(session, news->changed);
+        if (events & IMAP_EVENT_FLAG_CHANGE)
+            tell_changed(session, news->changed, last_known);
+        imap_contexts_changed(session, news->changed, last_known);
+        tell_items(session, news->changed, last_known);
     }
     view->modseq = MAX(view->modseq, news->modseq);
     if (expunges)
@@ -517,8 +535,11 @@ void imap_view_report(ImapSession *session, gboolean expunges)
 {
     g_autoptr(GError) error = NULL;
     g_auto(News) news = {0};
+    guint events = imap_notify_selected_events(session);
+    if (!(events & IMAP_EVENT_MESSAGE_NEW)) /* RFC 5465, 5: nor anything else of messages */
+        return;
     if (read_news(session, expunges, &news, &error))
-        tell(session, expunges, &news);
+        tell(session, expunges, events, &news);
     else
         g_warning("imap: can't read what is new in a mailbox: %s", error->message);
 }
