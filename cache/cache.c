@@ -179,6 +179,31 @@ static gboolean forget_expunged(Cache *cache, GError **error)
     return TRUE;
 }
 
+/*
+ * A copy (restored from a backup, or moved to another machine) may be older than what clients have
+ * seen: UIDs given since then would be given again for other messages, so all folders are
+ * renumbered.
+ */
+static gboolean notice_copy(Cache *cache, GError **error)
+{
+    g_autofree char *then = meta_get(cache->writer, "origin");
+    g_autofree char *now = origin_of(cache->path);
+
+    if (g_strcmp0(then, now) == 0)
+        return TRUE;
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, error);
+    if (!txn || (then && !folders_renew(txn, error)) ||
+        !cache_meta_set(txn, "origin", now, error) || !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    cache->copied = then != NULL;
+    return TRUE;
+}
+
+gboolean cache_was_copied(Cache *cache)
+{
+    return cache->copied;
+}
+
 Cache *cache_open(const char *dir, const char *identity, GError **error)
 {
     g_autoptr(Cache) cache = cache_new(dir);
@@ -199,7 +224,7 @@ Cache *cache_open(const char *dir, const char *identity, GError **error)
     cache->keywords = keywords_load(cache->writer, error);
     if (!cache->keywords || !load_identity(cache, identity, error) ||
         !load_counters(cache, error) || !forget_expunged(cache, error) ||
-        !find_unfinished(cache, error))
+        !find_unfinished(cache, error) || !notice_copy(cache, error))
         return NULL;
     return g_steal_pointer(&cache);
 }

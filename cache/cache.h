@@ -42,6 +42,10 @@ typedef struct CacheTxn CacheTxn;
  */
 Cache *cache_open(const char *dir, const char *identity, GError **error);
 
+/* Whether it was found to be a copy when it was opened this time, restored or moved: all its folders
+ * have new UIDVALIDITYs then. */
+gboolean cache_was_copied(Cache *cache);
+
 /* Ends everything; no transaction may be open. Checkpoints the WAL. */
 void cache_close(Cache *cache);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cache, cache_close)

@@ -302,6 +302,16 @@ static gboolean renew_uidvalidity(CacheTxn *txn, gint64 id, GError **error)
     return value && db_run(txn->db, error, SQL_SET_UIDVALIDITY, DB_INT(id), DB_INT(value));
 }
 
+gboolean folders_renew(CacheTxn *txn, GError **error)
+{
+    g_autoptr(GPtrArray) all = cache_folder_list(txn, error);
+
+    for (guint i = 0; all && i < all->len; i++)
+        if (!renew_uidvalidity(txn, ((CacheFolder *)all->pdata[i])->id, error))
+            return FALSE;
+    return all != NULL;
+}
+
 /* A folder leaves a name: whichever has it next must show a higher UIDVALIDITY. */
 static gboolean retire_name(CacheTxn *txn, const CacheFolder *folder, GError **error)
 {

@@ -39,7 +39,8 @@ struct Cache {
     guint wal_pages;       /* as of the last commit; atomic */
     guint checkpoint_next; /* checkpoint when the WAL reaches this; under checkpoint_lock */
 
-    gint damaged; /* atomic */
+    gint damaged;    /* atomic */
+    gboolean copied; /* noticed when it was opened */
 
     pthread_mutex_t checkpoint_lock;
     Db *checkpointer;
@@ -94,6 +95,11 @@ void txn_forget_folder(CacheTxn *txn, gint64 id);
  * one does. */
 int lock_take(const char *path, const char *thing, GError **error);
 
+/* ---- origin.c */
+/* The machine and the file's inode: a restored or moved copy of a database differs in one of them.
+ * The caller frees. */
+char *origin_of(const char *path);
+
 /* ---- keyword.c */
 Keywords *keywords_load(Db *db, GError **error);
 void keywords_free(Keywords *keywords);
@@ -137,6 +143,10 @@ gboolean placement_rewrite(CacheTxn *txn, const CachePlacement *old, CachePlacem
 
 /* Makes a live placement dead; where neither base nor attempt needs it any more, it goes. */
 gboolean placement_kill(CacheTxn *txn, CachePlacement *placement, GError **error);
+
+/* ---- folder.c, for copies */
+/* Gives all folders new UIDVALIDITYs. */
+gboolean folders_renew(CacheTxn *txn, GError **error);
 
 /* ---- folder.c, for salvage */
 /* Appends every row, CacheFolder; also those before one that can't be read. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The tables of queue.db, and what is put in order when it is opened. */
+#include "cache/private.h"
 #include "cache/queue-private.h"
 #include "cache/schema.h"
-
-#include <sys/stat.h>
 
 /*
  * due is the later of next_attempt and send_at. tally holds how many entries there are in each
@@ -49,19 +48,6 @@ static const CacheMigration MIGRATIONS[] = {
 };
 
 /* ---- copies -------------------------------------------------------------------------------- */
-
-/* The machine and the file's inode: a restored or moved copy differs in one of them. */
-static char *origin(const char *path)
-{
-    g_autofree char *machine = NULL;
-    struct stat info;
-
-    if (!g_file_get_contents("/etc/machine-id", &machine, NULL, NULL))
-        machine = g_strdup("");
-    if (stat(path, &info) != 0)
-        info.st_ino = 0;
-    return g_strdup_printf("%s:%" G_GUINT64_FORMAT, g_strstrip(machine), (guint64)info.st_ino);
-}
 
 static const char COPY_TEXT[] =
     "This queue is a copy that was restored or moved, so this message may have been sent from "
@@ -119,7 +105,7 @@ gboolean queue_schema_prepare(Queue *queue, GError **error)
                  error) ||
         !schema_migrate(queue->writer, MIGRATIONS, error))
         return FALSE;
-    g_autofree char *here = origin(queue->path);
+    g_autofree char *here = origin_of(queue->path);
     return queue_commit(queue, recover, NULL, error) &&
            queue_commit(queue, check_origin, here, error);
 }

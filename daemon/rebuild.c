@@ -93,6 +93,10 @@ static char *describe(Cache *cache, const char *dir)
     g_autoptr(CacheTxn) txn = aside ? cache_begin(cache, CACHE_READ, NULL) : NULL;
     g_autofree char *lost = txn ? cache_meta_get(txn, LOST_KEY) : NULL;
 
+    if (!aside && cache_was_copied(cache))
+        return g_strdup(
+            "The cache is a copy that was restored or moved, so mail clients will read all "
+            "folders anew, under new numbers.");
     if (!aside)
         return NULL;
     return g_strdup_printf(

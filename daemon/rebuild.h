@@ -8,6 +8,7 @@
  * As cache_open(). A damaged database, one that was found damaged while it was in use, and one that a
  * crash has left and that doesn't pass SQLite's check, is set aside; what existed only here is carried
  * over into a new one, which syncing fills again. *notice: what the user should know about that (also
- * later, as long as the old file is there), or NULL; the caller frees.
+ * later, as long as the old file is there) or about a copy (cache_was_copied()), or NULL; the caller
+ * frees.
  */
 Cache *rebuild_open(const char *dir, const char *identity, char **notice, GError **error);

@@ -104,5 +104,39 @@ class Damage(Case):
         self.assertFalse((self.database.parent / "damaged").exists())
 
 
+class Copy(Case):
+    def test_a_restored_copy_is_noticed_and_numbered_anew(self):
+        server = self.provider()
+        fill(server, mails(5), flags="")
+        daemon = self.postern(server, incoming="imap+insecure", outgoing="submission+insecure")
+        database = daemon.data / "accounts" / "work" / "mail.db"
+
+        def shown():
+            here = self.local(daemon)
+            return here.select().code("UIDVALIDITY"), here.bodies()
+        validity, bodies = shown()
+        daemon.stop()
+        backup = database.with_name("backup")
+        backup.write_bytes(database.read_bytes())
+        daemon.start()
+        self.assertEqual(shown()[0], validity, "a restart changes nothing")
+        # After the backup a message gets the next UID, and then the backup comes back.
+        here = self.local(daemon)
+        here.append("INBOX", mail("lost with the disk"))
+        daemon.control("offline")
+        here.append("INBOX", mail("shown under the next UID"))
+        daemon.stop()
+        backup.replace(database)
+        daemon.start()
+        self.assertIn("copy", daemon.control("status")["Problems"][0])
+        self.assertGreater(int(shown()[0]), int(validity))
+        daemon.control("online")
+        daemon.sync()
+        self.assertEqual(sorted(shown()[1].values()),
+                         sorted([*bodies.values(), mail("lost with the disk")]))
+        daemon.restart()
+        self.assertEqual(daemon.control("status")["Problems"], [])
+
+
 if __name__ == "__main__":
     unittest.main()
