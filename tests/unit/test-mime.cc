@@ -895,6 +895,18 @@ TEST(Text, DecodesHeaders)
         {"=?utf-8?q?J=C3=BCrgen?=", "Jürgen"},
         {"=?iso-8859-1?B?SvxyZ2Vu?= x", "Jürgen x"},
         {"=?utf-8?q?a?=\r\n =?utf-8?q?b?=", "ab"},
+        {"=?utf-8?b?YQ==?= =?utf-8?b?Yg==?=\r\n\t=?UTF-8?Q?_c?=", "ab c"},
+        {"=?utf-8?b?YcM=?= =?utf-8?b?vGI=?=", "aüb"},
+        {"=?iso-8859-1?q?=FC?= =?utf-8?q?=C3=BC?= =?utf-8?q?x?= y", "üüx y"},
+        {"=?iso-2022-jp?b?GyRCJW0bKEI=?= =?iso-2022-jp?b?GyRCJTsbKEIgIzU=?=", "ロセ #5"},
+        {"a =?utf-8*en?q?b?= c", "a b c"},
+        {"\"=?utf-8?q?in_quotes?=\" (=?utf-8?q?=28?=)", "\"in quotes\" (()"},
+        {"=?utf-8?q?white space?=", "white space"},
+        {"=?utf-8?q?a=0D=0Ab?=", "a  b"},
+        {"=?utf-8?q?\?=x", "x"},
+        {"=?utf-8?x?a?= =??q?a?= =?utf-8?q?a =? ?= =?=",
+         "=?utf-8?x?a?= =??q?a?= =?utf-8?q?a =? ?= =?="},
+        {"=?utf-8?b?YW?= =?utf-8?b?!?=", "a"},
         {"J\xc3\xbcrgen", "Jürgen"},
         {"J\xfcrgen", "Jürgen"},
         {"=?utf-8?q?broken", "=?utf-8?q?broken"},
@@ -945,6 +957,16 @@ TEST(Text, GoesIntoAllPartsAndMessages)
     EXPECT_EQ(body_text("Content-Type: text/html\r\n\r\n<p>One <b>T</b>wo</p>"), "one two\n");
 }
 
+TEST(Text, GoesIntoDeliveryReports)
+{
+    EXPECT_EQ(body_text("Content-Type: multipart/report; boundary=b\r\n\r\n"
+                        "--b\r\n\r\nSorry.\r\n"
+                        "--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+                        "Reporting-MTA: dns; mx\r\n\r\nAction: failed\r\n"
+                        "--b\r\nContent-Type: application/x\r\n\r\nnot text\r\n--b--\r\n"),
+              "sorry.\nreporting-mta: dns; mx\n\naction: failed\n");
+}
+
 TEST(Text, StopsAtItsLimitBetweenCharacters)
 {
     string message = "Content-Type: text/plain; charset=utf-8\r\n\r\n" + repeated("ü", 1000);
@@ -991,6 +1013,10 @@ TEST(Html, IsReducedToItsText)
         {"<script>var x = '<b>';</script>after", "after"},
         {"<style>p { color: red }</style>after", "after"},
         {"a<!-- <p> -- hidden -->b", "ab"},
+        {"a<!-->b", "ab"},
+        {"a<!--#rotate> <b>b</b> --> c<!-- d>", "a c"},
+        {"a<!--#rotate> <b>never</b> closed", "a never closed"},
+        {"a<!-- b", "a"},
         {"<a href=\"x>y\">link</a>", "link"},
         {"<a href='it\"s'>link</a>", "link"},
         {"unclosed <a href=\"x", "unclosed "},

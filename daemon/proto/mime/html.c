@@ -123,11 +123,19 @@ static void skip_element(Html *html, const char *name)
     html->pos = html->pos != NULL ? html->pos + 1 : html->end;
 }
 
+/* A comment that is never closed ends with its tag: all the rest would be hidden otherwise, and
+ * mail that begins with one is real. */
 static void skip_comment(Html *html)
 {
-    const char *close = memmem(html->pos, (gsize)(html->end - html->pos), "-->", 3);
+    gsize left = (gsize)(html->end - html->pos);
+    const char *close = memmem(html->pos, left, "-->", 3);
 
-    html->pos = close != NULL ? close + 3 : html->end;
+    if (close != NULL) {
+        html->pos = close + 3;
+        return;
+    }
+    close = memchr(html->pos, '>', left);
+    html->pos = close != NULL ? close + 1 : html->end;
 }
 
 /* Behind a tag's name: to behind its end. A quoted value may hold anything. */

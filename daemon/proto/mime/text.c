@@ -5,8 +5,8 @@
 #include "daemon/proto/mime/charset.h"
 #include "daemon/proto/mime/header.h"
 #include "daemon/proto/mime/html.h"
+#include "daemon/proto/mime/words.h"
 
-#include <gmime/gmime.h>
 #include <string.h>
 
 #define PREVIEW_CHARACTERS 200
@@ -111,13 +111,11 @@ char *mime_text_decode_header(const char *value, gsize length)
     if (is_ascii(line->str, line->len) && strstr(line->str, "=?") == NULL)
         return g_string_free(g_steal_pointer(&line), FALSE);
 
-    mime_charset_need_gmime();
     valid = g_string_sized_new(line->len);
     mime_charset_append_utf8(line->str, line->len, NULL, valid);
-
-    g_autofree char *decoded = g_mime_utils_header_decode_text(NULL, valid->str);
-
-    return g_utf8_make_valid(decoded, -1);
+    g_string_truncate(line, 0);
+    mime_words_decode(valid->str, valid->len, line);
+    return g_string_free(g_steal_pointer(&line), FALSE);
 }
 
 static void append_folded_value(const MimeField *field, gsize limit, GString *out)
@@ -166,6 +164,14 @@ static gboolean is_html(const MimePart *part)
 {
     return part->subtype != NULL && (g_ascii_strcasecmp(part->subtype, "html") == 0 ||
                                      g_ascii_strcasecmp(part->subtype, "xhtml+xml") == 0);
+}
+
+/* Whether a part is text: of text/..., or of message/... without a message in it, such as what a
+ * bounce says for machines (message/delivery-status, RFC 3464; text by RFC 2046, 5.2). */
+static gboolean is_text(const MimePart *part)
+{
+    return part->kind == MIME_PART_TEXT || (part->kind == MIME_PART_OTHER && part->type != NULL &&
+                                            g_ascii_strcasecmp(part->type, "message") == 0);
 }
 
 /* The text of a text part in valid UTF-8; of its bytes, no more than limit. */
@@ -235,7 +241,7 @@ void mime_text_body(const MimeStructure *structure, const char *message, gsize l
             append_folded(name, strlen(name), limit, out);
             append_folded("\n", 1, limit, out);
         }
-        if (part->kind != MIME_PART_TEXT)
+        if (!is_text(part))
             continue;
 
         g_autoptr(GString) text = part_text(part, message, limit);

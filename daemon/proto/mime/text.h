@@ -33,8 +33,9 @@ void mime_text_header(const char *header, gsize length, gsize limit, GString *ou
 gboolean mime_text_field(const char *header, gsize length, const char *name, gsize limit,
                          GString *out);
 
-/* The body: all text parts from their charsets, HTML without its tags, names of attachments, and
- * the same for messages within it, their headers included. The structure has to be a parsed one. */
+/* The body: all text parts from their charsets, HTML without its tags, delivery reports, names of
+ * attachments, and the same for messages within it, their headers included. The structure has to be
+ * a parsed one. */
 void mime_text_body(const MimeStructure *structure, const char *message, gsize limit, GString *out);
 
 /* The start of the message's text for people (RFC 8970): up to 200 characters, not folded, white
