@@ -597,6 +597,7 @@ TEST_F(ImapTest, ListsMailboxesAsPatternsAsk)
 TEST_F(ImapTest, SubscriptionsAreListed)
 {
     make_folder("Work/Plans/2026");
+    make_folder("Sent", CACHE_ROLE_SENT);
     auto client = connect();
     client->play(R"(
         C: a SUBSCRIBE Work/Plans/2026
@@ -619,6 +620,11 @@ TEST_F(ImapTest, SubscriptionsAreListed)
         S: * LIST (\Subscribed) "/" INBOX
         S: * LIST (\Noselect) "/" Work ("CHILDINFO" ("SUBSCRIBED"))
         S: f OK …
+        C: f2 SUBSCRIBE Sent
+        S: f2 OK …
+        C: f3 LSUB "" S*
+        S: * LSUB (\Sent) "/" Sent
+        S: f3 OK …
         C: g UNSUBSCRIBE INBOX
         S: g OK …
         C: h LSUB "" I*

@@ -212,6 +212,19 @@ void imap_cmd_list(ImapSession *session, ImapLexer *lexer)
     }
 }
 
+/* Special uses, as in LIST: clients that know LSUB only would miss them, and the others may ignore
+ * what differs from LIST (RFC 3501, 6.3.9). */
+static void append_lsub_line(ImapSession *session, const ImapMailbox *mailbox)
+{
+    g_string_append(session->out, "* LSUB (");
+    if (!mailbox->subscribed)
+        append_attribute(session->out, "\\Noselect");
+    else if (role_name(mailbox))
+        append_attribute(session->out, role_name(mailbox));
+    append_name(session, mailbox->delimiter, mailbox->name);
+    g_string_append(session->out, "\r\n");
+}
+
 /*
  * LSUB lists subscriptions, whether the mailbox exists or not; a name that only has subscribed ones
  * below it, when those aren't matched themselves ("%"), comes with \Noselect (RFC 3501, 6.3.9).
@@ -235,10 +248,7 @@ void imap_cmd_lsub(ImapSession *session, ImapLexer *lexer)
     choose(args, mailboxes);
     for (guint i = 0; i < mailboxes->sorted->len; i++) {
         const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
-        if (!listed(args, mailbox))
-            continue;
-        g_string_append_printf(session->out, "* LSUB (%s", mailbox->subscribed ? "" : "\\Noselect");
-        append_name(session, mailbox->delimiter, mailbox->name);
-        g_string_append(session->out, "\r\n");
+        if (listed(args, mailbox))
+            append_lsub_line(session, mailbox);
     }
 }
