@@ -166,8 +166,8 @@ poll localhost protocol {protocol} port {port} no dns
 
     def test_neomutt_saves_a_message_through_a_tunnel(self):
         saved = self.home / "saved"
-        # Nothing asks back (confirmcreate, confirmappend); a key that isn't bound in the index would
-        # make neomutt forget the rest of the pushed ones, and wait for a person.
+        # Nothing asks back (confirmcreate, confirmappend), so nothing is to be answered: a key that
+        # isn't bound would make neomutt forget the rest of the pushed ones, and wait for a person.
         keys = f"push '<jump>9<enter><copy-message>{saved}<enter><exit>'"
         self.environment.update(TERM="xterm", LINES="24", COLUMNS="80")
         self.neomutt_on_terminal("imap://work@localhost/", f"set tunnel=\"{self.tunnel()}\"\n{keys}")

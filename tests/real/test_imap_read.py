@@ -59,10 +59,10 @@ def one_section(structure, number):
 # How searches differ from Dovecot's, and how one can tell.
 #
 # 1. Dates that aren't RFC 5322's. Dovecot takes a Date field that it can't read for 1 January 1970.
-#    Postern reads the forms of UNUSUAL_DATES, too; a Date that says nothing (the RFC wants years from
-#    1900 on, 3.3; spam has "0102") is neither before nor since any day.
-# 2. 8-bit text in a header that names no charset and isn't UTF-8 is taken for Windows-1252. To Dovecot
-#    it is no text.
+#    Postern reads the forms of UNUSUAL_DATES, too; a Date that says nothing (the RFC wants years
+#    from 1900 on, 3.3; spam has "0102") is neither before nor since any day.
+# 2. 8-bit text in a header that names no charset and isn't UTF-8 is taken for Windows-1252. To
+#    Dovecot it is no text.
 # 3. HTML is searched as people read it: not in tags, comments, scripts and style sheets, but across
 #    tags. Dovecot searches its source.
 # 4. The headers of forwarded messages are text of the body. To Dovecot they belong to no BODY.
@@ -164,8 +164,9 @@ class Reading(SharedCase):
     def test_every_real_mail_is_byte_for_byte_on_the_unix_socket(self):
         self.assert_same_bytes(self.here)
         for data, sent in zip(self.here.bodies().values(), self.mails):
-            # Dovecot keeps lines with LF and so takes one CR off each line that is appended, however
-            # many it ends with, and puts one back where there is none: of several, one is lost.
+            # Dovecot keeps lines with LF and so takes one CR off each line that is appended,
+            # however many it ends with, and puts one back where there is none: of several, one
+            # is lost.
             self.assertEqual(data, corpus.crlf(sent).replace(b"\r\r\n", b"\r\n"))
 
     def test_every_real_mail_is_byte_for_byte_over_tls(self):
@@ -432,8 +433,60 @@ class Reading(SharedCase):
         self.assertTrue(ours & theirs)
         self.assertFalse(theirs - ours)
         for number, subject in self.header_fields(ours - theirs, "Subject").items():
-            self.assertRaises(UnicodeDecodeError, subject.decode)
+            self.assertFalse(is_utf_8(subject), number)
             self.assertIn("é", subject.decode("windows-1252", "replace").lower(), number)
+
+
+    # Sort and thread
+
+    def read_differently(self):
+        """Numbers of messages with an unusual Date, or 8-bit text in From or Subject: see above."""
+        messages = self.there.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (Date From Subject)])",
+                                    uid=False)
+        return {number for number, items in messages.items() for value in items.values()
+                if isinstance(value, bytes) and
+                (not is_utf_8(value) or any(date in value for date in UNUSUAL_DATES))}
+
+    def test_sort_orders_are_dovecots(self):
+        there, here = self.both()
+        left_out = self.read_differently()
+        for keys in ("ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "REVERSE DATE",
+                     "REVERSE SUBJECT DATE", "DISPLAYFROM", "DISPLAYTO", "FROM REVERSE SIZE"):
+            ours, theirs = ([number for number in map(int, connection.ok(
+                f"SORT ({keys}) UTF-8 ALL").lines("SORT")[0].split()[1:]) if number not in left_out]
+                            for connection in (here, there))
+            self.assertEqual(ours, theirs, keys)
+
+    def test_threads_are_dovecots(self):
+        there, here = self.both()
+        left_out = self.read_differently()
+        for algorithm in ("REFERENCES", "ORDEREDSUBJECT"):
+            ours, theirs = ([thread for thread in threads(connection.ok(
+                f"THREAD {algorithm} UTF-8 ALL").lines("THREAD")[0])
+                if left_out.isdisjoint(map(int, re.findall(rb"\d+", thread)))]
+                            for connection in (here, there))
+            self.assertEqual(ours, theirs, algorithm)
+
+
+def is_utf_8(value):
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def threads(line):
+    """The threads of a THREAD response, one by one."""
+    depth, start = 0, 0
+    for at, byte in enumerate(line):
+        if byte == ord("("):
+            start = at if depth == 0 else start
+            depth += 1
+        elif byte == ord(")"):
+            depth -= 1
+            if depth == 0:
+                yield line[start:at + 1]
 
 
 def first_difference(one, other):
@@ -662,8 +715,8 @@ class Sessions(SharedCase):
 
     def test_condstore_tells_and_heeds_modification_sequences(self):
         imap = self.preauth()
-        # Other messages may have changed since message 4 last did: the mailbox's own value tells what
-        # "changed since" is to be measured from (RFC 7162, 3.1.2.1).
+        # Other messages may have changed since message 4 last did: the mailbox's own value tells
+        # what "changed since" is to be measured from (RFC 7162, 3.1.2.1).
         before = int(imap.ok("SELECT INBOX (CONDSTORE)").code("HIGHESTMODSEQ"))
         self.assertLessEqual(int(imap.fetch("4", "(MODSEQ)", uid=False)[4]["MODSEQ"][0]), before)
         imap.ok("STORE 4 +FLAGS (\\Flagged)")

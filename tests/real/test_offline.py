@@ -34,8 +34,8 @@ class Offline(Case):
         daemon.wait_state("offline", "error", "connecting")
         here = self.local(daemon)
         here.select()
-        # RFC 3501, 2.3.2: "subsequent sessions will not see \\Recent set for this message", a restart
-        # of the server between them or not.
+        # RFC 3501, 2.3.2: "subsequent sessions will not see \Recent set for this message", a
+        # restart of the server between them or not.
         for message in before.values():
             message["FLAGS"].remove(b"\\Recent")
         self.assertEqual(here.fetch("1:*", items), before)
