@@ -460,7 +460,7 @@ class Reading(SharedCase):
     def test_threads_are_dovecots(self):
         there, here = self.both()
         left_out = self.read_differently()
-        for algorithm in ("REFERENCES", "ORDEREDSUBJECT"):
+        for algorithm in ("REFERENCES", "REFS", "ORDEREDSUBJECT"):
             ours, theirs = ([thread for thread in threads(connection.ok(
                 f"THREAD {algorithm} UTF-8 ALL").lines("THREAD")[0])
                 if left_out.isdisjoint(map(int, re.findall(rb"\d+", thread)))]
