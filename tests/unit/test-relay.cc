@@ -360,7 +360,7 @@ class RelayTest : public ::testing::Test
         return entry->id;
     }
 
-    bool wait(std::function<bool()> condition, double seconds = 15)
+    bool wait(std::function<bool()> condition, double seconds = 60)
     {
         gint64 end = g_get_monotonic_time() + (gint64)(seconds * G_USEC_PER_SEC);
         while (!condition()) {
