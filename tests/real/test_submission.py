@@ -14,7 +14,7 @@ import unittest
 from harness import (DROP, LONG, PATIENCE, TAKE_AND_DROP, Case, FakeSmtp, Link, corpus,
                      postfix, trusting)
 
-KILLS = 100 if LONG else 20
+KILLS = 500 if LONG else 100
 SENDER = "ada@example.org"
 
 
@@ -364,7 +364,7 @@ class NeverLosing(Submitting):
             worker.start()
         chance = random.Random(1)
         for _ in range(KILLS):
-            time.sleep(chance.uniform(0.1, 0.9))
+            time.sleep(chance.uniform(0.05, 0.5))
             self.daemon.kill()
             self.daemon.start()
         ending.set()
