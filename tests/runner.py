@@ -27,7 +27,7 @@ PLAIN = ("tests/tools/sync-account",)
 #: Unit tests that are worth a second run under ThreadSanitizer: meson test names.
 THREADED = ("cache", "net", "sync-decide", "relay", "serve-imap", "queue")
 #: The files that take longest start first, so that two at a time end together.
-LONG_FIRST = ("test_sync", "test_submission", "test_imap_read", "test_model", "test_errors")
+LONG_FIRST = ("test_every_step", "test_exactly_once", "test_submission", "test_imap_read", "test_sync")
 FILE_TIMEOUT = 900
 #: Seconds for one test; a class that needs more says so with `time_limit`.
 TEST_TIMEOUT = 240
