@@ -5,6 +5,7 @@ is not enough: a server that still answers with APPENDUID or MODSEQ helps a clie
 import re
 import socket
 import threading
+import zlib
 
 from .link import reset
 
@@ -31,11 +32,16 @@ class ImapFilter:
     without  abilities from the table above, or any other capability name, which is then not announced
     append_limit  announced as APPENDLIMIT (RFC 7889); a larger message is refused before it is sent, and
                   whoever sends it unasked loses the connection
+    gmail    each message has an X-GM-MSGID, made of its INTERNALDATE and size
+
+    `self.literals` is how many bytes of literals the server has sent so far.
     """
 
-    def __init__(self, target, without=(), append_limit=None):
+    def __init__(self, target, without=(), append_limit=None, gmail=False):
         self.target = target
         self.append_limit = append_limit
+        self.gmail = gmail
+        self.literals = 0
         self.without = set(without) | ({"QRESYNC"} if "CONDSTORE" in without else set())
         refused = [_ABILITIES[name][0] for name in self.without
                    if name in _ABILITIES and _ABILITIES[name][0]]
@@ -86,6 +92,8 @@ class ImapFilter:
                         client.sendall(line.split(b" ")[0] + b" NO [TOOBIG] No more than "
                                        b"%d bytes, please\r\n" % self.append_limit)
                     continue
+                if self.gmail:
+                    line = line.replace(b" X-GM-MSGID", b"")
                 server.sendall(line)
                 while found := _LITERAL.search(line):
                     self._copy(reader, server, int(found.group(1)))
@@ -111,9 +119,14 @@ class ImapFilter:
                     if self.append_limit:
                         line = re.sub(rb"(IMAP4rev1)\b", rb"\1 APPENDLIMIT=%d" % self.append_limit,
                                       line)
+                    if self.gmail:
+                        line = re.sub(rb"(IMAP4rev1)\b", rb"\1 X-GM-EXT-1", line)
+                if self.gmail:
+                    line = self._with_gmail_id(line)
                 with lock:
                     client.sendall(line)
                     while found:
+                        self.literals += int(found.group(1))
                         self._copy(reader, client, int(found.group(1)))
                         line = reader.readline()
                         found = _LITERAL.search(line)
@@ -122,6 +135,14 @@ class ImapFilter:
             pass
         reset(client)
         reset(server)
+
+    @staticmethod
+    def _with_gmail_id(line):
+        found = re.search(rb'INTERNALDATE ("[^"]*") RFC822.SIZE (\d+)', line)
+        if not found:
+            return line
+        number = b"%d" % (1000000 + zlib.crc32(b" ".join(found.groups())))
+        return line[:found.start()] + b"X-GM-MSGID " + number + b" " + line[found.start():]
 
     @staticmethod
     def _copy(reader, sink, count):
