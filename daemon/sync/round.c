@@ -178,15 +178,9 @@ static gboolean push(SyncContext *context, GError **error)
 {
     gboolean more = TRUE;
 
-    for (guint i = 0; more && i < MAX_PUSHES; i++) {
-        gboolean touched;
-        if (!sync_push(context, &more, error))
+    for (guint i = 0; more && i < MAX_PUSHES; i++)
+        if (!sync_push(context, &more, error) || !pull_touched(context, error))
             return FALSE;
-        touched = g_hash_table_size(context->touched) > 0;
-        if (!pull_touched(context, error))
-            return FALSE;
-        more = more && touched;
-    }
     return TRUE;
 }
 
