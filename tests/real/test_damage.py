@@ -123,6 +123,7 @@ class Copy(Case):
         # After the backup a message gets the next UID, and then the backup comes back.
         here = self.local(daemon)
         here.append("INBOX", mail("lost with the disk"))
+        daemon.sync()  # so that the provider has it before nothing gets there any more
         daemon.control("offline")
         here.append("INBOX", mail("shown under the next UID"))
         daemon.stop()
