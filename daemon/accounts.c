@@ -419,7 +419,6 @@ static gboolean on_cache_changed(gint fd, GIOCondition condition, gpointer data)
     if (cache_is_damaged(account->work->cache) && !account->damaged) {
         account->damaged = TRUE;
         settle(account);
-        return G_SOURCE_CONTINUE;
     }
     return G_SOURCE_CONTINUE;
 }
