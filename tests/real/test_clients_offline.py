@@ -200,7 +200,8 @@ set resolve=no
 set quit=yes
 push '{keys}'
 """)
-        command = f"timeout 60 neomutt -n -F {shlex.quote(str(path))}"
+        # Under timeout(1) neomutt would be a background job wherever $SHELL doesn't exec: it'd stop.
+        command = f"neomutt -n -F {shlex.quote(str(path))}"
         self.run_client("script", "-qec", command, os.devnull)
 
     def test_moving_deleting_and_flagging_while_the_provider_is_away(self):
