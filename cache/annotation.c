@@ -5,10 +5,12 @@
 #include "cache/private.h"
 
 static const char SQL_LIST[] =
-    "SELECT entry, value FROM annotation WHERE folder = ? ORDER BY entry";
+    "SELECT entry, value FROM annotation WHERE folder = ? AND substr(entry, 1, 1) = '/' "
+    "ORDER BY entry";
 static const char SQL_GET[] = "SELECT value FROM annotation WHERE folder = ? AND entry = ?";
 static const char SQL_SET[] =
     "INSERT OR REPLACE INTO annotation (folder, entry, value) VALUES (?, ?, ?)";
+static const char SQL_REMOVE_ALL[] = "DELETE FROM annotation WHERE entry = ?";
 static const char SQL_REMOVE[] = "DELETE FROM annotation WHERE folder = ? AND entry = ?";
 
 static void annotation_free(gpointer data)
@@ -47,6 +49,13 @@ gboolean cache_annotation_set(CacheTxn *txn, gint64 folder, const char *entry, G
     if (!value)
         return db_run(txn->db, error, SQL_REMOVE, DB_INT(folder), DB_TEXT(entry));
     return db_run(txn->db, error, SQL_SET, DB_INT(folder), DB_TEXT(entry), DB_BYTES(value));
+}
+
+gboolean cache_annotation_remove_all(CacheTxn *txn, const char *entry, GError **error)
+{
+    if (!txn_writes(txn, TRUE, error))
+        return FALSE;
+    return db_run(txn->db, error, SQL_REMOVE_ALL, DB_TEXT(entry));
 }
 
 GBytes *cache_annotation_get(CacheTxn *txn, gint64 folder, const char *entry)

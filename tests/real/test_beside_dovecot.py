@@ -29,10 +29,10 @@ protocol imap {
 # 1. Numbers that are each server's own choice: UIDVALIDITY and modification sequences.
 VOLATILE = re.compile(rb"(UIDVALIDITY|HIGHESTMODSEQ|APPENDUID|COPYUID) \d+", re.I)
 # 2. The texts people read.
-# 3. Codes that only Postern has: MAILBOXID (RFC 8474), HIGHESTMODSEQ without being asked (RFC 7162, 3.1.2.1,
+# 3. Codes that only Postern has: MAILBOXID (RFC 8474), URLMECH (RFC 4467), HIGHESTMODSEQ without being asked (RFC 7162, 3.1.2.1,
 #    wants it; Dovecot waits until someone has asked for CONDSTORE), and a NO's reason (RFC 5530) where
 #    Dovecot gives none. Dovecot's BADCHARSET doesn't list the charsets.
-OURS_ALONE = (b"MAILBOXID", b"HIGHESTMODSEQ")
+OURS_ALONE = (b"MAILBOXID", b"URLMECH", b"HIGHESTMODSEQ")
 # 4. \Recent: which session is told that a message is recent depends on who looked first, and Postern's
 #    account was looked at by its own synchronization (RFC 9051 has done away with it).
 # 5. Which keywords are listed in FLAGS and PERMANENTFLAGS, and when a new one is announced, as long as

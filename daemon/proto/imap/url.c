@@ -18,6 +18,10 @@ void imap_url_free(ImapUrl *url)
     g_free(url->user);
     g_free(url->mailbox);
     imap_section_clear(&url->section);
+    g_free(url->access);
+    g_free(url->access_user);
+    g_free(url->mechanism);
+    g_free(url->token);
     g_free(url);
 }
 
@@ -40,7 +44,9 @@ static gboolean read_server(ImapUrl *url, const char *start, const char *end, GE
 {
     const char *at = memchr(start, '@', (gsize)(end - start));
     const char *host = at != NULL ? at + 1 : start;
-    const char *colon = memchr(host, ':', (gsize)(end - host));
+    const char *bracket = *host == '[' ? memchr(host, ']', (gsize)(end - host)) : NULL;
+    const char *name_end = bracket != NULL ? bracket : host;
+    const char *colon = memchr(name_end, ':', (gsize)(end - name_end));
 
     if (at != NULL) {
         const char *auth = memchr(start, ';', (gsize)(at - start));
@@ -118,14 +124,53 @@ static gboolean read_partial(ImapUrl *url, const char *value, GError **error)
            (numbers[1] == NULL || read_number(numbers[1], FALSE, &url->length, error));
 }
 
+/* RFC 3339, with its zone. */
+static gboolean read_expire(ImapUrl *url, const char *value, GError **error)
+{
+    g_autoptr(GDateTime) when = g_date_time_new_from_iso8601(value, NULL);
+
+    if (when == NULL)
+        return fail("the time in the URL isn't one", error);
+    url->expires = MAX(1, g_date_time_to_unix(when));
+    return TRUE;
+}
+
+/* "user+ada" or "authuser" */
+static gboolean read_access(ImapUrl *url, const char *value, GError **error)
+{
+    const char *plus = strchr(value, '+');
+
+    url->access = g_ascii_strdown(value, plus != NULL ? plus - value : -1);
+    if (plus != NULL)
+        url->access_user = decode(plus + 1, plus + strlen(plus));
+    return (*url->access != 0 && (plus == NULL || url->access_user != NULL)) ||
+           fail("the URL doesn't say who may use it", error);
+}
+
+/* "user+ada:internal:TOKEN", or without the last two what is to be authorized. */
+static gboolean read_urlauth(ImapUrl *url, const char *value, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(value, ":", 3);
+
+    if (url->host == NULL || url->user == NULL || url->mailbox == NULL)
+        return fail("a URL with URLAUTH names server, user and mailbox", error);
+    if (words[0] == NULL || !read_access(url, words[0], error))
+        return words[0] != NULL || fail("the URL doesn't say who may use it", error);
+    if (words[1] == NULL)
+        return TRUE;
+    if (words[2] == NULL || *words[1] == 0 || *words[2] == 0)
+        return fail("the URL has no token", error);
+    url->mechanism = g_strdup(words[1]);
+    url->token = g_strdup(words[2]);
+    return TRUE;
+}
+
 static const struct {
     const char *name;
     gboolean (*read)(ImapUrl *url, const char *value, GError **error);
 } parameters[] = {
-    {"UIDVALIDITY", read_uidvalidity},
-    {"UID", read_uid},
-    {"SECTION", read_section},
-    {"PARTIAL", read_partial},
+    {"UIDVALIDITY", read_uidvalidity}, {"UID", read_uid},       {"SECTION", read_section},
+    {"PARTIAL", read_partial},         {"EXPIRE", read_expire}, {"URLAUTH", read_urlauth},
 };
 
 /* "UID=20" */
@@ -153,6 +198,8 @@ static gboolean read_parameters(ImapUrl *url, const char *text, GError **error)
 
         if (list[i + 1] != NULL && length > 0 && list[i][length - 1] == '/')
             list[i][length - 1] = 0;
+        if (url->access != NULL)
+            return fail("URLAUTH isn't the last part of the URL", error);
         if (!read_parameter(url, list[i], error))
             return FALSE;
     }
@@ -179,5 +226,8 @@ ImapUrl *imap_url_parse(const char *text, GError **error)
     if (!read_mailbox(url, path, path + strcspn(path, ";"), error) ||
         !read_parameters(url, path + strcspn(path, ";"), error))
         return NULL;
+    url->rump_length = strlen(text);
+    if (url->token != NULL)
+        url->rump_length -= strlen(url->mechanism) + strlen(url->token) + 2;
     return g_steal_pointer(&url);
 }

@@ -150,33 +150,38 @@ static void render_end(GString *out, const MimePart *part)
     g_string_append_c(out, ')');
 }
 
-void mime_bodystructure_render(const MimeStructure *structure, const char *message, GString *out)
+void mime_bodystructure_render_part(const MimePart *root, const char *message, GString *out)
 {
-    const MimePart *part = mime_structure_root(structure);
+    const MimePart *part = root;
 
     /* Dovecot writes this one in lower case, whatever the message says. */
-    if (is_plain_ascii(part)) {
+    if (part->parent == NULL && is_plain_ascii(part)) {
         g_string_append(out, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\"");
         render_number(out, part->body_length);
         render_number(out, part->body_lines);
         g_string_append(out, " NIL NIL NIL NIL)");
         return;
     }
-    while (part != NULL) {
+    for (;;) {
         render_start(out, part, message);
         if (part->children != NULL) {
             part = part->children;
             continue;
         }
         render_end(out, part);
-        while (part != NULL && part->next == NULL) {
+        while (part != root && part->next == NULL) {
             part = part->parent;
-            if (part != NULL)
-                render_end(out, part);
+            render_end(out, part);
         }
-        if (part != NULL)
-            part = part->next;
+        if (part == root)
+            return;
+        part = part->next;
     }
+}
+
+void mime_bodystructure_render(const MimeStructure *structure, const char *message, GString *out)
+{
+    mime_bodystructure_render_part(mime_structure_root(structure), message, out);
 }
 
 /* --- BODY from BODYSTRUCTURE --- */

@@ -9,6 +9,8 @@ G_BEGIN_DECLS
 /* Appends the BODYSTRUCTURE of the message that structure was parsed from, with its parentheses.
  * The message is needed for the ENVELOPEs of messages within it. */
 void mime_bodystructure_render(const MimeStructure *structure, const char *message, GString *out);
+/* The same of one part of it. */
+void mime_bodystructure_render_part(const MimePart *root, const char *message, GString *out);
 
 /* Appends the BODY that belongs to a BODYSTRUCTURE (both with parentheses): the same without the
  * extension data. FALSE, with nothing appended, when the text isn't a BODYSTRUCTURE or is nested

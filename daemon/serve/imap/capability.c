@@ -52,7 +52,7 @@ static guint64 append_limit(ImapSession *session)
 static const Capability capabilities[] = {
     {"IMAP4rev1", ANY},
     {"IMAP4rev2", ANY, "MOVE", IMAP_ENABLED_REV2},
-    {"LITERAL+", ANY},
+    {"LITERAL+", ANY}, /* RFC 7888, 5: then not LITERAL-, which is the same with a limit */
     {"SASL-IR", ANY, "AUTHENTICATE"},
     {"ID", ANY, "ID"},
     {"ENABLE", ANY, "ENABLE"},
@@ -98,6 +98,9 @@ static const Capability capabilities[] = {
     {"REPLACE", LOGGED_IN, "REPLACE"},
     {"APPENDLIMIT=", LOGGED_IN, "APPEND", 0, NULL, append_limit},
     {"BINARY", LOGGED_IN, "FETCH"},
+    {"URLAUTH", LOGGED_IN, "GENURLAUTH"},
+    {"URLAUTH=BINARY", LOGGED_IN, "URLFETCH"},
+    {"URL-PARTIAL", LOGGED_IN, "URLFETCH"},
     {"UIDONLY", LOGGED_IN, "FETCH", IMAP_ENABLED_UIDONLY},
     {"UTF8=ACCEPT", LOGGED_IN, "ENABLE", IMAP_ENABLED_UTF8},
     {"QUOTA", LOGGED_IN, "GETQUOTA", 0, has_quota},

@@ -26,6 +26,7 @@ static const ImapEntry commands[] = {
     {"EXAMINE", imap_cmd_examine, LOGGED_IN, IMAP_NO_NEWS},
     {"EXPUNGE", imap_cmd_expunge, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
     {"FETCH", imap_cmd_fetch, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
+    {"GENURLAUTH", imap_cmd_genurlauth, LOGGED_IN, 0},
     {"GETMETADATA", imap_cmd_getmetadata, LOGGED_IN, 0},
     {"GETQUOTA", imap_cmd_getquota, LOGGED_IN, 0},
     {"GETQUOTAROOT", imap_cmd_getquotaroot, LOGGED_IN, 0},
@@ -43,6 +44,7 @@ static const ImapEntry commands[] = {
     {"RENAME", imap_cmd_rename, LOGGED_IN, IMAP_NEEDS_PUSH},
     {"REPLACE", imap_cmd_replace, SELECTED,
      IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+    {"RESETKEY", imap_cmd_resetkey, LOGGED_IN, 0},
     {"SEARCH", imap_cmd_search, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"SELECT", imap_cmd_select, LOGGED_IN, IMAP_NO_NEWS},
     {"SETMETADATA", imap_cmd_setmetadata, LOGGED_IN, 0},
@@ -56,6 +58,7 @@ static const ImapEntry commands[] = {
     {"UNAUTHENTICATE", imap_cmd_unauthenticate, LOGGED_IN, IMAP_NO_NEWS},
     {"UNSELECT", imap_cmd_unselect, SELECTED, IMAP_NO_NEWS},
     {"UNSUBSCRIBE", imap_cmd_unsubscribe, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"URLFETCH", imap_cmd_urlfetch, LOGGED_IN, 0},
 };
 
 static int compare_name(const void *name, const void *entry)

@@ -66,6 +66,7 @@ static void tell_start(ImapSession *session, const CacheFolder *folder)
                            "* OK [UIDNEXT %u] The next UID\r\n"
                            "* OK [HIGHESTMODSEQ %" G_GUINT64_FORMAT "] The highest so far\r\n",
                            folder->uidvalidity, folder->uidnext, MAX(view->modseq, 1));
+    g_string_append(out, "* OK [URLMECH INTERNAL] URLs can be authorized\r\n"); /* RFC 4467 */
     g_string_append(out, "* OK [MAILBOXID (");
     imap_mailbox_id_format(folder->id, out);
     g_string_append(out, ")] The mailbox's id\r\n");

@@ -4,10 +4,9 @@
 
 #include "cache/content.h"
 #include "cache/folder.h"
-#include "daemon/proto/imap/url.h"
 #include "daemon/proto/mime/header.h"
 #include "daemon/proto/mime/section.h"
-#include "daemon/serve/imap/need.h"
+#include "daemon/serve/imap/urlauth.h"
 #include "daemon/serve/imap/view.h"
 
 static gboolean not_found(const char *what, GError **error)
@@ -17,13 +16,13 @@ static gboolean not_found(const char *what, GError **error)
 }
 
 /* Gives the message's number. */
-static gboolean find_message(ImapSession *session, const ImapUrl *url, gint64 *message,
-                             CacheContentState *state, GError **error)
+static gboolean find_message(ImapSession *session, Cache *cache, const ImapUrl *url,
+                             gint64 *message, CacheContentState *state, GError **error)
 {
     CachePlacement placement;
     if (!url->mailbox && !session->view)
         return not_found("The URL names no mailbox, and none is selected", error);
-    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
     if (!txn)
         return FALSE;
     g_autoptr(CacheFolder) folder = url->mailbox
@@ -42,19 +41,17 @@ static gboolean find_message(ImapSession *session, const ImapUrl *url, gint64 *m
     return TRUE;
 }
 
-static gboolean bring(ImapSession *session, gint64 message, GError **error)
+static gboolean bring(ImapSession *session, ServeAccount *account, gint64 message, GError **error)
 {
-    ImapNeed need = {0};
-    imap_need(session, &need, &message, 1, CACHE_CONTENT_FULL);
-    if (!need.error)
-        return TRUE;
-    g_propagate_error(error, need.error);
-    return FALSE;
+    if (!imap_session_flush(session))
+        return not_found("The client is gone", error);
+    return sync_bodies_need(account->bodies, &message, 1, CACHE_CONTENT_FULL,
+                            net_stream_cancel(session->stream), error);
 }
 
-static GBytes *read_message(ImapSession *session, gint64 message, GError **error)
+static GBytes *read_message(Cache *cache, gint64 message, GError **error)
 {
-    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
     guint64 size = txn ? cache_content_size(txn, message, error) : 0;
     return size ? cache_content_read(txn, message, 0, size, error) : NULL;
 }
@@ -78,35 +75,51 @@ static GBytes *cut_section(GBytes *message, const ImapSection *section, GError *
     return g_string_free_to_bytes(fields);
 }
 
-static GBytes *cut_partial(GBytes *bytes, const ImapUrl *url)
+GBytes *imap_url_cut_partial(GBytes *bytes, const ImapUrl *url)
 {
+    if (!url->partial)
+        return g_bytes_ref(bytes);
     gsize size = g_bytes_get_size(bytes), offset = MIN(url->offset, size);
     gsize length = url->length ? MIN(url->length, size - offset) : size - offset;
     return g_bytes_new_from_bytes(bytes, offset, length);
 }
 
-GBytes *imap_url_content(ImapSession *session, const char *text, GError **error)
+GBytes *imap_url_message(ImapSession *session, ServeAccount *account, const ImapUrl *url,
+                         GError **error)
 {
     gint64 message;
     CacheContentState state;
+    if (!find_message(session, account->cache, url, &message, &state, error) ||
+        (state < CACHE_CONTENT_FULL && !bring(session, account, message, error)))
+        return NULL;
+    return read_message(account->cache, message, error);
+}
+
+GBytes *imap_url_cut(GBytes *message, const ImapUrl *url, GError **error)
+{
+    g_autoptr(GBytes) bytes =
+        url->has_section ? cut_section(message, &url->section, error) : g_bytes_ref(message);
+    return bytes ? imap_url_cut_partial(bytes, url) : NULL;
+}
+
+/* RFC 4469, 3: what this session can read itself, or was given access to (RFC 4467). */
+static ServeAccount *find_account(ImapSession *session, const ImapUrl *url, const char *text,
+                                  GError **error)
+{
+    if (url->token)
+        return imap_urlauth_verify(session, url, text, error);
+    if (!url->host && !url->access)
+        return serve_account_ref(session->account);
+    not_found("The URL is of another server", error);
+    return NULL;
+}
+
+GBytes *imap_url_content(ImapSession *session, const char *text, GError **error)
+{
     g_autoptr(ImapUrl) url = imap_url_parse(text, error);
-    if (!url)
-        return NULL;
-    /* RFC 4469, 3: only what this session can read itself. */
-    if (url->host) {
-        not_found("The URL is of another server", error);
-        return NULL;
-    }
-    if (!find_message(session, url, &message, &state, error) ||
-        (state < CACHE_CONTENT_FULL && !bring(session, message, error)))
-        return NULL;
-    g_autoptr(GBytes) bytes = read_message(session, message, error);
-    if (bytes && url->has_section) {
-        GBytes *section = cut_section(bytes, &url->section, error);
-        g_bytes_unref(bytes);
-        bytes = section;
-    }
-    return bytes && url->partial ? cut_partial(bytes, url) : g_steal_pointer(&bytes);
+    g_autoptr(ServeAccount) account = url ? find_account(session, url, text, error) : NULL;
+    g_autoptr(GBytes) message = account ? imap_url_message(session, account, url, error) : NULL;
+    return message ? imap_url_cut(message, url, error) : NULL;
 }
 
 char *imap_url_bad_code(const char *url)
