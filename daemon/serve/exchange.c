@@ -2,6 +2,8 @@
 /* Running a SASL exchange. */
 #include "daemon/serve/exchange.h"
 
+#include "daemon/proto/sasl/base64.h"
+
 #include <string.h>
 
 #define LINE_MAX_SASL 12288 /* RFC 4954, 4 */
@@ -47,6 +49,18 @@ static ServeLoginResult conclude(NetStream *stream, Candidate *candidate, gboole
     return SERVE_LOGIN_OK;
 }
 
+/* What the client says: nothing yet, "=" for nothing, or base64 (RFC 9051, 6.2.2; RFC 4954, 4). */
+static gboolean is_well_formed(const char *input)
+{
+    gsize length;
+    if (!input || g_str_equal(input, "="))
+        return TRUE;
+    g_autofree guint8 *bytes = base64_decode_strict(input, &length);
+    if (bytes)
+        explicit_bzero(bytes, length);
+    return bytes != NULL;
+}
+
 ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const char *mechanism,
                              const char *initial, const char *prompt, ServeAccount **account,
                              GError **error)
@@ -59,6 +73,8 @@ ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const
         return SERVE_LOGIN_NO_MECHANISM;
     for (;;) {
         g_autofree char *challenge = NULL;
+        if (!is_well_formed(input))
+            return SERVE_LOGIN_GARBLED;
         ServeSaslResult result = serve_sasl_step(sasl, input, &challenge);
         if (result != SERVE_SASL_CONTINUE)
             return conclude(stream, &candidate, result == SERVE_SASL_OK, account);

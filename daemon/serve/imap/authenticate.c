@@ -31,6 +31,9 @@ static void reply_result(ImapSession *session, ServeLoginResult result, ServeAcc
     case SERVE_LOGIN_CANCELLED:
         imap_reply(session, IMAP_BAD, NULL, "You have given up");
         return;
+    case SERVE_LOGIN_GARBLED: /* RFC 9051, 6.2.2 */
+        imap_reply(session, IMAP_BAD, NULL, "That is no base64");
+        return;
     case SERVE_LOGIN_NO_MECHANISM:
         imap_reply_printf(session, IMAP_NO, "CANNOT", "Use one of these: %s",
                           serve_sasl_mechanisms(session->stream));

@@ -136,13 +136,25 @@ static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapF
         answer_esearch(session, &ret, found);
 }
 
+/* What can't be read for its charset alone saves its result nonetheless, which is nothing. */
+static void refuse(ImapSession *session, ImapLexer *lexer, const GError *error)
+{
+    ImapSearchReturn ret = {FALSE};
+    imap_reply_error(session, error);
+    if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CHARSET) &&
+        imap_search_return_read(lexer, &ret, NULL) && (ret.options & IMAP_RETURN_SAVE))
+        forget_saved(session); /* RFC 5182, 2.1 */
+    imap_fetch_args_free(ret.items);
+}
+
 void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
     g_auto(ImapFound) found = {0};
+    ImapLexer start = *lexer;
     g_autoptr(ImapSearchArgs) args = imap_search_args_parse(lexer, &error);
     if (!args) {
-        imap_reply_error(session, error);
+        refuse(session, &start, error);
         return;
     }
     if (!imap_context_allowed(session, &args->ret) || !filters_fit(session, args))

@@ -31,6 +31,8 @@ static gboolean conclude(Pop3 *session, ServeLoginResult result, ServeAccount *a
                         "makes passwords");
     case SERVE_LOGIN_CANCELLED:
         return pop3_err(session, error, NULL, "cancelled");
+    case SERVE_LOGIN_GARBLED:
+        return pop3_err(session, error, NULL, "that is no base64");
     case SERVE_LOGIN_NO_MECHANISM:
         return pop3_err(session, error, NULL, "no such mechanism here");
     default:

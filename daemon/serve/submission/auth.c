@@ -21,6 +21,8 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
                                 "and makes passwords");
     case SERVE_LOGIN_CANCELLED:
         return submission_reply(session, error, 501, "5.7.0", "Cancelled");
+    case SERVE_LOGIN_GARBLED: /* RFC 4954, 4 */
+        return submission_reply(session, error, 501, "5.5.2", "That is no base64");
     case SERVE_LOGIN_NO_MECHANISM:
         return submission_reply(session, error, 504, "5.5.4", "No such mechanism here");
     default:
