@@ -19,8 +19,8 @@
 
 /* Pages in the WAL that start a checkpoint, and how many more start the next while readers keep it
  * from finishing. */
-#define CHECKPOINT_PAGES 4000
-#define CHECKPOINT_AGAIN 2000
+#define CHECKPOINT_PAGES 2000
+#define CHECKPOINT_AGAIN 1000
 
 /* Expunged UIDs of a folder: more than the first number are cut down to the second. */
 #define EXPUNGED_MAX  200000

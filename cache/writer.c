@@ -45,8 +45,8 @@ struct CacheContentWriter {
     gint64 unfinished; /* the content they are in; 0: none */
     guint64 size, header_size;
     gboolean in_body;
-    gboolean line_empty; /* in the header: nothing on this line yet but maybe a CR */
-    gboolean after_cr;
+    guint64 line;     /* in the header: bytes of this line so far */
+    gboolean line_cr; /* the last of them is CR */
     gboolean ended, used;
     guint8 sha256[DIGEST_LEN];
 };
@@ -60,7 +60,6 @@ CacheContentWriter *cache_content_writer_new(Cache *cache)
     EVP_DigestInit_ex(writer->digest, EVP_sha256(), NULL);
     writer->raw = g_byte_array_new();
     writer->parts = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-    writer->line_empty = TRUE;
     return writer;
 }
 
@@ -132,18 +131,21 @@ static gboolean no_parts(const CacheContentWriter *writer)
 /* How many of `data` still belong to the header block; notes where it ends. */
 static gsize scan_header(CacheContentWriter *writer, const guint8 *data, gsize length)
 {
-    for (gsize i = 0; i < length; i++) {
-        if (data[i] == '\n') {
-            if (writer->line_empty) {
-                writer->in_body = TRUE;
-                return i + 1;
-            }
-            writer->line_empty = TRUE;
-            writer->after_cr = FALSE;
-        } else {
-            writer->line_empty = writer->line_empty && !writer->after_cr && data[i] == '\r';
-            writer->after_cr = data[i] == '\r';
+    const guint8 *line = data, *end = data + length;
+
+    while (line < end) {
+        const guint8 *newline = memchr(line, '\n', (gsize)(end - line));
+        gsize text = (gsize)((newline ? newline : end) - line);
+        writer->line += text;
+        writer->line_cr = text ? line[text - 1] == '\r' : writer->line_cr;
+        if (!newline)
+            break;
+        if (writer->line == 0 || (writer->line == 1 && writer->line_cr)) {
+            writer->in_body = TRUE;
+            return (gsize)(newline + 1 - data);
         }
+        writer->line = 0;
+        line = newline + 1;
     }
     return length;
 }

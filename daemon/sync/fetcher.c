@@ -7,7 +7,7 @@
 #include "daemon/render.h"
 
 /* What one transaction writes at most. */
-#define BATCH_MESSAGES 100
+#define BATCH_MESSAGES 200
 #define BATCH_BYTES    (2 * 1024 * 1024)
 
 /* Commands under way: while one is answered, the server prepares the next. */
@@ -255,6 +255,7 @@ static gboolean take_whole(Fetcher *fetcher, gint64 message, GBytes *bytes, GErr
         clear_arrived(&arrived);
         return FALSE;
     }
+    cache_content_writer_end(arrived.writer);
     render_message(data ? data : "", size, TRUE, &arrived.rendered);
     return add_to_batch(fetcher, &arrived, size, error);
 }
