@@ -36,6 +36,7 @@ typedef struct {
     NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */
     ServeThrottle *throttle; /* slows the next answer after failed logins; one per listener */
     guint progress_ms;       /* how often IMAP clients hear of a long command's progress; 0: 15 s */
+    guint login_seconds;     /* how long IMAP clients may take to log in; 0: 3 minutes */
     gpointer data;
 } ServeDaemon;
 

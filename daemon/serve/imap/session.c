@@ -27,6 +27,12 @@ void imap_session_lexer(ImapSession *session, ImapLexer *lexer)
     imap_lexer_init(lexer, session->command, session->limits, session->mode);
 }
 
+static gint64 login_deadline(const ServeDaemon *daemon)
+{
+    guint seconds = daemon->login_seconds ? daemon->login_seconds : LOGIN_SECONDS;
+    return g_get_monotonic_time() + seconds * (gint64)G_USEC_PER_SEC;
+}
+
 /* ---- sending --------------------------------------------------------------------------------- */
 
 void imap_session_fail(ImapSession *session, const GError *error)
@@ -200,8 +206,9 @@ static void answer_bad(ImapSession *session)
         imap_untagged(session, "BAD", bad->code, bad->reason);
         return;
     }
-    g_string_append(session->out, bad->tag);
-    g_string_append(session->out, " BAD ");
+    /* RFC 7889, 4 (RFC 4469, 2): there is nothing wrong with a command but the size of its message.
+     */
+    g_string_append_printf(session->out, "%s %s ", bad->tag, bad->code ? "NO" : "BAD");
     if (bad->code)
         g_string_append_printf(session->out, "[%s] ", bad->code);
     g_string_append(session->out, bad->reason);
@@ -258,7 +265,7 @@ void imap_session_logout(ImapSession *session)
     imap_assembler_set_mode(session->assembler, 0);
     session->limits = &imap_limits_login;
     imap_assembler_set_limits(session->assembler, session->limits);
-    session->login_deadline = g_get_monotonic_time() + LOGIN_SECONDS * (gint64)G_USEC_PER_SEC;
+    session->login_deadline = login_deadline(session->daemon);
 }
 
 static void greet(ImapSession *session)
@@ -276,7 +283,7 @@ void serve_imap(NetStream *stream, const ServeDaemon *daemon, ServeAccount *prea
         .daemon = daemon,
         .limits = &imap_limits_login,
         .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-        .login_deadline = g_get_monotonic_time() + LOGIN_SECONDS * (gint64)G_USEC_PER_SEC,
+        .login_deadline = login_deadline(daemon),
         .out = g_string_new(NULL),
         .code = g_string_new(NULL),
         .text = g_string_new(NULL),

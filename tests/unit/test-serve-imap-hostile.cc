@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The local IMAP server and clients that mean no good, or know no better: each bound there is. */
+#include "imap-transcript.h"
+
+#include <poll.h>
+
+namespace
+{
+
+const std::string MAIL = "From: a@example.org\r\nSubject: x\r\n\r\nhello\r\n";
+
+std::string repeated(const std::string &text, int times)
+{
+    std::string all;
+    for (int i = 0; i < times; i++)
+        all += text;
+    return all;
+}
+
+/* A command that is answered `answer`, and a session that goes on. */
+void refused(Client &client, const std::string &command, const std::string &answer)
+{
+    SCOPED_TRACE(command.substr(0, 40));
+    client.send(command + "\r\n");
+    client.play("S: " + answer + "\nC: after NOOP\nS~ after OK …");
+}
+
+TEST_F(ImapTest, NonsenseIsAnsweredAndTheSessionGoesOn)
+{
+    deliver(inbox, MAIL);
+    auto client = select();
+    for (const char *line : {"*",
+                             "+ NOOP",
+                             "a",
+                             "a (",
+                             "a NOOP\t",
+                             "a FETCH 1 (((((",
+                             "a FETCH 1 \"",
+                             "a FETCH 1 {",
+                             "a FETCH 1 {}",
+                             "a FETCH 1 {-1}",
+                             "a FETCH 1 {1x}",
+                             "a SEARCH SUBJECT \"\\x\"",
+                             "a LIST \"\" \"\\",
+                             "a FETCH 4294967296 FLAGS",
+                             "a FETCH 99999999999999999999 FLAGS",
+                             "a FETCH , FLAGS",
+                             "a FETCH 1: FLAGS",
+                             "a STORE 1 FLAGS (\\)",
+                             "a UID UID FETCH 1 FLAGS",
+
+                             "a \xff\xfe",
+                             "a FETCH 1 BODY[1.]",
+                             "a FETCH 1 BODY[0]",
+
+                             "a SEARCH NOT",
+                             "a SEARCH (",
+                             "a SEARCH )",
+                             "a APPEND INBOX (\\Seen",
+                             "a STATUS INBOX (MESSAGES",
+                             "DONE",
+                             "\"a\" NOOP"})
+        refused(*client, line, "… BAD …");
+}
+
+TEST_F(ImapTest, OctetsThatNoCommandHasAreRefused)
+{
+    auto client = connect();
+    refused(*client, std::string("a NO\0OP", 7), "… BAD …");
+    refused(*client, "a LIST \"\" x\ry", "a BAD …");
+    refused(*client, std::string("a SELECT {3+}\r\nx\0y", 18), "a BAD …");
+}
+
+TEST_F(ImapTest, LinesAreBounded)
+{
+    auto client = connect();
+    refused(*client, "a SELECT " + std::string(64 * 1024, 'x'), "* BAD [TOOBIG] …");
+    auto stranger = connect(false);
+    refused(*stranger, "a LOGIN work " + std::string(8 * 1024, 'x'), "* BAD [TOOBIG] …");
+}
+
+TEST_F(ImapTest, LiteralsAreBounded)
+{
+    auto client = select();
+    refused(*client, "a SEARCH SUBJECT {1048577}", "a BAD …");
+    refused(*client, "a SEARCH SUBJECT {1048577+}\r\n" + std::string(1048577, 'x'), "a BAD …");
+    refused(*client, "a APPEND INBOX {268435457}", "a NO [TOOBIG] …");
+    refused(*client, "a APPEND INBOX {99999999999999999999999}", "a NO [TOOBIG] …");
+    refused(*client, "a SEARCH" + repeated(" SUBJECT {1+}\r\nx", 1001), "a BAD …");
+    std::string megabyte = " SUBJECT {1048576+}\r\n" + std::string(1048576, 'x');
+    refused(*client, "a SEARCH" + repeated(megabyte, 4), "a BAD …");
+    auto stranger = connect(false);
+    refused(*stranger, "a LOGIN {4097}", "a BAD …");
+    refused(*stranger, "a LOGIN {4097+}\r\n" + std::string(4097, 'x') + " y", "a BAD …");
+    refused(*stranger, "a ID (" + repeated("{1+}\r\nx ", 10) + "{1+}\r\nx)", "a BAD …");
+    refused(*stranger, "a APPEND INBOX {1}", "a … …");
+}
+
+TEST_F(ImapTest, NestingAndListsAreBounded)
+{
+    deliver(inbox, MAIL);
+    auto client = select();
+    refused(*client, "a SEARCH " + std::string(101, '(') + "ALL" + std::string(101, ')'),
+            "a BAD [LIMIT] …");
+    refused(*client, "a SEARCH " + repeated("NOT ", 101) + "ALL", "a BAD [LIMIT] …");
+    refused(*client, "a SEARCH " + repeated("OR ALL ", 101) + "ALL", "a BAD [LIMIT] …");
+    refused(*client, "a SEARCH" + repeated(" ALL", 10001), "a BAD [LIMIT] …");
+    refused(*client, "a FETCH 1 (UID" + repeated(" UID", 10001) + ")", "a BAD [LIMIT] …");
+    refused(*client, "a FETCH 1 BODY[" + repeated("1.", 1001) + "1]", "a BAD [LIMIT] …");
+    refused(*client, "a STORE 1 +FLAGS (" + repeated("x ", 10001) + "x)", "a BAD [LIMIT] …");
+    auto stranger = connect(false);
+    refused(*stranger, "a ID (" + repeated("\"a\" NIL ", 40) + "\"a\" NIL)", "a BAD …");
+}
+
+/* A line can't hold more ranges than are allowed, but what one does hold costs no more than it
+ * says. */
+TEST_F(ImapTest, LargeSetsAreTaken)
+{
+    deliver(inbox, MAIL);
+    auto client = select();
+    std::string set = "1";
+    while (set.size() < 60000)
+        set += ",1:4294967295";
+    client->send("a UID FETCH " + set + " UID\r\n");
+    client->play("S: * 1 FETCH (UID 1)\nS: a OK …");
+    client->send("b UID SEARCH UID " + set + "\r\n");
+    client->play("S: * SEARCH 1\nS: b OK …");
+}
+
+/* It counts from the connection on, whatever is said. */
+TEST_F(ImapTest, ThereIsATimeToLogIn)
+{
+    daemon.login_seconds = 2;
+    auto silent = connect(false), talker = connect(false);
+    gint64 start = g_get_monotonic_time();
+    silent->play("S: * BYE You took too long to log in");
+    while (!talker->ended && g_get_monotonic_time() - start < 15 * G_USEC_PER_SEC) {
+        if (::send(talker->fd, "a NOOP\r\n", 8, MSG_NOSIGNAL) < 0)
+            break;
+        if (talker->line().compare(0, 5, "* BYE") == 0)
+            break;
+        g_usleep(50000);
+    }
+    EXPECT_LT(g_get_monotonic_time() - start, 15 * G_USEC_PER_SEC);
+}
+
+/* As much as the kernel takes, and no more, until it reads. */
+size_t send_without_reading(Client &client, const std::string &text, size_t limit)
+{
+    size_t sent = 0;
+    struct pollfd writable = {client.fd, POLLOUT, 0};
+    while (sent < limit && poll(&writable, 1, 1000) == 1) {
+        size_t at = sent % text.size();
+        ssize_t n =
+            ::send(client.fd, text.data() + at, text.size() - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0)
+            sent += (size_t)n;
+    }
+    return sent;
+}
+
+/* Commands are read as they are answered, so that pipelining fills no memory; who doesn't read its
+ * answers waits, and nobody else does. */
+TEST_F(ImapTest, SlowReadersBlockNobody)
+{
+    std::string large = "Subject: large\r\n\r\n" + repeated("a line of a large message\r\n", 40000);
+    deliver(inbox, large);
+    auto slow = select(), other = select();
+    const size_t limit = 32 << 20;
+    std::string command = "p FETCH 1 (BODY.PEEK[] FLAGS)\r\n";
+    size_t sent = send_without_reading(*slow, command, limit);
+    EXPECT_LT(sent, limit);
+    other->play(R"(
+        C: a STORE 1 +FLAGS (\Flagged)
+        S: * 1 FETCH (FLAGS (\Flagged))
+        S: a OK …
+        C: b APPEND INBOX {6+}
+        C: A: 1
+        C: 
+        S~ b OK …
+        C: c STORE 2 +FLAGS.SILENT (\Deleted)
+        S: c OK …
+        C: d EXPUNGE
+        S: * 2 EXPUNGE
+        S: d OK …
+    )");
+    /* Once it reads, the first answer is what it was to be. */
+    EXPECT_EQ(slow->line(), "* 1 FETCH (BODY[] {" + std::to_string(large.size()) + "}");
+    EXPECT_TRUE(slow->bytes(large.size()) == large);
+    slow->play("S:  FLAGS (…))");
+}
+
+TEST_F(ImapTest, PipelinesOfAnyLengthAreAnswered)
+{
+    auto client = connect();
+    std::thread sender([&] {
+        for (int i = 0; i < 20; i++)
+            client->send(repeated("p NOOP\r\n", 1000));
+        client->send("q LOGOUT\r\n");
+    });
+    int answered = 0;
+    std::string line;
+    while ((line = client->line()).compare(0, 4, "p OK") == 0)
+        answered++;
+    sender.join();
+    EXPECT_EQ(answered, 20000);
+    EXPECT_EQ(line.compare(0, 5, "* BYE"), 0) << line;
+}
+
+} // namespace
