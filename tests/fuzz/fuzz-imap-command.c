@@ -17,6 +17,7 @@
 #include "daemon/proto/imap/status-args.h"
 #include "daemon/proto/imap/store-args.h"
 #include "daemon/proto/imap/url.h"
+#include "daemon/proto/imap/urlauth-args.h"
 
 #include <string.h>
 
@@ -173,6 +174,43 @@ static void run_status(ImapLexer *lexer)
     g_assert_cmpuint(args->items, !=, 0);
 }
 
+static void check_url(const char *text)
+{
+    g_autoptr(ImapUrl) url = text != NULL ? imap_url_parse(text, NULL) : NULL;
+
+    if (url == NULL)
+        return;
+    g_assert_cmpuint(url->uid, >, 0);
+    g_assert_cmpuint(url->rump_length, <=, strlen(text));
+    g_assert_true((url->mechanism == NULL) == (url->token == NULL));
+    g_assert_true(url->access == NULL || (url->host && url->user && url->mailbox));
+    g_assert_true(url->mailbox == NULL || g_utf8_validate(url->mailbox, -1, NULL));
+}
+
+static void run_genurlauth(ImapLexer *lexer)
+{
+    g_autoptr(GPtrArray) words = imap_genurlauth_args_parse(lexer, NULL);
+
+    for (guint i = 0; words != NULL && i < words->len; i += 2)
+        check_url(words->pdata[i]);
+}
+
+static void run_resetkey(ImapLexer *lexer)
+{
+    g_autofree char *mailbox = NULL;
+
+    if (imap_resetkey_args_parse(lexer, &mailbox, NULL) && mailbox != NULL)
+        check_name(mailbox);
+}
+
+static void run_urlfetch(ImapLexer *lexer)
+{
+    g_autoptr(GArray) fetches = imap_urlfetch_args_parse(lexer, NULL);
+
+    for (guint i = 0; fetches != NULL && i < fetches->len; i++)
+        check_url(g_array_index(fetches, ImapUrlfetch, i).url);
+}
+
 static void run_getmetadata(ImapLexer *lexer)
 {
     g_autoptr(ImapGetMetadataArgs) args = imap_getmetadata_args_parse(lexer, NULL);
@@ -217,21 +255,15 @@ static const struct {
     {"SELECT", run_select},
     {"EXAMINE", run_select},
     {"STATUS", run_status},
+    {"GENURLAUTH", run_genurlauth},
+    {"RESETKEY", run_resetkey},
+    {"URLFETCH", run_urlfetch},
     {"GETMETADATA", run_getmetadata},
     {"SETMETADATA", run_setmetadata},
     {"NOTIFY", run_notify},
 };
 
 /* NULL: the part is octets. */
-static void check_url(const char *text)
-{
-    g_autoptr(ImapUrl) url = text != NULL ? imap_url_parse(text, NULL) : NULL;
-
-    if (url == NULL)
-        return;
-    g_assert_cmpuint(url->uid, >, 0);
-    g_assert_true(url->mailbox == NULL || g_utf8_validate(url->mailbox, -1, NULL));
-}
 
 static void run_append(const ImapAppendArgs *args)
 {

@@ -16,6 +16,8 @@
 #include "daemon/proto/imap/sort-args.h"
 #include "daemon/proto/imap/status-args.h"
 #include "daemon/proto/imap/store-args.h"
+#include "daemon/proto/imap/url.h"
+#include "daemon/proto/imap/urlauth-args.h"
 
 namespace
 {
@@ -880,6 +882,79 @@ TEST(Status, ReadsItsItems)
         EXPECT_EQ(imap_status_args_parse(&line.lexer, &line.error), nullptr) << in;
         EXPECT_NE(line.reason(), "");
     }
+}
+
+/* RFC 4467, 5 and 11; RFC 5092, 11 */
+TEST(Url, ReadsWhoMayUseIt)
+{
+    const std::string rump = "imap://joe@example.com/INBOX/;uid=20/;section=1.2;"
+                             "expire=2005-12-01T12:00:00Z;urlauth=submit+fr%65d";
+    g_autoptr(ImapUrl) url =
+        imap_url_parse((rump + ":internal:91354a473744909de610943775f92038").c_str(), nullptr);
+
+    ASSERT_NE(url, nullptr);
+    EXPECT_STREQ(url->host, "example.com");
+    EXPECT_STREQ(url->user, "joe");
+    EXPECT_EQ(url->uid, 20u);
+    EXPECT_EQ(url->expires, 1133438400);
+    EXPECT_STREQ(url->access, "submit");
+    EXPECT_STREQ(url->access_user, "fred");
+    EXPECT_STREQ(url->mechanism, "internal");
+    EXPECT_STREQ(url->token, "91354a473744909de610943775f92038");
+    EXPECT_EQ(url->rump_length, rump.size());
+    for (const char *text : {"imap://a@[::1]/b/;uid=1;urlauth=anonymous",
+                             "imap://a@[::1]:143/b/;uid=1;URLAUTH=AUTHUSER"}) {
+        g_autoptr(ImapUrl) other = imap_url_parse(text, nullptr);
+
+        ASSERT_NE(other, nullptr) << text;
+        EXPECT_STREQ(other->host, "[::1]");
+        EXPECT_EQ(other->token, nullptr);
+        EXPECT_EQ(other->rump_length, strlen(text));
+    }
+    for (const char *text :
+         {"imap://a@b/c/;uid=1;urlauth=", "imap://a@b/c/;uid=1;urlauth=x:",
+          "imap://a@b/;uid=1;urlauth=x", "imap://a@b/c/;uid=1;urlauth=x:internal",
+          "imap://a@b/c/;uid=1;urlauth=x:internal:",
+          "imap://a@b/c/;uid=1;urlauth=x;expire=2005-12-01T12:00:00Z", "/c/;uid=1;urlauth=x",
+          "imap://b/c/;uid=1;urlauth=x", "imap://a@b/c/;uid=1;expire=2005-12-01T12:00:00;urlauth=x",
+          "imap://a@b/c/;urlauth=x"})
+        EXPECT_EQ(imap_url_parse(text, nullptr), nullptr) << text;
+}
+
+/* RFC 4467, 9; RFC 5524, 5 */
+TEST(Url, CommandsReadTheirArguments)
+{
+    Line pairs("a GENURLAUTH \"x\" INTERNAL y XSAMPLE");
+    g_autoptr(GPtrArray) words = imap_genurlauth_args_parse(&pairs.lexer, &pairs.error);
+
+    ASSERT_NE(words, nullptr) << pairs.reason();
+    ASSERT_EQ(words->len, 4u);
+    EXPECT_STREQ((char *)words->pdata[3], "XSAMPLE");
+    for (const char *in : {"", "x", "x ", "x (y)", "x y z"}) {
+        Line line("a GENURLAUTH " + std::string(in));
+        EXPECT_EQ(imap_genurlauth_args_parse(&line.lexer, &line.error), nullptr) << in;
+    }
+
+    Line urls("a URLFETCH x (y) (\"z\" BODYPARTSTRUCTURE binary)");
+    g_autoptr(GArray) fetches = imap_urlfetch_args_parse(&urls.lexer, &urls.error);
+    ASSERT_NE(fetches, nullptr) << urls.reason();
+    ASSERT_EQ(fetches->len, 3u);
+    EXPECT_EQ(g_array_index(fetches, ImapUrlfetch, 1).parameters, 0u);
+    EXPECT_STREQ(g_array_index(fetches, ImapUrlfetch, 2).url, "z");
+    EXPECT_EQ(g_array_index(fetches, ImapUrlfetch, 2).parameters,
+              (guint)(IMAP_URLFETCH_STRUCTURE | IMAP_URLFETCH_BINARY));
+    for (const char *in : {"", "()", "(x", "(x BODY BINARY)", "(x COLOUR)", "x (y BODY", "x)"}) {
+        Line line("a URLFETCH " + std::string(in));
+        EXPECT_EQ(imap_urlfetch_args_parse(&line.lexer, &line.error), nullptr) << in;
+    }
+
+    Line some("a RESETKEY inbox INTERNAL X"), all("a RESETKEY"), bad("a RESETKEY inbox (");
+    g_autofree char *name = nullptr, *none = nullptr, *no = nullptr;
+    EXPECT_TRUE(imap_resetkey_args_parse(&some.lexer, &name, &some.error));
+    EXPECT_STREQ(name, "INBOX");
+    EXPECT_TRUE(imap_resetkey_args_parse(&all.lexer, &none, &all.error));
+    EXPECT_EQ(none, nullptr);
+    EXPECT_FALSE(imap_resetkey_args_parse(&bad.lexer, &no, &bad.error));
 }
 
 std::string list(const std::string &arguments, const ImapLimits *limits = &imap_limits_default)

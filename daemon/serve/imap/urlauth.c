@@ -11,6 +11,7 @@
 #include "cache/annotation.h"
 #include "cache/folder.h"
 #include "daemon/proto/imap/quote.h"
+#include "daemon/proto/imap/urlauth-args.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/reply.h"
 
@@ -20,7 +21,6 @@
 #define KEY_ENTRY  "urlauth-key" /* no slash: no client sees it */
 #define KEY_OCTETS 32
 #define MECHANISM  "INTERNAL"
-#define URLS_MAX   1000
 
 static ServeAccount *refuse(const char *why, GError **error)
 {
@@ -163,30 +163,12 @@ static gboolean authorize(ImapSession *session, CacheTxn *txn, const char *text,
     return TRUE;
 }
 
-static GPtrArray *read_pairs(ImapLexer *lexer, GError **error)
-{
-    g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
-    do {
-        char *url =
-            imap_lexer_space(lexer, error) ? imap_lexer_astring(lexer, "a URL", error) : NULL;
-        if (url)
-            g_ptr_array_add(words, url);
-        char *mechanism = url && imap_lexer_space(lexer, error)
-                              ? imap_lexer_atom(lexer, "a mechanism", error)
-                              : NULL;
-        if (!mechanism)
-            return NULL;
-        g_ptr_array_add(words, mechanism);
-    } while (words->len < 2 * URLS_MAX && !imap_lexer_at_end(lexer));
-    return imap_lexer_end(lexer, error) ? g_steal_pointer(&words) : NULL;
-}
-
 /* All or none. */
 void imap_cmd_genurlauth(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GString) answer = g_string_new("* GENURLAUTH");
-    g_autoptr(GPtrArray) words = read_pairs(lexer, &error);
+    g_autoptr(GPtrArray) words = imap_genurlauth_args_parse(lexer, &error);
     g_autoptr(CacheTxn) txn =
         words ? cache_begin(session->account->cache, CACHE_WRITE_FULL, &error) : NULL;
     if (!txn) {
@@ -204,21 +186,6 @@ void imap_cmd_genurlauth(ImapSession *session, ImapLexer *lexer)
 
 /* ---- RESETKEY -------------------------------------------------------------------------------- */
 
-/* The mailbox, and mechanisms, of which any but INTERNAL is left alone. *mailbox NULL: all. */
-static gboolean read_reset(ImapLexer *lexer, char **mailbox, GError **error)
-{
-    *mailbox = NULL;
-    if (!imap_lexer_more(lexer))
-        return imap_lexer_end(lexer, error);
-    *mailbox = imap_lexer_mailbox(lexer, error);
-    gboolean ok = *mailbox != NULL;
-    while (ok && imap_lexer_more(lexer)) {
-        g_autofree char *mechanism = imap_lexer_atom(lexer, "a mechanism", error);
-        ok = mechanism != NULL;
-    }
-    return ok && imap_lexer_end(lexer, error);
-}
-
 /* Without a key everything that was authorized with it isn't any more; the next one is another. */
 static gboolean reset(CacheTxn *txn, const char *mailbox, GError **error)
 {
@@ -232,7 +199,7 @@ void imap_cmd_resetkey(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *mailbox = NULL;
-    g_autoptr(CacheTxn) txn = read_reset(lexer, &mailbox, &error)
+    g_autoptr(CacheTxn) txn = imap_resetkey_args_parse(lexer, &mailbox, &error)
                                   ? cache_begin(session->account->cache, CACHE_WRITE_FULL, &error)
                                   : NULL;
     if (!txn || !reset(txn, mailbox, &error) || !cache_commit(g_steal_pointer(&txn), &error))
