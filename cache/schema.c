@@ -119,11 +119,16 @@ static const char VERSION_3[] =
     "CREATE TRIGGER IF NOT EXISTS annotation_gone AFTER DELETE ON folder"
     "  BEGIN DELETE FROM annotation WHERE folder = old.id; END;";
 
+/* Filters of texts (filter.h), by the id of their text_data. Segments from before there were any
+ * are written anew. */
+static const char VERSION_4[] =
+    "CREATE TABLE IF NOT EXISTS text_filter (id INTEGER PRIMARY KEY, bits BLOB NOT NULL);"
+    "DELETE FROM text_segment; DELETE FROM text_data; DELETE FROM text_filter;"
+    "INSERT OR IGNORE INTO text_due SELECT 0, id FROM message WHERE state >= 1;"
+    "INSERT OR IGNORE INTO text_due SELECT 1, id FROM message WHERE state >= 2;";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1},
-    {2, VERSION_2},
-    {3, VERSION_3},
-    {0},
+    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3}, {4, VERSION_4}, {0},
 };
 
 static gboolean read_version(Db *db, int *version, GError **error)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Segments of text: a row of text_segment says whose texts they are, rows of text_data hold them, a
- * row for each kind. text_due lists the messages whose texts are in none yet.
+ * row for each kind, and rows of text_filter tell what isn't in them. text_due lists the messages
+ * whose texts are in none yet.
  */
 #include "cache/search.h"
 
 #include "cache/codec.h"
+#include "cache/filter.h"
 #include "cache/private.h"
 
 #include <string.h>
@@ -33,13 +35,16 @@ static const guint SEGMENT_MESSAGES[] = {
 static const char SQL_SEGMENTS[] = "SELECT id, messages FROM text_segment WHERE part = ? AND id > ?"
                                    " ORDER BY id";
 static const char SQL_DATA[] = "SELECT data FROM text_data WHERE id = ?";
+static const char SQL_FILTER[] = "SELECT bits FROM text_filter WHERE id = ?";
 static const char SQL_NEXT_ID[] =
     "SELECT coalesce(max(id), 0) + 1 FROM text_segment WHERE part = ?";
 static const char SQL_ADD_SEGMENT[] =
     "INSERT INTO text_segment (part, id, messages) VALUES (?, ?, ?)";
 static const char SQL_ADD_DATA[] = "INSERT INTO text_data (id, data) VALUES (?, ?)";
+static const char SQL_ADD_FILTER[] = "INSERT INTO text_filter (id, bits) VALUES (?, ?)";
 static const char SQL_DROP_SEGMENT[] = "DELETE FROM text_segment WHERE part = ? AND id = ?";
 static const char SQL_DROP_DATA[] = "DELETE FROM text_data WHERE id = ?";
+static const char SQL_DROP_FILTER[] = "DELETE FROM text_filter WHERE id = ?";
 static const char SQL_DUE[] =
     "SELECT message FROM text_due WHERE part = ? ORDER BY message DESC LIMIT ?";
 static const char SQL_ADD_DUE[] = "INSERT OR IGNORE INTO text_due (part, message) VALUES (?, ?)";
@@ -58,6 +63,12 @@ static CacheTextPart part_of(CacheText kind)
 static gint64 data_id(gint64 segment, CacheText kind)
 {
     return segment << 3 | kind;
+}
+
+/* The other texts are hardly larger than their filters would be. */
+static gboolean has_filter(CacheText kind)
+{
+    return kind == CACHE_TEXT_HEADER || kind == CACHE_TEXT_BODY;
 }
 
 static CacheContentState state_for(CacheTextPart part)
@@ -129,6 +140,8 @@ static void read_messages(DbQuery *query, int column, GArray *messages)
 typedef struct {
     CacheTxn *txn;
     CacheText kind;
+    const CacheTextNeedle *needles;
+    guint n_needles;
     GArray *messages; /* gint64 */
     GByteArray *data; /* how many bytes each text has, 32 bits each, and the texts */
     GArray *starts;   /* guint32 */
@@ -168,13 +181,47 @@ static gboolean find_starts(Scan *scan)
     return start == scan->data->len - count * sizeof(guint32);
 }
 
+/* FALSE: the segment's filter rules out all needles. */
+static gboolean may_contain(Scan *scan, gint64 id)
+{
+    if (!has_filter(scan->kind))
+        return TRUE;
+    g_auto(DbQuery) query = db_query(scan->txn->db, SQL_FILTER, DB_INT(data_id(id, scan->kind)));
+    if (!db_next(&query))
+        return TRUE;
+    const void *bits = sqlite3_column_blob(query.statement, 0);
+    gsize size = (gsize)sqlite3_column_bytes(query.statement, 0);
+    for (guint i = 0; i < scan->n_needles; i++)
+        if (filter_may_contain(bits, size, scan->needles[i].text, scan->needles[i].length))
+            return TRUE;
+    return FALSE;
+}
+
+/* As if no message had any text. */
+static void empty_texts(Scan *scan)
+{
+    gsize count = scan->messages->len;
+
+    g_byte_array_set_size(scan->data, (guint)(count * sizeof(guint32)));
+    memset(scan->data->data, 0, scan->data->len);
+    g_array_set_size(scan->starts, 0);
+    g_array_set_size(scan->starts, (guint)count + 1);
+}
+
+static gboolean read_texts(Scan *scan, gint64 id, GError **error)
+{
+    if (!may_contain(scan, id)) {
+        empty_texts(scan);
+        return TRUE;
+    }
+    return expand(scan, id, error) && (find_starts(scan) || damaged(scan->txn, error));
+}
+
 static gboolean scan_segment(Scan *scan, gint64 id, CacheTextFunc func, gpointer data,
                              GError **error)
 {
-    if (!expand(scan, id, error))
+    if (!read_texts(scan, id, error))
         return FALSE;
-    if (!find_starts(scan))
-        return damaged(scan->txn, error);
     CacheTextSegment segment = {
         .messages = (const gint64 *)(const void *)scan->messages->data,
         .starts = (const guint32 *)(const void *)scan->starts->data,
@@ -209,13 +256,14 @@ static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextWanted wanted,
     return TRUE;
 }
 
-gboolean cache_text_scan(CacheTxn *txn, CacheText kind, gint64 *position, CacheTextWanted wanted,
-                         CacheTextFunc func, gpointer data, GError **error)
+gboolean cache_text_scan(CacheTxn *txn, CacheText kind, const CacheTextNeedle *needles, guint count,
+                         gint64 *position, CacheTextWanted wanted, CacheTextFunc func,
+                         gpointer data, GError **error)
 {
     g_autoptr(GArray) messages = g_array_new(FALSE, FALSE, sizeof(gint64));
-    g_autoptr(GArray) starts = g_array_new(FALSE, FALSE, sizeof(guint32));
+    g_autoptr(GArray) starts = g_array_new(FALSE, TRUE, sizeof(guint32));
     g_autoptr(GByteArray) expanded = g_byte_array_new();
-    Scan scan = {txn, kind, messages, expanded, starts};
+    Scan scan = {txn, kind, needles, count, messages, expanded, starts};
 
     return scan_slice(&scan, position, wanted, func, data, error);
 }
@@ -269,6 +317,7 @@ struct CacheTextWriter {
     GArray *lengths[CACHE_TEXT_KINDS]; /* guint32, little-endian; of the part's kinds */
     GString *texts[CACHE_TEXT_KINDS];  /* one after the other */
     GBytes *packed[CACHE_TEXT_KINDS];  /* once ended */
+    GBytes *filters[CACHE_TEXT_KINDS]; /* too */
 };
 
 CacheTextWriter *cache_text_writer_new(Cache *cache, CacheTextPart part)
@@ -296,6 +345,7 @@ void cache_text_writer_free(CacheTextWriter *writer)
         if (writer->texts[kind])
             g_string_free(writer->texts[kind], TRUE);
         g_clear_pointer(&writer->packed[kind], g_bytes_unref);
+        g_clear_pointer(&writer->filters[kind], g_bytes_unref);
     }
     g_array_unref(writer->messages);
     g_free(writer);
@@ -324,6 +374,8 @@ void cache_text_writer_end(CacheTextWriter *writer)
         GString *texts = writer->texts[kind];
         if (!texts || writer->packed[kind])
             continue;
+        if (has_filter((CacheText)kind))
+            writer->filters[kind] = filter_new(texts->str, texts->len);
         g_string_prepend_len(texts, writer->lengths[kind]->data,
                              (gssize)(writer->lengths[kind]->len * sizeof(guint32)));
         writer->packed[kind] =
@@ -333,10 +385,14 @@ void cache_text_writer_end(CacheTextWriter *writer)
 
 static gboolean store_data(CacheTextWriter *writer, CacheTxn *txn, gint64 id, GError **error)
 {
-    for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++)
-        if (writer->packed[kind] && !db_run(txn->db, error, SQL_ADD_DATA, DB_INT(data_id(id, kind)),
-                                            DB_BYTES(writer->packed[kind])))
+    for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++) {
+        DbValue row = DB_INT(data_id(id, kind));
+        if ((writer->packed[kind] &&
+             !db_run(txn->db, error, SQL_ADD_DATA, row, DB_BYTES(writer->packed[kind]))) ||
+            (writer->filters[kind] &&
+             !db_run(txn->db, error, SQL_ADD_FILTER, row, DB_BYTES(writer->filters[kind]))))
             return FALSE;
+    }
     return TRUE;
 }
 
@@ -385,7 +441,8 @@ static gboolean take_apart(CacheTxn *txn, CacheTextPart part, gint64 id, const G
 {
     for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++)
         if (part_of(kind) == part &&
-            !db_run(txn->db, error, SQL_DROP_DATA, DB_INT(data_id(id, kind))))
+            (!db_run(txn->db, error, SQL_DROP_DATA, DB_INT(data_id(id, kind))) ||
+             !db_run(txn->db, error, SQL_DROP_FILTER, DB_INT(data_id(id, kind)))))
             return FALSE;
     for (guint i = 0; i < living->len; i++)
         if (!db_run(txn->db, error, SQL_ADD_DUE, DB_INT(part),

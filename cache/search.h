@@ -44,18 +44,26 @@ typedef struct {
     const char *text;
 } CacheTextSegment;
 
+/* Folded text that is looked for. */
+typedef struct {
+    const char *text;
+    gsize length; /* bytes */
+} CacheTextNeedle;
+
 /* Whether a segment of these messages (ascending) is worth reading. */
 typedef gboolean (*CacheTextWanted)(const gint64 *messages, guint count, gpointer data);
 typedef void (*CacheTextFunc)(const CacheTextSegment *segment, gpointer data);
 
 /*
  * Calls `func` for the next few segments after *position (0: from the first) that are wanted, and
- * moves *position; G_MAXINT64: there are no more. Bounded in time (some ten milliseconds), so that
- * a search is made of many short transactions. A message may come up twice or not at all when
- * segments are written meanwhile.
+ * moves *position; G_MAXINT64: there are no more. A segment that certainly has none of the needles
+ * comes with empty texts. Bounded in time (some ten milliseconds), so that a search is made of many
+ * short transactions. A message may come up twice or not at all when segments are written
+ * meanwhile.
  */
-gboolean cache_text_scan(CacheTxn *txn, CacheText kind, gint64 *position, CacheTextWanted wanted,
-                         CacheTextFunc func, gpointer data, GError **error);
+gboolean cache_text_scan(CacheTxn *txn, CacheText kind, const CacheTextNeedle *needles, guint count,
+                         gint64 *position, CacheTextWanted wanted, CacheTextFunc func,
+                         gpointer data, GError **error);
 
 /* ---- indexing ---------------------------------------------------------------------------- */
 
@@ -80,7 +88,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheTextWriter, cache_text_writer_free)
  * FALSE: the segment is full now, even though the message went in. */
 gboolean cache_text_writer_add(CacheTextWriter *writer, gint64 message, GString *const *texts);
 
-/* Compresses; before the transaction begins. */
+/* Compresses, and makes filters; before the transaction begins. */
 void cache_text_writer_end(CacheTextWriter *writer);
 
 /* Stores the segment; its messages aren't due any more. */

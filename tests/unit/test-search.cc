@@ -11,6 +11,7 @@
 #include <random>
 
 extern "C" {
+#include "cache/filter.h"
 #include "cache/search.h"
 #include "daemon/index/index.h"
 #include "daemon/index/text.h"
@@ -272,6 +273,37 @@ TEST_F(TextTest, NeverRunsFromOneMessageIntoTheNext)
     check({"SUBJECT bb", [](guint32, const Mail &) { return false; }});
 }
 
+/* Words of which nearly all segments have no piece: their filters answer instead of their texts. */
+TEST_F(TextTest, RareWordsAreFoundThroughFilters)
+{
+    const std::vector<std::string> rare{"sphinx", "quartz", "Verdikt"};
+    for (int i = 0; i < 640; i++) {
+        Mail mail = make();
+        if (i % 100 == 7)
+            mail.body += " over" + rare[i / 100 % 3];
+        if (i % 100 == 9)
+            mail.thing += rare[i / 100 % 3] + "ed";
+        mails[deliver(inbox, mail.bytes())] = mail;
+    }
+    index_all();
+    EXPECT_EQ(query_number("SELECT count(*) FROM text_filter"), 15);
+    for (const std::string &w : {rare[0], rare[1], rare[2], std::string("hinx"),
+                                 std::string("absent"), std::string("overquartzed")}) {
+        auto in_body = [=](guint32, const Mail &m) { return contains(m.body, w); };
+        auto anywhere = [=](guint32, const Mail &m) {
+            return contains(m.header(), w) || contains(m.body, w);
+        };
+        check({"BODY " + w, in_body});
+        check({"TEXT " + w, anywhere});
+        check({"NOT TEXT " + w, [=](guint32 uid, const Mail &m) { return !anywhere(uid, m); }});
+        check({"OR BODY " + w + " BODY quartz", [=](guint32 uid, const Mail &m) {
+                   return in_body(uid, m) || contains(m.body, "quartz");
+               }});
+        check(
+            {"HEADER X-Thing " + w, [=](guint32, const Mail &m) { return contains(m.thing, w); }});
+    }
+}
+
 TEST_F(TextTest, IsIndexedWithoutBeingAsked)
 {
     g_autoptr(Indexer) indexer = indexer_new(cache);
@@ -356,6 +388,75 @@ TEST_F(TextTest, MailFromBeforeSegmentsIsIndexed)
     index_all();
     EXPECT_EQ(segments(), 3);
     check_many(20);
+}
+
+TEST_F(TextTest, SegmentsFromBeforeFiltersAreWrittenAnew)
+{
+    deliver_some(192);
+    index_all();
+    close();
+    sqlite3 *db;
+    ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, "DROP TABLE text_filter; PRAGMA user_version = 3", nullptr, nullptr,
+                           nullptr),
+              SQLITE_OK);
+    sqlite3_close(db);
+    open();
+    account.cache = bodies.cache = cache;
+    EXPECT_EQ(due(), 384);
+    EXPECT_EQ(segments(), 0);
+    index_all();
+    EXPECT_EQ(query_number("SELECT count(*) FROM text_filter"), 4);
+    check_many(20);
+}
+
+/* ---- filters --------------------------------------------------------------------------------- */
+
+TEST(FilterTest, NeverRulesOutWhatIsThere)
+{
+    std::mt19937 random{7};
+    for (guint size : {0u, 1u, 2u, 3u, 70u, 5000u, 300000u}) {
+        std::string text(size, ' ');
+        for (char &c : text)
+            c = (char)random();
+        g_autoptr(GBytes) filter = filter_new(text.data(), text.size());
+        gsize length;
+        const void *bits = g_bytes_get_data(filter, &length);
+        for (int i = 0; i < 2000; i++) {
+            size_t start = random() % (size + 1), end = start + random() % (size - start + 1);
+            EXPECT_TRUE(filter_may_contain(bits, length, text.data() + start, end - start));
+        }
+    }
+}
+
+TEST(FilterTest, RulesOutMostOfWhatIsNot)
+{
+    std::mt19937 random{8};
+    std::string text(160000, ' ');
+    for (char &c : text)
+        c = (char)('a' + random() % 16);
+    g_autoptr(GBytes) filter = filter_new(text.data(), text.size());
+    gsize length;
+    const void *bits = g_bytes_get_data(filter, &length);
+    EXPECT_LE(length, 8192u);
+    int taken = 0;
+    for (int i = 0; i < 10000; i++) {
+        std::string word;
+        for (int k = 0; k < 10; k++)
+            word += (char)('q' + random() % 10);
+        taken += filter_may_contain(bits, length, word.data(), word.size());
+    }
+    EXPECT_LT(taken, 20);
+}
+
+TEST(FilterTest, WhatIsNoFilterRulesOutNothing)
+{
+    const char zeros[100] = "";
+    for (gsize size : {0, 1, 63, 65, 100})
+        EXPECT_TRUE(filter_may_contain(zeros, size, "abc", 3)) << size;
+    EXPECT_FALSE(filter_may_contain(zeros, 64, "abc", 3));
+    EXPECT_TRUE(filter_may_contain(zeros, 64, "ab", 2));
+    EXPECT_TRUE(filter_may_contain(zeros, 64, "", 0));
 }
 
 /* ---- kills ----------------------------------------------------------------------------------- */

@@ -333,15 +333,28 @@ static void judge_segment(const CacheTextSegment *segment, gpointer data)
     }
 }
 
+static GArray *needles_of(const GArray *terms)
+{
+    GArray *needles = g_array_new(FALSE, FALSE, sizeof(CacheTextNeedle));
+    for (guint i = 0; i < terms->len; i++) {
+        const ImapMatchTerm *term = &g_array_index(terms, ImapMatchTerm, i);
+        CacheTextNeedle needle = {term->needle, term->length};
+        g_array_append_val(needles, needle);
+    }
+    return needles;
+}
+
 static gboolean pass_kind(Search *search, CacheText kind)
 {
     gint64 position = 0;
     g_autoptr(GArray) owners = g_array_new(FALSE, FALSE, sizeof(guint));
+    g_autoptr(GArray) needles = needles_of(imap_match_terms(search->match, kind));
     SegmentPass pass = {search, imap_match_terms(search->match, kind), owners};
     while (pass.terms->len && search->count && position != G_MAXINT64) {
         g_autoptr(CacheTxn) txn =
             cache_begin(search->session->account->cache, CACHE_READ, &search->error);
-        if (!txn || !cache_text_scan(txn, kind, &position, pass_wants, judge_segment, &pass,
+        if (!txn || !cache_text_scan(txn, kind, (const CacheTextNeedle *)(void *)needles->data,
+                                     needles->len, &position, pass_wants, judge_segment, &pass,
                                      &search->error))
             return FALSE;
         g_clear_pointer(&txn, cache_end);
