@@ -76,6 +76,8 @@ ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const
         if (!is_well_formed(input))
             return SERVE_LOGIN_GARBLED;
         ServeSaslResult result = serve_sasl_step(sasl, input, &challenge);
+        if (result == SERVE_SASL_UNAUTHORIZED)
+            return SERVE_LOGIN_UNAUTHORIZED;
         if (result != SERVE_SASL_CONTINUE)
             return conclude(stream, &candidate, result == SERVE_SASL_OK, account);
         if (!net_stream_printf(stream, error, "%s%s\r\n", prompt, challenge) ||

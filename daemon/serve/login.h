@@ -57,7 +57,12 @@ ServeSasl *serve_sasl_new(const char *mechanism, NetStream *stream, ServeFindVer
 void serve_sasl_free(ServeSasl *sasl);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ServeSasl, serve_sasl_free)
 
-typedef enum { SERVE_SASL_CONTINUE, SERVE_SASL_OK, SERVE_SASL_FAILED } ServeSaslResult;
+typedef enum {
+    SERVE_SASL_CONTINUE,
+    SERVE_SASL_OK,
+    SERVE_SASL_FAILED,
+    SERVE_SASL_UNAUTHORIZED, /* genuine, but it asked to act for somebody else */
+} ServeSaslResult;
 
 /*
  * One step: `input` is the client's base64 line (NULL: none yet; "=": an empty initial response;

@@ -54,6 +54,15 @@ static ServeSaslResult check_password(ServeSasl *sasl, const char *login, const 
     return SERVE_SASL_OK;
 }
 
+/* Nobody may act for others, but an account has two names. */
+static gboolean may_act_for(ServeSasl *sasl, const char *login, const char *authzid)
+{
+    if (!authzid || !*authzid || g_str_equal(login, authzid))
+        return TRUE;
+    ServeVerifiers *verifiers = sasl->find(login, sasl->data);
+    return verifiers && sasl->find(authzid, sasl->data) == verifiers;
+}
+
 /* ---- PLAIN (RFC 4616) ------------------------------------------------------------------------ */
 
 static ServeSaslResult step_plain(ServeSasl *sasl, const char *input, gsize length, char **output)
@@ -65,9 +74,10 @@ static ServeSaslResult step_plain(ServeSasl *sasl, const char *input, gsize leng
     /* authzid NUL authcid NUL passwd, and no other NUL. */
     if (!password || memchr(password + 1, 0, (gsize)(end - password - 1)))
         return SERVE_SASL_FAILED;
-    if (*input && strcmp(input, login + 1) != 0)
-        return SERVE_SASL_FAILED; /* nobody may act for others */
-    return check_password(sasl, login + 1, password + 1);
+    ServeSaslResult result = check_password(sasl, login + 1, password + 1);
+    if (result == SERVE_SASL_OK && !may_act_for(sasl, login + 1, input))
+        return SERVE_SASL_UNAUTHORIZED;
+    return result;
 }
 
 /* ---- LOGIN ----------------------------------------------------------------------------------- */
@@ -125,7 +135,6 @@ static ServeSaslResult scram_first(ServeSasl *sasl, const char *input, char **ou
     guint8 random[18];
 
     if (!scram_parse_client_first(input, &sasl->first) || !accept_binding(sasl, &sasl->first) ||
-        (sasl->first.authzid && !g_str_equal(sasl->first.authzid, sasl->first.user)) ||
         RAND_bytes(random, sizeof random) != 1)
         return SERVE_SASL_FAILED;
     find_parameters(sasl, sasl->first.user, &salt, &iterations);
@@ -166,6 +175,8 @@ static ServeSaslResult scram_final(ServeSasl *sasl, const char *input, char **ou
     ServeVerifiers *verifiers = sasl->find(sasl->first.user, sasl->data);
     if (!verifiers || !serve_verifiers_match(verifiers, message, final.proof, &match))
         return SERVE_SASL_FAILED;
+    if (!may_act_for(sasl, sasl->first.user, sasl->first.authzid))
+        return SERVE_SASL_UNAUTHORIZED;
     *output = scram_server_final(&match, message);
     sasl->login = g_strdup(sasl->first.user);
     sasl->verified = TRUE;

@@ -293,7 +293,9 @@ TEST_F(LoginTest, PlainTakesAnyOfThePasswords)
     EXPECT_EQ(run("PLAIN", {plain("", "work", a).c_str()}), SERVE_SASL_OK);
     EXPECT_EQ(run("plain", {plain("work", "work", b).c_str()}), SERVE_SASL_OK);
     EXPECT_EQ(run("PLAIN", {nullptr, plain("", "work", b).c_str()}), SERVE_SASL_OK);
-    EXPECT_EQ(run("PLAIN", {plain("root", "work", b).c_str()}), SERVE_SASL_FAILED);
+    /* RFC 5530 tells the two apart. */
+    EXPECT_EQ(run("PLAIN", {plain("root", "work", b).c_str()}), SERVE_SASL_UNAUTHORIZED);
+    EXPECT_EQ(run("PLAIN", {plain("root", "work", "x").c_str()}), SERVE_SASL_FAILED);
     EXPECT_EQ(run("PLAIN", {plain("", "home", b).c_str()}), SERVE_SASL_FAILED);
     EXPECT_EQ(run("PLAIN", {plain("", "work", a + b).c_str()}), SERVE_SASL_FAILED);
     EXPECT_EQ(run("PLAIN", {plain("", "work", "").c_str()}), SERVE_SASL_FAILED);

@@ -70,6 +70,9 @@ TEST_F(RfcTest, AuthenticateTakesAnInitialResponse)
     connect(false)->play("C: A01 AUTHENTICATE PLAIN\nS: + \nC: " + response +
                          "\nS: A01 OK [CAPABILITY …] …");
     connect(false)->play("C: A01 AUTHENTICATE PLAIN " + response + "\nS: A01 OK [CAPABILITY …] …");
+    std::string other = base64(std::string("root\0work\0", 10) + password);
+    connect(false)->play("C: A01 AUTHENTICATE PLAIN " + other +
+                         "\nS: A01 NO [AUTHORIZATIONFAILED] …");
     connect(false)->play(R"(
         C: A01 AUTHENTICATE PLAIN
         S: + 

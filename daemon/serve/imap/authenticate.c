@@ -28,6 +28,9 @@ static void reply_result(ImapSession *session, ServeLoginResult result, ServeAcc
                    "The user is the account's ID or address, the password one that "
                    "\"posternctl client ID --new-password\" made");
         return;
+    case SERVE_LOGIN_UNAUTHORIZED:
+        imap_reply(session, IMAP_NO, "AUTHORIZATIONFAILED", "Nobody may act for others here");
+        return;
     case SERVE_LOGIN_CANCELLED:
         imap_reply(session, IMAP_BAD, NULL, "You have given up");
         return;

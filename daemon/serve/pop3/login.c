@@ -29,6 +29,8 @@ static gboolean conclude(Pop3 *session, ServeLoginResult result, ServeAccount *a
         return pop3_err(session, error, "[AUTH]",
                         "wrong login or local password; posternctl client shows the login and "
                         "makes passwords");
+    case SERVE_LOGIN_UNAUTHORIZED:
+        return pop3_err(session, error, "[AUTH]", "nobody may act for others here");
     case SERVE_LOGIN_CANCELLED:
         return pop3_err(session, error, NULL, "cancelled");
     case SERVE_LOGIN_GARBLED:

@@ -19,6 +19,8 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
         return submission_reply(session, error, 535, "5.7.8",
                                 "Wrong login or local password; posternctl client shows the login "
                                 "and makes passwords");
+    case SERVE_LOGIN_UNAUTHORIZED:
+        return submission_reply(session, error, 535, "5.7.8", "Nobody may act for others here");
     case SERVE_LOGIN_CANCELLED:
         return submission_reply(session, error, 501, "5.7.0", "Cancelled");
     case SERVE_LOGIN_GARBLED: /* RFC 4954, 4 */
