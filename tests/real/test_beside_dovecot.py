@@ -275,6 +275,8 @@ class BesideDovecot(SharedCase):
             cls.fill(user)
         cls.shared_postern = Postern({"work": account(provider)})
         cls.shared_postern.sync()
+        # What the provider would make of it in the meantime is other tests' matter.
+        cls.shared_postern.control("offline")
 
     @classmethod
     def fill(cls, user):

@@ -73,7 +73,7 @@ static gboolean find_target(ImapSession *session, const char *name)
         return FALSE;
     }
     if (!folder->selectable) {
-        imap_reply(session, IMAP_NO, "CANNOT", "It holds mailboxes, but no mail");
+        imap_reply(session, IMAP_NO, "TRYCREATE", "It holds mailboxes, but no mail");
         return FALSE;
     }
     session->append = g_new0(ImapAppend, 1);

@@ -24,7 +24,7 @@ static gboolean find_target(CopyRun *run, const char *name, GError **error)
     if (!folder)
         return FALSE;
     if (!folder->selectable) {
-        g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID, "\"%s\" can't hold mail", name);
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "\"%s\" holds no mail yet", name);
         return FALSE;
     }
     run->target = folder->id;
