@@ -226,6 +226,7 @@ Cache *cache_open(const char *dir, const char *identity, GError **error)
         !load_counters(cache, error) || !forget_expunged(cache, error) ||
         !find_unfinished(cache, error) || !notice_copy(cache, error))
         return NULL;
+    uids_repair(cache);
     return g_steal_pointer(&cache);
 }
 
@@ -460,6 +461,8 @@ static void txn_free(CacheTxn *txn)
         g_array_unref(txn->keywords);
     if (txn->adopted)
         g_array_unref(txn->adopted);
+    if (txn->uid_chunks)
+        g_array_unref(txn->uid_chunks);
     g_free(txn);
 }
 

@@ -118,7 +118,7 @@ gboolean txn_flush_folders(CacheTxn *txn, GError **error)
                     DB_INT(folder->deleted), DB_INT(folder->missing), DB_INT(folder->size)))
             return FALSE;
     }
-    return TRUE;
+    return uids_flush(txn, error);
 }
 
 void txn_forget_folder(CacheTxn *txn, gint64 id)
@@ -430,7 +430,7 @@ static gboolean kill_placements(CacheTxn *txn, gint64 id, GError **error)
     TxnFolder *folder = txn_folder(txn, id, error);
 
     if (!folder || !db_run(txn->db, error, SQL_KILL_ALL, DB_INT(id), DB_INT(txn_modseq(txn))) ||
-        !db_run(txn->db, error, SQL_FORGET_TOMBSTONES, DB_INT(id)) ||
+        !uids_clear(txn, id, error) || !db_run(txn->db, error, SQL_FORGET_TOMBSTONES, DB_INT(id)) ||
         !db_run(txn->db, error, SQL_RAISE_FLOOR, DB_INT(id), DB_INT(txn_modseq(txn))))
         return FALSE;
     folder->alive = folder->unseen = folder->deleted = folder->missing = folder->size = 0;

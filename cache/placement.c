@@ -370,7 +370,9 @@ static gboolean put(CacheTxn *txn, Change *change, GError **error)
     if (!txn_writes(txn, numbered, error) || (!change->had && !take_uid(folder, new, error)))
         return FALSE;
     new->modseq = numbered ? txn_modseq(txn) : change->old.modseq;
-    if (!write_row(txn, change, error) || !write_tombstone(txn, change, error))
+    if (!write_row(txn, change, error) || !write_tombstone(txn, change, error) ||
+        (change->view_changed && !uids_note(txn, new->folder, new->uid, new->alive,
+                                            (new->flags.system &CACHE_SEEN) != 0, error)))
         return FALSE;
 
     if (change->had)

@@ -84,6 +84,9 @@ gboolean cache_placement_each_of(CacheTxn *txn, gint64 message, CachePlacementFu
 /* The local UIDs of the live messages, ascending, guint32. The caller frees the array. */
 GArray *cache_uids(CacheTxn *txn, gint64 folder, GError **error);
 
+/* The first live message without \Seen; 0: there is none, or it would take long to find. */
+gboolean cache_first_unseen(CacheTxn *txn, gint64 folder, guint32 *uid, GError **error);
+
 typedef struct {
     guint32 uid;
     CacheFlags flags;

@@ -73,6 +73,7 @@ struct CacheTxn {
     GArray *folders;       /* TxnFolder */
     GArray *keywords;      /* guint32: sets written by this transaction */
     GArray *adopted;       /* gint64: unfinished contents that this transaction finishes */
+    GArray *uid_chunks;    /* bits that it changes (uids.c), or NULL */
 };
 
 /* Whether the transaction may write (in FULL mode, where `full`); else `error`. */
@@ -84,7 +85,7 @@ guint64 txn_modseq(CacheTxn *txn);
 /* The folder's counters; NULL and NOT_FOUND. Valid until the next call. */
 TxnFolder *txn_folder(CacheTxn *txn, gint64 id, GError **error);
 
-/* Writes the counters back; before anything reads the folder table. */
+/* Writes the counters back, and the bits of UIDs; before anything reads them. */
 gboolean txn_flush_folders(CacheTxn *txn, GError **error);
 
 /* The folder's row is gone, or was changed by a statement: its counters are read anew. */
@@ -143,6 +144,18 @@ gboolean placement_rewrite(CacheTxn *txn, const CachePlacement *old, CachePlacem
 
 /* Makes a live placement dead; where neither base nor attempt needs it any more, it goes. */
 gboolean placement_kill(CacheTxn *txn, CachePlacement *placement, GError **error);
+
+/* ---- uids.c */
+/* What is true of a UID from now on, in the bits that cache_uids() reads. */
+gboolean uids_note(CacheTxn *txn, gint64 folder, guint32 uid, gboolean alive, gboolean seen,
+                   GError **error);
+/* None of the folder's UIDs is live any more. */
+gboolean uids_clear(CacheTxn *txn, gint64 folder, GError **error);
+/* Writes what has been noted. */
+gboolean uids_flush(CacheTxn *txn, GError **error);
+/* Makes the bits anew where they are missing. Where that can't be done (a full disk),
+ * cache_uids() is slow, but right. */
+void uids_repair(Cache *cache);
 
 /* ---- folder.c, for copies */
 /* Gives all folders new UIDVALIDITYs. */

@@ -127,8 +127,14 @@ static const char VERSION_4[] =
     "INSERT OR IGNORE INTO text_due SELECT 0, id FROM message WHERE state >= 1;"
     "INSERT OR IGNORE INTO text_due SELECT 1, id FROM message WHERE state >= 2;";
 
+/* Which UIDs are live and unseen, as bits (uids.c, which also fills it the first time). id is
+ * folder << 20 | UID >> 12. */
+static const char VERSION_5[] =
+    "CREATE TABLE IF NOT EXISTS uid_bits ("
+    "  id INTEGER PRIMARY KEY, alive BLOB NOT NULL, unseen BLOB NOT NULL);";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3}, {4, VERSION_4}, {0},
+    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3}, {4, VERSION_4}, {5, VERSION_5}, {0},
 };
 
 static gboolean read_version(Db *db, int *version, GError **error)

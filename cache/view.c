@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What sessions ask about a folder as a whole: its UIDs, and what has changed since. */
+/* What sessions ask about a folder as a whole: what has changed since. */
 #include "cache/private.h"
 
-static const char SQL_UIDS[] = "SELECT uid FROM placement WHERE folder = ? AND alive ORDER BY uid";
 static const char SQL_BOUNDS[] =
-    "SELECT uidnext, alive, highestmodseq, modseq_floor FROM folder WHERE id = ?";
+    "SELECT uidnext, highestmodseq, modseq_floor FROM folder WHERE id = ?";
 static const char SQL_CHANGED[] =
     "SELECT uid, system, keywords, modseq FROM placement INDEXED BY placement_modseq"
     " WHERE folder = ? AND modseq > ? AND alive";
 static const char SQL_CHANGED_SCAN[] = "SELECT uid, system, keywords, modseq FROM placement"
                                        " WHERE folder = ? AND alive AND modseq > ? ORDER BY uid";
 static const char SQL_EXPUNGED[] = "SELECT uid FROM tombstone WHERE folder = ? AND modseq > ?";
-static const char SQL_TOMBSTONES[] = "SELECT count(*) FROM tombstone WHERE folder = ?";
 
 typedef struct {
-    guint32 uidnext, alive;
+    guint32 uidnext;
     guint64 highestmodseq, floor;
 } Bounds;
 
@@ -28,8 +26,8 @@ static gboolean read_bounds(CacheTxn *txn, gint64 folder, Bounds *bounds, GError
             g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "The folder is gone");
         return FALSE;
     }
-    *bounds = (Bounds){(guint32)db_int(&query, 0), (guint32)db_int(&query, 1),
-                       (guint64)db_int(&query, 2), (guint64)db_int(&query, 3)};
+    *bounds = (Bounds){(guint32)db_int(&query, 0), (guint64)db_int(&query, 1),
+                       (guint64)db_int(&query, 2)};
     return TRUE;
 }
 
@@ -81,40 +79,6 @@ static GArray *read_tombstones(CacheTxn *txn, gint64 folder, guint64 modseq, GEr
     if (uids)
         g_array_sort(uids, compare_uids);
     return uids;
-}
-
-static gint64 count_tombstones(CacheTxn *txn, gint64 folder)
-{
-    g_auto(DbQuery) query = db_query(txn->db, SQL_TOMBSTONES, DB_INT(folder));
-    return db_next(&query) ? db_int(&query, 0) : -1;
-}
-
-/*
- * Where each UID that was ever given is either live or remembered as expunged, and few are
- * expunged, the live ones are all the others: known without reading a row of them.
- */
-static GArray *live_by_exclusion(CacheTxn *txn, gint64 folder, const Bounds *bounds)
-{
-    guint expunged = bounds->uidnext - 1 - bounds->alive;
-
-    if (expunged > bounds->alive / 8 || count_tombstones(txn, folder) != expunged)
-        return NULL;
-    g_autoptr(GArray) tombstones = read_tombstones(txn, folder, 0, NULL);
-    return tombstones && tombstones->len == expunged ? complement(tombstones, bounds->uidnext)
-                                                     : NULL;
-}
-
-GArray *cache_uids(CacheTxn *txn, gint64 folder, GError **error)
-{
-    Bounds bounds;
-
-    if (!read_bounds(txn, folder, &bounds, error))
-        return NULL;
-    GArray *uids = live_by_exclusion(txn, folder, &bounds);
-    if (uids)
-        return uids;
-    g_auto(DbQuery) query = db_query(txn->db, SQL_UIDS, DB_INT(folder));
-    return read_uids(&query, bounds.alive, error);
 }
 
 static GArray *read_changed(CacheTxn *txn, gint64 folder, guint64 modseq, const Bounds *bounds,

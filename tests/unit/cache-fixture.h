@@ -120,6 +120,16 @@ class CacheTest : public testing::Test
         return number;
     }
 
+    /* Past the cache, on a closed or open database. */
+    void run_sql(const char *sql)
+    {
+        sqlite3 *db;
+        ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
+        EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK)
+            << sqlite3_errmsg(db);
+        sqlite3_close(db);
+    }
+
     gint64 make_folder(const char *name, CacheRole role = CACHE_ROLE_NONE)
     {
         Txn txn(cache, CACHE_WRITE_FULL);

@@ -386,6 +386,14 @@ class CacheModel : public CacheTest
         ASSERT_EQ(row->uidnext, model.folders[id].uidnext);
         ASSERT_EQ(row->name, model.folders[id].name);
     }
+    void check_first_unseen(CacheTxn *txn, gint64 id, const View &view)
+    {
+        guint32 first;
+        auto unseen = std::find_if(view.begin(), view.end(),
+                                   [](auto &entry) { return !(entry.second.first & CACHE_SEEN); });
+        ASSERT_TRUE(cache_first_unseen(txn, id, &first, error));
+        ASSERT_EQ(first, unseen == view.end() ? 0 : unseen->first);
+    }
     void check_view(CacheTxn *txn, gint64 id)
     {
         View view = view_of(id);
@@ -393,6 +401,7 @@ class CacheModel : public CacheTest
         ASSERT_EQ(live.size(), view.size());
         ASSERT_TRUE(std::equal(live.begin(), live.end(), view.begin(),
                                [](guint32 uid, auto &entry) { return uid == entry.first; }));
+        check_first_unseen(txn, id, view);
         std::set<guint32> sets;
         for (auto &[uid, flags] : view)
             if (flags.second)
@@ -424,6 +433,18 @@ class CacheModel : public CacheTest
     {
         for (auto &[message, text] : model.contents)
             ASSERT_EQ(read(txn, message), text);
+    }
+    /* What cache_uids() reads has followed every change: it says the same without the rows. */
+    void check_bits()
+    {
+        run_sql("DELETE FROM placement");
+        Txn txn(cache, CACHE_READ);
+        for (auto &[id, folder] : model.folders) {
+            std::vector<guint32> live;
+            for (auto &[uid, flags] : view_of(id))
+                live.push_back(uid);
+            EXPECT_EQ(uids(txn, id), live);
+        }
     }
     void check(bool contents)
     {
@@ -508,6 +529,7 @@ TEST_F(CacheModel, SaysTheSameAsTheModelAfterAnything)
     EXPECT_EQ(query_number("SELECT count(*) FROM rendered r WHERE NOT EXISTS"
                            " (SELECT 1 FROM message m WHERE m.id = r.message)"),
               0);
+    check_bits();
 }
 
 } // namespace

@@ -30,14 +30,6 @@ std::string slurp(const std::string &path)
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void run_sql(const std::string &path, const char *sql)
-{
-    sqlite3 *db;
-    ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
-    sqlite3_close(db);
-}
-
 /* ---- opening ------------------------------------------------------------------------------ */
 
 TEST_F(CacheTest, DirectoryIsPrivateAndIdentityIsKept)
@@ -64,10 +56,10 @@ TEST_F(CacheTest, SecondOpeningIsRefusedAndNamesThePid)
 TEST_F(CacheTest, NewerSchemaIsRefusedAndLeftAlone)
 {
     close();
-    run_sql(dir + "/mail.db", "PRAGMA user_version = 99");
+    run_sql("PRAGMA user_version = 99");
     EXPECT_EQ(cache_open(dir.c_str(), "x", error), nullptr);
     EXPECT_EQ(error.code(), CACHE_ERROR_NEWER) << error.text();
-    run_sql(dir + "/mail.db", "PRAGMA user_version = 2");
+    run_sql("PRAGMA user_version = 2");
     open();
 }
 
@@ -639,6 +631,49 @@ TEST_F(CacheTest, AMessageThatCameBackIsNoLongerExpunged)
     EXPECT_EQ(uids(txn, inbox).size(), 2u);
 }
 
+/* As in a database that an older version left. */
+TEST_F(CacheTest, BitsOfUidsAreMadeAnewWhereTheyAreMissing)
+{
+    gint64 inbox = make_folder("INBOX");
+    guint32 first = 0;
+    std::vector<guint32> live;
+    arrive_many(inbox, 5000);
+    {
+        std::vector<guint32> gone;
+        for (guint32 uid = 1; uid <= 5000; uid++)
+            (uid % 3 ? live : gone).push_back(uid);
+        g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_TRUE(cache_expunge(txn, inbox, gone.data(), gone.size(), TRUE, nullptr, error));
+        ASSERT_TRUE(cache_store(txn, inbox, live.data(), 3000, CACHE_FLAGS_ADD, {CACHE_SEEN, 0},
+                                G_MAXUINT64, done, nullptr, error));
+        EXPECT_EQ(uids(txn, inbox), live);
+        txn.commit();
+    }
+    close();
+    run_sql("DELETE FROM uid_bits WHERE id = (SELECT min(id) FROM uid_bits)");
+    open();
+    EXPECT_EQ(query_number("SELECT count(*) FROM uid_bits"), 2);
+    Txn txn(cache, CACHE_READ);
+    EXPECT_EQ(uids(txn, inbox), live);
+    EXPECT_TRUE(cache_first_unseen(txn, inbox, &first, error));
+    EXPECT_EQ(first, live[3000]);
+}
+
+TEST_F(CacheTest, UidsAreRightWhileTheirBitsAreNot)
+{
+    gint64 inbox = make_folder("INBOX");
+    guint32 first = 99;
+    arrive_many(inbox, 3);
+    run_sql("UPDATE uid_bits SET alive = x'00'");
+    Txn txn(cache, CACHE_READ);
+    EXPECT_EQ(uids(txn, inbox), (std::vector<guint32>{1, 2, 3}));
+    run_sql("UPDATE uid_bits SET unseen = x'00'");
+    Txn later(cache, CACHE_READ);
+    EXPECT_TRUE(cache_first_unseen(later, inbox, &first, error));
+    EXPECT_EQ(first, 0u);
+}
+
 TEST_F(CacheTest, BelowTheFloorEveryUidThatIsNotThereIsExpunged)
 {
     gint64 inbox = make_folder("INBOX");
@@ -650,7 +685,6 @@ TEST_F(CacheTest, BelowTheFloorEveryUidThatIsNotThereIsExpunged)
     txn.commit();
     close();
     run_sql(
-        dir + "/mail.db",
         ("DELETE FROM tombstone; UPDATE folder SET modseq_floor = " + std::to_string(now)).c_str());
     open();
     Txn after(cache, CACHE_READ);
@@ -665,8 +699,7 @@ TEST_F(CacheTest, VeryManyExpungedUidsAreForgottenUpToAFloor)
 {
     gint64 inbox = make_folder("INBOX");
     close();
-    run_sql(dir + "/mail.db",
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200001)"
+    run_sql("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200001)"
             " INSERT INTO tombstone (folder, modseq, uid) SELECT 1, i, i FROM n;"
             "UPDATE folder SET uidnext = 200002, highestmodseq = 200001");
     open();

@@ -2,6 +2,7 @@
 /* The local IMAP server, as transcripts of sessions. */
 #include "imap-transcript.h"
 
+#include <atomic>
 #include <random>
 
 /* Stands in for sync: brings what the "provider" has, or says that it can't be reached. */
@@ -563,6 +564,36 @@ TEST_F(ImapTest, NumbersStayRightWhateverOthersDo)
     Txn txn(cache, CACHE_READ);
     for (auto &believer : believers)
         EXPECT_EQ(believer->uids, uids(txn, inbox));
+}
+
+/* What SELECT says and what it lets be seen are of one moment, whatever happens around it. */
+TEST_F(ImapTest, SelectIsOfOneMoment)
+{
+    std::atomic<bool> stop = false;
+    for (int i = 0; i < 20; i++)
+        deliver(inbox, HELLO, {i < 5 ? (guint32)CACHE_SEEN : 0, 0});
+    std::thread others([this, &stop] {
+        for (guint32 uid = 1; !stop; uid += 2) {
+            deliver(inbox, HELLO);
+            Txn txn(cache, CACHE_WRITE_FULL);
+            EXPECT_TRUE(cache_expunge(txn, inbox, &uid, 1, TRUE, nullptr, error));
+            txn.commit();
+        }
+    });
+    auto client = connect();
+    for (int i = 0; i < 40; i++) {
+        std::string opened = client->command("s SELECT INBOX");
+        std::string exists = opened.substr(0, opened.find(" EXISTS"));
+        exists.erase(0, exists.rfind(' ') + 1);
+        std::string unseen = opened.substr(opened.find("[UNSEEN ") + 8);
+        unseen.erase(unseen.find(']'));
+        std::string all = client->command("a SEARCH RETURN (COUNT) 1:*");
+        EXPECT_NE(all.find(" COUNT " + exists + "\r\n"), std::string::npos) << opened << all;
+        std::string flags = client->command("b FETCH " + unseen + " FLAGS");
+        EXPECT_EQ(flags.find("\\Seen"), std::string::npos) << opened << flags;
+    }
+    stop = true;
+    others.join();
 }
 
 /* ---- LIST, STATUS ---------------------------------------------------------------------------- */

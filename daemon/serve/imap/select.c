@@ -12,34 +12,6 @@
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
-/* UNSEEN is a convenience that RFC 9051 has dropped: not worth reading a huge mailbox for. */
-#define UNSEEN_SEARCH_MAX 5000
-
-static gboolean stop_at_unseen(const CacheFetchRow *row, gpointer data)
-{
-    guint32 *unseen = data;
-    if (row->placement->flags.system & CACHE_SEEN)
-        return TRUE;
-    *unseen = row->placement->uid;
-    return FALSE;
-}
-
-static void tell_first_unseen(ImapSession *session, const CacheFolder *folder)
-{
-    const ImapView *view = session->view;
-    guint32 unseen = 0;
-    if (!folder->unseen || !view->uids->len)
-        return;
-    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, NULL);
-    if (!txn ||
-        !cache_fetch(txn, view->folder, &imap_view_uid(view, 0),
-                     MIN(view->uids->len, UNSEEN_SEARCH_MAX), 0, stop_at_unseen, &unseen, NULL))
-        return;
-    if (unseen)
-        g_string_append_printf(session->out, "* OK [UNSEEN %u] First unseen\r\n",
-                               imap_view_number(view, unseen));
-}
-
 /* RFC 9051, 6.3.2 */
 static void tell_name(ImapSession *session, const CacheFolder *folder)
 {
@@ -51,16 +23,18 @@ static void tell_name(ImapSession *session, const CacheFolder *folder)
     g_string_append(session->out, "\r\n");
 }
 
-static void tell_start(ImapSession *session, const CacheFolder *folder)
+static void tell_start(ImapSession *session, const ImapViewStart *start)
 {
+    const CacheFolder *folder = start->folder;
     const ImapView *view = session->view;
     GString *out = session->out;
     imap_view_tell_flags(session);
     imap_view_tell_count(session);
     if (imap_session_rev2(session))
         tell_name(session, folder);
-    else if (!imap_session_uidonly(session))
-        tell_first_unseen(session, folder);
+    else if (start->first_unseen && !imap_session_uidonly(session))
+        g_string_append_printf(out, "* OK [UNSEEN %u] First unseen\r\n",
+                               imap_view_number(view, start->first_unseen));
     g_string_append_printf(out,
                            "* OK [UIDVALIDITY %u] UIDs are valid\r\n"
                            "* OK [UIDNEXT %u] The next UID\r\n"
@@ -166,7 +140,7 @@ static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_o
         imap_reply_error(session, error);
         return;
     }
-    tell_start(session, start.folder);
+    tell_start(session, &start);
     if (args->qresync && args->uidvalidity == start.folder->uidvalidity &&
         !tell_since(session, args, start.folder->modseq_floor, &error)) {
         g_clear_pointer(&session->view, imap_view_free);

@@ -86,7 +86,7 @@ static gboolean read_start(ImapSession *session, ImapView *view, const char *nam
     if (!start->keywords)
         return FALSE;
     view->uids = cache_uids(txn, start->folder->id, error);
-    return view->uids != NULL;
+    return view->uids && cache_first_unseen(txn, start->folder->id, &start->first_unseen, error);
 }
 
 static void adopt(ImapView *view, const ImapViewStart *start)

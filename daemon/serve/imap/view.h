@@ -38,6 +38,7 @@ struct ImapView {
 typedef struct {
     CacheFolder *folder;
     char **keywords;
+    guint32 first_unseen; /* its UID, or 0 */
 } ImapViewStart;
 
 /*
