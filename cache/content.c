@@ -10,6 +10,7 @@ static const char SQL_STATE[] = "SELECT state FROM message WHERE id = ?";
 static const char SQL_OF_MESSAGE[] =
     "SELECT m.state, c.id, c.size, c.header_size FROM message m JOIN content c ON c.id = m.content"
     " WHERE m.id = ?";
+static const char SQL_HEADER_SIZE[] = "SELECT header_size FROM content WHERE id = ?";
 static const char SQL_PART[] = "SELECT data FROM content_part WHERE id = ?";
 static const char SQL_RELEASE[] = "UPDATE content SET refs = refs - 1 WHERE id = ?";
 static const char SQL_REFS[] = "SELECT refs FROM content WHERE id = ?";
@@ -168,11 +169,29 @@ GBytes *cache_content_read(CacheTxn *txn, gint64 message, guint64 offset, gsize 
     return read_bytes(txn, &content, offset, offset + MIN(length, content.size - offset), error);
 }
 
-gboolean content_expand_header(CacheTxn *txn, gint64 id, guint64 header_size, GByteArray *out,
-                               GError **error)
+/* What follows a first part that is full. */
+static gboolean expand_header_rest(CacheTxn *txn, gint64 id, GByteArray *out, GError **error)
 {
-    Content content = {id, header_size, header_size, content_header_parts(header_size)};
-    return read_range(txn, &content, 0, header_size, out, error);
+    guint64 size = 0;
+    {
+        g_auto(DbQuery) query = db_query(txn->db, SQL_HEADER_SIZE, DB_INT(id));
+        if (db_next(&query))
+            size = (guint64)db_int(&query, 0);
+        if (!db_done(&query, error))
+            return FALSE;
+    }
+    Content content = {id, size, size, content_header_parts(size)};
+    return read_range(txn, &content, CONTENT_PART_SIZE, size, out, error);
+}
+
+gboolean content_expand_header(CacheTxn *txn, gint64 id, const void *data, gsize length,
+                               GByteArray *out, GError **error)
+{
+    guint before = out->len;
+
+    if (!codec_expand(txn->cache->codecs, data, length, CONTENT_PART_SIZE, out))
+        return damaged(txn, error);
+    return out->len - before < CONTENT_PART_SIZE || expand_header_rest(txn, id, out, error);
 }
 
 /* ---- letting go --------------------------------------------------------------------------- */

@@ -93,7 +93,8 @@ typedef enum {
     CACHE_FETCH_REMOTE_ID = 16,
     CACHE_FETCH_SENT = 32,
     CACHE_FETCH_FLAGS = 64, /* alone: of the placement just folder, uid, message, alive, flags and
-                               modseq are read, twice as fast */
+                               modseq are read, twice as fast; otherwise all of the view, but
+                               nothing of the base and of where it came from */
 } CacheFetchWhat;
 
 /* One message's row; every pointer is borrowed and valid during the call only; NULL where not here.

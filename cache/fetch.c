@@ -6,44 +6,57 @@
  * starting a query. */
 #define GAP_MAX 16
 
-#define P                                                                                          \
-    "p.folder, p.uid, p.alive, p.system, p.keywords, p.modseq, p.message, p.state, p.size, "       \
-    "p.date,"                                                                                      \
-    " p.zone, p.saved, p.from_folder, p.from_uid, p.base, p.base_uid, p.base_system,"              \
-    " p.base_keywords"
+/* The flags' columns, and those of the rest of the placement that sessions ask for. */
+#define F      "p.uid, p.system, p.keywords, p.modseq, p.message, p.state"
+#define P      F ", p.size, p.date, p.zone, p.saved"
 #define R      ", r.sent, r.sent_zone, r.envelope, r.bodystructure, r.structure"
 #define NO_R   ", NULL, NULL, NULL, NULL, NULL"
-#define M      ", m.remote_id, c.id, c.header_size"
-#define NO_M   ", NULL, NULL, NULL"
+#define M      ", m.remote_id, m.content"
+#define H      M ", h.data"
 #define JOIN_R " LEFT JOIN rendered r ON r.message = p.message"
-#define JOIN_M " LEFT JOIN message m ON m.id = p.message LEFT JOIN content c ON c.id = m.content"
+#define JOIN_M " LEFT JOIN message m ON m.id = p.message"
+#define JOIN_H JOIN_M " LEFT JOIN content_part h ON h.id = m.content << 20"
 #define RANGE  " WHERE p.folder = ? AND p.uid >= ? AND p.uid <= ? AND p.alive ORDER BY p.uid"
 
-/* By what is asked for beyond the placement: nothing, renderings, the message, both; or its flags
- * alone. */
-static const char SQL_FLAGS[] = "SELECT " PLACEMENT_FLAG_COLUMNS " FROM placement p" RANGE;
-static const char SQL_PLAIN[] = "SELECT " P NO_R NO_M " FROM placement p" RANGE;
-static const char SQL_RENDERED[] = "SELECT " P R NO_M " FROM placement p" JOIN_R RANGE;
-static const char SQL_MESSAGE[] = "SELECT " P NO_R M " FROM placement p" JOIN_M RANGE;
-static const char SQL_ALL[] = "SELECT " P R M " FROM placement p" JOIN_R JOIN_M RANGE;
+static const char SQL_FLAGS[] = "SELECT " F " FROM placement p" RANGE;
+
+/* By what is asked for beyond the placement: renderings; nothing of the message, its row, or its
+ * header too. */
+static const char *const STATEMENTS[2][3] = {
+    {"SELECT " P " FROM placement p" RANGE, "SELECT " P NO_R M " FROM placement p" JOIN_M RANGE,
+     "SELECT " P NO_R H " FROM placement p" JOIN_H RANGE},
+    {"SELECT " P R " FROM placement p" JOIN_R RANGE,
+     "SELECT " P R M " FROM placement p" JOIN_R JOIN_M RANGE,
+     "SELECT " P R H " FROM placement p" JOIN_R JOIN_H RANGE},
+};
 
 enum {
-    COLUMN_SENT = PLACEMENT_COLUMN_COUNT,
+    COLUMN_UID,
+    COLUMN_SYSTEM,
+    COLUMN_KEYWORDS,
+    COLUMN_MODSEQ,
+    COLUMN_MESSAGE,
+    COLUMN_STATE,
+    COLUMN_SIZE,
+    COLUMN_DATE,
+    COLUMN_ZONE,
+    COLUMN_SAVED,
+    COLUMN_SENT,
     COLUMN_SENT_ZONE,
     COLUMN_ENVELOPE,
     COLUMN_BODYSTRUCTURE,
     COLUMN_STRUCTURE,
     COLUMN_REMOTE_ID,
     COLUMN_CONTENT,
-    COLUMN_HEADER_SIZE,
+    COLUMN_HEADER,
 };
 
 #define WANTS_RENDERED                                                                             \
     (CACHE_FETCH_ENVELOPE | CACHE_FETCH_BODYSTRUCTURE | CACHE_FETCH_STRUCTURE | CACHE_FETCH_SENT)
-#define WANTS_MESSAGE (CACHE_FETCH_HEADER | CACHE_FETCH_REMOTE_ID)
 
 typedef struct {
     CacheTxn *txn;
+    gint64 folder;
     guint what;
     const char *sql;
     GByteArray *header;
@@ -53,9 +66,8 @@ static const char *statement_for(guint what)
 {
     if (what == CACHE_FETCH_FLAGS)
         return SQL_FLAGS;
-    if (what & WANTS_RENDERED)
-        return what & WANTS_MESSAGE ? SQL_ALL : SQL_RENDERED;
-    return what & WANTS_MESSAGE ? SQL_MESSAGE : SQL_PLAIN;
+    guint message = what & CACHE_FETCH_HEADER ? 2 : what & CACHE_FETCH_REMOTE_ID ? 1 : 0;
+    return STATEMENTS[(what & WANTS_RENDERED) != 0][message];
 }
 
 static const void *read_blob(DbQuery *query, int column, gsize *length)
@@ -65,31 +77,47 @@ static const void *read_blob(DbQuery *query, int column, gsize *length)
     return data;
 }
 
+/* A header is one part, unless it is enormous. */
 static gboolean read_header(Fetch *fetch, DbQuery *query, CacheFetchRow *row, GError **error)
 {
     gint64 content = db_int(query, COLUMN_CONTENT);
 
     if (!content)
         return TRUE;
+    gsize length;
+    const void *data = read_blob(query, COLUMN_HEADER, &length);
     g_byte_array_set_size(fetch->header, 0);
-    if (!content_expand_header(fetch->txn, content, (guint64)db_int(query, COLUMN_HEADER_SIZE),
-                               fetch->header, error))
+    if (!content_expand_header(fetch->txn, content, data, length, fetch->header, error))
         return FALSE;
     row->header = fetch->header->data ? (const char *)fetch->header->data : "";
     row->header_length = fetch->header->len;
     return TRUE;
 }
 
+static void read_placement(const Fetch *fetch, DbQuery *query, CachePlacement *placement)
+{
+    *placement = (CachePlacement){
+        .folder = fetch->folder,
+        .uid = (guint32)db_int(query, COLUMN_UID),
+        .alive = TRUE,
+        .flags = {(guint32)db_int(query, COLUMN_SYSTEM), (guint32)db_int(query, COLUMN_KEYWORDS)},
+        .modseq = (guint64)db_int(query, COLUMN_MODSEQ),
+        .message = db_int(query, COLUMN_MESSAGE),
+    };
+    if (fetch->what == CACHE_FETCH_FLAGS)
+        return;
+    placement->size = (guint64)db_int(query, COLUMN_SIZE);
+    placement->date = db_int(query, COLUMN_DATE);
+    placement->zone = (gint16)db_int(query, COLUMN_ZONE);
+    placement->saved = db_int(query, COLUMN_SAVED);
+}
+
 static gboolean read_row(Fetch *fetch, DbQuery *query, CachePlacement *placement,
                          CacheFetchRow *row, GError **error)
 {
     *row = (CacheFetchRow){.placement = placement, .sent = G_MININT64};
-    row->state = (CacheContentState)db_int(query, PLACEMENT_COLUMN_STATE);
-    if (fetch->what == CACHE_FETCH_FLAGS) {
-        placement_read_flags(query, placement);
-        return TRUE;
-    }
-    placement_read(query, placement);
+    row->state = (CacheContentState)db_int(query, COLUMN_STATE);
+    read_placement(fetch, query, placement);
     if (fetch->what & CACHE_FETCH_ENVELOPE)
         row->envelope = read_blob(query, COLUMN_ENVELOPE, &row->envelope_length);
     if (fetch->what & CACHE_FETCH_BODYSTRUCTURE)
@@ -116,17 +144,17 @@ static gsize run_length(const guint32 *uids, gsize count)
     return length;
 }
 
-static gboolean fetch_run(Fetch *fetch, gint64 folder, const guint32 *uids, gsize count,
-                          CacheFetchFunc func, gpointer data, gboolean *more, GError **error)
+static gboolean fetch_run(Fetch *fetch, const guint32 *uids, gsize count, CacheFetchFunc func,
+                          gpointer data, gboolean *more, GError **error)
 {
-    g_auto(DbQuery) query = db_query(fetch->txn->db, fetch->sql, DB_INT(folder), DB_INT(uids[0]),
-                                     DB_INT(uids[count - 1]));
+    g_auto(DbQuery) query = db_query(fetch->txn->db, fetch->sql, DB_INT(fetch->folder),
+                                     DB_INT(uids[0]), DB_INT(uids[count - 1]));
     gsize next = 0;
 
     while (*more && db_next(&query)) {
-        CachePlacement placement = {0};
+        CachePlacement placement;
         CacheFetchRow row;
-        guint32 uid = (guint32)db_int(&query, 1);
+        guint32 uid = (guint32)db_int(&query, COLUMN_UID);
         while (next < count && uids[next] < uid)
             next++;
         if (next == count || uids[next] != uid)
@@ -142,12 +170,12 @@ gboolean cache_fetch(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize co
                      CacheFetchFunc func, gpointer data, GError **error)
 {
     g_autoptr(GByteArray) header = g_byte_array_new();
-    Fetch fetch = {txn, what, statement_for(what), header};
+    Fetch fetch = {txn, folder, what, statement_for(what), header};
     gboolean more = TRUE;
 
     while (count > 0 && more) {
         gsize run = run_length(uids, count);
-        if (!fetch_run(&fetch, folder, uids, run, func, data, &more, error))
+        if (!fetch_run(&fetch, uids, run, func, data, &more, error))
             return FALSE;
         uids += run;
         count -= run;

@@ -50,8 +50,10 @@ static const char SQL_ATTEMPTED[] = "SELECT 1 FROM attempt_item WHERE folder = ?
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-void placement_read_flags(DbQuery *query, CachePlacement *placement)
+void placement_read(DbQuery *query, CachePlacement *placement)
 {
+    int i = PLACEMENT_COLUMN_STATE + 1;
+
     placement->folder = db_int(query, 0);
     placement->uid = (guint32)db_int(query, 1);
     placement->alive = db_int(query, 2) != 0;
@@ -59,13 +61,6 @@ void placement_read_flags(DbQuery *query, CachePlacement *placement)
     placement->flags.keywords = (guint32)db_int(query, 4);
     placement->modseq = (guint64)db_int(query, 5);
     placement->message = db_int(query, 6);
-}
-
-void placement_read(DbQuery *query, CachePlacement *placement)
-{
-    int i = PLACEMENT_COLUMN_STATE + 1;
-
-    placement_read_flags(query, placement);
     placement->size = (guint64)db_int(query, i++);
     placement->date = db_int(query, i++);
     placement->zone = (gint16)db_int(query, i++);

@@ -128,10 +128,6 @@ void watches_wake_all(Watches *watches);
 enum { PLACEMENT_COLUMN_COUNT = 18, PLACEMENT_COLUMN_STATE = 7 };
 void placement_read(DbQuery *query, CachePlacement *placement);
 
-/* The first of them: those that sessions ask for most. */
-#define PLACEMENT_FLAG_COLUMNS "folder, uid, alive, system, keywords, modseq, message, state"
-void placement_read_flags(DbQuery *query, CachePlacement *placement);
-
 /* Adds (sign 1) or takes away (-1) what a live placement counts for. */
 void placement_count(TxnFolder *folder, const CachePlacement *placement, int state, int sign);
 
@@ -216,9 +212,9 @@ const guint8 *content_writer_digest(CacheContentWriter *writer);
 /* An unfinished content that nobody will finish; goes with the next write. */
 void cache_discard_content(Cache *cache, gint64 content);
 
-/* Appends the header block of a content to `out`. */
-gboolean content_expand_header(CacheTxn *txn, gint64 id, guint64 header_size, GByteArray *out,
-                               GError **error);
+/* Appends the header block of a content to `out`; `data` is its first part as it is stored. */
+gboolean content_expand_header(CacheTxn *txn, gint64 id, const void *data, gsize length,
+                               GByteArray *out, GError **error);
 
 /* One reference less; the last one takes the content along. */
 gboolean content_release(CacheTxn *txn, gint64 content, GError **error);

@@ -180,9 +180,9 @@ static gboolean emit_fields_of(ImapFetchRun *run, const ImapFetchPlan *plan, con
                                gsize length)
 {
     gboolean keep = plan->item->section.kind == IMAP_SECTION_HEADER_FIELDS;
-    g_autoptr(GString) fields = g_string_sized_new(512);
-    mime_header_filter(header, length, plan->fields, keep, fields);
-    return emit_octets(run, plan->item, fields->str, fields->len);
+    g_string_truncate(run->scratch, 0);
+    mime_header_filter(header, length, plan->fields, keep, run->scratch);
+    return emit_octets(run, plan->item, run->scratch->str, run->scratch->len);
 }
 
 static gboolean emit_fields(ImapFetchRun *run, const ImapFetchPlan *plan, const CacheFetchRow *row)
@@ -279,8 +279,8 @@ static gboolean emit_preview(ImapFetchRun *run, const ImapFetchPlan *plan, const
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static const ImapFetchHandler handlers[IMAP_FETCH_KINDS] = {
-    [IMAP_FETCH_UID] = {emit_uid},
-    [IMAP_FETCH_FLAGS] = {emit_flags},
+    [IMAP_FETCH_UID] = {emit_uid, CACHE_FETCH_FLAGS},
+    [IMAP_FETCH_FLAGS] = {emit_flags, CACHE_FETCH_FLAGS},
     [IMAP_FETCH_INTERNALDATE] = {emit_internaldate},
     [IMAP_FETCH_RFC822_SIZE] = {emit_size},
     [IMAP_FETCH_ENVELOPE] = {emit_envelope, CACHE_FETCH_ENVELOPE, CACHE_CONTENT_HEADER},
@@ -293,9 +293,9 @@ static const ImapFetchHandler handlers[IMAP_FETCH_KINDS] = {
     [IMAP_FETCH_RFC822_TEXT] = {emit_text, CACHE_FETCH_HEADER, CACHE_CONTENT_FULL},
     [IMAP_FETCH_BINARY] = {emit_binary, CACHE_FETCH_STRUCTURE, CACHE_CONTENT_FULL},
     [IMAP_FETCH_BINARY_SIZE] = {emit_binary_size, CACHE_FETCH_STRUCTURE, CACHE_CONTENT_FULL},
-    [IMAP_FETCH_MODSEQ] = {emit_modseq},
-    [IMAP_FETCH_EMAILID] = {emit_emailid},
-    [IMAP_FETCH_THREADID] = {emit_nil},
+    [IMAP_FETCH_MODSEQ] = {emit_modseq, CACHE_FETCH_FLAGS},
+    [IMAP_FETCH_EMAILID] = {emit_emailid, CACHE_FETCH_FLAGS},
+    [IMAP_FETCH_THREADID] = {emit_nil, CACHE_FETCH_FLAGS},
     [IMAP_FETCH_SAVEDATE] = {emit_savedate},
     [IMAP_FETCH_PREVIEW] = {emit_preview, 0, CACHE_CONTENT_FULL},
 };

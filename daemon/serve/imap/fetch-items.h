@@ -36,6 +36,8 @@ struct ImapFetchRun {
     CacheContentState needs;
     gboolean sets_seen;
 
+    GString *scratch; /* for an item whose length is known afterwards */
+
     CacheTxn *txn; /* of the slice that is being read */
     ImapFetchStream stream;
     GError *error; /* of an item: its row is taken back, if it still can be */
@@ -52,7 +54,7 @@ struct ImapFetchRun {
 struct ImapFetchHandler {
     /* Appends the value. FALSE: a stream was begun, or run->error is set. */
     gboolean (*emit)(ImapFetchRun *run, const ImapFetchPlan *plan, const CacheFetchRow *row);
-    guint what; /* CacheFetchWhat */
+    guint what; /* CacheFetchWhat; CACHE_FETCH_FLAGS: no more than that */
     CacheContentState needs;
 };
 

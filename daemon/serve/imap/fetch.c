@@ -325,6 +325,7 @@ static void plan_clear(ImapFetchPlan *plan)
 
 static gboolean make_plans(ImapFetchRun *run)
 {
+    gboolean flags_only = TRUE;
     run->plans = g_array_new(FALSE, FALSE, sizeof(ImapFetchPlan));
     g_array_set_clear_func(run->plans, (GDestroyNotify)plan_clear);
     for (guint i = 0; i < run->args->items->len; i++) {
@@ -334,6 +335,7 @@ static gboolean make_plans(ImapFetchRun *run)
             imap_reply(run->session, IMAP_BAD, NULL, "One of these items isn't offered here");
             return FALSE;
         }
+        flags_only &= plan.handler->what == CACHE_FETCH_FLAGS;
         plan.name = g_string_new(" ");
         imap_fetch_item_format(item, plan.name);
         g_string_append_c(plan.name, ' ');
@@ -342,6 +344,8 @@ static gboolean make_plans(ImapFetchRun *run)
         run->sets_seen |= item->sets_seen && !run->session->view->read_only;
         g_array_append_val(run->plans, plan);
     }
+    if (!flags_only)
+        run->what &= ~(guint)CACHE_FETCH_FLAGS;
     return TRUE;
 }
 
@@ -359,6 +363,7 @@ static gboolean allowed(ImapSession *session, const ImapFetchArgs *args)
 static void fetch_clear(Fetch *fetch)
 {
     g_array_unref(fetch->run.plans);
+    g_string_free(fetch->run.scratch, TRUE);
     g_array_unref(fetch->missing_uids);
     g_array_unref(fetch->missing);
     g_array_unref(fetch->unseen);
@@ -370,7 +375,7 @@ static void fetch_clear(Fetch *fetch)
 static void fetch_messages(ImapSession *session, const ImapFetchArgs *args)
 {
     Fetch fetch = {
-        .run = {.session = session, .args = args},
+        .run = {.session = session, .args = args, .scratch = g_string_new(NULL)},
         .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
         .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
         .unseen = g_array_new(FALSE, FALSE, sizeof(guint32)),
@@ -398,7 +403,7 @@ gboolean imap_fetch_items_offered(ImapSession *session, const ImapFetchArgs *ite
 void imap_fetch_tell(ImapSession *session, const ImapFetchArgs *items, const GArray *uids)
 {
     Fetch fetch = {
-        .run = {.session = session, .args = items},
+        .run = {.session = session, .args = items, .scratch = g_string_new(NULL)},
         .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
         .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
         .unseen = g_array_new(FALSE, FALSE, sizeof(guint32)),
