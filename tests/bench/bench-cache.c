@@ -217,6 +217,21 @@ static void store(const GArray *uids)
     printf("%-58s %9.1f ms\n", "    the longest of these transactions", longest * 1e3);
 }
 
+/* What a session reads when it selects a folder with holes in it. */
+static void holes(const GArray *uids)
+{
+    for (guint i = 0; i < uids->len; i += 3 * SLICE) {
+        g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, NULL);
+        for (guint j = i; j < MIN(i + 3 * SLICE, uids->len); j += 3)
+            cache_expunge(txn, folder, &g_array_index(uids, guint32, j), 1, TRUE, NULL, NULL);
+        cache_commit(g_steal_pointer(&txn), NULL);
+    }
+    start();
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, NULL);
+    g_autoptr(GArray) left = cache_uids(txn, folder, NULL);
+    report("cache_uids(), every third message expunged");
+}
+
 static void look(void)
 {
     g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, NULL);
@@ -246,6 +261,7 @@ static void look(void)
     read_bodies(FALSE);
     read_bodies(TRUE);
     store(uids);
+    holes(uids);
 }
 
 static void wanted(void)
