@@ -289,9 +289,18 @@ static CacheRole role_of(const Reconcile *reconcile, const CacheFolder *row,
     return row->role;
 }
 
-/* The row as the listing has it; the view's name follows where the user hasn't changed it. */
+/* Deleted here while there are folders below it, which push hasn't brought upstream yet: a mere
+ * level of names in the view, a folder in the base. */
+static gboolean is_deleted_level(const CacheFolder *row)
+{
+    return row->base_name && row->base_selectable && !row->selectable && row->exists == 0;
+}
+
+/* The row as the listing has it; the view's name, and whether it is a folder at all, follow where
+ * the user hasn't changed them. */
 static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *listed)
 {
+    gboolean deleted = is_deleted_level(row);
     if (row->name && g_strcmp0(row->name, row->base_name) == 0)
         set_string(&row->name, listed->name);
     set_string(&row->base_name, listed->name);
@@ -301,7 +310,7 @@ static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *lis
     row->delimiter = listed->delimiter;
     row->role = role_of(reconcile, row, listed);
     row->base_selectable = sync_listed_selectable(listed);
-    row->selectable = row->base_selectable || row->exists > 0;
+    row->selectable = (row->base_selectable && !deleted) || row->exists > 0;
 }
 
 static gboolean unchanged(const CacheFolder *row, const SyncListed *listed, CacheRole role)
@@ -311,7 +320,7 @@ static gboolean unchanged(const CacheFolder *row, const SyncListed *listed, Cach
            (!listed->mailboxid || g_strcmp0(row->remote_id, listed->mailboxid) == 0) &&
            row->delimiter == listed->delimiter && row->role == role &&
            row->base_selectable == sync_listed_selectable(listed) &&
-           (row->selectable || !row->base_selectable);
+           (row->selectable || !row->base_selectable || is_deleted_level(row));
 }
 
 /* Names that change hands are given up first: they are unique. */
@@ -557,6 +566,7 @@ static gboolean finish_gone(CacheTxn *txn, gint64 id, GError **error)
     g_clear_pointer(&row->remote_id, g_free);
     row->base_uidvalidity = row->base_uidnext = 0;
     row->base_highestmodseq = 0;
+    row->base_selectable = FALSE;
     row->synced = 0;
     /* What is left alive was put here and isn't upstream: push makes the folder again. */
     if (row->exists == 0) {

@@ -85,6 +85,7 @@ static gboolean write_created(Push *push, gint64 id, const char *name, GError **
         return FALSE;
     set_base_name(row, name);
     row->base_selectable = TRUE;
+    row->selectable |= row->exists > 0; /* there was mail in a mere level of names */
     if (!cache_folder_update(txn, row, error) || !clear_problem(txn, "create", id, error) ||
         !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;

@@ -178,6 +178,17 @@ class Conflicts(Sides, Case):
         self.assertEqual(self.names("Archive"), ["new"])
         self.assert_same("Archive")
 
+    def test_deleted_here_with_folders_below_it_it_is_a_level_there(self):
+        """RFC 3501, 6.3.4: its name stays, for those below, and its messages go. A listing that comes
+        before the deletion goes out says nothing against it."""
+        self.account("create", "Archive/Below")
+        self.put("Archive", "old")
+        self.sync()
+        self.account("delete", "Archive")
+        self.sync()
+        self.assertIn("\\noselect", self.imap.folders()["Archive"])
+        self.assertNotIn("\\noselect", self.imap.folders()["Archive/Below"])
+
     def test_folders_swapped_there_keep_their_messages(self):
         self.put("Archive", "a")
         self.put("Work", "w")
