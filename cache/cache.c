@@ -179,6 +179,19 @@ static gboolean forget_expunged(Cache *cache, GError **error)
     return TRUE;
 }
 
+/* From now on the state of before is an older one. That it couldn't be made so (the disk is full)
+ * keeps nobody from the mail. */
+static void move_on(Cache *cache)
+{
+    g_autofree char *then = meta_get(cache->writer, "origin");
+    g_autofree char *now = origin_next(cache->path, then, NULL);
+    g_autoptr(CacheTxn) txn = now ? cache_begin(cache, CACHE_WRITE_FULL, NULL) : NULL;
+
+    if (txn && cache_meta_set(txn, "origin", now, NULL) &&
+        cache_commit(g_steal_pointer(&txn), NULL))
+        origin_settle(cache->path, now);
+}
+
 /*
  * A copy (restored from a backup, or moved to another machine) may be older than what clients have
  * seen: UIDs given since then would be given again for other messages, so all folders are
@@ -187,11 +200,13 @@ static gboolean forget_expunged(Cache *cache, GError **error)
 static gboolean notice_copy(Cache *cache, GError **error)
 {
     g_autofree char *then = meta_get(cache->writer, "origin");
-    g_autofree char *now = origin_of(cache->path);
 
-    if (g_strcmp0(then, now) == 0)
+    if (then && origin_is_same(cache->path, then)) {
+        move_on(cache);
         return TRUE;
-    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, error);
+    }
+    g_autofree char *now = origin_next(cache->path, NULL, error);
+    g_autoptr(CacheTxn) txn = now ? cache_begin(cache, CACHE_WRITE_FULL, error) : NULL;
     if (!txn || (then && !folders_renew(txn, error)) ||
         !cache_meta_set(txn, "origin", now, error) || !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;
@@ -227,6 +242,7 @@ Cache *cache_open(const char *dir, const char *identity, GError **error)
         !find_unfinished(cache, error) || !notice_copy(cache, error))
         return NULL;
     uids_repair(cache);
+    cache->opened = TRUE;
     return g_steal_pointer(&cache);
 }
 
@@ -234,6 +250,8 @@ void cache_close(Cache *cache)
 {
     if (!cache)
         return;
+    if (cache->opened && !g_atomic_int_get(&cache->damaged))
+        move_on(cache);
     for (guint i = 0; i < cache->idle->len; i++)
         db_close(g_ptr_array_index(cache->idle, i));
     db_close(cache->checkpointer);

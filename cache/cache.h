@@ -42,8 +42,8 @@ typedef struct CacheTxn CacheTxn;
  */
 Cache *cache_open(const char *dir, const char *identity, GError **error);
 
-/* Whether it was found to be a copy when it was opened this time, restored or moved: all its folders
- * have new UIDVALIDITYs then. */
+/* Whether it was found to be a copy when it was opened this time, restored (also over the same
+ * file) or moved: all its folders have new UIDVALIDITYs then. */
 gboolean cache_was_copied(Cache *cache);
 
 /* Ends everything; no transaction may be open. Checkpoints the WAL. */

@@ -2,19 +2,12 @@
 /* The floor under UIDVALIDITYs. */
 #include "cache/floor.h"
 
-#include "cache/cache.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
-#include <string.h>
-#include <unistd.h>
+#include "cache/private.h"
 
 /* Values are reserved in blocks, so that making many folders costs few writes of the file. */
 #define RESERVE 64
 
 struct Floor {
-    char *dir;
     char *path;
     guint32 given;    /* the last one */
     guint32 reserved; /* what the file says: values up to this may have been given */
@@ -42,7 +35,6 @@ Floor *floor_open(const char *dir, GError **error)
     g_autoptr(GError) failure = NULL;
     g_autofree char *text = NULL;
 
-    floor->dir = g_strdup(dir);
     floor->path = g_build_filename(dir, "uidvalidity", NULL);
     if (g_file_get_contents(floor->path, &text, NULL, &failure)) {
         if (!parse(floor, text, error))
@@ -58,7 +50,6 @@ void floor_free(Floor *floor)
 {
     if (!floor)
         return;
-    g_free(floor->dir);
     g_free(floor->path);
     g_free(floor);
 }
@@ -68,34 +59,15 @@ void floor_raise(Floor *floor, guint32 value)
     floor->given = MAX(floor->given, value);
 }
 
-static gboolean write_synced(int dir_fd, const char *text)
-{
-    int fd = openat(dir_fd, "uidvalidity.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return FALSE;
-    gboolean done = write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
-    done = close(fd) == 0 && done;
-    return done && renameat(dir_fd, "uidvalidity.new", dir_fd, "uidvalidity") == 0 &&
-           fsync(dir_fd) == 0;
-}
-
 static gboolean reserve(Floor *floor, guint32 upto, GError **error)
 {
     g_autofree char *text = g_strdup_printf("%u\n", upto);
-    int dir_fd = open(floor->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    gboolean done = dir_fd >= 0 && write_synced(dir_fd, text);
-    int failure = errno;
 
-    if (dir_fd >= 0)
-        close(dir_fd);
-    if (done) {
+    if (file_replace(floor->path, text)) {
         floor->reserved = upto;
         return TRUE;
     }
-    gboolean full = failure == ENOSPC || failure == EDQUOT || failure == EFBIG;
-    g_set_error(error, CACHE_ERROR, full ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
-                "%s can't be written (%s)%s", floor->path, g_strerror(failure),
-                full ? ". Nothing was changed; free some space on that disk." : "");
+    file_replace_failed(floor->path, error);
     return FALSE;
 }
 

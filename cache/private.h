@@ -41,6 +41,7 @@ struct Cache {
 
     gint damaged;    /* atomic */
     gboolean copied; /* noticed when it was opened */
+    gboolean opened; /* as a whole */
 
     pthread_mutex_t checkpoint_lock;
     Db *checkpointer;
@@ -96,10 +97,26 @@ void txn_forget_folder(CacheTxn *txn, gint64 id);
  * one does. */
 int lock_take(const char *path, const char *thing, GError **error);
 
+/* ---- file.c */
+/* Puts `text` in the place of the file: after a power cut it is there, or what was there before.
+ * FALSE: errno says why, and file_replace_failed() puts it into an error. */
+gboolean file_replace(const char *path, const char *text);
+void file_replace_failed(const char *path, GError **error);
+
 /* ---- origin.c */
-/* The machine and the file's inode: a restored or moved copy of a database differs in one of them.
- * The caller frees. */
-char *origin_of(const char *path);
+/* Whether the database at `path`, which says that its origin is `then`, is where it was and in the
+ * state it was left in; else it is a copy, restored or moved. */
+gboolean origin_is_same(const char *path, const char *then);
+
+/*
+ * A new origin for the database to write down; the file beside it then allows both it and `then`
+ * (NULL: a copy, or new), so that a crash before or after that does no harm. The caller frees; NULL
+ * and FULL or FAILED where the file can't be written.
+ */
+char *origin_next(const char *path, const char *then, GError **error);
+
+/* It has been written down: no earlier one is allowed any more. */
+void origin_settle(const char *path, const char *origin);
 
 /* ---- keyword.c */
 Keywords *keywords_load(Db *db, GError **error);

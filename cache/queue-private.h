@@ -42,6 +42,9 @@ gboolean queue_commit(Queue *queue, QueueWork work, gpointer data, GError **erro
 /* Makes the file's schema what this version expects, and puts what a crash left in order. */
 gboolean queue_schema_prepare(Queue *queue, GError **error);
 
+/* From now on the state of before is an older one, which is noticed when it is put back. */
+void queue_move_on(Queue *queue);
+
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 /* The entry with its recipients; NULL and NOT_FOUND where there is none. */

@@ -53,26 +53,65 @@ static const char COPY_TEXT[] =
     "This queue is a copy that was restored or moved, so this message may have been sent from "
     "where it was copied. Release it to send it, or cancel it.";
 
-static gboolean check_origin(Queue *queue, Db *db, gpointer data, GError **error)
+typedef struct {
+    char *then, *now;
+    gboolean copied;
+} Origin;
+
+static void origin_clear(Origin *origin)
 {
-    const char *now = data;
-    g_autofree char *then = NULL;
-    {
-        g_auto(DbQuery) query = db_query(db, "SELECT value FROM meta WHERE key = 'origin'");
-        if (db_next(&query))
-            then = g_strdup(db_column_text(&query, 0));
-        if (!db_done(&query, error))
-            return FALSE;
-    }
-    if (g_strcmp0(then, now) == 0)
-        return TRUE;
-    if (then) {
+    g_free(origin->then);
+    g_free(origin->now);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Origin, origin_clear)
+
+static gboolean read_origin(Db *db, Origin *origin, GError **error)
+{
+    g_auto(DbQuery) query = db_query(db, "SELECT value FROM meta WHERE key = 'origin'");
+
+    if (db_next(&query))
+        origin->then = g_strdup(db_column_text(&query, 0));
+    return db_done(&query, error);
+}
+
+static gboolean write_origin(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    const Origin *origin = data;
+
+    if (origin->copied) {
         g_message("%s is a copy; what waits in it is held", queue->path);
         if (!db_run(db, error, "UPDATE entry SET state = ?1, last_error = ?2 WHERE state IN (0, 1)",
                     DB_INT(QUEUE_HELD), DB_TEXT(COPY_TEXT)))
             return FALSE;
     }
-    return db_run(db, error, "INSERT OR REPLACE INTO meta VALUES ('origin', ?1)", DB_TEXT(now));
+    return db_run(db, error, "INSERT OR REPLACE INTO meta VALUES ('origin', ?1)",
+                  DB_TEXT(origin->now));
+}
+
+void queue_move_on(Queue *queue)
+{
+    g_auto(Origin) origin = {0};
+
+    if (!read_origin(queue->writer, &origin, NULL))
+        return;
+    origin.now = origin_next(queue->path, origin.then, NULL);
+    if (origin.now && queue_commit(queue, write_origin, &origin, NULL))
+        origin_settle(queue->path, origin.now);
+}
+
+static gboolean check_origin(Queue *queue, GError **error)
+{
+    g_auto(Origin) origin = {0};
+
+    if (!read_origin(queue->writer, &origin, error))
+        return FALSE;
+    if (origin.then && origin_is_same(queue->path, origin.then)) {
+        queue_move_on(queue);
+        return TRUE;
+    }
+    origin.copied = origin.then != NULL;
+    origin.now = origin_next(queue->path, NULL, error);
+    return origin.now && queue_commit(queue, write_origin, &origin, error);
 }
 
 /* ---- crashes ------------------------------------------------------------------------------- */
@@ -105,7 +144,5 @@ gboolean queue_schema_prepare(Queue *queue, GError **error)
                  error) ||
         !schema_migrate(queue->writer, MIGRATIONS, error))
         return FALSE;
-    g_autofree char *here = origin_of(queue->path);
-    return queue_commit(queue, recover, NULL, error) &&
-           queue_commit(queue, check_origin, here, error);
+    return queue_commit(queue, recover, NULL, error) && check_origin(queue, error);
 }

@@ -60,6 +60,8 @@ void queue_close(Queue *queue)
 {
     if (!queue)
         return;
+    if (queue->reader) /* it was opened as a whole */
+        queue_move_on(queue);
     db_close(queue->reader);
     db_close(queue->writer);
     if (queue->lock_fd >= 0)

@@ -106,6 +106,12 @@ class Damage(Case):
 
 class Copy(Case):
     def test_a_restored_copy_is_noticed_and_numbered_anew(self):
+        self.restored(lambda backup, database: backup.replace(database))
+
+    def test_an_older_state_over_the_same_file_is_noticed_and_numbered_anew(self):
+        self.restored(lambda backup, database: database.write_bytes(backup.read_bytes()))
+
+    def restored(self, restore):
         server = self.provider()
         fill(server, mails(5), flags="")
         daemon = self.postern(server, incoming="imap+insecure", outgoing="submission+insecure")
@@ -127,7 +133,7 @@ class Copy(Case):
         daemon.control("offline")
         here.append("INBOX", mail("shown under the next UID"))
         daemon.stop()
-        backup.replace(database)
+        restore(backup, database)
         daemon.start()
         self.assertIn("copy", daemon.control("status")["Problems"][0])
         self.assertGreater(int(shown()[0]), int(validity))

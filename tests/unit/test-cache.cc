@@ -72,6 +72,108 @@ TEST_F(CacheTest, GarbageIsReportedAsDamaged)
     EXPECT_NE(error.text().find(dir + "/mail.db"), std::string::npos);
 }
 
+/* An older state put back over the same file, as `cp backup mail.db` does. */
+class Restored : public CacheTest
+{
+  protected:
+    gint64 id = 0;
+    guint32 shown = 0;
+
+    void SetUp() override
+    {
+        CacheTest::SetUp();
+        id = make_folder("INBOX");
+        arrive_many(id, 1);
+        shown = uidvalidity();
+    }
+    guint32 uidvalidity()
+    {
+        Txn txn(cache, CACHE_READ);
+        return FolderPtr(folder(txn, id), cache_folder_free)->uidvalidity;
+    }
+    std::string bytes_of(const std::string &name)
+    {
+        std::ifstream file(dir + "/" + name, std::ios::binary);
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+    void overwrite(const std::string &name, const std::string &bytes)
+    {
+        std::ofstream(dir + "/" + name, std::ios::binary | std::ios::trunc) << bytes;
+    }
+    void expect_noticed()
+    {
+        EXPECT_TRUE(cache_was_copied(cache));
+        EXPECT_GT(uidvalidity(), shown);
+        guint32 renewed = uidvalidity();
+        reopen();
+        EXPECT_FALSE(cache_was_copied(cache));
+        EXPECT_EQ(uidvalidity(), renewed);
+    }
+};
+
+TEST_F(Restored, AnOlderStateOverTheSameFileGetsANewUidvalidity)
+{
+    close();
+    std::string older = bytes_of("mail.db");
+    open();
+    EXPECT_FALSE(cache_was_copied(cache)) << "a restart is no copy";
+    arrive_many(make_folder("Other"), 1);
+    close();
+    overwrite("mail.db", older);
+    open();
+    expect_noticed();
+}
+
+TEST_F(Restored, ABackupFromWhileItRanGetsANewUidvalidity)
+{
+    std::string copy = dir + "/backup";
+    run_sql(dir + "/mail.db", ("VACUUM INTO '" + copy + "'").c_str());
+    arrive_many(make_folder("Other"), 1);
+    std::string older = bytes_of("backup");
+    close();
+    overwrite("mail.db", older);
+    open();
+    expect_noticed();
+}
+
+TEST_F(Restored, WithoutTheFileBesideItItIsACopy)
+{
+    close();
+    std::filesystem::remove(dir + "/mail.db.generation");
+    open();
+    expect_noticed();
+}
+
+TEST_F(Restored, ACrashWhileItIsOpenedOrClosedIsNoCopy)
+{
+    /* Before the database was written, and after. */
+    std::string now = bytes_of("mail.db.generation");
+    close();
+    std::string then = bytes_of("mail.db.generation");
+    ASSERT_NE(now, then);
+    then.pop_back();
+    overwrite("mail.db.generation", then + " 00000000-0000-4000-8000-000000000000\n");
+    open();
+    EXPECT_FALSE(cache_was_copied(cache));
+    close();
+    then = bytes_of("mail.db.generation");
+    overwrite("mail.db.generation", "00000000-0000-4000-8000-000000000000 " + then);
+    open();
+    EXPECT_FALSE(cache_was_copied(cache));
+    EXPECT_EQ(uidvalidity(), shown);
+}
+
+TEST_F(Restored, ACacheFromBeforeThereWereGenerationsIsNoCopy)
+{
+    close();
+    std::filesystem::remove(dir + "/mail.db.generation");
+    run_sql(dir + "/mail.db",
+            "UPDATE meta SET value = substr(value, 1, length(value) - 37) WHERE key = 'origin'");
+    open();
+    EXPECT_FALSE(cache_was_copied(cache));
+    EXPECT_EQ(uidvalidity(), shown);
+}
+
 TEST_F(CacheTest, MigrationsRunOnceInOrderAndAFailingOneChangesNothing)
 {
     std::string path = dir + "/steps.db";

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <glib/gstdio.h>
 #include <poll.h>
 #include <signal.h>
@@ -357,6 +358,25 @@ TEST_F(QueueTest, ACopyHoldsEverythingThatWouldBeSent)
     ASSERT_EQ(rename(copy.c_str(), path.c_str()), 0);
     open();
     EXPECT_EQ(state_of(queue, id), QUEUE_HELD);
+    ASSERT_TRUE(queue_release(queue, id, nullptr));
+    reopen();
+    EXPECT_EQ(state_of(queue, id), QUEUE_WAITING);
+}
+
+TEST_F(QueueTest, AnOlderStateOverTheSameFileHoldsEverythingThatWouldBeSent)
+{
+    gint64 id = add(queue, "a");
+    queue_close(queue);
+    g_autofree char *bytes = nullptr;
+    gsize length;
+    ASSERT_TRUE(g_file_get_contents(path.c_str(), &bytes, &length, nullptr));
+    open();
+    EXPECT_EQ(state_of(queue, id), QUEUE_WAITING);
+    queue_close(queue);
+    std::ofstream(path, std::ios::binary).write(bytes, (std::streamsize)length);
+    open();
+    EXPECT_EQ(state_of(queue, id), QUEUE_HELD);
+    reopen();
     ASSERT_TRUE(queue_release(queue, id, nullptr));
     reopen();
     EXPECT_EQ(state_of(queue, id), QUEUE_WAITING);
