@@ -37,6 +37,7 @@ static gboolean note_dropped(Push *push, CacheTxn *txn, const SyncAction *action
                             .text = (char *)"The provider doesn't keep this flag.",
                             .since = push->now};
 
+    push_hold(push, action->folder, action->uid, SYNC_STORE);
     return cache_problem_set(txn, &problem, error) != 0;
 }
 

@@ -16,6 +16,11 @@ typedef struct {
 
 const CacheFolder *push_folder(const Push *push, gint64 id);
 
+/* What may not be done to a placement (uid 0: to all of a folder) in this pass; whether it may not.
+ */
+void push_hold(Push *push, gint64 folder, guint32 uid, SyncActionKind kind);
+gboolean push_holds(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind);
+
 /* The folder is to be pulled after this. */
 void push_touch(Push *push, gint64 folder);
 

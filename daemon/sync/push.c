@@ -37,14 +37,14 @@ static gboolean place_equal(gconstpointer a, gconstpointer b)
     return x->folder == y->folder && x->uid == y->uid && x->kind == y->kind;
 }
 
-static void hold(Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
+void push_hold(Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
 {
     PlaceKind place = {folder, uid, kind};
 
     g_hash_table_add(push->held, g_memdup2(&place, sizeof place));
 }
 
-static gboolean holds(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
+gboolean push_holds(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
 {
     PlaceKind place = {folder, uid, kind};
 
@@ -68,7 +68,7 @@ static gboolean hold_problems(Push *push, CacheTxn *txn, GError **error)
         gboolean due = problem->retry != 0 && problem->retry <= push->now;
         for (guint k = 0; !due && k < G_N_ELEMENTS(operations); k++)
             if (g_str_equal(problem->operation, operations[k].operation))
-                hold(push, problem->folder, problem->uid, operations[k].kind);
+                push_hold(push, problem->folder, problem->uid, operations[k].kind);
         if (problem->retry > push->now &&
             (!push->context->not_before || problem->retry < push->context->not_before))
             push->context->not_before = problem->retry;
@@ -86,7 +86,7 @@ static gboolean hold_attempts(Push *push, CacheTxn *txn, GError **error)
         for (guint k = 0; k < attempt->items->len; k++) {
             const CacheAttemptItem *item = &g_array_index(attempt->items, CacheAttemptItem, k);
             for (guint n = 0; n < G_N_ELEMENTS(kinds); n++)
-                hold(push, item->folder, item->uid, kinds[n]);
+                push_hold(push, item->folder, item->uid, kinds[n]);
         }
     }
     return attempts != NULL;
@@ -133,8 +133,8 @@ static gboolean is_held(const CachePlacement *placement, SyncActionKind kind, gp
 {
     Push *push = data;
 
-    if (holds(push, placement->folder, placement->uid, kind) ||
-        (kind != SYNC_COPY && holds(push, placement->folder, 0, kind)))
+    if (push_holds(push, placement->folder, placement->uid, kind) ||
+        (kind != SYNC_COPY && push_holds(push, placement->folder, 0, kind)))
         return TRUE;
     return kind == SYNC_APPEND && is_fresh_draft(push, placement);
 }

@@ -31,15 +31,22 @@ static gboolean begin(SyncContext *context, GError **error)
     return sync_load_attempts(context, error);
 }
 
+static void wake_bodies(SyncContext *context)
+{
+    if (context->arrived)
+        sync_bodies_wake(context->bodies);
+    context->arrived = FALSE;
+}
+
 /* A folder that can't be read now doesn't keep the others from it. */
 static gboolean pull_one(SyncContext *context, gint64 folder, GError **error)
 {
     g_autoptr(GError) reason = NULL;
 
     gboolean ok = sync_pull_folder(context, folder, &reason);
-    if (context->arrived)
-        sync_bodies_wake(context->bodies);
-    context->arrived = FALSE;
+    /* Else what arrived may have moved here, with a body that needn't come again. */
+    if (!context->track_arrivals)
+        wake_bodies(context);
     if (ok)
         return TRUE;
     if (g_error_matches(reason, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED) ||
@@ -53,8 +60,11 @@ static gboolean pull_one(SyncContext *context, gint64 folder, GError **error)
 
 static gboolean decide(SyncContext *context, GError **error)
 {
-    return sync_settle(context, error) && sync_close_attempts(context, error) &&
-           sync_finish_gone_folders(context, error);
+    if (!sync_settle(context, error) || !sync_close_attempts(context, error) ||
+        !sync_finish_gone_folders(context, error))
+        return FALSE;
+    wake_bodies(context);
+    return TRUE;
 }
 
 /* No UIDVALIDITY: it matches none that a server may have. */

@@ -26,11 +26,15 @@ class Sides:
             self.imap.ok(f"CREATE {folder}")
         for number in range(6):
             self.put("INBOX", f"m{number}")
-        self.account = SyncAccount(self.server.imap)
+        self.account = SyncAccount(self.port())
         self.addCleanup(lambda: self.assertEqual(self.account.close(), 0))
         self.account("sync")
         self.uids = {name: uid for uid, (name, _) in self.here("INBOX").items()}
         self.account("offline")
+
+    def port(self):
+        """Where the account finds its provider."""
+        return self.server.imap
 
     def put(self, folder, name):
         data = mail(name)

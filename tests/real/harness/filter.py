@@ -35,6 +35,9 @@ class ImapFilter:
     gmail    each message has an X-GM-MSGID, made of its INTERNALDATE and size
 
     `self.literals` is how many bytes of literals the server has sent so far.
+
+    on_command, on_answer  called with each line, before it is passed on; what they return goes in its place,
+                           and None breaks the connection off
     """
 
     def __init__(self, target, without=(), append_limit=None, gmail=False):
@@ -42,6 +45,7 @@ class ImapFilter:
         self.append_limit = append_limit
         self.gmail = gmail
         self.literals = 0
+        self.on_command = self.on_answer = lambda line: line
         self.without = set(without) | ({"QRESYNC"} if "CONDSTORE" in without else set())
         refused = [_ABILITIES[name][0] for name in self.without
                    if name in _ABILITIES and _ABILITIES[name][0]]
@@ -94,6 +98,9 @@ class ImapFilter:
                     continue
                 if self.gmail:
                     line = line.replace(b" X-GM-MSGID", b"")
+                line = self.on_command(line)
+                if line is None:
+                    break
                 server.sendall(line)
                 while found := _LITERAL.search(line):
                     self._copy(reader, server, int(found.group(1)))
@@ -123,6 +130,9 @@ class ImapFilter:
                         line = re.sub(rb"(IMAP4rev1)\b", rb"\1 X-GM-EXT-1", line)
                 if self.gmail:
                     line = self._with_gmail_id(line)
+                line = self.on_answer(line)
+                if line is None:
+                    break
                 with lock:
                     client.sendall(line)
                     while found:

@@ -1,0 +1,508 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules that make it exactly once (daemon/sync/README.md), each clause in the one situation in which
+it matters: these tests fail without it. The random tests find most of that too, but not by name."""
+
+import re
+import sqlite3
+import time
+import unittest
+
+from harness import Case, ImapFilter, RawImap
+from harness.syncaccount import SyncAccount, SyncError
+from test_conflicts import Sides, mail
+
+
+class Rules(Sides):
+    """Both sides, and someone between them who sees each line. A test begins with the account offline."""
+
+    unknown = ()  # abilities that the provider seems not to have
+
+    def port(self):
+        self.filter = ImapFilter(self.server.imap, without=self.unknown)
+        self.addCleanup(self.filter.close)
+        return self.filter.port
+
+    def once(self, pattern, act):
+        """The first command that matches goes through `act`, which returns what to send, or None: cut."""
+        waiting = [True]
+
+        def see(line):
+            if waiting and re.search(pattern, line):
+                waiting.clear()
+                return act(line)
+            return line
+        self.filter.on_command = see
+
+    def always(self, pattern, other):
+        """Each command that matches is another one, with the same tag."""
+        self.filter.on_command = lambda line: (line.split(b" ")[0] + b" " + other + b"\r\n"
+                                               if re.search(pattern, line) else line)
+
+    def record(self):
+        """A list that each command is added to."""
+        lines = []
+        self.filter.on_command = lambda line: lines.append(line) or line
+        return lines
+
+    def answered(self, pattern, act):
+        """When the first command that matches is over, its answer goes through `act`."""
+        tags = set()
+        self.once(pattern, lambda line: tags.add(line.split(b" ")[0]) or line)
+
+        def see(line):
+            tag = line.split(b" ")[0]
+            if tag not in tags:
+                return line
+            tags.remove(tag)
+            return act(line)
+        self.filter.on_answer = see
+
+    def lose_answer(self, pattern):
+        self.answered(pattern, lambda line: None)
+
+    def pass_all(self):
+        self.filter.on_command = self.filter.on_answer = lambda line: line
+
+    def settle(self):
+        """Syncs until nothing is to be done."""
+        self.account("online")
+        for _ in range(20):
+            try:
+                self.account("sync")
+                if self.account.pending() == (0, 0, 0):
+                    self.account("sync")
+                    return
+            except SyncError:
+                pass
+        self.fail(self.account("pending"))
+
+    def sync_once(self):
+        """A round, however it ends."""
+        self.account("online")
+        try:
+            self.account("sync")
+        except SyncError:
+            pass
+
+    def online(self):
+        self.account("online")
+        self.account("sync")
+        self.account("offline")
+
+    def put_bytes(self, folder, data, date=""):
+        date = f'"{date}" ' if date else ""
+        self.imap.ok(f'APPEND "{folder}" () {date}{{{len(data)}+}}\r\n'.encode() + data)
+
+    def uid(self, folder, name):
+        return next(uid for uid, (found, _) in self.here(folder).items() if found == name)
+
+    def database(self, *statement):
+        connection = sqlite3.connect(f"{self.account.directory}/mail.db")
+        with connection:
+            found = connection.execute(*statement).fetchall()
+        connection.close()
+        return found
+
+    def bodies(self, folder):
+        self.imap.ok(f'SELECT "{folder}"')
+        return sorted(self.imap.bodies().values())
+
+
+class Attempts(Rules, Case):
+    """1. Attempts are recorded."""
+
+    def assert_once(self, folder, name, uid):
+        self.settle()
+        self.assertEqual(self.names(folder), [name])
+        self.assertEqual({uid: name for uid, (name, _) in self.here(folder).items()}, {uid: name})
+
+    def test_an_append_whose_answer_is_lost(self):
+        uid = self.account.append("Archive", mail("new"))
+        self.lose_answer(rb" APPEND ")
+        self.assert_once("Archive", "new", uid)
+
+    def test_a_copy_whose_answer_is_lost(self):
+        uid = self.account("copy", "INBOX", self.uids["m1"], "Archive")[0][1]
+        self.lose_answer(rb" UID COPY ")
+        self.assert_once("Archive", "m1", int(uid))
+        self.assertIn("m1", self.names("INBOX"))
+
+    def test_a_move_whose_answer_is_lost(self):
+        uid = self.account("move", "INBOX", self.uids["m1"], "Archive")[0][1]
+        self.lose_answer(rb" UID MOVE ")
+        self.assert_once("Archive", "m1", int(uid))
+        self.assertNotIn("m1", self.names("INBOX"))
+
+    def test_until_the_target_was_read_it_is_not_sent_again_nor_declared_void(self):
+        uid = self.account.append("Archive", mail("new"))
+        self.answered(rb" APPEND ", lambda line: self.always(rb"SELECT \"?Archive", b"RENAME Not There"))
+        for _ in range(3):
+            self.sync_once()
+        self.assertEqual(self.account.pending()[1], 1)
+        self.pass_all()
+        self.assert_once("Archive", "new", uid)
+
+    def test_other_bytes_of_the_same_size_and_date_are_not_ours(self):
+        ours, theirs = (b"Subject: %s\r\n\r\nThe text\r\n" % word for word in (b"ours", b"them"))
+        self.account.append("Archive", ours)
+
+        def arrive_first(line):
+            self.put_bytes("Archive", theirs, re.search(rb'"([^"]*-\d{4} [^"]*)"', line)[1].decode())
+        self.once(rb" APPEND ", arrive_first)
+        self.settle()
+        self.assertEqual(self.bodies("Archive"), sorted([ours, theirs]))
+
+    def test_what_was_there_before_is_not_ours(self):
+        self.filter.on_answer = lambda line: b"" if b"FETCH (UID 3 " in line else line
+        self.account.close()
+        self.account = SyncAccount(self.filter.port)
+        self.filter.without.update(("CONDSTORE", "QRESYNC"))
+        self.account("sync")
+        self.account("offline")
+        self.assertNotIn("m2", [name for name, _ in self.here("INBOX").values()])
+        self.account.append("INBOX", mail("m2"))
+        self.once(rb" APPEND ", lambda line: self.pass_all())
+        self.settle()
+        self.assertEqual(self.names("INBOX").count("m2"), 2)
+
+
+class AttemptsWithoutUidplus(Rules, Case):
+    unknown = ("UIDPLUS", "MOVE")
+
+    def test_where_dates_are_not_kept_the_bytes_tell(self):
+        uid = self.account.append("Archive", mail("new"))
+        self.filter.on_command = lambda line: re.sub(rb'"[^"]*-\d{4} [^"]*"', b'"01-Jan-2020 10:00:00 +0000"', line)
+        self.settle()
+        self.assertEqual(self.names("Archive"), ["new"])
+        self.assertEqual(list(self.here("Archive")), [uid])
+
+    def test_what_someone_took_away_before_it_was_found_is_gone(self):
+        self.account.append("Archive", mail("new"))
+        self.answered(rb" APPEND ", lambda line: self.expunge_there("Archive", 1) or line)
+        self.settle()
+        self.assertEqual(self.names("Archive"), [])
+        self.assertEqual(self.here("Archive"), {})
+
+
+class Order(Rules, Case):
+    """2. A placement can be in one place only; a move in two."""
+
+    def test_copies_appends_flags_moves_expunges_and_then_deletions(self):
+        self.account("delete", "Work")
+        self.account("expunge", "INBOX", self.uids["m0"])
+        self.account("move", "INBOX", self.uids["m1"], "Archive")
+        self.account("store", "INBOX", self.uids["m2"], "+\\Flagged")
+        self.account.append("Archive", mail("new"))
+        self.account("copy", "INBOX", self.uids["m3"], "Archive")
+        lines = self.record()
+        self.settle()
+        sent = [found[1] for line in lines if (found := re.match(
+            rb"\S+ (UID COPY|APPEND|UID STORE \S+ \+FLAGS \(\\Flagged|UID MOVE|UID EXPUNGE|DELETE)\b", line))]
+        self.assertEqual([word.split(b" ", 2)[:2] for word in sent],
+                         [[b"UID", b"COPY"], [b"APPEND"], [b"UID", b"STORE"], [b"UID", b"MOVE"],
+                          [b"UID", b"EXPUNGE"], [b"DELETE"]])
+
+    def test_a_folder_is_not_deleted_while_a_move_out_of_it_is_refused(self):
+        self.put("Archive", "a")
+        self.online()
+        self.account("move", "Archive", self.uid("Archive", "a"), "Work")
+        self.account("delete", "Archive")
+        self.always(rb" UID MOVE ", b"NONSENSE")
+        for _ in range(3):
+            self.sync_once()
+        self.assertEqual(self.names("Archive"), ["a"])
+        self.assertEqual(self.account.pending()[2], 1)
+
+    def test_only_what_was_deleted_here_is_expunged(self):
+        self.command("INBOX", "STORE 1 +FLAGS (\\Deleted)")
+        self.account("expunge", "INBOX", self.uids["m3"])
+        self.settle()
+        self.assertEqual(self.names("INBOX"), ["m0", "m1", "m2", "m4", "m5"])
+
+
+class Marks(Rules, Case):
+    """3. The folder's marks advance in the last transaction of a complete pull."""
+
+    def test_a_pull_that_broke_off_is_made_up_for(self):
+        self.put("INBOX", "new")
+        self.once(rb"UID FETCH \d+:\*", lambda line: None)
+        self.settle()
+        self.assert_same("INBOX")
+
+    def test_what_vanished_in_a_round_that_broke_off_is_found_again(self):
+        self.expunge_there("INBOX", 2)
+        self.put("Work", "new")
+        self.once(rb"SELECT \"?Work", lambda line: None)
+        self.sync_once()
+        self.settle()
+        self.assert_same("INBOX")
+        self.assert_same("Work")
+
+
+class Vanished(Rules, Case):
+    """4. Vanished isn't deleted yet."""
+
+    def test_deleted_here_moved_there_it_is_deleted(self):
+        self.account("expunge", "INBOX", self.uids["m2"])
+        self.move_there("INBOX", 3, "Archive")
+        self.settle()
+        self.assertEqual(self.names("Archive"), [])
+        self.assert_same("INBOX")
+
+    def kept(self):
+        """The row of what vanished, with its unsent flag and its content."""
+        return self.database("SELECT placement.system, message.state FROM placement JOIN message ON"
+                             " message = id WHERE alive = 0 AND base = 0")
+
+    def age(self, days):
+        """What was kept vanished so many days ago."""
+        (key, text), = self.database("SELECT key, value FROM meta WHERE key GLOB 'vanished.*' AND value <> ''")
+        day = int(text.split()[0]) - days
+        self.database("DELETE FROM meta WHERE key = ?", (key,))
+        self.database("INSERT INTO meta VALUES (?, ?)", (f"vanished.{day % 9}", f"{day} {text.split(' ', 1)[1]}"))
+
+    def test_it_is_kept_for_seven_days(self):
+        self.account("store", "INBOX", self.uids["m2"], "+\\Flagged")
+        self.expunge_there("INBOX", 3)
+        self.settle()
+        self.assertEqual(self.kept(), [(2, 2)])
+        self.age(6)
+        self.settle()
+        self.assertEqual(self.kept(), [(2, 2)])
+        self.age(2)
+        self.settle()
+        self.assertEqual(self.kept(), [])
+
+    def test_a_folder_that_a_list_leaves_out_once_is_not_gone(self):
+        self.put("Archive", "a")
+        self.online()
+        before = self.account.folders(), self.here("Archive")
+        self.filter.on_answer = lambda line: b"" if re.match(rb"\* (LIST|STATUS).*Archive", line) else line
+        self.once(rb" LIST .*STATUS", lambda line: self.once(rb" LIST .*STATUS", lambda second: self.pass_all() or
+                                                             second) or line)
+        self.settle()
+        self.assertEqual((self.account.folders(), self.here("Archive")), before)
+
+    def test_what_moved_out_of_the_folder_that_is_watched_is_not_fetched_again(self):
+        self.put_bytes("INBOX", mail("big", "x" * 70 + "\r\n" * 20000))
+        self.account("online")
+        self.account("sync")
+        before = self.filter.literals
+        self.move_there("INBOX", 7, "Archive")
+        deadline = time.monotonic() + 60
+        while "big" in (name for name, _ in self.here("INBOX").values()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.settle()
+        self.assertEqual(self.names("Archive"), ["big"])
+        self.assertLess(self.filter.literals - before, 20000)
+
+
+class Losing(Rules, Case):
+    """4. Losing more than half of a large folder is confirmed on a new connection."""
+
+    unknown = ("CONDSTORE", "QRESYNC")
+
+    def many(self):
+        for number in range(30):
+            self.put("Archive", f"a{number}")
+        self.online()
+        return self.here("Archive")
+
+    def hide_until_reconnected(self):
+        """Most of Archive, on the present connection."""
+        self.filter.on_answer = lambda line: b"" if re.match(rb"\* \d+ FETCH \(UID (?:1|2)\d ", line) else line
+        self.once(rb"SELECT \"?Archive",
+                  lambda line: self.once(rb"SELECT \"?Archive", lambda second: self.pass_all() or second) or line)
+
+    def test_messages_that_an_answer_leaves_out_once_are_not_gone(self):
+        before = self.many()
+        self.hide_until_reconnected()
+        self.settle()
+        self.assertEqual(self.here("Archive"), before)
+
+    def test_nor_after_a_reset(self):
+        before = self.many()
+        self.server.doveadm("mailbox", "update", "-u", "ada@example.org", "--uid-validity", "4242", "Archive")
+        self.hide_until_reconnected()
+        self.settle()
+        self.assertEqual(self.here("Archive"), before)
+
+
+class Epochs(Rules, Case):
+    """5. UIDs go only to the epoch they are from."""
+
+    date = "24-Nov-2026 10:00:00 +0000"
+
+    def provider(self, **options):
+        return super().provider(users={"ada@example.org": "lovelace", "bob@example.org": "other"}, **options)
+
+    def replace(self, *names, validity=None):
+        """Archive is another folder now, with other messages under the same UIDs."""
+        self.imap.ok("DELETE Archive")
+        self.imap.ok("CREATE Archive")
+        for name in names:
+            self.put_bytes("Archive", mail(name), self.date)
+        if validity:
+            self.server.doveadm("mailbox", "update", "-u", "ada@example.org", "--uid-validity", str(validity),
+                                "Archive")
+
+    def fill(self):
+        for number in range(4):
+            self.put_bytes("Archive", mail(f"a{number}"), self.date)
+        self.online()
+
+    def validity(self):
+        return int(self.imap.ok("STATUS Archive (UIDVALIDITY)").lines("STATUS")[0].split()[-1].rstrip(b")"))
+
+    def test_a_folder_that_is_another_one_when_push_comes_is_left_alone(self):
+        self.fill()
+        self.account("store", "Archive", self.uid("Archive", "a0"), "+\\Flagged")
+        self.once(rb"SELECT \"?Archive", lambda line: self.replace("b0", "b1") or line)
+        self.settle()
+        self.assertEqual(self.there("Archive"), [("b0", []), ("b1", [])])
+        self.assert_same("Archive")
+
+    def test_uidnext_going_backwards_is_a_reset(self):
+        self.fill()
+        self.replace("b0", "a3", validity=self.validity())
+        self.settle()
+        self.assertEqual(self.names("Archive"), ["a3", "b0"])
+        self.assert_same("Archive")
+        self.assertEqual(self.uid("Archive", "a3"), 4)
+
+    def test_another_user_is_a_reset(self):
+        self.fill()
+        meanings = self.here("Archive")
+        validity = self.account.folders()["Archive"]
+        self.account.kill()
+        self.imap = RawImap(self.server.imap).login("bob@example.org", "other")
+        self.addCleanup(self.imap.close)
+        self.imap.ok("CREATE Archive")
+        for name in ("b0", "b1", "b2", "b3"):
+            self.put("Archive", name)
+        self.account.user, self.account.password = "bob@example.org", "other"
+        self.account.restart()
+        self.settle()
+        self.assert_same("Archive")
+        self.assertEqual(self.account.folders()["Archive"], validity)
+        self.assertFalse(set(self.here("Archive")) & set(meanings))
+
+
+class Ids(Rules, Case):
+    """5. … and MAILBOXID."""
+
+    def setUp(self):
+        self.ids = {}
+        super().setUp()
+
+    def port(self):
+        port = super().port()
+        self.pass_all()
+        return port
+
+    def pass_all(self):
+        self.selecting = None
+        self.filter.on_command, self.filter.on_answer = self.ask, self.tell
+
+    def ask(self, line):
+        found = re.match(rb"\S+ (?:SELECT|EXAMINE) \"?([^\" \r]+)", line)
+        if found:
+            self.selecting = found[1]
+        return line.replace(b" MAILBOXID", b"").replace(b" EMAILID", b"")
+
+    def tell(self, line):
+        line = re.sub(rb"(IMAP4rev1)\b", rb"\1 OBJECTID", line)
+        status = re.match(rb"\* STATUS \"?([^\" ]+)\"? \(", line)
+        if status:
+            return line[:status.end()] + b"MAILBOXID (%s) " % self.id_of(status[1]) + line[status.end():]
+        if self.selecting and b"[UIDVALIDITY" in line:
+            return b"* OK [MAILBOXID (%s)] Id\r\n" % self.id_of(self.selecting) + line
+        return line
+
+    def id_of(self, name):
+        return self.ids.get(name, b"F" + name)
+
+    def test_a_folder_of_another_id_is_another_folder(self):
+        """The ids of Archive and Work change places, and nothing else does: they were swapped."""
+        self.put("Archive", "a0")
+        self.put("Work", "w0")
+        self.online()
+        archive, work = self.here("Archive"), self.here("Work")
+        self.account("store", "Archive", self.uid("Archive", "a0"), "+\\Flagged")
+
+        def swap(line):
+            self.ids = {b"Archive": b"FWork", b"Work": b"FArchive"}
+            for old, new in (("Archive", "x"), ("Work", "Archive"), ("x", "Work")):
+                self.imap.ok(f"RENAME {old} {new}")
+            return self.ask(line)
+        self.filter.on_command = lambda line: (self.pass_all() or swap(line)
+                                               if re.search(rb"SELECT \"?Archive", line) else self.ask(line))
+        self.settle()
+        self.assertEqual(self.there("Work"), [("a0", ["\\Flagged"])])
+        self.assertEqual(self.there("Archive"), [("w0", [])])
+        self.assert_same("Archive")
+        self.assert_same("Work")
+
+
+class NotAskedAgain(Rules, Case):
+    """6. What the server won't keep isn't asked for again."""
+
+    def stores(self, lines):
+        return [line for line in lines if b" UID STORE " in line]
+
+    def test_a_flag_that_was_dropped(self):
+        self.account("store", "INBOX", self.uids["m0"], "+\\Flagged")
+        self.filter.on_command = lambda line: line.replace(b"+FLAGS (\\Flagged)", b"+FLAGS ()")
+        self.sync_once()
+        self.assertEqual([line[0] for line in self.account("pending")[1:]], ["flags"])
+        lines = self.record()
+        self.sync_once()
+        self.assertEqual(self.stores(lines), [])
+        self.assertEqual(self.here("INBOX")[self.uids["m0"]][1], {"\\Flagged"})
+
+    def test_what_was_refused_until_it_is_time(self):
+        self.account("store", "INBOX", self.uids["m0"], "+\\Flagged")
+        self.always(rb" UID STORE ", b"RENAME Not There")
+        self.sync_once()
+        self.assertEqual([line[0] for line in self.account("pending")[1:]], ["flags"])
+        lines = self.record()
+        self.sync_once()
+        self.assertEqual(self.stores(lines), [])
+        self.database("UPDATE problem SET retry = 1")
+        self.settle()
+        self.assertEqual(self.there("INBOX")[0], ("m0", ["\\Flagged"]))
+
+
+class Folders(Rules, Case):
+    """7. Folders."""
+
+    def test_new_mail_at_the_last_moment_keeps_it(self):
+        self.account("delete", "Archive")
+        self.once(rb" STATUS \"?Archive", lambda line: self.put("Archive", "new") or line)
+        self.settle()
+        self.assertEqual(self.names("Archive"), ["new"])
+        self.assert_same("Archive")
+
+    def rename_with_lost_answer(self):
+        self.put("Archive", "a")
+        self.put("Work", "w")
+        self.online()
+        before = self.account.folders(), self.here("Archive")
+        # As some servers do when a folder is renamed.
+        def renumber(line):
+            self.server.doveadm("mailbox", "update", "-u", "ada@example.org", "--uid-validity", "4242", "Mine")
+        self.answered(rb" RENAME ", renumber)
+        return before
+
+    def test_a_rename_whose_answer_is_lost_is_still_a_rename(self):
+        folders, messages = self.rename_with_lost_answer()
+        self.account("rename", "Archive", "Mine")
+        self.settle()
+        folders["Mine"] = folders.pop("Archive")
+        self.assertEqual(self.account.folders(), folders)
+        self.assertEqual(self.here("Mine"), messages)
+        self.assert_same("Mine")
+
+
+if __name__ == "__main__":
+    unittest.main()
