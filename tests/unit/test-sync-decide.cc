@@ -174,6 +174,14 @@ TEST(Match, TheSizeOfTheServerIsOnlyAHint)
         (std::map<int, int>{{1, 3}}));
 }
 
+TEST(Match, TheObjectIdDecidesFirst)
+{
+    SyncCandidate other = candidate(1, "a", 10, 1), was = candidate(2, "a", 10, 1),
+                  now = candidate(5, "a", 10, 1);
+    was.key.remote_id = now.key.remote_id = "M1";
+    EXPECT_EQ(match({other, was}, {now}), (std::map<int, int>{{2, 5}}));
+}
+
 /* ---- push: one message ------------------------------------------------------------------------
  */
 
@@ -299,6 +307,16 @@ TEST(Push, WhatHasNoBytesCanOnlyBeCopied)
     EXPECT_EQ(kinds(decide({row(2, 1, true, 0)}, {}, true, false)), (Kinds{SYNC_LOST}));
     EXPECT_EQ(kinds(decide({row(1, 1, true, 3), row(2, 1, true, 0)}, {}, true, false)),
               (Kinds{SYNC_COPY}));
+}
+
+TEST(Push, WhatHasNoBytesIsNotLostWhileACopyMayTurnOutToBeUpstream)
+{
+    CachePlacement unknown = row(2, 1, true, 0);
+    unknown.base = CACHE_BASE_UNKNOWN;
+    EXPECT_TRUE(decide({unknown, row(3, 1, true, 0)}, {}, true, false).empty());
+    World world;
+    world.held.insert({2, 1});
+    EXPECT_TRUE(decide({row(2, 1, true, 0), row(3, 1, true, 0)}, world, true, false).empty());
 }
 
 TEST(Push, AMoveToALocalFolderNeedsTheBytesBeforeTheSourceGoes)
