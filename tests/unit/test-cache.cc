@@ -127,7 +127,7 @@ TEST_F(Restored, AnOlderStateOverTheSameFileGetsANewUidvalidity)
 TEST_F(Restored, ABackupFromWhileItRanGetsANewUidvalidity)
 {
     std::string copy = dir + "/backup";
-    run_sql(dir + "/mail.db", ("VACUUM INTO '" + copy + "'").c_str());
+    run_sql(("VACUUM INTO '" + copy + "'").c_str());
     arrive_many(make_folder("Other"), 1);
     std::string older = bytes_of("backup");
     close();
@@ -167,8 +167,7 @@ TEST_F(Restored, ACacheFromBeforeThereWereGenerationsIsNoCopy)
 {
     close();
     std::filesystem::remove(dir + "/mail.db.generation");
-    run_sql(dir + "/mail.db",
-            "UPDATE meta SET value = substr(value, 1, length(value) - 37) WHERE key = 'origin'");
+    run_sql("UPDATE meta SET value = substr(value, 1, length(value) - 37) WHERE key = 'origin'");
     open();
     EXPECT_FALSE(cache_was_copied(cache));
     EXPECT_EQ(uidvalidity(), shown);
