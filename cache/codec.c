@@ -8,13 +8,14 @@
 
 static const int LEVELS[] = {[CODEC_SMALL] = 1, [CODEC_QUICK] = -1};
 
-/* Contexts of each kind that are kept while nobody uses them. */
-#define KEEP 2
+/* Contexts that are kept while nobody uses them; those that expand are small. */
+#define KEEP_COMPRESS 2
+#define KEEP_EXPAND   4
 
 struct Codecs {
     pthread_mutex_t lock;
-    ZSTD_CCtx *compress[KEEP];
-    ZSTD_DCtx *expand[KEEP];
+    ZSTD_CCtx *compress[KEEP_COMPRESS];
+    ZSTD_DCtx *expand[KEEP_EXPAND];
     guint n_compress, n_expand;
 };
 
@@ -61,7 +62,7 @@ static ZSTD_CCtx *compress_take(Codecs *codecs)
 static void compress_return(Codecs *codecs, ZSTD_CCtx *context)
 {
     pthread_mutex_lock(&codecs->lock);
-    if (codecs->n_compress < KEEP) {
+    if (codecs->n_compress < KEEP_COMPRESS) {
         codecs->compress[codecs->n_compress++] = context;
         context = NULL;
     }
@@ -86,7 +87,7 @@ static ZSTD_DCtx *expand_take(Codecs *codecs)
 static void expand_return(Codecs *codecs, ZSTD_DCtx *context)
 {
     pthread_mutex_lock(&codecs->lock);
-    if (codecs->n_expand < KEEP) {
+    if (codecs->n_expand < KEEP_EXPAND) {
         codecs->expand[codecs->n_expand++] = context;
         context = NULL;
     }

@@ -140,6 +140,7 @@ static void read_messages(DbQuery *query, int column, GArray *messages)
 typedef struct {
     CacheTxn *txn;
     CacheText kind;
+    CacheTextShare share;
     const CacheTextNeedle *needles;
     guint n_needles;
     GArray *messages; /* gint64 */
@@ -246,6 +247,8 @@ static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextWanted wanted,
             return db_done(&query, error);
         }
         *position = db_int(&query, 0);
+        if (*position % scan->share.count != scan->share.index)
+            continue;
         read_messages(&query, 1, scan->messages);
         if (!wanted((const gint64 *)(const void *)scan->messages->data, scan->messages->len, data))
             continue;
@@ -256,14 +259,14 @@ static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextWanted wanted,
     return TRUE;
 }
 
-gboolean cache_text_scan(CacheTxn *txn, CacheText kind, const CacheTextNeedle *needles, guint count,
-                         gint64 *position, CacheTextWanted wanted, CacheTextFunc func,
-                         gpointer data, GError **error)
+gboolean cache_text_scan(CacheTxn *txn, CacheText kind, CacheTextShare share,
+                         const CacheTextNeedle *needles, guint count, gint64 *position,
+                         CacheTextWanted wanted, CacheTextFunc func, gpointer data, GError **error)
 {
     g_autoptr(GArray) messages = g_array_new(FALSE, FALSE, sizeof(gint64));
     g_autoptr(GArray) starts = g_array_new(FALSE, TRUE, sizeof(guint32));
     g_autoptr(GByteArray) expanded = g_byte_array_new();
-    Scan scan = {txn, kind, needles, count, messages, expanded, starts};
+    Scan scan = {txn, kind, share, needles, count, messages, expanded, starts};
 
     return scan_slice(&scan, position, wanted, func, data, error);
 }

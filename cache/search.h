@@ -50,20 +50,26 @@ typedef struct {
     gsize length; /* bytes */
 } CacheTextNeedle;
 
+/* Of the segments, every `count`-th, the `index`-th of them first: several threads can scan at
+ * once, each its share. {0, 1} is all of them. */
+typedef struct {
+    guint index, count;
+} CacheTextShare;
+
 /* Whether a segment of these messages (ascending) is worth reading. */
 typedef gboolean (*CacheTextWanted)(const gint64 *messages, guint count, gpointer data);
 typedef void (*CacheTextFunc)(const CacheTextSegment *segment, gpointer data);
 
 /*
- * Calls `func` for the next few segments after *position (0: from the first) that are wanted, and
- * moves *position; G_MAXINT64: there are no more. A segment that certainly has none of the needles
- * comes with empty texts. Bounded in time (some ten milliseconds), so that a search is made of many
- * short transactions. A message may come up twice or not at all when segments are written
- * meanwhile.
+ * Calls `func` for the next few segments of `share` after *position (0: from the first) that are
+ * wanted, and moves *position; G_MAXINT64: there are no more. A segment that certainly has none of
+ * the needles comes with empty texts. Bounded in time (some ten milliseconds), so that a search is
+ * made of many short transactions. A message may come up twice or not at all when segments are
+ * written meanwhile.
  */
-gboolean cache_text_scan(CacheTxn *txn, CacheText kind, const CacheTextNeedle *needles, guint count,
-                         gint64 *position, CacheTextWanted wanted, CacheTextFunc func,
-                         gpointer data, GError **error);
+gboolean cache_text_scan(CacheTxn *txn, CacheText kind, CacheTextShare share,
+                         const CacheTextNeedle *needles, guint count, gint64 *position,
+                         CacheTextWanted wanted, CacheTextFunc func, gpointer data, GError **error);
 
 /* ---- indexing ---------------------------------------------------------------------------- */
 

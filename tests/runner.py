@@ -25,7 +25,7 @@ REAL = TOP / "tests" / "real"
 #: What tests/real/harness takes from build-plain.
 PLAIN = ("tests/tools/sync-account",)
 #: Unit tests that are worth a second run under ThreadSanitizer: meson test names.
-THREADED = ("cache", "net", "sync-decide", "relay", "serve-imap", "queue")
+THREADED = ("cache", "net", "sync-decide", "relay", "serve-imap", "search", "queue")
 #: The files that take longest start first, so that two at a time end together.
 LONG_FIRST = ("test_every_step", "test_exactly_once", "test_submission", "test_imap_read", "test_sync")
 FILE_TIMEOUT = 900

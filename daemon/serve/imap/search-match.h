@@ -65,11 +65,12 @@ typedef struct {
 /* ImapMatchTerm; borrowed. */
 const GArray *imap_match_terms(const ImapMatch *match, CacheText kind);
 
+/* May be called by several threads at once. */
 static inline void imap_match_note(ImapMatchWord *words, guint key, gboolean met)
 {
     guint64 bit = G_GUINT64_CONSTANT(1) << key % 64;
-    words[key / 64].known |= bit;
-    words[key / 64].met |= met ? bit : 0;
+    __atomic_fetch_or(&words[key / 64].known, bit, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&words[key / 64].met, met ? bit : 0, __ATOMIC_RELAXED);
 }
 
 /* The UIDs (guint32) that alone can match, as far as the program's sets say. */

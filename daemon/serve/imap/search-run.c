@@ -13,6 +13,7 @@
 #include "daemon/serve/imap/search.h"
 #include "daemon/serve/imap/view.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /* Rows of placements, and of renderings, that a transaction covers. */
@@ -21,6 +22,11 @@
 
 /* What undecided messages may take in memory; then the search goes on with the next UIDs. */
 #define CANDIDATE_BYTES (4 * 1024 * 1024)
+
+/* Threads that look through text at once, and the undecided messages that are worth more than one.
+ */
+#define THREADS_MAX   4
+#define THREADS_WORTH 500
 
 /* A message that isn't decided yet. */
 typedef struct {
@@ -303,10 +309,16 @@ static void look_everywhere(const Look *look)
     }
 }
 
+/* What one thread does of a pass. */
 typedef struct {
     Search *search;
+    CacheText kind;
+    CacheTextShare share;
     const GArray *terms; /* ImapMatchTerm */
+    GArray *needles;     /* CacheTextNeedle: the same */
     GArray *owners;      /* guint */
+    GError *error;
+    pthread_t thread;
 } SegmentPass;
 
 static gboolean pass_wants(const gint64 *messages, guint count, gpointer data)
@@ -344,26 +356,59 @@ static GArray *needles_of(const GArray *terms)
     return needles;
 }
 
+static void *scan_share(void *data)
+{
+    SegmentPass *pass = data;
+    ImapSession *session = pass->search->session;
+    gint64 position = 0;
+    while (!pass->error && position != G_MAXINT64 &&
+           !net_cancel_triggered(net_stream_cancel(session->stream))) {
+        g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, &pass->error);
+        if (txn)
+            cache_text_scan(
+                txn, pass->kind, pass->share, (const CacheTextNeedle *)(void *)pass->needles->data,
+                pass->needles->len, &position, pass_wants, judge_segment, pass, &pass->error);
+    }
+    return NULL;
+}
+
+/* Expanding text takes time, so a search through much of it is made by several threads. */
+static guint pass_threads(const Search *search)
+{
+    return search->count < THREADS_WORTH ? 1 : MIN(g_get_num_processors(), THREADS_MAX);
+}
+
 static gboolean pass_kind(Search *search, CacheText kind)
 {
-    gint64 position = 0;
-    g_autoptr(GArray) owners = g_array_new(FALSE, FALSE, sizeof(guint));
-    g_autoptr(GArray) needles = needles_of(imap_match_terms(search->match, kind));
-    SegmentPass pass = {search, imap_match_terms(search->match, kind), owners};
-    while (pass.terms->len && search->count && position != G_MAXINT64) {
-        g_autoptr(CacheTxn) txn =
-            cache_begin(search->session->account->cache, CACHE_READ, &search->error);
-        if (!txn || !cache_text_scan(txn, kind, (const CacheTextNeedle *)(void *)needles->data,
-                                     needles->len, &position, pass_wants, judge_segment, &pass,
-                                     &search->error))
-            return FALSE;
-        g_clear_pointer(&txn, cache_end);
-        if (is_stopped(search))
-            return FALSE;
+    const GArray *terms = imap_match_terms(search->match, kind);
+    SegmentPass passes[THREADS_MAX];
+    guint count = pass_threads(search), started = 1;
+    if (!terms->len || !search->count)
+        return TRUE;
+    g_autoptr(GArray) needles = needles_of(terms);
+    for (guint i = 0; i < count; i++)
+        passes[i] = (SegmentPass){.search = search,
+                                  .kind = kind,
+                                  .share = {i, count},
+                                  .terms = terms,
+                                  .needles = needles,
+                                  .owners = g_array_new(FALSE, FALSE, sizeof(guint))};
+    while (started < count &&
+           pthread_create(&passes[started].thread, NULL, scan_share, &passes[started]) == 0)
+        started++;
+    scan_share(&passes[0]);
+    for (guint i = started; i < count; i++)
+        scan_share(&passes[i]); /* no more threads are to be had */
+    for (guint i = 0; i < count; i++) {
+        if (i > 0 && i < started)
+            pthread_join(passes[i].thread, NULL);
+        if (passes[i].error && !search->error)
+            search->error = g_steal_pointer(&passes[i].error);
+        g_clear_error(&passes[i].error);
+        g_array_unref(passes[i].owners);
     }
-    if (pass.terms->len)
-        settle(search);
-    return TRUE;
+    settle(search);
+    return !search->error && !is_stopped(search);
 }
 
 static gboolean pass_segments(Search *search)
