@@ -87,8 +87,8 @@ GBytes *imap_url_cut_partial(GBytes *bytes, const ImapUrl *url)
 GBytes *imap_url_message(ImapSession *session, ServeAccount *account, const ImapUrl *url,
                          GError **error)
 {
-    gint64 message;
-    CacheContentState state;
+    gint64 message = 0;
+    CacheContentState state = CACHE_CONTENT_NONE;
     if (!find_message(session, account->cache, url, &message, &state, error) ||
         (state < CACHE_CONTENT_FULL && !bring(session, account, message, error)))
         return NULL;
