@@ -35,8 +35,10 @@
 
 /* What a session waits for. */
 typedef struct {
-    GPtrArray *jobs; /* FetchJob, not taken yet */
-    int event_fd;    /* written to when it is done */
+    GPtrArray *jobs;     /* FetchJob, not taken yet */
+    SyncExtract extract; /* of the one message; no section: contents are waited for */
+    GBytes *octets;      /* of that */
+    int event_fd;        /* written to when it is done */
     gboolean done;
     GError *error;
     gint refs;
@@ -105,6 +107,8 @@ static void request_unref(Request *request)
     g_ptr_array_unref(request->jobs);
     close(request->event_fd);
     g_clear_error(&request->error);
+    g_free(request->extract.section);
+    g_clear_pointer(&request->octets, g_bytes_unref);
     g_free(request);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Request, request_unref)
@@ -239,6 +243,24 @@ gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages, gsize coun
         return TRUE;
     return queue_request(bodies, request, error) && await_request(bodies, request, cancel, error) &&
            check_arrived(bodies, messages, count, state, error);
+}
+
+GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtract *extract,
+                            NetCancel *cancel, GError **error)
+{
+    g_autoptr(Request) request = request_new();
+
+    request->extract = *extract;
+    request->extract.section = g_strdup(extract->section);
+    if (!plan_request(bodies, request, &message, 1, CACHE_CONTENT_FULL, error))
+        return NULL;
+    if (request->jobs->len == 0) {
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "The message is here now.");
+        return NULL;
+    }
+    if (!queue_request(bodies, request, error) || !await_request(bodies, request, cancel, error))
+        return NULL;
+    return g_steal_pointer(&request->octets);
 }
 
 /* ---- the plan -------------------------------------------------------------------------------- */
@@ -398,6 +420,20 @@ static FetchJob *request_job(SyncBodies *bodies, Request *request, guint n)
     return job;
 }
 
+static gboolean serve_extract(SyncBodies *bodies, Fetcher *fetcher, Request *request,
+                              GError **error)
+{
+    g_autoptr(FetchJob) job = request_job(bodies, request, 0);
+    if (!job)
+        return TRUE;
+    GBytes *octets = fetcher_extract(fetcher, &g_array_index(job->items, CacheWanted, 0),
+                                     &request->extract, error);
+    pthread_mutex_lock(&bodies->lock);
+    request->octets = octets;
+    pthread_mutex_unlock(&bodies->lock);
+    return octets != NULL;
+}
+
 /* One session's request, whole. */
 static gboolean serve_request(SyncBodies *bodies, Fetcher *fetcher, Request *request,
                               GError **error)
@@ -406,6 +442,8 @@ static gboolean serve_request(SyncBodies *bodies, Fetcher *fetcher, Request *req
     g_autoptr(GArray) finished = g_array_new(FALSE, FALSE, sizeof(gint64));
     FetchJob *job;
 
+    if (request->extract.section)
+        return serve_extract(bodies, fetcher, request, error);
     for (guint n = 0; (job = request_job(bodies, request, n)); n++)
         if (!fetcher_start(fetcher, job, missing, finished, error))
             return FALSE;

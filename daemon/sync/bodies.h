@@ -39,3 +39,17 @@ gboolean sync_bodies_busy(SyncBodies *bodies);
  */
 gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages, gsize count,
                           CacheContentState state, NetCancel *cancel, GError **error);
+
+/* An extract of a message: what FETCH calls BODY[section]<offset.length>. */
+typedef struct {
+    char *section; /* what stands between the brackets */
+    guint32 offset, length;
+} SyncExtract;
+
+/*
+ * Asks the provider for an extract of a large message that isn't here, instead of waiting for all
+ * of it; nothing of it is kept. Fewer octets than asked for: the section ends there. NULL: as
+ * sync_bodies_need() fails, also where the whole message has come meanwhile.
+ */
+GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtract *extract,
+                            NetCancel *cancel, GError **error);

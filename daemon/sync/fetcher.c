@@ -481,3 +481,53 @@ gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, GArray *missing, GArray 
             return FALSE;
     return start_job(fetcher, g_steal_pointer(&owned), FALSE, error);
 }
+
+/* ---- extracts -------------------------------------------------------------------------------- */
+
+typedef struct {
+    guint32 uid;
+    const SyncExtract *extract;
+    GBytes *octets;
+} Extraction;
+
+static gboolean note_extract(const ImapResponse *response, gpointer data, GError **error)
+{
+    Extraction *extraction = data;
+    ImapFetchData fetch;
+    GBytes *octets;
+
+    if (!response->name || !g_str_equal(response->name, "FETCH"))
+        return TRUE;
+    if (!imap_fetch_data_parse(response, &fetch, error))
+        return FALSE;
+    if (fetch.uid != extraction->uid ||
+        !imap_fetch_data_section(&fetch, extraction->extract->section, &octets))
+        return TRUE;
+    g_clear_pointer(&extraction->octets, g_bytes_unref);
+    extraction->octets = octets ? octets : g_bytes_new(NULL, 0);
+    if (g_bytes_get_size(extraction->octets) <= extraction->extract->length)
+        return TRUE;
+    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX,
+                        "the server sent more of a message than it was asked for");
+    return FALSE;
+}
+
+GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const SyncExtract *extract,
+                        GError **error)
+{
+    Extraction extraction = {wanted->base_uid, extract, NULL};
+
+    if (fetcher->selected != wanted->folder && !select_folder(fetcher, wanted->folder, error))
+        return NULL;
+    imap_client_set_handler(fetcher->imap, note_extract, &extraction);
+    gboolean ok =
+        imap_client_run(fetcher->imap, NULL, error, "UID FETCH %u (UID BODY.PEEK[%s]<%u.%u>)",
+                        wanted->base_uid, extract->section, extract->offset, extract->length);
+    imap_client_set_handler(fetcher->imap, NULL, NULL);
+    if (ok && !extraction.octets)
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                            "The provider doesn't give the message any more.");
+    if (!ok)
+        g_clear_pointer(&extraction.octets, g_bytes_unref);
+    return extraction.octets;
+}

@@ -45,5 +45,9 @@ void fetcher_disconnect(Fetcher *fetcher);
 gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, GArray *missing, GArray *finished,
                        GError **error);
 
+/* An extract of a message; nothing may be under way. */
+GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const SyncExtract *extract,
+                        GError **error);
+
 /* Waits for all that was started. */
 gboolean fetcher_finish(Fetcher *fetcher, GArray *missing, GArray *finished, GError **error);

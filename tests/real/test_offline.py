@@ -4,7 +4,7 @@
 import time
 import unittest
 
-from harness import Case, Link, fill, fill_real
+from harness import Case, ImapFilter, Link, fill, fill_real
 from test_sync import mail, mails
 
 
@@ -65,6 +65,31 @@ class Offline(Case):
         started = time.monotonic()
         self.assertEqual(here.bodies("1"), there.bodies("1"))
         self.assertLess(time.monotonic() - started, 5)
+
+    def test_a_large_message_that_is_not_here_is_looked_into(self):
+        """The first octets of 20 MB are there before all of it is, and byte for byte."""
+        large = (b"Subject: large\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+                 b"\r\n--b\r\n\r\nfirst\r\n--b\r\nContent-Type: text/plain\r\n\r\n" +
+                 b"".join(b"%08d: so it goes on and on and on\r\n" % i for i in range(500000)) +
+                 b"--b--\r\n")
+        there = self.upstream(self.server)
+        there.append("Archive", large)
+        counted = ImapFilter(self.server.imap)
+        self.addCleanup(counted.close)
+        daemon = self.postern(self.server, incoming="imap+insecure", incoming_port=counted.port,
+                              prefetch="headers")
+        here = self.local(daemon)
+        there.select("Archive", "EXAMINE")
+        here.select("Archive")
+        before = counted.literals
+        for items in ("(UID BODY.PEEK[]<0.65536>)", "(RFC822.SIZE ENVELOPE BODY.PEEK[2]<7000000.300>)",
+                      "(BODY.PEEK[TEXT]<100.1000> BODY.PEEK[1]<0.65536> BODY.PEEK[2.MIME]<0.1000>)",
+                      "(BODY.PEEK[7]<0.10>)", "(BODY.PEEK[2]<99000000.10>)"):
+            self.assertEqual(here.fetch("6", items, uid=False), there.fetch("6", items, uid=False))
+        self.assertLess(counted.literals - before, 1000000)
+        self.assertEqual(here.fetch("6", "(BODY.PEEK[])", uid=False),
+                         there.fetch("6", "(BODY.PEEK[])", uid=False))
+        self.assertGreater(counted.literals - before, len(large))
 
     def test_a_body_that_is_not_here_is_unavailable_offline(self):
         daemon = self.start(prefetch="headers")

@@ -30,6 +30,7 @@ struct SyncBodies {
     bool online = true;
     std::map<gint64, std::string> upstream;
     int asked = 0;
+    std::vector<std::string> extracts; /* asked for */
 };
 
 inline bool matches(const std::string &pattern, const std::string &line)
@@ -254,6 +255,8 @@ class ImapTest : public CacheTest
     {
         Txn txn(cache, CACHE_WRITE_FULL);
         CachePlacement placement = arrive(txn, folder, next_base++);
+        placement.size = bytes.size();
+        EXPECT_TRUE(cache_placement_put(txn, &placement, error));
         txn.commit();
         bodies.upstream[placement.message] = bytes;
         return placement.uid;

@@ -26,6 +26,13 @@ extern "C" gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *, gsize, 
     return FALSE;
 }
 
+extern "C" GBytes *sync_bodies_extract(SyncBodies *, gint64, const SyncExtract *, NetCancel *,
+                                       GError **error)
+{
+    g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
+    return nullptr;
+}
+
 namespace
 {
 

@@ -30,6 +30,22 @@ extern "C" gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages,
     return TRUE;
 }
 
+extern "C" GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message,
+                                       const SyncExtract *extract, NetCancel *, GError **error)
+{
+    bodies->extracts.push_back("[" + std::string(extract->section) + "]<" +
+                               std::to_string(extract->offset) + "." +
+                               std::to_string(extract->length) + ">");
+    if (!bodies->online) {
+        g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
+        return nullptr;
+    }
+    const std::string &bytes = bodies->upstream.at(message);
+    size_t from = std::min<size_t>(extract->offset, bytes.size());
+    std::string part = bytes.substr(from, extract->length);
+    return g_bytes_new(part.data(), part.size());
+}
+
 namespace
 {
 
@@ -308,6 +324,39 @@ TEST_F(ImapTest, BodiesThatAreNotHereAreFetched)
         S: 
         S: )
         S~ a OK …
+    )");
+    EXPECT_EQ(bodies.asked, 1);
+}
+
+/* Also with items that need the header: that is fetched, and no more. */
+TEST_F(ImapTest, ALargeMessageThatIsNotHereIsLookedInto)
+{
+    using Asked = std::vector<std::string>;
+    std::string large = HELLO + std::string(2 << 20, 'x');
+    announce(inbox, large);
+    auto client = select();
+    client->play(R"(
+        C: a FETCH 1 (UID BODY.PEEK[]<2.10> RFC822.SIZE BODY.PEEK[1.2]<0.4>)
+        S: * 1 FETCH (UID 1 BODY[]<2> {10}
+        S~ om: Ada <a RFC822.SIZE …
+        S: From)
+        S: a OK …
+        C: b FETCH 1 (BODY[]<99999999.5>)
+        S: * 1 FETCH (BODY[]<99999999> {0}
+        S: )
+        S~ b OK …
+    )");
+    EXPECT_EQ(bodies.extracts, (Asked{"[]<2.10>", "[1.2]<0.4>", "[]<99999999.5>"}));
+    EXPECT_EQ(bodies.asked, 0);
+    bodies.online = false;
+    client->play(R"(
+        C: c FETCH 1 (UID BODY.PEEK[]<0.10>)
+        S: c NO [UNAVAILABLE] …
+    )");
+    bodies.online = true;
+    client->play(R"(
+        C: d FETCH 1 (BODY.PEEK[]<0.600000>)
+        S~ * 1 FETCH (BODY[]<0> {600000}
     )");
     EXPECT_EQ(bodies.asked, 1);
 }

@@ -20,6 +20,7 @@ typedef struct {
     const ImapFetchHandler *handler;
     GString *name;        /* " BODY[HEADER.FIELDS (SUBJECT)] " */
     MimeFieldSet *fields; /* HEADER.FIELDS, or NULL */
+    GBytes *extract;      /* its octets, of a message that isn't here (extract.h); NULL: not so */
 } ImapFetchPlan;
 
 /* Octets of a literal that has been announced and not been sent yet. */
@@ -34,6 +35,7 @@ struct ImapFetchRun {
     GArray *plans; /* ImapFetchPlan */
     guint what;    /* CacheFetchWhat of all of them */
     CacheContentState needs;
+    gboolean extracts; /* the row is answered from extracts */
     gboolean sets_seen;
 
     GString *scratch; /* for an item whose length is known afterwards */

@@ -7,6 +7,7 @@
 #include "cache/change.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/enable.h"
+#include "daemon/serve/imap/extract.h"
 #include "daemon/serve/imap/fetch-items.h"
 #include "daemon/serve/imap/need.h"
 #include "daemon/serve/imap/reply.h"
@@ -24,6 +25,7 @@ typedef struct {
     gboolean last_try;              /* missing ones have been asked for */
     guint rows;                     /* messages that were there, in all slices */
     GArray *missing_uids, *missing; /* guint32, gint64: of the slice */
+    guint64 missing_size;           /* of the last of them */
     GArray *unseen;                 /* guint32: to be marked \Seen */
     guint unavailable;
     GError *item_error;
@@ -66,7 +68,9 @@ static gboolean emit_plans(ImapFetchRun *run, const CacheFetchRow *row)
         gsize skip = run->next_plan == 0; /* the space of the first one */
         imap_out_bytes(run->session->out, plan->name->str + skip, plan->name->len - skip);
         run->next_plan++;
-        if (!plan->handler->emit(run, plan, row))
+        if (plan->extract)
+            imap_extract_emit(run, plan);
+        else if (!plan->handler->emit(run, plan, row))
             return FALSE;
     }
     end_row(run);
@@ -77,6 +81,7 @@ static void note_missing(Fetch *fetch, const CacheFetchRow *row)
 {
     g_array_append_val(fetch->missing_uids, row->placement->uid);
     g_array_append_val(fetch->missing, row->placement->message);
+    fetch->missing_size = row->placement->size;
 }
 
 /* An item that can't be had of this message (an unknown encoding): the others go on, and the answer
@@ -97,6 +102,8 @@ static gboolean take_back(Fetch *fetch)
 
 static gboolean is_here(const ImapFetchRun *run, const CacheFetchRow *row)
 {
+    if (run->extracts)
+        return row->state >= imap_extract_needs_beside(run);
     return row->state >= run->needs &&
            (!(run->what & CACHE_FETCH_BODYSTRUCTURE) || row->bodystructure);
 }
@@ -173,6 +180,19 @@ static gboolean run_slice(Fetch *fetch, const guint32 *uids, guint count, gboole
     return TRUE;
 }
 
+/* A client looks into one large message: it needn't wait for all of it. */
+static gboolean run_extracts(Fetch *fetch, guint32 uid, gint64 message)
+{
+    CacheContentState needs = imap_extract_needs_beside(&fetch->run);
+    if (needs > CACHE_CONTENT_NONE)
+        imap_need(fetch->run.session, &fetch->need, &message, 1, needs);
+    fetch->run.extracts = imap_extract_get(&fetch->run, &fetch->need, message);
+    gboolean ok = run_slice(fetch, &uid, 1, TRUE);
+    fetch->run.extracts = FALSE;
+    imap_extract_clear(&fetch->run);
+    return ok;
+}
+
 /* What wasn't here is fetched, and tried again. */
 static gboolean run_missing(Fetch *fetch)
 {
@@ -182,17 +202,19 @@ static gboolean run_missing(Fetch *fetch)
     fetch->missing = g_array_new(FALSE, FALSE, sizeof(gint64));
     CacheContentState state =
         fetch->run.what & CACHE_FETCH_BODYSTRUCTURE ? CACHE_CONTENT_FULL : fetch->run.needs;
-    for (guint at = 0; at < uids->len; at += NEED_BATCH) {
+    gboolean extracts = uids->len == 1 && imap_extract_is_wanted(&fetch->run, fetch->missing_size);
+    gboolean ok = !extracts || run_extracts(fetch, g_array_index(uids, guint32, 0),
+                                            g_array_index(messages, gint64, 0));
+    for (guint at = 0; ok && !extracts && at < uids->len; at += NEED_BATCH) {
         guint count = MIN(uids->len - at, NEED_BATCH);
         imap_need(fetch->run.session, &fetch->need, &g_array_index(messages, gint64, at), count,
                   state);
-        if (!run_slice(fetch, &g_array_index(uids, guint32, at), count, TRUE))
-            return FALSE;
+        ok = run_slice(fetch, &g_array_index(uids, guint32, at), count, TRUE);
     }
     fetch->unavailable += fetch->missing->len;
     g_array_set_size(fetch->missing_uids, 0);
     g_array_set_size(fetch->missing, 0);
-    return TRUE;
+    return ok;
 }
 
 /* The new flags are told by the report at the end. What was fetched was fetched, even if the disk
@@ -321,6 +343,7 @@ static void plan_clear(ImapFetchPlan *plan)
 {
     g_string_free(plan->name, TRUE);
     g_clear_pointer(&plan->fields, mime_field_set_free);
+    g_clear_pointer(&plan->extract, g_bytes_unref);
 }
 
 static gboolean make_plans(ImapFetchRun *run)

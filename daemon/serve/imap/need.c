@@ -7,17 +7,36 @@ void imap_need_clear(ImapNeed *need)
     g_clear_error(&need->error);
 }
 
+/* One that is gone upstream says nothing about the others. */
+static void note_failure(ImapNeed *need, GError *error)
+{
+    need->offline = !g_error_matches(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND);
+    if (need->error)
+        g_error_free(error);
+    else
+        need->error = error;
+}
+
 void imap_need(ImapSession *session, ImapNeed *need, const gint64 *messages, guint count,
                CacheContentState state)
 {
-    g_autoptr(GError) error = NULL;
+    GError *error = NULL;
     if (need->offline || !imap_session_flush(session))
         return;
-    if (sync_bodies_need(session->account->bodies, messages, count, state,
-                         net_stream_cancel(session->stream), &error))
-        return;
-    /* One that is gone upstream says nothing about the others. */
-    need->offline = !g_error_matches(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND);
-    if (!need->error)
-        need->error = g_steal_pointer(&error);
+    if (!sync_bodies_need(session->account->bodies, messages, count, state,
+                          net_stream_cancel(session->stream), &error))
+        note_failure(need, error);
+}
+
+GBytes *imap_need_extract(ImapSession *session, ImapNeed *need, gint64 message,
+                          const SyncExtract *extract)
+{
+    GError *error = NULL;
+    if (need->offline || !imap_session_flush(session))
+        return NULL;
+    GBytes *octets = sync_bodies_extract(session->account->bodies, message, extract,
+                                         net_stream_cancel(session->stream), &error);
+    if (!octets)
+        note_failure(need, error);
+    return octets;
 }
