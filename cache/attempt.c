@@ -8,6 +8,7 @@ static const char SQL_INSERT[] =
 static const char SQL_INSERT_ITEM[] =
     "INSERT INTO attempt_item (folder, uid, attempt, position) VALUES (?, ?, ?, ?)";
 static const char SQL_DELETE[] = "DELETE FROM attempt WHERE id = ?";
+static const char SQL_FOLDERS[] = "SELECT source, target FROM attempt WHERE id = ?";
 static const char SQL_DELETE_ITEMS[] = "DELETE FROM attempt_item WHERE attempt = ?";
 static const char SQL_LIST[] = "SELECT id, kind, source, target, uidvalidity, uidnext, name,"
                                " started FROM attempt ORDER BY id";
@@ -53,8 +54,21 @@ gboolean cache_attempt_open(CacheTxn *txn, CacheAttempt *attempt, GError **error
 
 gboolean cache_attempt_close(CacheTxn *txn, gint64 id, GError **error)
 {
-    return txn_writes(txn, FALSE, error) && db_run(txn->db, error, SQL_DELETE_ITEMS, DB_INT(id)) &&
-           db_run(txn->db, error, SQL_DELETE, DB_INT(id));
+    gint64 source = 0, target = 0;
+
+    if (!txn_writes(txn, FALSE, error))
+        return FALSE;
+    {
+        g_auto(DbQuery) query = db_query(txn->db, SQL_FOLDERS, DB_INT(id));
+        if (db_next(&query)) {
+            source = db_int(&query, 0);
+            target = db_int(&query, 1);
+        }
+    }
+    return db_run(txn->db, error, SQL_DELETE_ITEMS, DB_INT(id)) &&
+           db_run(txn->db, error, SQL_DELETE, DB_INT(id)) &&
+           folder_drop_if_nameless(txn, source, error) &&
+           folder_drop_if_nameless(txn, target, error);
 }
 
 static GArray *read_items(CacheTxn *txn, gint64 attempt, GError **error)

@@ -39,7 +39,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheAttempt, cache_attempt_free)
 /* Records it; sets attempt->id. Needs CACHE_WRITE_FULL, and a commit before the command goes out.
  */
 gboolean cache_attempt_open(CacheTxn *txn, CacheAttempt *attempt, GError **error);
+
+/* Ends it. A folder that was deleted in the meantime and was kept for it alone goes. */
 gboolean cache_attempt_close(CacheTxn *txn, gint64 id, GError **error);
+
 /* Open attempts, oldest first: CacheAttempt. */
 GPtrArray *cache_attempt_list(CacheTxn *txn, GError **error);
 

@@ -456,6 +456,13 @@ static gboolean drop_nameless(CacheTxn *txn, gint64 id, GError **error)
     return db_run(txn->db, error, SQL_DELETE, DB_INT(id));
 }
 
+gboolean folder_drop_if_nameless(CacheTxn *txn, gint64 id, GError **error)
+{
+    g_autoptr(CacheFolder) folder = read_one(txn, SQL_GET, DB_INT(id), NULL);
+
+    return !folder || folder->name || folder->base_name || drop_nameless(txn, id, error);
+}
+
 /* ---- by sync ------------------------------------------------------------------------------ */
 
 gint64 cache_folder_add(CacheTxn *txn, const CacheFolder *folder, GError **error)

@@ -170,6 +170,10 @@ gboolean uids_flush(CacheTxn *txn, GError **error);
  * cache_uids() is slow, but right. */
 void uids_repair(Cache *cache);
 
+/* ---- folder.c, for attempts */
+/* A row that neither the view nor the base names, unless something else still needs it. */
+gboolean folder_drop_if_nameless(CacheTxn *txn, gint64 id, GError **error);
+
 /* ---- folder.c, for copies */
 /* Gives all folders new UIDVALIDITYs. */
 gboolean folders_renew(CacheTxn *txn, GError **error);

@@ -68,10 +68,8 @@ gboolean sync_confirm(SyncContext *context, const char *suspicion, GError **erro
 {
     guint seen = GPOINTER_TO_UINT(g_hash_table_lookup(context->suspicions, suspicion));
 
-    if (seen != 0 && seen != context->connection) {
-        g_hash_table_remove(context->suspicions, suspicion);
+    if (seen != 0 && seen != context->connection)
         return TRUE;
-    }
     g_hash_table_insert(context->suspicions, g_strdup(suspicion),
                         GUINT_TO_POINTER(context->connection));
     g_set_error(error, SYNC_ERROR, SYNC_ERROR_CONFIRM, "asking again whether %s", suspicion);

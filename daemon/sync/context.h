@@ -76,7 +76,8 @@ enum {
 };
 
 /* TRUE once a suspicion is confirmed by a connection other than the one that raised it; else sets
- * CONFIRM, which ends the round and starts another on a new connection. */
+ * CONFIRM, which ends the round and starts another on a new connection. It stays until it is
+ * cleared: when what it was about is done with, or turns out to be wrong. */
 gboolean sync_confirm(SyncContext *context, const char *suspicion, GError **error);
 void sync_clear_suspicion(SyncContext *context, const char *suspicion);
 

@@ -2,7 +2,8 @@
 /*
  * Reconciling the list of folders. First each listed name finds its row: by name, if that still is
  * the same folder (MAILBOXID, UIDVALIDITY); else by identity, which makes a rename; what is left is
- * new, gone, or renumbered. Then all rows are written in one transaction.
+ * new, gone, or renumbered. Then all rows are read again and written in one transaction: only the
+ * bases are ours, and clients may have changed the view while the server was asked.
  */
 #include "daemon/sync/folders.h"
 
@@ -166,19 +167,20 @@ static gboolean assign_renamed(Reconcile *reconcile, GError **error)
     return TRUE;
 }
 
-/* What we were renaming when the answer was lost. */
+/* What we were creating or renaming when the answer was lost. */
 static void assign_attempted(Reconcile *reconcile)
 {
     GPtrArray *attempts = reconcile->context->attempts;
 
     for (guint i = 0; i < attempts->len; i++) {
         const CacheAttempt *attempt = attempts->pdata[i];
-        SyncListed *listed = attempt->kind == CACHE_ATTEMPT_RENAME
+        gboolean renamed = attempt->kind == CACHE_ATTEMPT_RENAME;
+        SyncListed *listed = renamed || attempt->kind == CACHE_ATTEMPT_CREATE
                                  ? sync_listing_find(reconcile->listing, attempt->name)
                                  : NULL;
         for (guint k = 0; listed && listed->row == 0 && k < reconcile->rows->len; k++) {
             CacheFolder *row = reconcile->rows->pdata[k];
-            if (row->id == attempt->target && row->base_name &&
+            if (row->id == attempt->target && renamed == (row->base_name != NULL) &&
                 !g_hash_table_contains(reconcile->listed_of, row))
                 assign(reconcile, row, listed);
         }
@@ -192,7 +194,7 @@ static gboolean close_attempts(Reconcile *reconcile, GError **error)
 
     for (guint i = 0; i < attempts->len; i++) {
         const CacheAttempt *attempt = attempts->pdata[i];
-        if (attempt->kind != CACHE_ATTEMPT_RENAME)
+        if (attempt->kind != CACHE_ATTEMPT_RENAME && attempt->kind != CACHE_ATTEMPT_CREATE)
             continue;
         g_autoptr(CacheTxn) txn = cache_begin(reconcile->context->cache, CACHE_WRITE_FULL, error);
         if (!txn || !cache_attempt_close(txn, attempt->id, error) ||
@@ -202,12 +204,13 @@ static gboolean close_attempts(Reconcile *reconcile, GError **error)
     return TRUE;
 }
 
-/* Under its own name after all, with other numbers: a reset. Made on both sides: joined. */
-static void assign_rest(Reconcile *reconcile)
+/* Under its own name after all, with other numbers: a reset. Made on both sides, and not known
+ * upstream: joined. */
+static void assign_rest(Reconcile *reconcile, gboolean known)
 {
     for (guint i = 0; i < reconcile->rows->len; i++) {
         CacheFolder *row = reconcile->rows->pdata[i];
-        const char *name = row->base_name ? row->base_name : row->name;
+        const char *name = known ? row->base_name : row->base_name ? NULL : row->name;
         SyncListed *listed = name ? sync_listing_find(reconcile->listing, name) : NULL;
         if (listed && listed->row == 0 && !g_hash_table_contains(reconcile->listed_of, row) &&
             row->pushed)
@@ -218,24 +221,36 @@ static void assign_rest(Reconcile *reconcile)
 /* ---- what is gone -----------------------------------------------------------------------------
  */
 
+/* Not listed any more, or just as a level of names above others: RFC 3501, 6.3.4. */
 static gboolean is_gone(Reconcile *reconcile, const CacheFolder *row)
 {
-    return row->base_name && !g_hash_table_contains(reconcile->listed_of, row) &&
-           !g_str_equal(row->base_name, "INBOX");
+    const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
+
+    if (!row->base_name || g_str_equal(row->base_name, "INBOX"))
+        return FALSE;
+    return !listed || (!sync_listed_selectable(listed) && row->base_uidvalidity != 0);
 }
 
+static char *suspicion_of(gint64 folder)
+{
+    return g_strdup_printf("folder %" G_GINT64_FORMAT " is gone", folder);
+}
+
+/* One new connection confirms all of them. What nothing was ever read of is no loss. */
 static gboolean confirm_gone(Reconcile *reconcile, GError **error)
 {
+    gboolean confirmed = TRUE;
+
     for (guint i = 0; i < reconcile->rows->len; i++) {
         const CacheFolder *row = reconcile->rows->pdata[i];
-        g_autofree char *suspicion =
-            g_strdup_printf("folder %" G_GINT64_FORMAT " is gone", row->id);
+        g_autofree char *suspicion = suspicion_of(row->id);
         if (!is_gone(reconcile, row))
             sync_clear_suspicion(reconcile->context, suspicion);
-        else if (!sync_confirm(reconcile->context, suspicion, error))
-            return FALSE;
+        else if (row->base_uidvalidity != 0 &&
+                 !sync_confirm(reconcile->context, suspicion, confirmed ? error : NULL))
+            confirmed = FALSE;
     }
-    return TRUE;
+    return confirmed;
 }
 
 static gboolean vanish(const CachePlacement *placement, gpointer data)
@@ -300,7 +315,8 @@ static gboolean is_deleted_level(const CacheFolder *row)
  * the user hasn't changed them. */
 static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *listed)
 {
-    gboolean deleted = is_deleted_level(row);
+    gboolean agreed = row->selectable == row->base_selectable;
+
     if (row->name && g_strcmp0(row->name, row->base_name) == 0)
         set_string(&row->name, listed->name);
     set_string(&row->base_name, listed->name);
@@ -310,7 +326,9 @@ static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *lis
     row->delimiter = listed->delimiter;
     row->role = role_of(reconcile, row, listed);
     row->base_selectable = sync_listed_selectable(listed);
-    row->selectable = (row->base_selectable && !deleted) || row->exists > 0;
+    if (agreed)
+        row->selectable = row->base_selectable;
+    row->selectable |= row->exists > 0;
 }
 
 static gboolean unchanged(const CacheFolder *row, const SyncListed *listed, CacheRole role)
@@ -465,17 +483,41 @@ static gboolean something_changed(Reconcile *reconcile, CacheTxn *txn)
     return subscriptions_differ(reconcile, txn);
 }
 
+/* The rows as they are now. What was found out about them is about their bases, and stays. */
+static gboolean read_again(Reconcile *reconcile, CacheTxn *txn, GError **error)
+{
+    g_autoptr(GPtrArray) rows = cache_folder_list(txn, error);
+    g_autoptr(GHashTable) by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
+
+    if (!rows)
+        return FALSE;
+    for (guint i = 0; i < rows->len; i++)
+        g_hash_table_insert(by_id, &((CacheFolder *)rows->pdata[i])->id, rows->pdata[i]);
+    g_hash_table_remove_all(reconcile->listed_of);
+    for (guint i = 0; i < reconcile->listing->folders->len; i++) {
+        SyncListed *listed = reconcile->listing->folders->pdata[i];
+        CacheFolder *row = g_hash_table_lookup(by_id, &listed->row);
+        listed->row = 0;
+        if (row)
+            assign(reconcile, row, listed);
+    }
+    g_ptr_array_unref(reconcile->rows);
+    reconcile->rows = g_steal_pointer(&rows);
+    return TRUE;
+}
+
 static gboolean write_all(Reconcile *reconcile, GError **error)
 {
-    g_autoptr(CacheTxn) txn = cache_begin(reconcile->context->cache, CACHE_READ, error);
+    g_autoptr(CacheTxn) txn = cache_begin(reconcile->context->cache, CACHE_WRITE_FULL, error);
 
-    if (!txn || !collect_gone(reconcile, txn, error))
+    if (!txn || !read_again(reconcile, txn, error))
+        return FALSE;
+    assign_rest(reconcile, FALSE);
+    if (!collect_gone(reconcile, txn, error))
         return FALSE;
     if (!something_changed(reconcile, txn))
         return TRUE;
-    g_clear_pointer(&txn, cache_end);
-    txn = cache_begin(reconcile->context->cache, CACHE_WRITE_FULL, error);
-    return txn && write_rows(reconcile, txn, error) && write_subscriptions(reconcile, txn, error) &&
+    return write_rows(reconcile, txn, error) && write_subscriptions(reconcile, txn, error) &&
            cache_commit(g_steal_pointer(&txn), error);
 }
 
@@ -533,7 +575,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
     assign_attempted(&reconcile);
     if (!assign_renamed(&reconcile, error))
         return FALSE;
-    assign_rest(&reconcile);
+    assign_rest(&reconcile, TRUE);
     return confirm_gone(&reconcile, error) && write_all(&reconcile, error) &&
            close_attempts(&reconcile, error) && collect_pulls(&reconcile, pull, error);
 }
@@ -587,9 +629,13 @@ gboolean sync_finish_gone_folders(SyncContext *context, GError **error)
     txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
     if (!txn)
         return FALSE;
-    for (guint i = 0; i < context->gone->len; i++)
-        if (!finish_gone(txn, g_array_index(context->gone, gint64, i), error))
+    for (guint i = 0; i < context->gone->len; i++) {
+        gint64 id = g_array_index(context->gone, gint64, i);
+        g_autofree char *suspicion = suspicion_of(id);
+        if (!finish_gone(txn, id, error))
             return FALSE;
+        sync_clear_suspicion(context, suspicion);
+    }
     g_array_set_size(context->gone, 0);
     return cache_commit(g_steal_pointer(&txn), error);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * CREATE, RENAME, DELETE, SUBSCRIBE. New names come before anything is put there, deletions after
- * everything was taken away. A lost answer is no harm: the next LIST shows what happened; only a
- * renaming is recorded before, since the new name alone doesn't say what it was.
+ * everything was taken away. A lost answer is no harm: the next LIST shows what happened. Only what
+ * gives a new name is recorded before: the name alone doesn't say whose it is. Clients go on while
+ * a command is under way, so its outcome is written to the row as it is then: only the base.
  */
 #include "daemon/sync/push-private.h"
 
@@ -71,39 +72,86 @@ static void set_base_name(CacheFolder *row, const char *name)
     g_clear_pointer(&row->wire_name, g_free);
 }
 
+/* Records that a folder is to get the name `name`; *id 0: a client has changed its mind. */
+static gboolean open_attempt(Push *push, CacheAttemptKind kind, const CacheFolder *row,
+                             const char *name, gint64 *id, GError **error)
+{
+    g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(CacheAttemptItem));
+    CacheAttempt attempt = {.kind = kind,
+                            .target = row->id,
+                            .uidvalidity = row->base_uidvalidity,
+                            .uidnext = row->base_uidnext,
+                            .name = (char *)name,
+                            .started = push->now,
+                            .items = items};
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    g_autoptr(CacheFolder) now = txn ? cache_folder_get(txn, row->id, NULL) : NULL;
+
+    *id = 0;
+    if (!txn)
+        return FALSE;
+    push->more = TRUE;
+    if (!now || g_strcmp0(now->name, row->name) != 0 || now->selectable != row->selectable)
+        return TRUE;
+    if (!cache_attempt_open(txn, &attempt, error) || !cache_commit(g_steal_pointer(&txn), error))
+        return FALSE;
+    *id = attempt.id;
+    return TRUE;
+}
+
 /* ---- creating ---------------------------------------------------------------------------------
  */
 
-/* Upstream under its view's name from now on. What is to be known about it, its first pull finds.
- */
-static gboolean write_created(Push *push, gint64 id, const char *name, GError **error)
+/* A mere level of names upstream can become a folder; one that was a folder until just now is
+ * decided about first (folders.c). */
+gboolean push_is_uncreated(const CacheFolder *row)
+{
+    if (!row->name || !row->pushed || (!row->selectable && row->exists == 0))
+        return FALSE;
+    return !row->base_name || (!row->base_selectable && row->base_uidvalidity == 0 &&
+                               g_str_equal(row->name, row->base_name));
+}
+
+/* Upstream under the name that was sent. What is to be known about it, its first pull finds. */
+static gboolean write_created(Push *push, const CacheFolder *created, gint64 attempt, gboolean ok,
+                              GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-    g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, id, error) : NULL;
+    g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, created->id, error) : NULL;
 
     if (!row)
         return FALSE;
-    set_base_name(row, name);
-    row->base_selectable = TRUE;
-    row->selectable |= row->exists > 0; /* there was mail in a mere level of names */
-    if (!cache_folder_update(txn, row, error) || !clear_problem(txn, "create", id, error) ||
-        !cache_commit(g_steal_pointer(&txn), error))
-        return FALSE;
-    push_touch(push, id);
-    push->more = TRUE;
-    return TRUE;
+    if (ok) {
+        set_base_name(row, created->name);
+        row->base_selectable = TRUE;
+        row->selectable |= row->exists > 0; /* there was mail in a mere level of names */
+        push_touch(push, row->id);
+    }
+    return (!ok || (cache_folder_update(txn, row, error) &&
+                    clear_problem(txn, "create", row->id, error))) &&
+           cache_attempt_close(txn, attempt, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
 static gboolean create(Push *push, CacheFolder *row, GError **error)
 {
-    gboolean ok;
+    g_autoptr(GError) reason = NULL;
+    gint64 attempt;
+    gboolean ok = FALSE;
 
-    if (!row->name || row->base_name || !row->pushed || (!row->selectable && row->exists == 0) ||
-        is_refused(push, "create", row))
+    if (!push_is_uncreated(row) || is_refused(push, "create", row))
         return TRUE;
-    if (!run(push, "create", row, "CREATE", row->name, NULL, &ok, error))
+    if (!open_attempt(push, CACHE_ATTEMPT_CREATE, row, row->name, &attempt, error))
         return FALSE;
-    return !ok || write_created(push, row->id, row->name, error);
+    if (attempt == 0)
+        return TRUE;
+    gboolean answered = run(push, "create", row, "CREATE", row->name, NULL, &ok, &reason);
+    /* AGAIN is an answer, too: what has the name is someone else's. */
+    if ((answered || g_error_matches(reason, SYNC_ERROR, SYNC_ERROR_AGAIN)) &&
+        !write_created(push, row, attempt, ok, error))
+        return FALSE;
+    if (!answered)
+        g_propagate_error(error, g_steal_pointer(&reason));
+    return answered;
 }
 
 /* ---- renaming ---------------------------------------------------------------------------------
@@ -121,26 +169,6 @@ static const CacheFolder *find_base(Push *push, const char *name)
             return row;
     }
     return NULL;
-}
-
-static gboolean open_rename(Push *push, const CacheFolder *row, const char *name, gint64 *id,
-                            GError **error)
-{
-    g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(CacheAttemptItem));
-    CacheAttempt attempt = {.kind = CACHE_ATTEMPT_RENAME,
-                            .target = row->id,
-                            .uidvalidity = row->base_uidvalidity,
-                            .uidnext = row->base_uidnext,
-                            .name = (char *)name,
-                            .started = push->now,
-                            .items = items};
-    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-
-    if (!txn || !cache_attempt_open(txn, &attempt, error) ||
-        !cache_commit(g_steal_pointer(&txn), error))
-        return FALSE;
-    *id = attempt.id;
-    return TRUE;
 }
 
 /* The names below a renamed folder have changed with it. */
@@ -163,8 +191,12 @@ static gboolean write_renamed(Push *push, CacheFolder *renamed, const char *name
         if (row != renamed && !child)
             continue;
         g_autofree char *new_name = g_strconcat(name, row->base_name + strlen(old), NULL);
+        g_autoptr(CacheFolder) now = cache_folder_get(txn, row->id, error);
+        if (!now)
+            return FALSE;
+        set_base_name(now, new_name);
         set_base_name(row, new_name);
-        if (!cache_folder_update(txn, row, error))
+        if (!cache_folder_update(txn, now, error))
             return FALSE;
     }
     if (ok && !clear_problem(txn, "rename", renamed->id, error))
@@ -177,14 +209,15 @@ static gboolean rename_to(Push *push, CacheFolder *row, const char *name, GError
     gint64 attempt;
     gboolean ok;
 
-    if (!open_rename(push, row, name, &attempt, error))
+    if (!open_attempt(push, CACHE_ATTEMPT_RENAME, row, name, &attempt, error))
         return FALSE;
+    if (attempt == 0)
+        return TRUE;
     /* Refused for now, or gone: the attempt ends when the folders are listed. */
     if (!run(push, "rename", row, "RENAME", row->base_name, name, &ok, error))
         return FALSE;
     if (push->context->selected == row->id)
         push->context->selected = 0;
-    push->more = TRUE;
     push_touch(push, row->id);
     return write_renamed(push, row, name, attempt, ok, error);
 }
@@ -245,7 +278,7 @@ gboolean push_new_folders(Push *push, GError **error)
 
 typedef struct {
     gboolean seen;
-    guint32 uidvalidity, uidnext;
+    guint32 messages, uidvalidity, uidnext;
 } Status;
 
 static gboolean note_status(const ImapResponse *response, gpointer data, GError **error)
@@ -257,11 +290,12 @@ static gboolean note_status(const ImapResponse *response, gpointer data, GError 
     g_autoptr(ImapStatusData) answer = imap_status_data_parse(response, FALSE, error);
     if (!answer)
         return FALSE;
-    *status = (Status){TRUE, answer->uidvalidity, answer->uidnext};
+    *status = (Status){TRUE, answer->messages, answer->uidvalidity, answer->uidnext};
     return TRUE;
 }
 
-/* Whether the folder is just what the base knows: else something new is in it. */
+/* Whether the folder is just what the base knows: else something new is in it. One that was never
+ * read is known to be empty. */
 static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known, GError **error)
 {
     ImapClient *imap = push->context->imap;
@@ -270,13 +304,16 @@ static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known,
     Status status = {0};
 
     imap_client_command_mailbox(command, row->base_name);
-    imap_client_command_text(command, " (UIDVALIDITY UIDNEXT)");
+    imap_client_command_text(command, " (MESSAGES UIDVALIDITY UIDNEXT)");
     guint number = imap_client_send(imap, command, error);
     imap_client_set_handler(imap, note_status, &status);
     gboolean ok = number != 0 && imap_client_finish(imap, number, &reply, error);
     imap_client_set_handler(imap, NULL, NULL);
-    *known = status.seen && status.uidvalidity == row->base_uidvalidity &&
-             status.uidnext == row->base_uidnext;
+    if (row->base_uidvalidity == 0)
+        *known = status.messages == 0;
+    else
+        *known = status.seen && status.uidvalidity == row->base_uidvalidity &&
+                 status.uidnext == row->base_uidnext;
     return ok;
 }
 
@@ -323,28 +360,32 @@ static gboolean is_wanted_elsewhere(Push *push, const CacheFolder *row)
 }
 
 /* New mail in a folder that was deleted here: it comes back. */
-static gboolean revive(Push *push, CacheFolder *row, GError **error)
+static gboolean revive(Push *push, const CacheFolder *deleted, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-    g_autoptr(CacheFolder) taken = txn ? cache_folder_find(txn, row->base_name, NULL) : NULL;
+    g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, deleted->id, error) : NULL;
 
-    if (!txn)
+    if (!row)
         return FALSE;
-    g_free(row->name);
-    row->name = taken ? g_strdup_printf("%s (%" G_GINT64_FORMAT ")", row->base_name, row->id)
-                      : g_strdup(row->base_name);
+    if (!row->name) {
+        g_autoptr(CacheFolder) taken = cache_folder_find(txn, row->base_name, NULL);
+        row->name = taken ? g_strdup_printf("%s (%" G_GINT64_FORMAT ")", row->base_name, row->id)
+                          : g_strdup(row->base_name);
+    }
     row->selectable = TRUE;
     push_touch(push, row->id);
     return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
-static gboolean write_deleted(Push *push, CacheFolder *row, GError **error)
+static gboolean write_deleted(Push *push, const CacheFolder *deleted, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+    g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, deleted->id, error) : NULL;
 
-    if (row->name) {
-        row->base_selectable = FALSE;
-    } else {
+    if (!row)
+        return FALSE;
+    row->base_selectable = FALSE;
+    if (!deleted->name) {
         g_clear_pointer(&row->base_name, g_free);
         g_clear_pointer(&row->wire_name, g_free);
         g_clear_pointer(&row->remote_id, g_free);
@@ -352,8 +393,7 @@ static gboolean write_deleted(Push *push, CacheFolder *row, GError **error)
     row->base_uidvalidity = row->base_uidnext = 0;
     row->base_highestmodseq = 0;
     row->synced = 0;
-    return txn && cache_folder_update(txn, row, error) &&
-           clear_problem(txn, "delete", row->id, error) &&
+    return cache_folder_update(txn, row, error) && clear_problem(txn, "delete", row->id, error) &&
            cache_commit(g_steal_pointer(&txn), error);
 }
 
@@ -393,7 +433,7 @@ static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
     }
     if (!leave(push, row->id, error) || !is_as_known(push, row, &known, error))
         return FALSE;
-    if (!known && row->base_selectable && row->base_uidvalidity != 0)
+    if (!known && row->base_selectable)
         return revive(push, row, error);
     if (!run(push, "delete", row, "DELETE", row->base_name, NULL, &ok, error))
         return FALSE;

@@ -49,6 +49,9 @@ gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count,
 /* Problems with what is no more to be done (undone, deleted, or done by someone else) end. */
 gboolean push_drop_moot(Push *push, GError **error);
 
+/* Whether a folder of the view is none upstream, and is to become one. */
+gboolean push_is_uncreated(const CacheFolder *row);
+
 /* Whether what the server refuses it would refuse to all others too. */
 gboolean push_is_general(const ImapReply *reply);
 

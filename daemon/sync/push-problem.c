@@ -91,11 +91,6 @@ static gboolean is_unstored(const CachePlacement *row)
     return row->alive && !cache_flags_equal(row->flags, row->base_flags);
 }
 
-static gboolean is_uncreated(const CacheFolder *row)
-{
-    return row->name && !row->base_name;
-}
-
 static gboolean is_unnamed(const CacheFolder *row)
 {
     return row->name && row->base_name && !g_str_equal(row->name, row->base_name);
@@ -113,7 +108,7 @@ static const struct {
     gboolean (*of_folder)(const CacheFolder *row);
 } differences[] = {{"append", is_unplaced, NULL}, {"copy", is_unplaced, NULL},
                    {"move", is_unplaced, NULL},   {"expunge", is_unexpunged, NULL},
-                   {"flags", is_unstored, NULL},  {"create", NULL, is_uncreated},
+                   {"flags", is_unstored, NULL},  {"create", NULL, push_is_uncreated},
                    {"rename", NULL, is_unnamed},  {"delete", NULL, is_undeleted}};
 
 typedef struct {

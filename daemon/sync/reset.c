@@ -204,6 +204,7 @@ gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder, GErr
     sync_match(reset.old, reset.new);
     if (lost_too_many(&reset) && !sync_confirm(context, suspicion, error))
         return FALSE;
+    sync_clear_suspicion(context, suspicion);
     g_hash_table_remove(context->base_counts, &folder->id);
     return swap(&reset, error) && add_rest(&reset, error);
 }

@@ -4,6 +4,7 @@ it matters: these tests fail without it. The random tests find most of that too,
 
 import re
 import sqlite3
+import threading
 import time
 import unittest
 
@@ -44,10 +45,11 @@ class Rules(Sides):
         self.filter.on_command = lambda line: lines.append(line) or line
         return lines
 
-    def answered(self, pattern, act):
-        """When the first command that matches is over, its answer goes through `act`."""
+    def answered(self, pattern, act, send=lambda line: line):
+        """When the first command that matches is over, its answer goes through `act`; the command itself
+        goes through `send`."""
         tags = set()
-        self.once(pattern, lambda line: tags.add(line.split(b" ")[0]) or line)
+        self.once(pattern, lambda line: tags.add(line.split(b" ")[0]) or send(line))
 
         def see(line):
             tag = line.split(b" ")[0]
@@ -59,6 +61,21 @@ class Rules(Sides):
 
     def lose_answer(self, pattern):
         self.answered(pattern, lambda line: None)
+
+    def meanwhile(self, pattern, *command, send=lambda line: line, answer=lambda line: line):
+        """Goes online. A client gives a command when the provider has done what the first command that
+        matches asks for, and sync doesn't know it yet. Both lines go through `send` and `answer`."""
+        done, go = threading.Event(), threading.Event()
+
+        def hold(line):
+            done.set()
+            go.wait(60)
+            return answer(line)
+        self.answered(pattern, hold, send)
+        self.account("online")
+        self.assertTrue(done.wait(60), pattern)
+        self.account(*command)
+        go.set()
 
     def pass_all(self):
         self.filter.on_command = self.filter.on_answer = lambda line: line
@@ -285,6 +302,16 @@ class Vanished(Rules, Case):
                                                              second) or line)
         self.settle()
         self.assertEqual((self.account.folders(), self.here("Archive")), before)
+
+    def test_many_folders_that_went_at_once_are_confirmed_at_once(self):
+        names = [f"F{number}" for number in range(8)]
+        for name in names:
+            self.imap.ok(f"CREATE {name}")
+        self.online()
+        for name in names:
+            self.imap.ok(f"DELETE {name}")
+        self.online()
+        self.assertFalse(set(names) & set(self.account.folders()))
 
     def test_what_moved_out_of_the_folder_that_is_watched_is_not_fetched_again(self):
         self.put_bytes("INBOX", mail("big", "x" * 70 + "\r\n" * 20000))
@@ -524,6 +551,209 @@ class Folders(Rules, Case):
         self.assertEqual(self.account.folders(), folders)
         self.assertEqual(self.here("Mine"), messages)
         self.assert_same("Mine")
+
+    def assert_nowhere(self, *names):
+        self.settle()
+        for name in names:
+            self.assertNotIn(name, self.account.folders())
+            self.assertNotIn(name, self.imap.folders())
+
+    def test_deleted_while_it_is_created_it_does_not_come_back(self):
+        self.account("create", "New")
+        self.meanwhile(rb" CREATE ", "delete", "New")
+        self.assert_nowhere("New")
+
+    def test_nor_when_the_answer_is_lost(self):
+        self.account("create", "New")
+        self.meanwhile(rb" CREATE ", "delete", "New", answer=lambda line: None)
+        self.assert_nowhere("New")
+        self.assertEqual(self.database("SELECT id FROM folder WHERE name IS NULL"), [])
+
+    def test_one_that_was_refused_and_deleted_leaves_nothing(self):
+        self.account("create", "New")
+        self.meanwhile(rb" CREATE ", "delete", "New", send=lambda line: line.split(b" ")[0] + b" NONSENSE\r\n")
+        self.assert_nowhere("New")
+        self.assertEqual(self.database("SELECT id FROM folder WHERE name IS NULL"), [])
+
+    def test_someone_elses_of_that_name_stays(self):
+        self.account("create", "New")
+        self.meanwhile(rb" CREATE ", "delete", "New", send=lambda line: self.imap.ok("CREATE New") and line)
+        self.settle()
+        self.assertIn("New", self.account.folders())
+        self.assertIn("New", self.imap.folders())
+
+    def test_mail_that_came_into_one_that_was_never_read_keeps_it(self):
+        self.account("create", "New")
+        self.meanwhile(rb" CREATE ", "delete", "New", answer=lambda line: self.always(
+            rb" SELECT \"?New", b"RENAME Not There") or self.put("New", "new") or line)
+        self.sync_once()
+        self.assertEqual(self.names("New"), ["new"])
+        self.pass_all()
+        self.settle()
+        self.assert_same("New")
+
+    def test_renamed_while_it_is_created_it_has_the_new_name(self):
+        self.account("create", "New")
+        self.meanwhile(rb" CREATE ", "rename", "New", "Newer")
+        self.assert_nowhere("New")
+        self.assertIn("Newer", self.imap.folders())
+
+    def test_deleted_while_it_is_renamed_it_does_not_come_back(self):
+        self.account("rename", "Archive", "Mine")
+        self.meanwhile(rb" RENAME ", "delete", "Mine")
+        self.assert_nowhere("Archive", "Mine")
+
+    def test_nor_the_folders_below_it(self):
+        self.account("create", "Archive/Below")
+        self.online()
+        self.account("rename", "Archive", "Mine")
+        self.meanwhile(rb" RENAME ", "delete", "Mine/Below")
+        self.assert_nowhere("Archive", "Archive/Below", "Mine/Below")
+        self.assertIn("Mine", self.imap.folders())
+
+    def test_renamed_again_while_it_is_renamed_it_has_the_last_name(self):
+        self.account("rename", "Archive", "Mine")
+        self.meanwhile(rb" RENAME ", "rename", "Mine", "Other")
+        self.assert_nowhere("Archive", "Mine")
+        self.assertIn("Other", self.imap.folders())
+
+    def test_made_again_while_it_becomes_a_level_it_is_a_folder(self):
+        self.account("create", "Archive/Below")
+        self.online()
+        self.account("delete", "Archive")
+        self.meanwhile(rb" DELETE ", "create", "Archive")
+        self.settle()
+        self.assertNotIn("\\noselect", self.imap.folders()["Archive"])
+        self.assertTrue(self.is_selectable("Archive"))
+
+    def is_selectable(self, name):
+        return bool(self.database("SELECT selectable FROM folder WHERE name = ?", (name,))[0][0])
+
+    #: What is asked to find out that Archive is Other now.
+    comparing = rb" EXAMINE \"?Other"
+
+    def rename_there(self):
+        self.put("Archive", "a")
+        self.online()
+        self.imap.ok("RENAME Archive Other")
+
+    def test_deleted_while_the_list_is_read_it_does_not_come_back(self):
+        self.rename_there()
+        self.meanwhile(self.comparing, "delete", "Archive")
+        self.assert_nowhere("Archive", "Other")
+
+    def test_created_while_the_list_is_read_it_is_one_folder_with_theirs(self):
+        self.rename_there()
+        self.imap.ok("CREATE New")
+        self.put("New", "theirs")
+        self.meanwhile(self.comparing, "create", "New")
+        self.settle()
+        self.assertEqual([name for name in self.account.folders() if name.startswith("New")], ["New"])
+        self.assert_same("New")
+
+    def test_new_mail_in_one_that_became_a_level_here_comes_back_under_its_name(self):
+        self.account("create", "Archive/Below")
+        self.online()
+        self.account("delete", "Archive")
+        self.put("Archive", "new")
+        self.settle()
+        self.assertEqual(self.names("Archive"), ["new"])
+        self.assert_same("Archive")
+
+
+class Levels(Rules):
+    """7. Names that only have folders below them."""
+
+    def level(self, *names):
+        """Archive, with something in it here and a folder below it, is only a level there."""
+        for name in names:
+            self.put("Archive", name)
+        self.imap.ok("CREATE Archive/Below")
+        self.online()
+        self.imap.ok("DELETE Archive")
+
+    def is_folder(self):
+        """Here, there"""
+        here, = self.database("SELECT selectable FROM folder WHERE name = 'Archive'")
+        return bool(here[0]), "\\noselect" not in self.imap.folders()["Archive"]
+
+    def test_one_that_becomes_a_level_there_is_one_here(self):
+        self.level("a", "b")
+        self.settle()
+        self.assertEqual(self.is_folder(), (False, False))
+        self.assertEqual(self.here("Archive"), {})
+        self.assertIn("Archive/Below", self.account.folders())
+        self.assertEqual(self.database("SELECT count(*) FROM placement JOIN folder ON folder = folder.id WHERE"
+                                       " name = 'Archive' AND base = 0"), [(2,)])  # kept for seven days
+        self.settle()
+        self.assertEqual(self.is_folder(), (False, False))
+
+    def test_what_was_put_there_only_here_makes_it_a_folder_again(self):
+        self.level("a")
+        uid = self.account.append("Archive", mail("mine"))
+        self.settle()
+        self.assertEqual(self.is_folder(), (True, True))
+        self.assertEqual(self.names("Archive"), ["mine"])
+        self.assertEqual(self.here("Archive"), {uid: ("mine", set())})
+        self.assertIn("Archive/Below", self.account.folders())
+
+    def test_what_was_moved_out_before_is_where_it_is(self):
+        self.level("a")
+        self.account("move", "Archive", self.uid("Archive", "a"), "Work")
+        self.settle()
+        self.assertEqual(self.is_folder(), (False, False))
+        self.assertEqual(self.names("Work"), ["a"])
+
+    def test_what_was_sent_there_and_is_gone_with_it_is_not_waited_for(self):
+        self.imap.ok("CREATE Archive/Below")
+        self.online()
+        uid = self.account.append("Archive", mail("mine"))
+        self.meanwhile(rb" APPEND ", "expunge", "Archive", uid,
+                       answer=lambda line: self.imap.ok("DELETE Archive") and None)
+        self.settle()
+        self.assertEqual(self.is_folder(), (False, False))
+
+    def test_made_a_folder_here_it_is_one_there(self):
+        self.level()
+        self.online()
+        self.account("create", "Archive")
+        self.settle()
+        self.assertEqual(self.is_folder(), (True, True))
+        uid = self.account.append("Archive", mail("mine"))
+        self.settle()
+        self.assertEqual(self.names("Archive"), ["mine"])
+        self.assertEqual(list(self.here("Archive")), [uid])
+
+    def test_made_a_folder_there_it_is_one_here(self):
+        self.level()
+        self.online()
+        self.imap.ok("CREATE Archive")
+        self.put("Archive", "theirs")
+        self.settle()
+        self.assertEqual(self.is_folder(), (True, True))
+        self.assert_same("Archive")
+
+    def test_that_it_cannot_be_made_is_a_problem_and_asked_for_once(self):
+        self.level()
+        self.online()
+        self.account("create", "Archive")
+        self.always(rb" CREATE ", b"NONSENSE")
+        self.sync_once()
+        self.assertEqual([line[0] for line in self.account("pending")[1:]], ["create"])
+        lines = self.record()
+        self.sync_once()
+        self.assertEqual([line for line in lines if b" CREATE " in line], [])
+        self.assertEqual(self.is_folder(), (True, False))
+
+
+class LevelsNonexistent(Levels, Case):
+    """... as names that don't exist (RFC 5258, 3.1)."""
+
+
+class LevelsNoselect(Levels, Case):
+    """... as names that can't be selected (RFC 3501, 7.2.2)."""
+
+    unknown = ("LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE")
 
 
 if __name__ == "__main__":
