@@ -358,6 +358,8 @@ static void take_reasons(Sync *sync, Reasons *reasons)
     reasons->inbox |= sync->inbox_changed;
     sync->inbox_changed = FALSE;
     if (reasons->cancel != sync->cancel) {
+        /* Online since another moment, be it that this thread didn't notice the time between. */
+        reasons->timer = TRUE;
         net_cancel_unref(reasons->cancel);
         reasons->cancel = net_cancel_ref(sync->cancel);
     }

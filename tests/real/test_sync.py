@@ -292,6 +292,17 @@ class Reconnecting(Case):
         link.speak()
         self.wait(lambda: len(account.messages("INBOX")) == 4, "the round that nobody asked for")
 
+    def test_so_is_a_moment_offline_while_nothing_was_to_be_done(self):
+        server = self.provider()
+        account = SyncAccount(server.imap)
+        self.addCleanup(account.close)
+        account("sync")
+        there = self.upstream(server)
+        for number in range(10):
+            there.ok(f"CREATE Moment{number}")
+            account.tell("offline", "online")
+            self.wait(lambda: f"Moment{number}" in account.folders(), "the round that nobody asked for")
+
     def wait(self, condition, what):
         deadline = time.monotonic() + 20 * PATIENCE
         while not condition():
