@@ -159,6 +159,10 @@ gboolean placement_rewrite(CacheTxn *txn, const CachePlacement *old, CachePlacem
 gboolean placement_kill(CacheTxn *txn, CachePlacement *placement, GError **error);
 
 /* ---- uids.c */
+/* The first column of every row, as UIDs (guint32); there is room for `expected` at first. The
+ * caller frees. */
+GArray *uids_read(DbQuery *query, guint expected, GError **error);
+
 /* What is true of a UID from now on, in the bits that cache_uids() reads. */
 gboolean uids_note(CacheTxn *txn, gint64 folder, guint32 uid, gboolean alive, gboolean seen,
                    GError **error);

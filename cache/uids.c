@@ -191,16 +191,22 @@ static GArray *uids_of_bits(CacheTxn *txn, gint64 folder, guint expected, GError
     return db_done(&query, error) && uids->len == expected ? g_steal_pointer(&uids) : NULL;
 }
 
-static GArray *uids_of_rows(CacheTxn *txn, gint64 folder, guint expected, GError **error)
+GArray *uids_read(DbQuery *query, guint expected, GError **error)
 {
     g_autoptr(GArray) uids = g_array_sized_new(FALSE, FALSE, sizeof(guint32), expected);
-    g_auto(DbQuery) query = db_query(txn->db, SQL_ROWS, DB_INT(folder));
 
-    while (db_next(&query)) {
-        guint32 uid = (guint32)db_int(&query, 0);
+    while (db_next(query)) {
+        guint32 uid = (guint32)db_int(query, 0);
         g_array_append_val(uids, uid);
     }
-    return db_done(&query, error) ? g_steal_pointer(&uids) : NULL;
+    return db_done(query, error) ? g_steal_pointer(&uids) : NULL;
+}
+
+static GArray *uids_of_rows(CacheTxn *txn, gint64 folder, guint expected, GError **error)
+{
+    g_auto(DbQuery) query = db_query(txn->db, SQL_ROWS, DB_INT(folder));
+
+    return uids_read(&query, expected, error);
 }
 
 static gboolean read_counters(CacheTxn *txn, gint64 folder, guint *alive, guint *unseen,

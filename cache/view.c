@@ -43,18 +43,6 @@ static int compare_changes(gconstpointer a, gconstpointer b)
     return (x > y) - (x < y);
 }
 
-/* The first column of every row, as UIDs. */
-static GArray *read_uids(DbQuery *query, guint expected, GError **error)
-{
-    g_autoptr(GArray) uids = g_array_sized_new(FALSE, FALSE, sizeof(guint32), expected);
-
-    while (db_next(query)) {
-        guint32 uid = (guint32)db_int(query, 0);
-        g_array_append_val(uids, uid);
-    }
-    return db_done(query, error) ? g_steal_pointer(&uids) : NULL;
-}
-
 /* Every UID from 1 to `uidnext` that is not in `uids`, which is sorted. */
 static GArray *complement(const GArray *uids, guint32 uidnext)
 {
@@ -74,7 +62,7 @@ static GArray *complement(const GArray *uids, guint32 uidnext)
 static GArray *read_tombstones(CacheTxn *txn, gint64 folder, guint64 modseq, GError **error)
 {
     g_auto(DbQuery) query = db_query(txn->db, SQL_EXPUNGED, DB_INT(folder), DB_INT(modseq));
-    GArray *uids = read_uids(&query, 16, error);
+    GArray *uids = uids_read(&query, 16, error);
 
     if (uids)
         g_array_sort(uids, compare_uids);
