@@ -294,8 +294,8 @@ static gboolean note_status(const ImapResponse *response, gpointer data, GError 
     return TRUE;
 }
 
-/* Whether the folder is just what the base knows: else something new is in it. One that was never
- * read is known to be empty. */
+/* Whether the server says that the folder is just what the base knows: else something new may be in
+ * it. One that was never read is known to be empty. */
 static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known, GError **error)
 {
     ImapClient *imap = push->context->imap;
@@ -310,7 +310,7 @@ static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known,
     gboolean ok = number != 0 && imap_client_finish(imap, number, &reply, error);
     imap_client_set_handler(imap, NULL, NULL);
     if (row->base_uidvalidity == 0)
-        *known = status.messages == 0;
+        *known = status.seen && status.messages == 0;
     else
         *known = status.seen && status.uidvalidity == row->base_uidvalidity &&
                  status.uidnext == row->base_uidnext;

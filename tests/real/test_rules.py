@@ -592,6 +592,16 @@ class Folders(Rules, Case):
         self.settle()
         self.assert_same("New")
 
+    def test_nor_is_it_deleted_where_status_is_refused(self):
+        self.account("create", "New")
+        self.meanwhile(rb" CREATE ", "delete", "New", answer=lambda line: self.always(
+            rb" (SELECT|STATUS) \"?New", b"RENAME Not There") or self.put("New", "new") or line)
+        self.sync_once()
+        self.assertEqual(self.names("New"), ["new"])
+        self.pass_all()
+        self.settle()
+        self.assert_same("New")
+
     def test_renamed_while_it_is_created_it_has_the_new_name(self):
         self.account("create", "New")
         self.meanwhile(rb" CREATE ", "rename", "New", "Newer")
