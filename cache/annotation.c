@@ -46,6 +46,12 @@ gboolean cache_annotation_set(CacheTxn *txn, gint64 folder, const char *entry, G
     if (!txn_writes(txn, TRUE, error))
         return FALSE;
     txn->list_changed = TRUE;
+    if (folder != CACHE_ANNOTATION_ACCOUNT) {
+        TxnFolder *changed = txn_folder(txn, folder, error);
+        if (!changed)
+            return FALSE;
+        changed->view_changed = TRUE;
+    }
     if (!value)
         return db_run(txn->db, error, SQL_REMOVE, DB_INT(folder), DB_TEXT(entry));
     return db_run(txn->db, error, SQL_SET, DB_INT(folder), DB_TEXT(entry), DB_BYTES(value));

@@ -20,7 +20,7 @@ typedef struct {
 GPtrArray *cache_annotations(CacheTxn *txn, gint64 folder, GError **error);
 
 /* Sets a value; NULL removes it. Needs CACHE_WRITE_FULL. Wakes those who watch the list of
- * folders. */
+ * folders, or this folder. */
 gboolean cache_annotation_set(CacheTxn *txn, gint64 folder, const char *entry, GBytes *value,
                               GError **error);
 

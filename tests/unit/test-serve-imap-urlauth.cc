@@ -161,6 +161,28 @@ TEST_F(UrlauthTest, UrlsExpire)
               "{26}\r\nSi vis pacem, para bellum.");
 }
 
+/* RFC 4467, RESETKEY: "Any current IMAP session logged in as the user that has the mailbox selected
+ * will receive an untagged OK response with the URLMECH status response code." */
+TEST_F(UrlauthTest, SessionsAreToldThatAKeyWasReset)
+{
+    make_folder("Work");
+    auto idling = select(), busy = select(), silent = select(), elsewhere = connect();
+    elsewhere->play("C: s SELECT Work\nS~ s OK …");
+    silent->play("C: n NOTIFY NONE\nS: n OK …");
+    idling->play("C: i IDLE\nS: + …");
+    authorize("imap://work@localhost/INBOX/;UID=1;URLAUTH=authuser"); /* makes a key: no news */
+    auto client = select();
+    client->play("C: a RESETKEY INBOX\nS: a OK [URLMECH INTERNAL] …\nC: b NOOP\nS: b OK …");
+    idling->play("S: * OK [URLMECH INTERNAL] …\nC: DONE\nS: i OK …");
+    busy->play("C: a NOOP\nS: * OK [URLMECH INTERNAL] …\nS: a OK …\nC: b NOOP\nS: b OK …");
+    silent->play("C: a NOOP\nS: * OK [URLMECH INTERNAL] …\nS: a OK …");
+    elsewhere->play("C: a NOOP\nS: a OK …");
+    busy->play("C: c RESETKEY INBOX\nS: c OK [URLMECH INTERNAL] …");
+    client->play("C: c NOOP\nS: * OK [URLMECH INTERNAL] …\nS: c OK …");
+    client->play("C: d RESETKEY\nS: d OK …");
+    busy->play("C: d NOOP\nS: d OK …");
+}
+
 /* RFC 4467, 8: the examples of RESETKEY */
 TEST_F(UrlauthTest, KeysAreReset)
 {

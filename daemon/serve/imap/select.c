@@ -10,6 +10,7 @@
 #include "daemon/serve/imap/expunge.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/urlauth.h"
 #include "daemon/serve/imap/view.h"
 
 /* RFC 9051, 6.3.2 */
@@ -40,7 +41,8 @@ static void tell_start(ImapSession *session, const ImapViewStart *start)
                            "* OK [UIDNEXT %u] The next UID\r\n"
                            "* OK [HIGHESTMODSEQ %" G_GUINT64_FORMAT "] The highest so far\r\n",
                            folder->uidvalidity, folder->uidnext, MAX(view->modseq, 1));
-    g_string_append(out, "* OK [URLMECH INTERNAL] URLs can be authorized\r\n"); /* RFC 4467 */
+    /* RFC 4467, 6 */
+    g_string_append(out, "* OK [URLMECH " IMAP_URLAUTH_MECHANISM "] URLs can be authorized\r\n");
     g_string_append(out, "* OK [MAILBOXID (");
     imap_mailbox_id_format(folder->id, out);
     g_string_append(out, ")] The mailbox's id\r\n");

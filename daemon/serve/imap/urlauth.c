@@ -4,7 +4,8 @@
  *
  * A token is the HMAC-SHA-256, by the mailbox's key, of the URL up to the mechanism. Keys are kept
  * with the mailbox, locally: made when first needed, never shown, and gone with RESETKEY, which
- * revokes all that was authorized with them. The one mechanism is INTERNAL.
+ * revokes all that was authorized with them. The one mechanism is INTERNAL. How often that was done
+ * to a mailbox is counted, so that the other sessions that have it selected can be told.
  */
 #include "daemon/serve/imap/urlauth.h"
 
@@ -14,13 +15,14 @@
 #include "daemon/proto/imap/urlauth-args.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/view.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
-#define KEY_ENTRY  "urlauth-key" /* no slash: no client sees it */
-#define KEY_OCTETS 32
-#define MECHANISM  "INTERNAL"
+#define KEY_ENTRY    "urlauth-key" /* no slash: no client sees it */
+#define KEY_OCTETS   32
+#define RESETS_ENTRY "urlauth-resets"
 
 static ServeAccount *refuse(const char *why, GError **error)
 {
@@ -106,7 +108,7 @@ static gboolean is_here(const char *host)
 ServeAccount *imap_urlauth_verify(ImapSession *session, const ImapUrl *url, const char *text,
                                   GError **error)
 {
-    if (!url->token || g_ascii_strcasecmp(url->mechanism, MECHANISM) != 0)
+    if (!url->token || g_ascii_strcasecmp(url->mechanism, IMAP_URLAUTH_MECHANISM) != 0)
         return refuse("The URL isn't authorized", error);
     if (url->expires && url->expires < g_get_real_time() / G_USEC_PER_SEC)
         return refuse("The URL has expired", error);
@@ -132,8 +134,8 @@ static gboolean authorizable(ImapSession *session, const ImapUrl *url, const cha
         imap_reply(session, IMAP_BAD, NULL, why);
         return FALSE;
     }
-    if (g_ascii_strcasecmp(mechanism, MECHANISM) != 0)
-        why = "The one mechanism is " MECHANISM;
+    if (g_ascii_strcasecmp(mechanism, IMAP_URLAUTH_MECHANISM) != 0)
+        why = "The one mechanism is " IMAP_URLAUTH_MECHANISM;
     else if (!is_here(url->host) || !is_user(session, url->user))
         why = "The URL isn't of this server and user";
     else if (!is_known_access(url))
@@ -186,13 +188,51 @@ void imap_cmd_genurlauth(ImapSession *session, ImapLexer *lexer)
 
 /* ---- RESETKEY -------------------------------------------------------------------------------- */
 
-/* Without a key everything that was authorized with it isn't any more; the next one is another. */
-static gboolean reset(CacheTxn *txn, const char *mailbox, GError **error)
+guint64 imap_urlauth_resets(CacheTxn *txn, gint64 folder)
 {
-    if (!mailbox)
-        return cache_annotation_remove_all(txn, KEY_ENTRY, error);
-    g_autoptr(CacheFolder) folder = cache_folder_find(txn, mailbox, error);
-    return folder && cache_annotation_set(txn, folder->id, KEY_ENTRY, NULL, error);
+    g_autoptr(GBytes) value = cache_annotation_get(txn, folder, RESETS_ENTRY);
+    guint64 resets = 0;
+    if (value && g_bytes_get_size(value) == sizeof resets)
+        memcpy(&resets, g_bytes_get_data(value, NULL), sizeof resets);
+    return resets;
+}
+
+/* The mailbox's new count of resets goes to `resets`. Without a key everything that was authorized
+ * with it isn't any more; the next one is another. */
+static gboolean reset(CacheTxn *txn, gint64 folder, guint64 *resets, GError **error)
+{
+    *resets = imap_urlauth_resets(txn, folder) + 1;
+    g_autoptr(GBytes) value = g_bytes_new(resets, sizeof *resets);
+    return cache_annotation_set(txn, folder, KEY_ENTRY, NULL, error) &&
+           cache_annotation_set(txn, folder, RESETS_ENTRY, value, error);
+}
+
+static void reset_one(ImapSession *session, CacheTxn *transaction, const char *mailbox)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CacheTxn) txn = transaction;
+    g_autoptr(CacheFolder) folder = cache_folder_find(txn, mailbox, &error);
+    guint64 resets;
+    if (!folder || !reset(txn, folder->id, &resets, &error) ||
+        !cache_commit(g_steal_pointer(&txn), &error)) {
+        imap_reply_error(session, error);
+        return;
+    }
+    /* The answer tells this session of it, so nothing else has to. */
+    if (session->view && session->view->folder == folder->id)
+        session->view->url_resets = resets;
+    imap_reply(session, IMAP_OK, "URLMECH " IMAP_URLAUTH_MECHANISM, "The mailbox has a new key.");
+}
+
+static void reset_all(ImapSession *session, CacheTxn *transaction)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CacheTxn) txn = transaction;
+    if (cache_annotation_remove_all(txn, KEY_ENTRY, &error) &&
+        cache_commit(g_steal_pointer(&txn), &error))
+        imap_reply(session, IMAP_OK, NULL, "All keys removed.");
+    else
+        imap_reply_error(session, error);
 }
 
 void imap_cmd_resetkey(ImapSession *session, ImapLexer *lexer)
@@ -202,10 +242,10 @@ void imap_cmd_resetkey(ImapSession *session, ImapLexer *lexer)
     g_autoptr(CacheTxn) txn = imap_resetkey_args_parse(lexer, &mailbox, &error)
                                   ? cache_begin(session->account->cache, CACHE_WRITE_FULL, &error)
                                   : NULL;
-    if (!txn || !reset(txn, mailbox, &error) || !cache_commit(g_steal_pointer(&txn), &error))
+    if (!txn)
         imap_reply_error(session, error);
     else if (mailbox)
-        imap_reply(session, IMAP_OK, "URLMECH " MECHANISM, "The mailbox has a new key.");
+        reset_one(session, g_steal_pointer(&txn), mailbox);
     else
-        imap_reply(session, IMAP_OK, NULL, "All keys removed.");
+        reset_all(session, g_steal_pointer(&txn));
 }

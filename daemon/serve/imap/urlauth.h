@@ -2,8 +2,14 @@
 /* Who may read what an IMAP URL names (URLAUTH, RFC 4467). */
 #pragma once
 
+#include "cache/cache.h"
 #include "daemon/proto/imap/url.h"
 #include "daemon/serve/imap/session.h"
+
+#define IMAP_URLAUTH_MECHANISM "INTERNAL"
+
+/* How often the folder's key was reset. Sessions that have it selected are told of each time. */
+guint64 imap_urlauth_resets(CacheTxn *txn, gint64 folder);
 
 /*
  * The account that an authorized URL (`text`, parsed as `url`) gives this session access to; a

@@ -6,6 +6,7 @@
 #include "daemon/serve/imap/fetch.h"
 #include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/urlauth.h"
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -85,6 +86,7 @@ static gboolean read_start(ImapSession *session, ImapView *view, const char *nam
     start->keywords = cache_folder_keywords(txn, start->folder->id, error);
     if (!start->keywords)
         return FALSE;
+    view->url_resets = imap_urlauth_resets(txn, start->folder->id);
     view->uids = cache_uids(txn, start->folder->id, error);
     return view->uids && cache_first_unseen(txn, start->folder->id, &start->first_unseen, error);
 }
@@ -323,6 +325,7 @@ typedef struct {
     GArray *expunged; /* guint32, or NULL */
     guint32 recent_uid, uidnext;
     guint64 modseq;
+    guint64 url_resets;
     gboolean folder_gone;
 } News;
 
@@ -333,7 +336,9 @@ static void news_clear(News *news)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(News, news_clear)
 
-static gboolean read_news(ImapSession *session, gboolean expunges, News *news, GError **error)
+/* Without `messages` nothing is wanted of them. */
+static gboolean read_news(ImapSession *session, gboolean expunges, gboolean messages, News *news,
+                          GError **error)
 {
     ImapView *view = session->view;
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
@@ -347,6 +352,9 @@ static gboolean read_news(ImapSession *session, gboolean expunges, News *news, G
     }
     if (!folder)
         return FALSE;
+    news->url_resets = imap_urlauth_resets(txn, view->folder);
+    if (!messages)
+        return TRUE;
     news->modseq = folder->highestmodseq;
     news->recent_uid = folder->recent_uid;
     news->uidnext = folder->uidnext;
@@ -531,17 +539,30 @@ static void tell(ImapSession *session, gboolean expunges, guint events, News *ne
     g_array_set_size(view->own, 0);
 }
 
+/* RFC 4467, 6: another session said RESETKEY. */
+static void tell_new_key(ImapSession *session, const News *news)
+{
+    if (news->url_resets > session->view->url_resets) {
+        session->view->url_resets = news->url_resets;
+        imap_untagged(session, "OK", "URLMECH " IMAP_URLAUTH_MECHANISM,
+                      "The mailbox has a new key");
+    }
+}
+
 void imap_view_report(ImapSession *session, gboolean expunges)
 {
     g_autoptr(GError) error = NULL;
     g_auto(News) news = {0};
     guint events = imap_notify_selected_events(session);
-    if (!(events & IMAP_EVENT_MESSAGE_NEW)) /* RFC 5465, 5: nor anything else of messages */
-        return;
-    if (read_news(session, expunges, &news, &error))
-        tell(session, expunges, events, &news);
-    else
+    /* RFC 5465, 5: without them nor anything else of messages */
+    gboolean messages = (events & IMAP_EVENT_MESSAGE_NEW) != 0;
+    if (!read_news(session, expunges, messages, &news, &error)) {
         g_warning("imap: can't read what is new in a mailbox: %s", error->message);
+        return;
+    }
+    tell_new_key(session, &news);
+    if (messages)
+        tell(session, expunges, events, &news);
 }
 
 void imap_view_own(ImapView *view, const CacheChange *changes, guint count)

@@ -31,6 +31,7 @@ struct ImapView {
     GHashTable *set_texts; /* and keyword set -> " Junk $Forwarded" */
     GArray *own;           /* CacheChange: this session's changes, which it was told already */
     GPtrArray *contexts;   /* ImapContext: searches kept up to date */
+    guint64 url_resets;    /* of its key, that were told (RFC 4467) */
     ImapSet *saved;        /* UIDs of SEARCH RETURN (SAVE), or NULL (RFC 5182) */
 };
 
