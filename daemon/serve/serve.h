@@ -37,6 +37,7 @@ typedef struct {
     ServeThrottle *throttle; /* slows the next answer after failed logins; one per listener */
     guint progress_ms;       /* how often IMAP clients hear of a long command's progress; 0: 15 s */
     guint login_seconds;     /* how long IMAP clients may take to log in; 0: 3 minutes */
+    guint idle_seconds;      /* how long they may say nothing after that; 0: 30 minutes */
     gpointer data;
 } ServeDaemon;
 

@@ -144,6 +144,46 @@ TEST_F(ImapTest, ThereIsATimeToLogIn)
     EXPECT_LT(g_get_monotonic_time() - start, 15 * G_USEC_PER_SEC);
 }
 
+/* RFC 3501, 5.4: a client that says nothing is logged out, and is told so, whatever it waits for; one
+ * that says something isn't. */
+TEST_F(ImapTest, ClientsThatSayNothingAreLoggedOut)
+{
+    daemon.idle_seconds = 3;
+    auto silent = select(), idling = select(), notified = select(), talker = select();
+    gint64 start = g_get_monotonic_time();
+    idling->play("C: i IDLE\nS: + …");
+    notified->play("C: n NOTIFY SET (SELECTED (MessageNew (FLAGS) MessageExpunge))\nS: n OK …");
+    g_usleep(2 * G_USEC_PER_SEC);
+    talker->play("C: a NOOP\nS: a OK …");
+    deliver(inbox, "Subject: hello\r\n\r\nHello\r\n"); /* news put nothing off: the client may be gone */
+    idling->play("S: * 1 EXISTS\nS: * … RECENT\nS: * BYE You were away for too long");
+    notified->play("S: * 1 EXISTS\nS~ * BYE You were away for too long");
+    silent->play("S: * BYE You were away for too long");
+    gint64 took = g_get_monotonic_time() - start;
+    EXPECT_GE(took, 3 * G_USEC_PER_SEC);
+    EXPECT_LT(took, 10 * G_USEC_PER_SEC);
+    for (auto *gone : {&silent, &idling, &notified}) {
+        EXPECT_EQ((*gone)->line(), "");
+        EXPECT_TRUE((*gone)->ended);
+    }
+    talker->play("C: b NOOP\nS: * 1 EXISTS\nS: * … RECENT\nS: b OK …");
+}
+
+/* Nothing is lost but what hasn't arrived: no expunge as with CLOSE, and half a message is none. */
+TEST_F(ImapTest, BeingLoggedOutChangesNothing)
+{
+    daemon.idle_seconds = 1;
+    deliver(inbox, "Subject: hello\r\n\r\nHello\r\n");
+    select()->play("C: a STORE 1 +FLAGS (\\Deleted $Keep)\nS: * FLAGS …\nS: * OK …\nS: * 1 FETCH …\n"
+                 "S: a OK …\nS: * BYE You were away for too long");
+    connect()->play("C: a APPEND INBOX {5}\nS: + …\nC: Hello\nS: a OK …\n"
+                    "C: b APPEND INBOX {500}\nS: + …\nC: Hello\nS: * BYE …");
+    daemon.idle_seconds = 0;
+    EXPECT_EQ(select()->command("a FETCH 1:* FLAGS"),
+              "* 1 FETCH (FLAGS (\\Deleted $Keep))\r\n* 2 FETCH (FLAGS (\\Recent))\r\n"
+              "a OK FETCH done.\r\n");
+}
+
 /* As much as the kernel takes, and no more, until it reads. */
 size_t send_without_reading(Client &client, const std::string &text, size_t limit)
 {

@@ -7,9 +7,6 @@
 
 #define DONE_LINE_MAX 1024
 
-/* RFC 2177: the client is to begin again at least every 29 minutes. */
-#define IDLE_MS (30 * 60 * 1000)
-
 static gboolean report(ImapSession *session)
 {
     if (session->view)
@@ -19,17 +16,16 @@ static gboolean report(ImapSession *session)
 }
 
 /* TRUE: the client has something to say. Sleeps in one poll() over its socket and the view's
- * notices. */
+ * notices. RFC 2177: the client is to begin again at least every 29 minutes, whatever news come. */
 static gboolean wait_for_client(ImapSession *session)
 {
     g_autoptr(GError) error = NULL;
+    gint64 deadline = imap_session_idle_deadline(session);
     for (;;) {
         if (net_stream_pending(session->stream))
             return TRUE;
-        int woken = net_stream_wait(session->stream, session->wake_fd, IDLE_MS, &error);
-        if (woken >= 0 && (woken & NET_TIMED_OUT))
-            g_set_error_literal(&error, NET_ERROR, NET_ERROR_TIMEOUT, "No DONE in time");
-        if (error) {
+        int woken = imap_session_wait(session, deadline, &error);
+        if (woken < 0) {
             imap_session_fail(session, error);
             return FALSE;
         }

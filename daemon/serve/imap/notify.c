@@ -331,13 +331,16 @@ void imap_notify_report(ImapSession *session, gboolean between)
         report_others(session);
 }
 
-void imap_notify_wait(ImapSession *session, int timeout_ms)
+void imap_notify_wait(ImapSession *session)
 {
     g_autoptr(GError) error = NULL;
+    gint64 deadline = imap_session_idle_deadline(session);
     while (session->notify && !session->ended && !net_stream_pending(session->stream)) {
-        int woken = net_stream_wait(session->stream, session->wake_fd, timeout_ms, &error);
-        if (woken < 0 || (woken & (NET_READABLE | NET_TIMED_OUT)))
-            return; /* reading the command says what is wrong */
+        int woken = imap_session_wait(session, deadline, &error);
+        if (woken < 0)
+            imap_session_fail(session, error);
+        if (woken < 0 || (woken & NET_READABLE))
+            return;
         session->uid = FALSE;
         imap_notify_report(session, TRUE);
         imap_session_flush(session);

@@ -22,4 +22,4 @@ void imap_notify_report(ImapSession *session, gboolean between);
 
 /* Waits for the client's next command and tells what happens meanwhile. Does nothing without
  * NOTIFY. */
-void imap_notify_wait(ImapSession *session, int timeout_ms);
+void imap_notify_wait(ImapSession *session);

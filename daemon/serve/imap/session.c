@@ -33,6 +33,29 @@ static gint64 login_deadline(const ServeDaemon *daemon)
     return g_get_monotonic_time() + seconds * (gint64)G_USEC_PER_SEC;
 }
 
+static guint idle_seconds(const ImapSession *session)
+{
+    guint seconds = session->daemon->idle_seconds;
+    return seconds ? seconds : AUTOLOGOUT_SECONDS;
+}
+
+gint64 imap_session_idle_deadline(const ImapSession *session)
+{
+    return g_get_monotonic_time() + idle_seconds(session) * (gint64)G_USEC_PER_SEC;
+}
+
+int imap_session_wait(ImapSession *session, gint64 deadline, GError **error)
+{
+    gint64 left = (deadline - g_get_monotonic_time()) / 1000;
+    int woken =
+        net_stream_wait(session->stream, session->wake_fd, (int)CLAMP(left, 0, G_MAXINT), error);
+    if (woken >= 0 && (woken & NET_TIMED_OUT)) {
+        g_set_error_literal(error, NET_ERROR, NET_ERROR_TIMEOUT, "The client says nothing");
+        return -1;
+    }
+    return woken;
+}
+
 /* ---- sending --------------------------------------------------------------------------------- */
 
 void imap_session_fail(ImapSession *session, const GError *error)
@@ -227,8 +250,8 @@ static void answer_refused(ImapSession *session)
 static void read_and_run(ImapSession *session)
 {
     ImapFeed feed;
-    imap_notify_wait(session, AUTOLOGOUT_SECONDS * 1000);
-    if (!assemble(session, &feed))
+    imap_notify_wait(session);
+    if (session->ended || !assemble(session, &feed))
         return;
     if (feed == IMAP_FEED_COMPLETE)
         imap_command_run(session);
@@ -253,7 +276,7 @@ void imap_session_login(ImapSession *session, ServeAccount *account)
     session->account = account;
     session->limits = &imap_limits_default;
     imap_assembler_set_limits(session->assembler, session->limits);
-    net_stream_set_timeout(session->stream, AUTOLOGOUT_SECONDS);
+    net_stream_set_timeout(session->stream, idle_seconds(session));
 }
 
 void imap_session_logout(ImapSession *session)

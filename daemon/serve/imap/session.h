@@ -94,6 +94,13 @@ void imap_session_login(ImapSession *session, ServeAccount *account);
 /* As if nobody had logged in yet (RFC 8437). */
 void imap_session_logout(ImapSession *session);
 
+/* When a client that says nothing from now on is logged out (RFC 3501, 5.4); monotonic, in
+ * microseconds. */
+gint64 imap_session_idle_deadline(const ImapSession *session);
+/* Waits until the client says something or the selected folder's view changes, as
+ * net_stream_wait() does; at the deadline -1 and NET_ERROR_TIMEOUT. */
+int imap_session_wait(ImapSession *session, gint64 deadline, GError **error);
+
 /* A line of the client's outside of a command (SASL answer, DONE); borrowed until the next read.
  * NULL: the session has ended. */
 const char *imap_session_read_line(ImapSession *session, gsize limit);
