@@ -61,9 +61,14 @@ static void check_rendering(const MimeStructure *structure, const char *mail)
     g_assert_true(mime_body_from_bodystructure(bodystructure->str, bodystructure->len, 1000, body));
 }
 
+static GBytes *read_mail(gsize offset, gsize length, gpointer mail)
+{
+    return g_bytes_new_static((const char *)mail + offset, length);
+}
+
 static void check_text(const MimeStructure *structure, const char *mail, gsize length)
 {
-    g_autofree char *preview = mime_text_preview(structure, mail);
+    g_autofree char *preview = mime_text_preview(structure, read_mail, (gpointer)mail);
     g_autoptr(GString) text = g_string_new(NULL);
 
     mime_text_header(mail, length, TEXT_LIMIT, text);
@@ -155,6 +160,22 @@ static void fuzz_kept(const char *data, gsize length)
         g_assert_cmpuint(mime_part_body_start(part) + part->body_length, <=, 10000);
 }
 
+/* In pieces it is the same as at once. */
+static void check_pieces(const char *body, gsize length, MimeEncoding encoding)
+{
+    g_autoptr(MimeDecoder) decoder = mime_decoder_new(encoding, NULL);
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_autoptr(GString) whole = g_string_new(NULL);
+
+    if (decoder == NULL)
+        return;
+    for (gsize i = 0, size = 1; i < length; i += size, size = size % 7 + 1)
+        mime_decoder_step(decoder, body + i, MIN(size, length - i), out);
+    mime_decoder_end(decoder, out);
+    mime_decode(body, length, encoding, G_MAXSIZE, whole, NULL);
+    g_assert_true(g_string_equal(out, whole));
+}
+
 static void fuzz_decode(const char *body, gsize length)
 {
     for (guint encoding = 0; encoding <= MIME_ENCODING_UNKNOWN; encoding++) {
@@ -162,6 +183,7 @@ static void fuzz_decode(const char *body, gsize length)
 
         mime_decode(body, length, (MimeEncoding)encoding, TEXT_LIMIT, out, NULL);
         g_assert_cmpuint(out->len, <=, TEXT_LIMIT);
+        check_pieces(body, length, (MimeEncoding)encoding);
     }
 }
 

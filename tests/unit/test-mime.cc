@@ -498,6 +498,29 @@ TEST(KeptStructure, IsRefusedWhenItIsDamaged)
 
 /* --- the awkward mails --- */
 
+/* Tells how far into the message has been read, too. */
+string preview_of(const MimeStructure *structure, const string &message, gsize *read = nullptr)
+{
+    struct Source {
+        const string &message;
+        gsize read;
+    } source = {message, 0};
+    string preview = owned(mime_text_preview(
+        structure,
+        [](gsize offset, gsize length, gpointer data) {
+            auto source = static_cast<Source *>(data);
+
+            EXPECT_LE(offset + length, source->message.size());
+            source->read = std::max(source->read, offset + length);
+            return g_bytes_new(source->message.data() + offset, length);
+        },
+        &source));
+
+    if (read != nullptr)
+        *read = source.read;
+    return preview;
+}
+
 vector<std::pair<string, string>> awkward_mails()
 {
     vector<std::pair<string, string>> mails;
@@ -550,7 +573,8 @@ TEST(AwkwardMails, AreSoundInEveryWay)
             mime_text_body(structure.get(), message.data(), 1 << 20, out);
         });
         EXPECT_TRUE(g_utf8_validate_len(text.data(), text.size(), nullptr));
-        string preview = owned(mime_text_preview(structure.get(), message.data()));
+        string preview = preview_of(structure.get(), message);
+        EXPECT_EQ(preview_of(again.get(), message), preview) << "from kept structure";
         EXPECT_TRUE(g_utf8_validate(preview.data(), -1, nullptr));
         EXPECT_LE(g_utf8_strlen(preview.data(), -1), 200);
         g_bytes_unref(bytes);
@@ -858,6 +882,42 @@ TEST(Sections, AreDecodedForBinary)
     EXPECT_EQ(decoded("base64", repeated("AAAA", 50000), 1000000).size(), 150000u);
 }
 
+/* Wherever the pieces of a body end. */
+TEST(Decoding, InPiecesIsTheSameAsAtOnce)
+{
+    const struct {
+        MimeEncoding encoding;
+        const char *body, *expected;
+    } cases[] = {
+        {MIME_ENCODING_IDENTITY, "as=20is\r\n", "as=20is\r\n"},
+        {MIME_ENCODING_BASE64, "aGVs\r\nbG8gd2 9y\r\nbGQ", "hello world"},
+        {MIME_ENCODING_QUOTED_PRINTABLE, "a=20b=\r\nc=3D=XY==\r\n", "a bc==XY="},
+        {MIME_ENCODING_QUOTED_PRINTABLE, "a \t\r\nb=20 \r\nc= \r\nd \r", "a\r\nb \r\ncd \r"},
+        {MIME_ENCODING_QUOTED_PRINTABLE, "a\n\n=\n\rb\r\r\n =4", "a\n\n\rb\r\r\n =4"},
+        {MIME_ENCODING_QUOTED_PRINTABLE, "one  =\r\n  two  ", "one    two"},
+        {MIME_ENCODING_QUOTED_PRINTABLE, "soft at the end=", "soft at the end"},
+        {MIME_ENCODING_UUENCODE, "Here:\r\n begin 1\nbegin\nbegin 644 x\r\n%:&5L;&\\ \n`\nend\nX\n",
+         "hello"},
+        {MIME_ENCODING_UUENCODE, "begin 644 x\n$:&5L;```\n \nend\n", "hell"},
+        {MIME_ENCODING_UUENCODE, "begin 644 x\n#:&5L\n", "hel"},
+    };
+
+    for (auto &c : cases)
+        for (gsize size = 1; size <= strlen(c.body); size++) {
+            MimeDecoder *decoder = mime_decoder_new(c.encoding, nullptr);
+
+            EXPECT_EQ(appended([&](GString *out) {
+                          for (gsize at = 0; at < strlen(c.body); at += size)
+                              mime_decoder_step(decoder, c.body + at,
+                                                std::min(size, strlen(c.body) - at), out);
+                          mime_decoder_end(decoder, out);
+                      }),
+                      c.expected)
+                << c.body << " in pieces of " << size;
+            mime_decoder_free(decoder);
+        }
+}
+
 /* --- text --- */
 
 string folded(const string &text)
@@ -1032,7 +1092,7 @@ TEST(Html, IsReducedToItsText)
 
 string preview(const string &message)
 {
-    return owned(mime_text_preview(parsed(message).get(), message.data()));
+    return preview_of(parsed(message).get(), message);
 }
 
 TEST(Preview, IsTheStartOfTheText)
@@ -1050,6 +1110,34 @@ TEST(Preview, IsTheStartOfTheText)
             preview("Content-Type: text/plain; charset=utf-8\r\n\r\n" + repeated("ü", 500)).data(),
             -1),
         200);
+}
+
+TEST(Preview, ReadsNoMoreThanTheStart)
+{
+    string large = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nHere it is.\r\n" +
+                   repeated("> and much more\r\n", 100000) +
+                   "--b\r\nContent-Type: text/plain\r\n\r\nnot this\r\n--b--\r\n";
+    gsize read = 0;
+
+    EXPECT_EQ(preview_of(parsed(large).get(), large, &read), "Here it is.");
+    EXPECT_LT(read, 100000u);
+
+    string behind = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: "
+                    "text/html\r\n\r\nhtml\r\n--b\r\nContent-Type: text/x-log\r\n"
+                    "Content-Disposition: attachment\r\n\r\nlog\r\n--b\r\n"
+                    "Content-Transfer-Encoding: base64\r\n\r\nU3RyYcOfZQ==\r\n--b--\r\n";
+
+    EXPECT_EQ(preview_of(parsed(behind).get(), behind, &read), "Straße");
+    behind.replace(behind.find("U3RyYcOfZQ=="), 12, "            ");
+    EXPECT_EQ(preview_of(parsed(behind).get(), behind, &read), "");
+    EXPECT_EQ(owned(mime_text_preview(
+                  parsed("Content-Type: x/y\r\n\r\nx").get(),
+                  [](gsize, gsize, gpointer) -> GBytes * { return nullptr; }, nullptr)),
+              "");
+    EXPECT_EQ(mime_text_preview(
+                  parsed("\r\nx").get(),
+                  [](gsize, gsize, gpointer) -> GBytes * { return nullptr; }, nullptr),
+              nullptr);
 }
 
 /* --- dates --- */

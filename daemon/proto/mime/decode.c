@@ -35,44 +35,102 @@ MimeEncoding mime_encoding_from_name(const char *name)
     return MIME_ENCODING_UNKNOWN;
 }
 
-static void decode_step(GMimeEncoding *decoder, const char *bytes, gsize length, GString *out)
+struct MimeDecoder {
+    MimeEncoding encoding;
+    GMimeEncoding state; /* base64, uuencode */
+    gsize digits;        /* base64: so far, padding included */
+    gboolean begun;      /* uuencode: its "begin" line is over */
+    guint at_word;       /* before: so much of "begin " starts this line, */
+    gboolean other_line; /* or it is another one */
+    GString *held;       /* quoted-printable: what was given and can't be decoded yet */
+};
+
+MimeDecoder *mime_decoder_new(MimeEncoding encoding, GError **error)
+{
+    if (encoding == MIME_ENCODING_UNKNOWN) {
+        g_set_error_literal(error, MIME_DECODE_ERROR, MIME_DECODE_ERROR_UNKNOWN_ENCODING,
+                            "The part has a transfer encoding that isn't known here; fetch it "
+                            "undecoded with BODY[]");
+        return NULL;
+    }
+
+    MimeDecoder *decoder = g_new0(MimeDecoder, 1);
+
+    decoder->encoding = encoding;
+    if (encoding == MIME_ENCODING_BASE64)
+        g_mime_encoding_init_decode(&decoder->state, GMIME_CONTENT_ENCODING_BASE64);
+    else if (encoding == MIME_ENCODING_UUENCODE)
+        g_mime_encoding_init_decode(&decoder->state, GMIME_CONTENT_ENCODING_UUENCODE);
+    else if (encoding == MIME_ENCODING_QUOTED_PRINTABLE)
+        decoder->held = g_string_new(NULL);
+    return decoder;
+}
+
+void mime_decoder_free(MimeDecoder *decoder)
+{
+    if (decoder != NULL && decoder->held != NULL)
+        g_string_free(decoder->held, TRUE);
+    g_free(decoder);
+}
+
+/* --- base64 and uuencode --- */
+
+static void gmime_step(MimeDecoder *decoder, const char *bytes, gsize length, GString *out)
 {
     gsize before = out->len;
 
-    g_string_set_size(out, before + g_mime_encoding_outlen(decoder, length));
-    g_string_truncate(out,
-                      before + g_mime_encoding_step(decoder, bytes, length, out->str + before));
+    g_string_set_size(out, before + g_mime_encoding_outlen(&decoder->state, length));
+    g_string_truncate(
+        out, before + g_mime_encoding_step(&decoder->state, bytes, length, out->str + before));
 }
 
-/* The padding that a base64 text lacks, or "". */
-static const char *missing_padding(const char *text, gsize length)
+/* Steps over what is before the data, up to the line that begins with "begin ": GMime's decoder
+ * wants the data alone, and knows their end. */
+static const char *skip_to_data(MimeDecoder *decoder, const char *pos, const char *end)
 {
-    static const char *const padding[] = {"", "", "==", "="};
+    static const char word[] = "begin ";
+
+    for (; pos < end && !decoder->begun; pos++) {
+        if (*pos == '\n') {
+            decoder->begun = word[decoder->at_word] == '\0';
+            decoder->at_word = 0;
+            decoder->other_line = FALSE;
+        } else if (word[decoder->at_word] != '\0') {
+            decoder->other_line |= *pos != word[decoder->at_word];
+            decoder->at_word += !decoder->other_line;
+        }
+    }
+    return pos;
+}
+
+static void uuencode_step(MimeDecoder *decoder, const char *bytes, gsize length, GString *out)
+{
+    const char *data = skip_to_data(decoder, bytes, bytes + length);
+
+    gmime_step(decoder, data, (gsize)(bytes + length - data), out);
+}
+
+static gsize count_digits(const char *text, gsize length)
+{
     gsize digits = 0;
 
     for (gsize i = 0; i < length; i++)
         digits += g_ascii_isalnum(text[i]) || text[i] == '+' || text[i] == '/' || text[i] == '=';
+    return digits;
+}
+
+/* The padding that a base64 text lacks, or "". */
+static const char *missing_padding(gsize digits)
+{
+    static const char *const padding[] = {"", "", "==", "="};
+
     return padding[digits % 4];
 }
 
-static void decode_slices(const char *body, gsize length, GMimeContentEncoding encoding,
-                          gsize limit, GString *out)
-{
-    GMimeEncoding decoder;
+/* --- quoted-printable --- */
 
-    g_mime_encoding_init_decode(&decoder, encoding);
-    for (gsize done = 0; done < length && out->len < limit; done += SLICE)
-        decode_step(&decoder, body + done, MIN(SLICE, length - done), out);
-    if (encoding == GMIME_CONTENT_ENCODING_BASE64 && out->len < limit) {
-        const char *padding = missing_padding(body, length);
-
-        decode_step(&decoder, padding, strlen(padding), out);
-    }
-}
-
-/* A line of quoted-printable without its line end and the white space before that, which was never
- * part of the text. A stray "=" stands for itself. */
-static void decode_quoted_line(const char *line, const char *end, GString *out)
+/* Text of a line, or a piece of it. A stray "=" stands for itself. */
+static void decode_quoted_text(const char *line, const char *end, GString *out)
 {
     while (line < end) {
         const char *equals = memchr(line, '=', (gsize)(end - line));
@@ -90,57 +148,137 @@ static void decode_quoted_line(const char *line, const char *end, GString *out)
     }
 }
 
-/* RFC 2045, 6.7 */
-static void decode_quoted_printable(const char *body, gsize length, gsize limit, GString *out)
+/* The end of a line, whose line end is from `newline` to `next`: the white space before that was
+ * never part of the text (RFC 2045, 6.7). */
+static void decode_quoted_line(const char *line, const char *newline, const char *next,
+                               GString *out)
 {
-    const char *end = body + length;
+    const char *end = newline;
 
-    while (body < end && out->len < limit) {
-        const char *newline = memchr(body, '\n', (gsize)(end - body));
-        const char *next = newline != NULL ? newline + 1 : end;
-        const char *newline_start = newline != NULL ? newline : end;
+    while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
 
-        if (newline != NULL && newline > body && newline[-1] == '\r')
-            newline_start--;
+    gboolean soft = end > line && end[-1] == '=';
 
-        const char *text_end = newline_start;
+    decode_quoted_text(line, soft ? end - 1 : end, out);
+    if (!soft)
+        g_string_append_len(out, newline, next - newline);
+}
 
-        while (text_end > body && (text_end[-1] == ' ' || text_end[-1] == '\t'))
-            text_end--;
+/* Decodes the lines that end in the text; gives what is left of it. */
+static const char *decode_quoted_lines(const char *text, const char *end, GString *out)
+{
+    const char *newline;
 
-        gboolean soft = text_end > body && text_end[-1] == '=';
+    while (text < end && (newline = memchr(text, '\n', (gsize)(end - text))) != NULL) {
+        gboolean cr = newline > text && newline[-1] == '\r';
 
-        decode_quoted_line(body, soft ? text_end - 1 : text_end, out);
-        if (!soft)
-            g_string_append_len(out, newline_start, next - newline_start);
-        body = next;
+        decode_quoted_line(text, newline - cr, newline + 1, out);
+        text = newline + 1;
+    }
+    return text;
+}
+
+static gboolean is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* How much at the end of a line that may go on depends on what follows: white space, and before it
+ * "=", or "=" and one digit. */
+static gsize undecided(const char *text, const char *end)
+{
+    const char *from = end;
+
+    while (from > text && is_blank(from[-1]))
+        from--;
+    if (from > text && from[-1] == '=')
+        from--;
+    else if (from == end && end - text >= 2 && end[-2] == '=')
+        from -= 2;
+    return (gsize)(end - from);
+}
+
+static gboolean is_all_blank(const char *bytes, gsize length)
+{
+    while (length > 0 && is_blank(bytes[length - 1]))
+        length--;
+    return length == 0;
+}
+
+static void quoted_step(MimeDecoder *decoder, const char *bytes, gsize length, GString *out)
+{
+    GString *held = decoder->held;
+
+    /* Megabytes of blanks are looked at once, not with each piece again. */
+    if (held->len > 0 || is_all_blank(bytes, length))
+        g_string_append_len(held, bytes, (gssize)length);
+    if (is_all_blank(bytes, length))
+        return;
+
+    const char *text = held->len > 0 ? held->str : bytes;
+    const char *end = held->len > 0 ? held->str + held->len : bytes + length;
+    const char *rest = decode_quoted_lines(text, end, out);
+    gsize keep = undecided(rest, end);
+
+    decode_quoted_text(rest, end - keep, out);
+    if (held->len > 0)
+        g_string_erase(held, 0, (gssize)(held->len - keep));
+    else
+        g_string_append_len(held, end - keep, (gssize)keep);
+}
+
+/* --- in pieces, and at once --- */
+
+void mime_decoder_step(MimeDecoder *decoder, const char *bytes, gsize length, GString *out)
+{
+    if (length == 0)
+        return;
+    switch (decoder->encoding) {
+    case MIME_ENCODING_BASE64:
+        decoder->digits += count_digits(bytes, length);
+        gmime_step(decoder, bytes, length, out);
+        break;
+    case MIME_ENCODING_UUENCODE:
+        uuencode_step(decoder, bytes, length, out);
+        break;
+    case MIME_ENCODING_QUOTED_PRINTABLE:
+        quoted_step(decoder, bytes, length, out);
+        break;
+    case MIME_ENCODING_IDENTITY:
+    case MIME_ENCODING_UNKNOWN: /* of which there is no decoder */
+        g_string_append_len(out, bytes, (gssize)length);
+        break;
+    }
+}
+
+void mime_decoder_end(MimeDecoder *decoder, GString *out)
+{
+    if (decoder->encoding == MIME_ENCODING_BASE64) {
+        const char *padding = missing_padding(decoder->digits);
+
+        gmime_step(decoder, padding, strlen(padding), out);
+    } else if (decoder->held != NULL) {
+        const char *end = decoder->held->str + decoder->held->len;
+
+        decode_quoted_line(decoder->held->str, end, end, out);
+        g_string_truncate(decoder->held, 0);
     }
 }
 
 gboolean mime_decode(const char *body, gsize length, MimeEncoding encoding, gsize limit,
                      GString *out, GError **error)
 {
-    gsize room = limit > out->len ? limit - out->len : 0;
+    g_autoptr(MimeDecoder) decoder = mime_decoder_new(encoding, error);
 
-    switch (encoding) {
-    case MIME_ENCODING_IDENTITY:
-        g_string_append_len(out, body, (gssize)MIN(length, room));
-        return TRUE;
-    case MIME_ENCODING_BASE64:
-        decode_slices(body, length, GMIME_CONTENT_ENCODING_BASE64, limit, out);
-        break;
-    case MIME_ENCODING_QUOTED_PRINTABLE:
-        decode_quoted_printable(body, length, limit, out);
-        break;
-    case MIME_ENCODING_UUENCODE:
-        decode_slices(body, length, GMIME_CONTENT_ENCODING_UUENCODE, limit, out);
-        break;
-    case MIME_ENCODING_UNKNOWN:
-        g_set_error_literal(error, MIME_DECODE_ERROR, MIME_DECODE_ERROR_UNKNOWN_ENCODING,
-                            "The part has a transfer encoding that isn't known here; fetch it "
-                            "undecoded with BODY[]");
+    if (decoder == NULL)
         return FALSE;
-    }
+    if (encoding == MIME_ENCODING_IDENTITY)
+        length = MIN(length, limit > out->len ? limit - out->len : 0);
+    for (gsize done = 0; done < length && out->len < limit; done += SLICE)
+        mime_decoder_step(decoder, body + done, MIN(SLICE, length - done), out);
+    if (out->len < limit)
+        mime_decoder_end(decoder, out);
     if (out->len > limit)
         g_string_truncate(out, limit);
     return TRUE;

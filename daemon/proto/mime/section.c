@@ -61,15 +61,20 @@ gboolean mime_section_find(const MimeStructure *structure, const ImapSection *se
     return TRUE;
 }
 
+MimeEncoding mime_section_encoding(const MimeStructure *structure, const ImapSection *section)
+{
+    const MimePart *part = section->n_parts > 0 ? mime_section_part(structure, section) : NULL;
+
+    return part != NULL ? part->encoding : MIME_ENCODING_IDENTITY;
+}
+
 gboolean mime_section_decode(const MimeStructure *structure, const char *message,
                              const ImapSection *section, gsize limit, GString *out, GError **error)
 {
-    const MimePart *part = mime_section_part(structure, section);
     gsize offset, length;
 
     if (!mime_section_find(structure, section, &offset, &length))
         return TRUE;
-    return mime_decode(message + offset, length,
-                       section->n_parts > 0 ? part->encoding : MIME_ENCODING_IDENTITY, limit, out,
-                       error);
+    return mime_decode(message + offset, length, mime_section_encoding(structure, section), limit,
+                       out, error);
 }

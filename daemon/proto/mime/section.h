@@ -16,6 +16,10 @@ const MimePart *mime_section_part(const MimeStructure *structure, const ImapSect
 gboolean mime_section_find(const MimeStructure *structure, const ImapSection *section,
                            gsize *offset, gsize *length);
 
+/* The transfer encoding of the section's bytes: the message itself, and what isn't there, has none.
+ */
+MimeEncoding mime_section_encoding(const MimeStructure *structure, const ImapSection *section);
+
 /* Appends what BINARY[section] gives: the section's bytes without their transfer encoding, at most
  * limit of them; nothing when there is no such section. Of a multipart or message nothing is
  * decoded but itself. FALSE with MIME_DECODE_ERROR_UNKNOWN_ENCODING when the encoding isn't known.

@@ -287,6 +287,12 @@ static void read_part_start(Parser *parser)
 
 MimeStructure *mime_structure_parse(const char *message, gsize length, const MimeLimits *limits)
 {
+    return mime_structure_parse_part(message, length, FALSE, limits);
+}
+
+MimeStructure *mime_structure_parse_part(const char *message, gsize length, gboolean in_multipart,
+                                         const MimeLimits *limits)
+{
     if (message == NULL)
         message = "";
 
@@ -305,6 +311,7 @@ MimeStructure *mime_structure_parse(const char *message, gsize length, const Mim
     };
 
     structure->count = 1;
+    structure->root.is_mime = in_multipart;
     read_part_start(&parser);
     do {
         if (read_body(&parser)) {

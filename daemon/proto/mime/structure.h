@@ -67,6 +67,10 @@ typedef struct MimeStructure MimeStructure;
 /* Parses a message; any bytes do. Takes time in proportion to length. The structure doesn't refer
  * to the message afterwards. */
 MimeStructure *mime_structure_parse(const char *message, gsize length, const MimeLimits *limits);
+/* The same for a part from within a message, header and body; or the start of one. In a multipart,
+ * the Content-... fields of parts always count. */
+MimeStructure *mime_structure_parse_part(const char *part, gsize length, gboolean in_multipart,
+                                         const MimeLimits *limits);
 void mime_structure_free(MimeStructure *structure);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MimeStructure, mime_structure_free)
 

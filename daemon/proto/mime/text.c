@@ -12,6 +12,12 @@
 #define PREVIEW_CHARACTERS 200
 /* What of a message is decoded to make a preview. */
 #define PREVIEW_BYTES 16384
+/* Encoded bytes that are enough for it in any encoding. */
+#define PREVIEW_SOURCE (4 * PREVIEW_BYTES)
+/* So many text parts are looked at. */
+#define PREVIEW_PARTS 32
+/* With headers no longer than this. */
+#define PREVIEW_HEADER (1024 * 1024)
 
 static gboolean is_ascii(const char *text, gsize length)
 {
@@ -267,23 +273,61 @@ void mime_text_body(const MimeStructure *structure, const char *message, gsize l
 
 /* --- previews --- */
 
-/* The part that stands for the message: the first text that isn't an attachment, plain rather than
- * HTML. */
-static const MimePart *preview_part(const MimeStructure *structure)
+typedef struct {
+    MimeReadFunc read;
+    gpointer data;
+    GString *html; /* of the first part that has some: second choice */
+} Preview;
+
+static gboolean may_be_shown(const MimePart *part)
 {
-    const MimePart *html = NULL;
+    return part->kind == MIME_PART_TEXT && part->body_length > 0 &&
+           part->header_length <= PREVIEW_HEADER;
+}
+
+/* The start of a text part that isn't an attachment, if it is plain; HTML goes to preview->html.
+ * FALSE when it can't be read. The part's kept structure doesn't say what its header says. */
+static gboolean read_start(Preview *preview, const MimePart *part, GString **plain)
+{
+    const MimeLimits limits = {.max_depth = 1, .max_parts = 1, .max_header = PREVIEW_HEADER};
+    gsize size = part->header_length + MIN(part->body_length, PREVIEW_SOURCE);
+    g_autoptr(GBytes) bytes = preview->read(part->header_start, size, preview->data);
+
+    if (bytes == NULL)
+        return FALSE;
+
+    const char *start = g_bytes_get_data(bytes, &size);
+    g_autoptr(MimeStructure) structure = mime_structure_parse_part(
+        start, size, part->parent != NULL && part->parent->kind == MIME_PART_MULTIPART, &limits);
+    const MimePart *root = mime_structure_root(structure);
+
+    if (!may_be_shown(root) ||
+        (root->disposition != NULL && g_ascii_strcasecmp(root->disposition, "attachment") == 0))
+        return TRUE;
+    if (root->subtype == NULL || g_ascii_strcasecmp(root->subtype, "plain") == 0)
+        *plain = part_text(root, start, PREVIEW_BYTES);
+    else if (preview->html == NULL && is_html(root))
+        preview->html = part_text(root, start, PREVIEW_BYTES);
+    return TRUE;
+}
+
+/* The text that stands for the message: of the first text part that isn't an attachment, plain
+ * rather than HTML. FALSE when it can't be read; NULL when there is none. */
+static gboolean preview_text(Preview *preview, const MimeStructure *structure, GString **text)
+{
     const MimePart *part = mime_structure_root(structure);
 
-    for (; part != NULL; part = mime_part_following(part)) {
-        if (part->kind != MIME_PART_TEXT || part->body_length == 0 ||
-            (part->disposition != NULL && g_ascii_strcasecmp(part->disposition, "attachment") == 0))
+    for (guint looked_at = 0; part != NULL && *text == NULL && looked_at < PREVIEW_PARTS;
+         part = mime_part_following(part)) {
+        if (!may_be_shown(part))
             continue;
-        if (part->subtype == NULL || g_ascii_strcasecmp(part->subtype, "plain") == 0)
-            return part;
-        if (html == NULL && is_html(part))
-            html = part;
+        if (!read_start(preview, part, text))
+            return FALSE;
+        looked_at++;
     }
-    return html;
+    if (*text == NULL)
+        *text = g_steal_pointer(&preview->html);
+    return TRUE;
 }
 
 /* Squeezes text, with or without its quoted lines, into at most PREVIEW_CHARACTERS. */
@@ -315,14 +359,17 @@ static char *squeeze_preview(const GString *text, gboolean with_quotes)
     return g_string_free(out, FALSE);
 }
 
-char *mime_text_preview(const MimeStructure *structure, const char *message)
+char *mime_text_preview(const MimeStructure *structure, MimeReadFunc read, gpointer data)
 {
-    const MimePart *part = preview_part(structure);
+    Preview preview = {read, data, NULL};
+    g_autoptr(GString) text = NULL;
+    gboolean ok = preview_text(&preview, structure, &text);
 
-    if (part == NULL)
-        return g_strdup("");
+    if (preview.html != NULL)
+        g_string_free(preview.html, TRUE);
+    if (!ok || text == NULL)
+        return ok ? g_strdup("") : NULL;
 
-    g_autoptr(GString) text = part_text(part, message, PREVIEW_BYTES);
     g_autofree char *unquoted = squeeze_preview(text, FALSE);
 
     return unquoted[0] != '\0' ? g_steal_pointer(&unquoted) : squeeze_preview(text, TRUE);

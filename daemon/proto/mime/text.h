@@ -38,9 +38,13 @@ gboolean mime_text_field(const char *header, gsize length, const char *name, gsi
  * a parsed one. */
 void mime_text_body(const MimeStructure *structure, const char *message, gsize limit, GString *out);
 
+/* Gives length bytes of the message from offset on. NULL when they can't be had. */
+typedef GBytes *(*MimeReadFunc)(gsize offset, gsize length, gpointer data);
+
 /* The start of the message's text for people (RFC 8970): up to 200 characters, not folded, white
  * space made single spaces, quoted lines left out unless there is nothing else. "" when it has no
- * text. The structure has to be a parsed one. Free with g_free. */
-char *mime_text_preview(const MimeStructure *structure, const char *message);
+ * text. No more is read than the headers of the first text parts and the start of one. NULL when
+ * read gave NULL. Free with g_free. */
+char *mime_text_preview(const MimeStructure *structure, MimeReadFunc read, gpointer data);
 
 G_END_DECLS

@@ -5,6 +5,7 @@
 #include "daemon/proto/mime/bodystructure.h"
 #include "daemon/proto/mime/section.h"
 #include "daemon/proto/mime/text.h"
+#include "daemon/serve/imap/binary.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
@@ -120,6 +121,8 @@ static guint64 cut(const ImapFetchItem *item, guint64 *offset, guint64 length)
 gboolean imap_fetch_pump(ImapFetchRun *run)
 {
     ImapFetchStream *stream = &run->stream;
+    if (stream->binary)
+        return imap_binary_pump(run);
     gsize size = MIN(stream->left, STREAM_BYTES);
     g_autoptr(GBytes) bytes =
         cache_content_read(run->txn, stream->message, stream->offset, size, &run->error);
@@ -137,6 +140,12 @@ gboolean imap_fetch_pump(ImapFetchRun *run)
     return TRUE;
 }
 
+void imap_fetch_stream_clear(ImapFetchRun *run)
+{
+    imap_binary_free(run->stream.binary);
+    run->stream = (ImapFetchStream){};
+}
+
 static gboolean emit_range(ImapFetchRun *run, const ImapFetchItem *item, const CacheFetchRow *row,
                            guint64 offset, guint64 length)
 {
@@ -145,7 +154,7 @@ static gboolean emit_range(ImapFetchRun *run, const ImapFetchItem *item, const C
     imap_out_literal(out, "{");
     imap_out_number(out, length);
     imap_out_literal(out, "}\r\n");
-    run->stream = (ImapFetchStream){row->placement->message, offset, length};
+    run->stream = (ImapFetchStream){row->placement->message, offset, length, NULL};
     if (length == 0)
         return TRUE;
     return imap_fetch_pump(run) && run->stream.left == 0;
@@ -190,13 +199,17 @@ static gboolean emit_fields(ImapFetchRun *run, const ImapFetchPlan *plan, const 
     return emit_fields_of(run, plan, row->header, row->header_length);
 }
 
+MimeStructure *imap_fetch_structure(ImapFetchRun *run, const CacheFetchRow *row)
+{
+    g_autoptr(GBytes) bytes = g_bytes_new_static(row->structure, row->structure_length);
+    return mime_structure_deserialize(bytes, row->placement->size, &run->error);
+}
+
 /* BODY[1.2], BODY[3.HEADER.FIELDS (TO)]: the structure says where it is. */
 static gboolean emit_part(ImapFetchRun *run, const ImapFetchPlan *plan, const CacheFetchRow *row)
 {
     const ImapSection *section = &plan->item->section;
-    g_autoptr(GBytes) bytes = g_bytes_new_static(row->structure, row->structure_length);
-    g_autoptr(MimeStructure) structure =
-        mime_structure_deserialize(bytes, row->placement->size, &run->error);
+    g_autoptr(MimeStructure) structure = imap_fetch_structure(run, row);
     gsize offset, length;
     if (!structure)
         return FALSE;
@@ -210,52 +223,19 @@ static gboolean emit_part(ImapFetchRun *run, const ImapFetchPlan *plan, const Ca
            emit_fields_of(run, plan, g_bytes_get_data(header, NULL), g_bytes_get_size(header));
 }
 
-/* ---- BINARY (RFC 3516) ------------------------------------------------------------------------
- */
-
-static GString *decode_section(ImapFetchRun *run, const ImapFetchPlan *plan,
-                               const CacheFetchRow *row)
-{
-    g_autoptr(GBytes) stored = g_bytes_new_static(row->structure, row->structure_length);
-    g_autoptr(MimeStructure) structure =
-        mime_structure_deserialize(stored, row->placement->size, &run->error);
-    g_autoptr(GBytes) message = structure ? cache_content_read(run->txn, row->placement->message, 0,
-                                                               row->placement->size, &run->error)
-                                          : NULL;
-    if (!message)
-        return NULL;
-    GString *decoded = g_string_new(NULL);
-    if (mime_section_decode(structure, g_bytes_get_data(message, NULL), &plan->item->section,
-                            G_MAXSIZE, decoded, &run->error))
-        return decoded;
-    g_string_free(decoded, TRUE);
-    return NULL;
-}
-
-static gboolean emit_binary(ImapFetchRun *run, const ImapFetchPlan *plan, const CacheFetchRow *row)
-{
-    g_autoptr(GString) decoded = decode_section(run, plan, row);
-    if (!decoded)
-        return FALSE;
-    guint64 offset = 0;
-    gsize length = (gsize)cut(plan->item, &offset, decoded->len);
-    if (memchr(decoded->str + offset, 0, length))
-        imap_out_literal(run->session->out, "~");
-    imap_out_octets(run->session->out, decoded->str + offset, length);
-    return TRUE;
-}
-
-static gboolean emit_binary_size(ImapFetchRun *run, const ImapFetchPlan *plan,
-                                 const CacheFetchRow *row)
-{
-    g_autoptr(GString) decoded = decode_section(run, plan, row);
-    if (!decoded)
-        return FALSE;
-    imap_out_number(run->session->out, decoded->len);
-    return TRUE;
-}
-
 /* ---- preview --------------------------------------------------------------------------------- */
+
+typedef struct {
+    ImapFetchRun *run;
+    gint64 message;
+} PreviewSource;
+
+static GBytes *read_for_preview(gsize offset, gsize length, gpointer data)
+{
+    PreviewSource *source = data;
+    return cache_content_read(source->run->txn, source->message, offset, length,
+                              &source->run->error);
+}
 
 /* RFC 8970. With LAZY a client gets NIL where making it would take long: where the body isn't here.
  */
@@ -263,15 +243,12 @@ static gboolean emit_preview(ImapFetchRun *run, const ImapFetchPlan *plan, const
 {
     if (row->state < CACHE_CONTENT_FULL)
         return emit_nil(run, plan, row);
-    g_autoptr(GBytes) bytes =
-        cache_content_read(run->txn, row->placement->message, 0, row->placement->size, &run->error);
-    if (!bytes)
+    PreviewSource source = {run, row->placement->message};
+    g_autoptr(MimeStructure) structure = imap_fetch_structure(run, row);
+    g_autofree char *preview =
+        structure ? mime_text_preview(structure, read_for_preview, &source) : NULL;
+    if (!preview)
         return FALSE;
-    gsize length;
-    const char *message = g_bytes_get_data(bytes, &length);
-    g_autoptr(MimeStructure) structure =
-        mime_structure_parse(message, length, &mime_default_limits);
-    g_autofree char *preview = mime_text_preview(structure, message);
     imap_out_octets(run->session->out, preview, strlen(preview));
     return TRUE;
 }
@@ -291,13 +268,13 @@ static const ImapFetchHandler handlers[IMAP_FETCH_KINDS] = {
     [IMAP_FETCH_RFC822] = {emit_whole, 0, CACHE_CONTENT_FULL},
     [IMAP_FETCH_RFC822_HEADER] = {emit_header, CACHE_FETCH_HEADER, CACHE_CONTENT_HEADER},
     [IMAP_FETCH_RFC822_TEXT] = {emit_text, CACHE_FETCH_HEADER, CACHE_CONTENT_FULL},
-    [IMAP_FETCH_BINARY] = {emit_binary, CACHE_FETCH_STRUCTURE, CACHE_CONTENT_FULL},
-    [IMAP_FETCH_BINARY_SIZE] = {emit_binary_size, CACHE_FETCH_STRUCTURE, CACHE_CONTENT_FULL},
+    [IMAP_FETCH_BINARY] = {imap_binary_emit, CACHE_FETCH_STRUCTURE, CACHE_CONTENT_FULL},
+    [IMAP_FETCH_BINARY_SIZE] = {imap_binary_emit_size, CACHE_FETCH_STRUCTURE, CACHE_CONTENT_FULL},
     [IMAP_FETCH_MODSEQ] = {emit_modseq, CACHE_FETCH_FLAGS},
     [IMAP_FETCH_EMAILID] = {emit_emailid, CACHE_FETCH_FLAGS},
     [IMAP_FETCH_THREADID] = {emit_nil, CACHE_FETCH_FLAGS},
     [IMAP_FETCH_SAVEDATE] = {emit_savedate},
-    [IMAP_FETCH_PREVIEW] = {emit_preview, 0, CACHE_CONTENT_FULL},
+    [IMAP_FETCH_PREVIEW] = {emit_preview, CACHE_FETCH_STRUCTURE, CACHE_CONTENT_FULL},
 };
 
 static const ImapFetchHandler sections[] = {

@@ -9,10 +9,12 @@
 #include "cache/content.h"
 #include "daemon/proto/imap/fetch-args.h"
 #include "daemon/proto/mime/header.h"
+#include "daemon/proto/mime/structure.h"
 #include "daemon/serve/imap/session.h"
 
 typedef struct ImapFetchRun ImapFetchRun;
 typedef struct ImapFetchHandler ImapFetchHandler;
+typedef struct ImapBinary ImapBinary;
 
 /* An item of the command, with everything that is the same for all messages. */
 typedef struct {
@@ -27,6 +29,8 @@ typedef struct {
 typedef struct {
     gint64 message;
     guint64 offset, left;
+    ImapBinary
+        *binary; /* they are decoded first (binary.h), `offset` is its own; NULL: they aren't */
 } ImapFetchStream;
 
 struct ImapFetchRun {
@@ -66,3 +70,8 @@ const ImapFetchHandler *imap_fetch_handler(const ImapFetchItem *item, guint *wha
 
 /* Sends on with a stream: one slice of it, in run->txn. FALSE: run->error is set. */
 gboolean imap_fetch_pump(ImapFetchRun *run);
+/* Gives it up. */
+void imap_fetch_stream_clear(ImapFetchRun *run);
+
+/* The structure that is kept with the message (CACHE_FETCH_STRUCTURE). NULL: run->error is set. */
+MimeStructure *imap_fetch_structure(ImapFetchRun *run, const CacheFetchRow *row);

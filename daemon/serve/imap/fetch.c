@@ -93,6 +93,7 @@ static gboolean take_back(Fetch *fetch)
         return FALSE;
     g_string_truncate(run->session->out, run->row_start);
     run->open = FALSE;
+    imap_fetch_stream_clear(run);
     if (fetch->item_error)
         g_clear_error(&run->error);
     else
@@ -386,6 +387,7 @@ static gboolean allowed(ImapSession *session, const ImapFetchArgs *args)
 static void fetch_clear(Fetch *fetch)
 {
     g_array_unref(fetch->run.plans);
+    imap_fetch_stream_clear(&fetch->run);
     g_string_free(fetch->run.scratch, TRUE);
     g_array_unref(fetch->missing_uids);
     g_array_unref(fetch->missing);
