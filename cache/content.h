@@ -92,9 +92,11 @@ typedef enum {
     CACHE_FETCH_HEADER = 8, /* decompressed */
     CACHE_FETCH_REMOTE_ID = 16,
     CACHE_FETCH_SENT = 32,
-    CACHE_FETCH_FLAGS = 64, /* alone: of the placement just folder, uid, message, alive, flags and
-                               modseq are read, twice as fast; otherwise all of the view, but
-                               nothing of the base and of where it came from */
+    /* Each of these alone: of the placement just folder, uid, alive and message are read, and no
+       state; or flags, modseq and state too. Otherwise all of the view, but nothing of the base and
+       of where it came from. */
+    CACHE_FETCH_MESSAGE = 64,
+    CACHE_FETCH_FLAGS = 128,
 } CacheFetchWhat;
 
 /* One message's row; every pointer is borrowed and valid during the call only; NULL where not here.

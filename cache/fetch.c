@@ -6,8 +6,10 @@
  * starting a query. */
 #define GAP_MAX 16
 
-/* The flags' columns, and those of the rest of the placement that sessions ask for. */
-#define F      "p.uid, p.system, p.keywords, p.modseq, p.message, p.state"
+/* The identity's columns, the flags', and those of the rest of the placement that sessions ask for.
+ */
+#define I      "p.uid, p.message"
+#define F      I ", p.system, p.keywords, p.modseq, p.state"
 #define P      F ", p.size, p.date, p.zone, p.saved"
 #define R      ", r.sent, r.sent_zone, r.envelope, r.bodystructure, r.structure"
 #define NO_R   ", NULL, NULL, NULL, NULL, NULL"
@@ -18,6 +20,7 @@
 #define JOIN_H JOIN_M " LEFT JOIN content_part h ON h.id = m.content << 20"
 #define RANGE  " WHERE p.folder = ? AND p.uid >= ? AND p.uid <= ? AND p.alive ORDER BY p.uid"
 
+static const char SQL_MESSAGES[] = "SELECT " I " FROM placement p" RANGE;
 static const char SQL_FLAGS[] = "SELECT " F " FROM placement p" RANGE;
 
 /* By what is asked for beyond the placement: renderings; nothing of the message, its row, or its
@@ -32,10 +35,10 @@ static const char *const STATEMENTS[2][3] = {
 
 enum {
     COLUMN_UID,
+    COLUMN_MESSAGE,
     COLUMN_SYSTEM,
     COLUMN_KEYWORDS,
     COLUMN_MODSEQ,
-    COLUMN_MESSAGE,
     COLUMN_STATE,
     COLUMN_SIZE,
     COLUMN_DATE,
@@ -64,6 +67,8 @@ typedef struct {
 
 static const char *statement_for(guint what)
 {
+    if (what == CACHE_FETCH_MESSAGE)
+        return SQL_MESSAGES;
     if (what == CACHE_FETCH_FLAGS)
         return SQL_FLAGS;
     guint message = what & CACHE_FETCH_HEADER ? 2 : what & CACHE_FETCH_REMOTE_ID ? 1 : 0;
@@ -100,10 +105,13 @@ static void read_placement(const Fetch *fetch, DbQuery *query, CachePlacement *p
         .folder = fetch->folder,
         .uid = (guint32)db_int(query, COLUMN_UID),
         .alive = TRUE,
-        .flags = {(guint32)db_int(query, COLUMN_SYSTEM), (guint32)db_int(query, COLUMN_KEYWORDS)},
-        .modseq = (guint64)db_int(query, COLUMN_MODSEQ),
         .message = db_int(query, COLUMN_MESSAGE),
     };
+    if (fetch->what == CACHE_FETCH_MESSAGE)
+        return;
+    placement->flags = (CacheFlags){(guint32)db_int(query, COLUMN_SYSTEM),
+                                    (guint32)db_int(query, COLUMN_KEYWORDS)};
+    placement->modseq = (guint64)db_int(query, COLUMN_MODSEQ);
     if (fetch->what == CACHE_FETCH_FLAGS)
         return;
     placement->size = (guint64)db_int(query, COLUMN_SIZE);
@@ -116,8 +124,10 @@ static gboolean read_row(Fetch *fetch, DbQuery *query, CachePlacement *placement
                          CacheFetchRow *row, GError **error)
 {
     *row = (CacheFetchRow){.placement = placement, .sent = G_MININT64};
-    row->state = (CacheContentState)db_int(query, COLUMN_STATE);
     read_placement(fetch, query, placement);
+    if (fetch->what == CACHE_FETCH_MESSAGE)
+        return TRUE;
+    row->state = (CacheContentState)db_int(query, COLUMN_STATE);
     if (fetch->what & CACHE_FETCH_ENVELOPE)
         row->envelope = read_blob(query, COLUMN_ENVELOPE, &row->envelope_length);
     if (fetch->what & CACHE_FETCH_BODYSTRUCTURE)

@@ -112,21 +112,36 @@ gboolean imap_date_parse(const char *text, gsize length, gint32 *days)
     return take_day(&p, end, days) && p == end;
 }
 
-/* Appends a day, its number as wide as the format says. */
-static void append_day(GString *out, const char *format, gint32 days)
+/* Appends the last `count` digits of `number`. By hand, as a FETCH of many dates is mostly this. */
+static void append_digits(GString *out, int number, int count)
+{
+    char digits[4];
+
+    for (int i = count; i-- > 0; number /= 10)
+        digits[i] = (char)('0' + number % 10);
+    g_string_append_len(out, digits, count);
+}
+
+/* Appends a day; `pad` stands before a number of one digit, unless it is NUL. */
+static void append_day(GString *out, char pad, gint32 days)
 {
     GDate date;
 
     g_date_clear(&date, 1);
     g_date_set_julian(&date, days + JULIAN_1970);
-    g_string_append_printf(out, format, g_date_get_day(&date));
-    g_string_append_printf(out, "-%.3s-%04d", months + (g_date_get_month(&date) - 1) * 3,
-                           g_date_get_year(&date));
+    int day = g_date_get_day(&date);
+    if (day < 10 && pad)
+        g_string_append_c(out, pad);
+    append_digits(out, day, day < 10 ? 1 : 2);
+    g_string_append_c(out, '-');
+    g_string_append_len(out, months + (g_date_get_month(&date) - 1) * 3, 3);
+    g_string_append_c(out, '-');
+    append_digits(out, g_date_get_year(&date), 4);
 }
 
 void imap_date_format(gint32 days, GString *out)
 {
-    append_day(out, "%d", CLAMP(days, FIRST_DAY, LAST_DAY));
+    append_day(out, '\0', CLAMP(days, FIRST_DAY, LAST_DAY));
 }
 
 /* Seconds where the date was written, as if they were UTC; within the years 1 to 9999. */
@@ -156,7 +171,15 @@ void imap_date_time_format(const ImapDateTime *date, GString *out)
     int second = local_seconds(date, zone) - (gint64)day * SECONDS_A_DAY;
 
     g_string_append_c(out, '"');
-    append_day(out, "%2d", day);
-    g_string_append_printf(out, " %02d:%02d:%02d %c%02d%02d\"", second / 3600, second / 60 % 60,
-                           second % 60, zone < 0 ? '-' : '+', ABS(zone) / 60, ABS(zone) % 60);
+    append_day(out, ' ', day);
+    g_string_append_c(out, ' ');
+    append_digits(out, second / 3600, 2);
+    g_string_append_c(out, ':');
+    append_digits(out, second / 60 % 60, 2);
+    g_string_append_c(out, ':');
+    append_digits(out, second % 60, 2);
+    g_string_append_len(out, zone < 0 ? " -" : " +", 2);
+    append_digits(out, ABS(zone) / 60, 2);
+    append_digits(out, ABS(zone) % 60, 2);
+    g_string_append_c(out, '"');
 }

@@ -122,24 +122,44 @@ gboolean mime_header_find(const char *header, gsize length, const char *name, Mi
 }
 
 /* Names are found by their length and first letter, which rules out nearly every field at once. */
+#define LENGTHS 64
+
+typedef struct {
+    char *text;
+    gsize length;
+} Name;
+
 struct MimeFieldSet {
-    guint64 lengths; /* bit n: a name of n bytes; bit 63: of 63 or more */
-    GPtrArray *names;
+    guint32 letters[LENGTHS]; /* by length, the last for longer ones too: bits of first letters */
+    GArray *names;            /* Name */
 };
 
-static guint64 length_bit(gsize length)
+static guint32 letter_bit(const char *name)
 {
-    return G_GUINT64_CONSTANT(1) << MIN(length, 63);
+    return 1u << (*name & 31); /* the same in both cases */
+}
+
+static guint length_index(gsize length)
+{
+    return MIN(length, LENGTHS - 1);
+}
+
+static void name_clear(gpointer name)
+{
+    g_free(((Name *)name)->text);
 }
 
 MimeFieldSet *mime_field_set_new(const char *const *names)
 {
     MimeFieldSet *set = g_new0(MimeFieldSet, 1);
 
-    set->names = g_ptr_array_new_with_free_func(g_free);
+    set->names = g_array_new(FALSE, FALSE, sizeof(Name));
+    g_array_set_clear_func(set->names, name_clear);
     for (; *names != NULL; names++) {
-        g_ptr_array_add(set->names, g_ascii_strdown(*names, -1));
-        set->lengths |= length_bit(strlen(*names));
+        Name name = {g_strdup(*names), strlen(*names)};
+
+        g_array_append_val(set->names, name);
+        set->letters[length_index(name.length)] |= letter_bit(name.text);
     }
     return set;
 }
@@ -148,21 +168,21 @@ void mime_field_set_free(MimeFieldSet *set)
 {
     if (set == NULL)
         return;
-    g_ptr_array_unref(set->names);
+    g_array_unref(set->names);
     g_free(set);
 }
 
 static gboolean set_has(const MimeFieldSet *set, const MimeField *field)
 {
-    if ((set->lengths & length_bit(field->name_length)) == 0)
+    const char *first = field->name_length > 0 ? field->name : "";
+
+    if ((set->letters[length_index(field->name_length)] & letter_bit(first)) == 0)
         return FALSE;
-
-    char first = field->name_length > 0 ? g_ascii_tolower(field->name[0]) : '\0';
-
     for (guint i = 0; i < set->names->len; i++) {
-        const char *name = set->names->pdata[i];
+        const Name *name = &g_array_index(set->names, Name, i);
 
-        if (name[0] == first && mime_field_is(field, name))
+        if (name->length == field->name_length &&
+            g_ascii_strncasecmp(field->name, name->text, name->length) == 0)
             return TRUE;
     }
     return FALSE;
