@@ -899,7 +899,8 @@ TEST(Decoding, InPiecesIsTheSameAsAtOnce)
         {MIME_ENCODING_UUENCODE, "Here:\r\n begin 1\nbegin\nbegin 644 x\r\n%:&5L;&\\ \n`\nend\nX\n",
          "hello"},
         {MIME_ENCODING_UUENCODE, "begin 644 x\n$:&5L;```\n \nend\n", "hell"},
-        {MIME_ENCODING_UUENCODE, "begin 644 x\n#:&5L\n", "hel"},
+        {MIME_ENCODING_UUENCODE, "begin 644 x\n#:&5L", "hel"},
+        {MIME_ENCODING_UUENCODE, "begin 644 x\r\n$:&5L;\r\n#:&5L\r\n \r\nbegin 644 y\n#:&5L", "hellhel"},
     };
 
     for (auto &c : cases)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Undoing transfer encodings. See decode.h. GMime decodes base64 and uuencode; its quoted-printable
- * keeps the white space that mail relays leave at the ends of lines. */
+/* Undoing transfer encodings. See decode.h. GMime decodes base64; its quoted-printable keeps the
+ * white space that mail relays leave at the ends of lines, and its uuencode wants lines that have
+ * lost none, and knows nothing of what is around them. */
 #include "daemon/proto/mime/decode.h"
 
 #include <gmime/gmime.h>
@@ -35,13 +36,22 @@ MimeEncoding mime_encoding_from_name(const char *name)
     return MIME_ENCODING_UNKNOWN;
 }
 
+/* A line of uuencoded text, as far as it has come. */
+typedef struct {
+    enum { UU_BEFORE, UU_DATA, UU_BEHIND } place;
+    guint at;         /* before the data: how much of "begin " the line has begun with, */
+    gboolean other;   /* or that it is another line */
+    gboolean started; /* its first character is over */
+    guint left;       /* octets that it still holds */
+    guint32 group;    /* four characters are three of them */
+    guint characters; /* in the group so far */
+} UuLine;
+
 struct MimeDecoder {
     MimeEncoding encoding;
-    GMimeEncoding state; /* base64, uuencode */
+    GMimeEncoding state; /* base64 */
     gsize digits;        /* base64: so far, padding included */
-    gboolean begun;      /* uuencode: its "begin" line is over */
-    guint at_word;       /* before: so much of "begin " starts this line, */
-    gboolean other_line; /* or it is another one */
+    UuLine uu;           /* uuencode */
     GString *held;       /* quoted-printable: what was given and can't be decoded yet */
 };
 
@@ -59,8 +69,6 @@ MimeDecoder *mime_decoder_new(MimeEncoding encoding, GError **error)
     decoder->encoding = encoding;
     if (encoding == MIME_ENCODING_BASE64)
         g_mime_encoding_init_decode(&decoder->state, GMIME_CONTENT_ENCODING_BASE64);
-    else if (encoding == MIME_ENCODING_UUENCODE)
-        g_mime_encoding_init_decode(&decoder->state, GMIME_CONTENT_ENCODING_UUENCODE);
     else if (encoding == MIME_ENCODING_QUOTED_PRINTABLE)
         decoder->held = g_string_new(NULL);
     return decoder;
@@ -73,7 +81,7 @@ void mime_decoder_free(MimeDecoder *decoder)
     g_free(decoder);
 }
 
-/* --- base64 and uuencode --- */
+/* --- base64 --- */
 
 static void gmime_step(MimeDecoder *decoder, const char *bytes, gsize length, GString *out)
 {
@@ -82,32 +90,6 @@ static void gmime_step(MimeDecoder *decoder, const char *bytes, gsize length, GS
     g_string_set_size(out, before + g_mime_encoding_outlen(&decoder->state, length));
     g_string_truncate(
         out, before + g_mime_encoding_step(&decoder->state, bytes, length, out->str + before));
-}
-
-/* Steps over what is before the data, up to the line that begins with "begin ": GMime's decoder
- * wants the data alone, and knows their end. */
-static const char *skip_to_data(MimeDecoder *decoder, const char *pos, const char *end)
-{
-    static const char word[] = "begin ";
-
-    for (; pos < end && !decoder->begun; pos++) {
-        if (*pos == '\n') {
-            decoder->begun = word[decoder->at_word] == '\0';
-            decoder->at_word = 0;
-            decoder->other_line = FALSE;
-        } else if (word[decoder->at_word] != '\0') {
-            decoder->other_line |= *pos != word[decoder->at_word];
-            decoder->at_word += !decoder->other_line;
-        }
-    }
-    return pos;
-}
-
-static void uuencode_step(MimeDecoder *decoder, const char *bytes, gsize length, GString *out)
-{
-    const char *data = skip_to_data(decoder, bytes, bytes + length);
-
-    gmime_step(decoder, data, (gsize)(bytes + length - data), out);
 }
 
 static gsize count_digits(const char *text, gsize length)
@@ -125,6 +107,69 @@ static const char *missing_padding(gsize digits)
     static const char *const padding[] = {"", "", "==", "="};
 
     return padding[digits % 4];
+}
+
+/* --- uuencode --- */
+
+/* The line that begins with "begin " is the last one before the data. */
+static void before_uu_data(UuLine *line, char c)
+{
+    static const char word[] = "begin ";
+
+    if (c == '\n') {
+        line->place = word[line->at] == '\0' ? UU_DATA : UU_BEFORE;
+        line->at = 0;
+        line->other = FALSE;
+    } else if (word[line->at] != '\0') {
+        line->other |= c != word[line->at];
+        line->at += !line->other;
+    }
+}
+
+static void add_uu_digit(UuLine *line, guint32 digit, GString *out)
+{
+    line->group = line->group << 6 | digit;
+    if (++line->characters < 4)
+        return;
+    for (guint shift = 24; shift > 0 && line->left > 0; line->left--)
+        g_string_append_c(out, (char)(line->group >> (shift -= 8)));
+    line->characters = 0;
+}
+
+/* Spaces at the end may have got lost on the way; they are zeros. */
+static void end_uu_line(UuLine *line, GString *out)
+{
+    while (line->left > 0)
+        add_uu_digit(line, 0, out);
+    line->started = FALSE;
+}
+
+static void read_uu_data(UuLine *line, char c, GString *out)
+{
+    guint32 digit = (guint32)(c - ' ') & 63;
+
+    if (c == '\n') {
+        end_uu_line(line, out);
+    } else if (c < ' ' || c > '`') {
+        return;
+    } else if (!line->started) {
+        line->started = TRUE;
+        line->left = digit;
+        line->characters = 0;
+        line->place = digit > 0 ? UU_DATA : UU_BEHIND;
+    } else if (line->left > 0) {
+        add_uu_digit(line, digit, out);
+    }
+}
+
+static void uuencode_step(UuLine *line, const char *bytes, gsize length, GString *out)
+{
+    const char *end = bytes + length;
+
+    while (bytes < end && line->place == UU_BEFORE)
+        before_uu_data(line, *bytes++);
+    while (bytes < end && line->place == UU_DATA)
+        read_uu_data(line, *bytes++, out);
 }
 
 /* --- quoted-printable --- */
@@ -240,7 +285,7 @@ void mime_decoder_step(MimeDecoder *decoder, const char *bytes, gsize length, GS
         gmime_step(decoder, bytes, length, out);
         break;
     case MIME_ENCODING_UUENCODE:
-        uuencode_step(decoder, bytes, length, out);
+        uuencode_step(&decoder->uu, bytes, length, out);
         break;
     case MIME_ENCODING_QUOTED_PRINTABLE:
         quoted_step(decoder, bytes, length, out);
@@ -258,6 +303,8 @@ void mime_decoder_end(MimeDecoder *decoder, GString *out)
         const char *padding = missing_padding(decoder->digits);
 
         gmime_step(decoder, padding, strlen(padding), out);
+    } else if (decoder->encoding == MIME_ENCODING_UUENCODE) {
+        end_uu_line(&decoder->uu, out);
     } else if (decoder->held != NULL) {
         const char *end = decoder->held->str + decoder->held->len;
 
