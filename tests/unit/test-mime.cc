@@ -953,6 +953,7 @@ TEST(Text, DecodesHeaders)
     } cases[] = {
         {"plain", "plain"},
         {"a\r\n b", "a b"},
+        {"a\r\n\tb\tc\n\t\td", "a b\tc \td"},
         {"=?utf-8?q?J=C3=BCrgen?=", "Jürgen"},
         {"=?iso-8859-1?B?SvxyZ2Vu?= x", "Jürgen x"},
         {"=?utf-8?q?a?=\r\n =?utf-8?q?b?=", "ab"},
@@ -1083,6 +1084,12 @@ TEST(Html, IsReducedToItsText)
         {"unclosed <a href=\"x", "unclosed "},
         {"<script>never closed", ""},
         {"<!DOCTYPE html>x", "x"},
+        {"see<img src=\"a.png\" alt=\"The &Auml;rger > all\">this", "see The Ärger > all this"},
+        {"<p><IMG Alt='one two' src=x/> <img alt=three><img alt=\"\"><img alt src=alt></p>",
+         "one two  three \n"},
+        {"<img title=\"alt=no\" data-alt=no></img alt=no><a alt=no>x", "x"},
+        {"<img alt=\"never closed", "never closed "},
+        {"<img", ""},
     };
 
     for (auto &c : cases)

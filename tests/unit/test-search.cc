@@ -311,6 +311,51 @@ TEST_F(TextTest, RareWordsAreFoundThroughFilters)
     }
 }
 
+/* RFC 3501, 6.4.4: "in the envelope structure's FROM field", so as it is written, not as an address
+ * could be written, too; and a string of two spaces is none of one. */
+TEST_F(TextTest, FieldsAreSearchedAsTheyAreWritten)
+{
+    deliver(inbox, "From: Ada Lovelace <ada@example.org>\r\nSubject: Update on  PC Cases\r\n\r\n\r\n");
+    deliver(inbox, "From: bob@example.net (Bob)\r\nSubject: Update\r\n\ton PC\r\n  Cases\r\n\r\n\r\n");
+    client = select();
+    const struct {
+        const char *program, *found;
+    } cases[] = {
+        {"FROM \"<\"", " 1"},
+        {"FROM \"Lovelace <ada@\"", " 1"},
+        {"FROM \"\\\"Ada\"", ""},
+        {"FROM \"bob@example.net (b\"", " 2"},
+        {"SUBJECT \"  \"", " 1 2"},
+        {"SUBJECT \"on  pc\"", " 1"},
+        {"SUBJECT \"update on pc\"", " 2"}, /* it was folded there, with a tab */
+        {"HEADER Subject \"pc  cases\"", " 2"},
+        {"TEXT \"update on pc\"", " 2"},
+    };
+    for (auto &c : cases)
+        EXPECT_EQ(client->command(std::string("a SEARCH ") + c.program),
+                  std::string("* SEARCH") + c.found + "\r\na OK SEARCH done.\r\n")
+            << c.program;
+}
+
+/* What HTML says in the place of its images is text, what it says of itself isn't. */
+TEST_F(TextTest, WhatStandsForImagesIsFound)
+{
+    deliver(inbox, "Content-Type: text/html; charset=utf-8\r\n\r\n<p>Look:<img class=\"wide\" "
+                   "alt=\"our cat &amp; Grö&szlig;e\" src=\"cat.png\">nice</p>\r\n");
+    client = select();
+    client->play(R"(
+        C: a SEARCH BODY "cat & gr"
+        S: * SEARCH 1
+        S: a OK …
+        C: b SEARCH BODY "look: our"
+        S: * SEARCH 1
+        S: b OK …
+        C: c SEARCH OR BODY wide BODY cat.png
+        S: * SEARCH
+        S: c OK …
+    )");
+}
+
 TEST_F(TextTest, IsIndexedWithoutBeingAsked)
 {
     g_autoptr(Indexer) indexer = indexer_new(cache);

@@ -158,6 +158,70 @@ static void skip_attributes(Html *html)
     }
 }
 
+/* --- what stands for an image --- */
+
+typedef struct {
+    const char *name, *value;
+    gsize name_length, value_length;
+} Attribute;
+
+static gboolean is_space_or_slash(char c)
+{
+    return g_ascii_isspace(c) || c == '/';
+}
+
+/* Goes to the next attribute's end. FALSE: there are no more. */
+static gboolean next_attribute(const char **pos, const char *end, Attribute *attribute)
+{
+    const char *p = *pos;
+
+    while (p < end && is_space_or_slash(*p))
+        p++;
+    *attribute = (Attribute){.name = p};
+    while (p < end && *p != '=' && !is_space_or_slash(*p))
+        p++;
+    attribute->name_length = (gsize)(p - attribute->name);
+    while (p < end && g_ascii_isspace(*p))
+        p++;
+    if (p < end && *p == '=') {
+        for (p++; p < end && g_ascii_isspace(*p);)
+            p++;
+
+        char quote = p < end && (*p == '"' || *p == '\'') ? *p++ : '\0';
+
+        attribute->value = p;
+        while (p < end && (quote != '\0' ? *p != quote : !g_ascii_isspace(*p)))
+            p++;
+        attribute->value_length = (gsize)(p - attribute->value);
+        p += quote != '\0' && p < end;
+    }
+    *pos = p;
+    return attribute->name_length > 0 || attribute->value != NULL;
+}
+
+/* The text that is shown in the place of an image, apart from the words around it. */
+static void read_alternative(GString *out, const char *attributes, const char *end)
+{
+    Attribute attribute;
+
+    while (next_attribute(&attributes, end, &attribute)) {
+        if (!is_name(attribute.name, attribute.name_length, "alt") || attribute.value_length == 0)
+            continue;
+
+        Html text = {attribute.value, attribute.value + attribute.value_length, out};
+
+        if (out->len > 0 && !g_ascii_isspace(out->str[out->len - 1]))
+            g_string_append_c(out, ' ');
+        while (text.pos < text.end)
+            if (*text.pos == '&')
+                read_reference(&text);
+            else
+                g_string_append_c(out, *text.pos++);
+        g_string_append_c(out, ' ');
+        return;
+    }
+}
+
 /* At a less-than sign. */
 static void read_tag(Html *html)
 {
@@ -183,6 +247,8 @@ static void read_tag(Html *html)
         length++;
     html->pos = name + length;
     skip_attributes(html);
+    if (opening && is_name(name, length, "img"))
+        read_alternative(html->out, name + length, html->pos - (html->pos[-1] == '>'));
     if (opening && is_name(name, length, "script"))
         skip_element(html, "script");
     else if (opening && is_name(name, length, "style"))

@@ -108,15 +108,20 @@ char *mime_text_collate(const char *text)
 
 /* --- headers --- */
 
-/* A value without its line ends, and with spaces for NULs. */
+/* A value without its line ends, and with spaces for NULs. A tab that a line was folded at is taken
+ * for the space that it stands for (RFC 5256, 2.1): one searches for what one reads. */
 static GString *unfold(const char *value, gsize length)
 {
     GString *line = g_string_sized_new(length + 1);
     gsize end = 0;
+    gboolean folded = FALSE;
 
     for (gsize i = 0; i < length; i++) {
-        line->str[end] = value[i] ? value[i] : ' ';
-        end += value[i] != '\r' && value[i] != '\n';
+        gboolean space = value[i] == '\0' || (folded && value[i] == '\t');
+
+        line->str[end] = space ? ' ' : value[i];
+        folded = value[i] == '\r' || value[i] == '\n';
+        end += !folded;
     }
     g_string_set_size(line, end);
     return line;
