@@ -79,8 +79,8 @@ static const char *const SETUP[] = {
         "PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;"
         "PRAGMA cell_size_check = ON",
     [DB_OPEN_DAMAGED] = "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON",
-    [DB_OPEN_READER] = "PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;"
-                       "PRAGMA cell_size_check = ON",
+    [DB_OPEN_READER] = ("PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;"
+                        "PRAGMA cell_size_check = ON"),
 };
 
 Db *db_open(const char *path, DbOpen how, GError **error)

@@ -127,7 +127,6 @@ static gboolean idle_until(ImapClient *client, int wake_fd, gint64 until, GError
 gboolean imap_client_idle(ImapClient *client, int wake_fd, guint seconds, GError **error)
 {
     gint64 until = g_get_monotonic_time() + (gint64)MIN(seconds, IDLE_SECONDS) * G_USEC_PER_SEC;
-    g_auto(ImapReply) reply = {0};
     gboolean answered;
 
     if (!imap_client_has(client, IMAP_CAP_IDLE))

@@ -12,7 +12,22 @@
 #pragma once
 
 #include <glib.h>
+#include <glib/gstdio.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* For targets that need a directory. */
+static inline void fuzz_remove_tree(const char *path)
+{
+    GDir *dir = g_dir_open(path, 0, NULL);
+
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+        fuzz_remove_tree(child);
+    }
+    if (dir)
+        g_dir_close(dir);
+    g_remove(path);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -126,8 +126,10 @@ static void copy_or_move(ImapSession *session, ImapLexer *lexer, gboolean move)
             g_string_assign(session->code, "TRYCREATE");
         return;
     }
-    g_autoptr(GArray) from = run.from = g_array_new(FALSE, FALSE, sizeof(guint32));
-    g_autoptr(GArray) to = run.to = g_array_new(FALSE, FALSE, sizeof(guint32));
+    g_autoptr(GArray) from = g_array_new(FALSE, FALSE, sizeof(guint32));
+    g_autoptr(GArray) to = g_array_new(FALSE, FALSE, sizeof(guint32));
+    run.from = from;
+    run.to = to;
     run_copy(&run, uids);
 }
 
