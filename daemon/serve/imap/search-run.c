@@ -9,11 +9,10 @@
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/need.h"
 #include "daemon/serve/imap/reply.h"
-#include "daemon/serve/imap/search-match.h"
+#include "daemon/serve/imap/search-segments.h"
 #include "daemon/serve/imap/search.h"
 #include "daemon/serve/imap/view.h"
 
-#include <pthread.h>
 #include <string.h>
 
 /* Rows of placements, and of renderings, that a transaction covers. */
@@ -22,20 +21,6 @@
 
 /* What undecided messages may take in memory; then the search goes on with the next UIDs. */
 #define CANDIDATE_BYTES (4 * 1024 * 1024)
-
-/* Threads that look through text at once, and the undecided messages that are worth more than one.
- */
-#define THREADS_MAX   4
-#define THREADS_WORTH 500
-
-/* A message that isn't decided yet. */
-typedef struct {
-    gint64 message;
-    guint64 modseq;
-    guint32 uid;
-    gboolean given_up; /* it isn't here and can't be had */
-    ImapMatchWord words[];
-} Candidate;
 
 typedef struct {
     guint64 modseq;
@@ -50,10 +35,8 @@ typedef struct {
     ImapFound *found;
     CacheTxn *txn;
     ImapNeed need;
-    GArray *hits;           /* Hit */
-    GByteArray *candidates; /* Candidate, each `stride` bytes */
-    guint count;            /* of them */
-    gsize stride;
+    GArray *hits; /* Hit */
+    ImapCandidates candidates;
     guint cursor;                   /* in a pass by UID: the candidate it has come to */
     GArray *missing_uids, *missing; /* guint32, gint64: not here */
     GString *text;
@@ -72,12 +55,7 @@ static gboolean is_stopped(Search *search)
 
 /* ---- candidates ------------------------------------------------------------------------------ */
 
-static Candidate *candidate_at(const Search *search, guint index)
-{
-    return (Candidate *)(void *)(search->candidates->data + index * search->stride);
-}
-
-static void note_hit(Search *search, const Candidate *candidate)
+static void note_hit(Search *search, const ImapCandidate *candidate)
 {
     Hit hit = {.uid = candidate->uid, .modseq = candidate->modseq};
     if (search->found->scores)
@@ -85,67 +63,40 @@ static void note_hit(Search *search, const Candidate *candidate)
     g_array_append_val(search->hits, hit);
 }
 
-static void add_candidate(Search *search, const Candidate *candidate)
-{
-    g_byte_array_append(search->candidates, (const guint8 *)candidate, (guint)search->stride);
-    search->count++;
-}
-
 /* Notes those that are hits by what is known now, and keeps those that are still undecided. */
 static void settle(Search *search)
 {
+    ImapCandidates *candidates = &search->candidates;
     guint kept = 0;
-    for (guint i = 0; i < search->count; i++) {
-        Candidate *candidate = candidate_at(search, i);
+    for (guint i = 0; i < candidates->count; i++) {
+        ImapCandidate *candidate = imap_candidate(candidates, i);
         ImapMatchMessage message = {.words = candidate->words};
         ImapMatchResult result = imap_match(search->match, &message);
         if (result == IMAP_MATCH_YES)
             note_hit(search, candidate);
         else if (result == IMAP_MATCH_UNKNOWN && !candidate->given_up)
-            memmove(candidate_at(search, kept++), candidate, search->stride);
+            memmove(imap_candidate(candidates, kept++), candidate, candidates->stride);
     }
-    search->count = kept;
-    g_byte_array_set_size(search->candidates, (guint)(kept * search->stride));
-}
-
-static int by_uid(const void *a, const void *b)
-{
-    guint32 first = ((const Candidate *)a)->uid, second = ((const Candidate *)b)->uid;
-    return (first > second) - (first < second);
-}
-
-static int by_message(const void *a, const void *b)
-{
-    gint64 first = ((const Candidate *)a)->message, second = ((const Candidate *)b)->message;
-    return (first > second) - (first < second);
-}
-
-static void sort_candidates(Search *search, int (*compare)(const void *, const void *))
-{
-    for (guint i = 1; i < search->count; i++) {
-        if (compare(candidate_at(search, i - 1), candidate_at(search, i)) <= 0)
-            continue;
-        qsort(search->candidates->data, search->count, search->stride, compare);
-        return;
-    }
+    imap_candidates_truncate(candidates, kept);
 }
 
 /* The candidate with that UID, which is not below that of the call before; NULL: there is none. */
-static Candidate *candidate_with(Search *search, guint32 uid)
+static ImapCandidate *candidate_with(Search *search, guint32 uid)
 {
-    while (search->cursor < search->count && candidate_at(search, search->cursor)->uid < uid)
-        search->cursor++;
-    if (search->cursor == search->count || candidate_at(search, search->cursor)->uid != uid)
-        return NULL;
-    return candidate_at(search, search->cursor);
+    for (; search->cursor < search->candidates.count; search->cursor++) {
+        ImapCandidate *candidate = imap_candidate(&search->candidates, search->cursor);
+        if (candidate->uid >= uid)
+            return candidate->uid == uid ? candidate : NULL;
+    }
+    return NULL;
 }
 
 /* UIDs (guint32) of candidates from index `first`, up to `count`. */
 static GArray *candidate_uids(const Search *search, guint first, guint count)
 {
     GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    for (guint i = first; i < search->count && i - first < count; i++)
-        g_array_append_val(uids, candidate_at(search, i)->uid);
+    for (guint i = first; i < search->candidates.count && i - first < count; i++)
+        g_array_append_val(uids, imap_candidate(&search->candidates, i)->uid);
     return uids;
 }
 
@@ -166,9 +117,10 @@ static gboolean fetch_rows(Search *search, const guint32 *uids, guint count, gui
 static gboolean judge_placement(const CacheFetchRow *row, gpointer data)
 {
     Search *search = data;
-    guint64 room[(sizeof(Candidate) + sizeof(ImapMatchWord)) / sizeof(guint64)] = {0};
-    g_autofree guint64 *larger = search->stride > sizeof room ? g_malloc0(search->stride) : NULL;
-    Candidate *candidate = (Candidate *)(larger ? larger : room);
+    guint64 room[(sizeof(ImapCandidate) + sizeof(ImapMatchWord)) / sizeof(guint64)] = {0};
+    gsize stride = search->candidates.stride;
+    g_autofree guint64 *larger = stride > sizeof room ? g_malloc0(stride) : NULL;
+    ImapCandidate *candidate = (ImapCandidate *)(larger ? larger : room);
     ImapMatchMessage message = {.words = candidate->words, .placement = row->placement};
     candidate->message = row->placement->message;
     candidate->modseq = row->placement->modseq;
@@ -177,7 +129,7 @@ static gboolean judge_placement(const CacheFetchRow *row, gpointer data)
     if (result == IMAP_MATCH_YES)
         note_hit(search, candidate);
     else if (result == IMAP_MATCH_UNKNOWN)
-        add_candidate(search, candidate);
+        imap_candidates_add(&search->candidates, candidate);
     return TRUE;
 }
 
@@ -197,7 +149,7 @@ static gboolean pass_placements(Search *search, const guint32 *uids, guint count
 static gboolean judge_sent(const CacheFetchRow *row, gpointer data)
 {
     Search *search = data;
-    Candidate *candidate = candidate_with(search, row->placement->uid);
+    ImapCandidate *candidate = candidate_with(search, row->placement->uid);
     if (!candidate || row->state < CACHE_CONTENT_HEADER)
         return TRUE;
     ImapMatchMessage message = {
@@ -214,7 +166,7 @@ static gboolean judge_sent(const CacheFetchRow *row, gpointer data)
 static gboolean pass_sent(Search *search)
 {
     search->cursor = 0;
-    for (guint at = 0; at < search->count; at += RENDERED_ROWS) {
+    for (guint at = 0; at < search->candidates.count; at += RENDERED_ROWS) {
         g_autoptr(GArray) uids = candidate_uids(search, at, RENDERED_ROWS);
         if (!fetch_rows(search, &g_array_index(uids, guint32, 0), uids->len, CACHE_FETCH_SENT,
                         judge_sent) ||
@@ -225,242 +177,25 @@ static gboolean pass_sent(Search *search)
     return TRUE;
 }
 
-/* ---- looking for a word ---------------------------------------------------------------------- */
-
-/* What is everywhere in texts; so are the first bytes of UTF-8 characters. */
-static const char COMMON[] = " \n.,-:/abcdefghiklmnoprstuvwy0123456789";
-
-/* memmem() looks at each byte for a word this short. */
-#define SHORT_MAX 4
-
-/* A byte of a short word that is rare in texts: memchr() finds it ten times as fast as memmem() the
- * word. NULL: it has none. */
-static const char *rare_byte(const ImapMatchTerm *term)
-{
-    for (gsize i = 0; i < term->length && term->length <= SHORT_MAX; i++)
-        if ((guchar)term->needle[i] < 0xc0 && !strchr(COMMON, term->needle[i]))
-            return term->needle + i;
-    return NULL;
-}
-
-/* Like memmem(); `rare` is the term's rare byte, or NULL. */
-static const char *find(const char *from, const char *limit, const ImapMatchTerm *term,
-                        const char *rare)
-{
-    gsize length = term->length, before = rare ? (gsize)(rare - term->needle) : 0;
-    if (!rare)
-        return memmem(from, (gsize)(limit - from), term->needle, length);
-    while ((gsize)(limit - from) >= length) {
-        const char *hit = memchr(from + before, *rare, (gsize)(limit - from) - (length - 1));
-        if (!hit || memcmp(hit - before, term->needle, length) == 0)
-            return hit ? hit - before : NULL;
-        from = hit - before + 1;
-    }
-    return NULL;
-}
-
 /* ---- segments of text ------------------------------------------------------------------------ */
-
-/* The first candidate, from index `from` on, whose message is not below `message`. */
-static guint lower_bound(const Search *search, guint from, gint64 message)
-{
-    guint end = search->count;
-    if (from < end && candidate_at(search, from)->message >= message)
-        return from;
-    while (from < end) {
-        guint middle = from + (end - from) / 2;
-        if (candidate_at(search, middle)->message < message)
-            from = middle + 1;
-        else
-            end = middle;
-    }
-    return from;
-}
-
-static gboolean is_segment_wanted(const gint64 *messages, guint count, gpointer data)
-{
-    Search *search = data;
-    guint at = 0;
-    for (guint i = 0; i < count; i++) {
-        at = lower_bound(search, at, messages[i]);
-        if (at == search->count)
-            return FALSE;
-        if (candidate_at(search, at)->message == messages[i])
-            return TRUE;
-        while (i + 1 < count && messages[i + 1] < candidate_at(search, at)->message)
-            i++;
-    }
-    return FALSE;
-}
-
-typedef struct {
-    Search *search;
-    const CacheTextSegment *segment;
-    const guint *owners; /* of each message, its first candidate, or `count` of them */
-    const ImapMatchTerm *term;
-    const char *rare; /* a byte of it, or NULL */
-} Look;
-
-static void note(const Look *look, guint index, gboolean found)
-{
-    if (found && !look->term->certain)
-        return;
-    gint64 message = look->segment->messages[index];
-    for (guint i = look->owners[index];
-         i < look->search->count && candidate_at(look->search, i)->message == message; i++)
-        imap_match_note(candidate_at(look->search, i)->words, look->term->key, found);
-}
-
-/* Looks for the term in the texts of messages `first` up to `end`, as in one text. */
-static void look_in(const Look *look, guint first, guint end)
-{
-    const CacheTextSegment *segment = look->segment;
-    const char *from = segment->text + segment->starts[first];
-    const char *limit = segment->text + segment->starts[end];
-    const char *hit;
-    while (first < end && (hit = find(from, limit, look->term, look->rare))) {
-        guint32 at = (guint32)(hit - segment->text);
-        for (; first < end && segment->starts[first + 1] <= at; first++)
-            note(look, first, FALSE);
-        if (first == end)
-            return;
-        gboolean within = at + look->term->length <= segment->starts[first + 1];
-        if (within)
-            note(look, first++, TRUE);
-        from = within ? segment->text + segment->starts[first] : hit + 1;
-    }
-    for (; first < end; first++)
-        note(look, first, FALSE);
-}
-
-static void look_everywhere(const Look *look)
-{
-    guint count = look->segment->count, none = look->search->count;
-    for (guint i = 0; i < count; i++) {
-        guint first = i;
-        while (i < count && look->owners[i] != none)
-            i++;
-        if (i > first)
-            look_in(look, first, i);
-    }
-}
-
-/* What one thread does of a pass. */
-typedef struct {
-    Search *search;
-    CacheText kind;
-    CacheTextShare share;
-    const GArray *terms; /* ImapMatchTerm */
-    GArray *needles;     /* CacheTextNeedle: the same */
-    GArray *owners;      /* guint */
-    GError *error;
-    pthread_t thread;
-} SegmentPass;
-
-static gboolean pass_wants(const gint64 *messages, guint count, gpointer data)
-{
-    return is_segment_wanted(messages, count, ((SegmentPass *)data)->search);
-}
-
-static void judge_segment(const CacheTextSegment *segment, gpointer data)
-{
-    SegmentPass *pass = data;
-    Search *search = pass->search;
-    guint at = 0;
-    g_array_set_size(pass->owners, segment->count);
-    for (guint i = 0; i < segment->count; i++) {
-        at = lower_bound(search, at, segment->messages[i]);
-        gboolean there =
-            at < search->count && candidate_at(search, at)->message == segment->messages[i];
-        g_array_index(pass->owners, guint, i) = there ? at : search->count;
-    }
-    for (guint i = 0; i < pass->terms->len; i++) {
-        const ImapMatchTerm *term = &g_array_index(pass->terms, ImapMatchTerm, i);
-        Look look = {search, segment, &g_array_index(pass->owners, guint, 0), term,
-                     rare_byte(term)};
-        look_everywhere(&look);
-    }
-}
-
-static GArray *needles_of(const GArray *terms)
-{
-    GArray *needles = g_array_new(FALSE, FALSE, sizeof(CacheTextNeedle));
-    for (guint i = 0; i < terms->len; i++) {
-        const ImapMatchTerm *term = &g_array_index(terms, ImapMatchTerm, i);
-        CacheTextNeedle needle = {term->needle, term->length};
-        g_array_append_val(needles, needle);
-    }
-    return needles;
-}
-
-static void *scan_share(void *data)
-{
-    SegmentPass *pass = data;
-    ImapSession *session = pass->search->session;
-    gint64 position = 0;
-    while (!pass->error && position != G_MAXINT64 &&
-           !net_cancel_triggered(net_stream_cancel(session->stream))) {
-        g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, &pass->error);
-        if (txn)
-            cache_text_scan(
-                txn, pass->kind, pass->share, (const CacheTextNeedle *)(void *)pass->needles->data,
-                pass->needles->len, &position, pass_wants, judge_segment, pass, &pass->error);
-    }
-    return NULL;
-}
-
-/* Expanding text takes time, so a search through much of it is made by several threads. */
-static guint pass_threads(const Search *search)
-{
-    return search->count < THREADS_WORTH ? 1 : MIN(g_get_num_processors(), THREADS_MAX);
-}
-
-static gboolean pass_kind(Search *search, CacheText kind)
-{
-    const GArray *terms = imap_match_terms(search->match, kind);
-    SegmentPass passes[THREADS_MAX];
-    guint count = pass_threads(search), started = 1;
-    if (!terms->len || !search->count)
-        return TRUE;
-    g_autoptr(GArray) needles = needles_of(terms);
-    for (guint i = 0; i < count; i++)
-        passes[i] = (SegmentPass){.search = search,
-                                  .kind = kind,
-                                  .share = {i, count},
-                                  .terms = terms,
-                                  .needles = needles,
-                                  .owners = g_array_new(FALSE, FALSE, sizeof(guint))};
-    while (started < count &&
-           pthread_create(&passes[started].thread, NULL, scan_share, &passes[started]) == 0)
-        started++;
-    scan_share(&passes[0]);
-    for (guint i = started; i < count; i++)
-        scan_share(&passes[i]); /* no more threads are to be had */
-    for (guint i = 0; i < count; i++) {
-        if (i > 0 && i < started)
-            pthread_join(passes[i].thread, NULL);
-        if (passes[i].error && !search->error)
-            search->error = g_steal_pointer(&passes[i].error);
-        g_clear_error(&passes[i].error);
-        g_array_unref(passes[i].owners);
-    }
-    settle(search);
-    return !search->error && !is_stopped(search);
-}
 
 static gboolean pass_segments(Search *search)
 {
-    sort_candidates(search, by_message);
-    for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++)
-        if (!pass_kind(search, (CacheText)kind))
+    imap_candidates_sort_by_message(&search->candidates);
+    for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++) {
+        if (!imap_search_segments(search->session, search->match, (CacheText)kind,
+                                  &search->candidates, &search->error) ||
+            is_stopped(search))
             return FALSE;
-    sort_candidates(search, by_uid);
+        settle(search);
+    }
+    imap_candidates_sort_by_uid(&search->candidates);
     return TRUE;
 }
 
 /* ---- messages themselves --------------------------------------------------------------------- */
 
-static void note_missing(Search *search, Candidate *candidate)
+static void note_missing(Search *search, ImapCandidate *candidate)
 {
     if (search->last_try) {
         search->found->unsearched++;
@@ -486,7 +221,7 @@ static gboolean read_text(Search *search, const CachePlacement *placement)
 static gboolean judge_content(const CacheFetchRow *row, gpointer data)
 {
     Search *search = data;
-    Candidate *candidate = candidate_with(search, row->placement->uid);
+    ImapCandidate *candidate = candidate_with(search, row->placement->uid);
     if (!candidate)
         return TRUE;
     ImapMatchMessage message = {
@@ -546,11 +281,11 @@ static gboolean pass_contents(Search *search, CacheContentState state)
     if (state == CACHE_CONTENT_HEADER && !headers_matter)
         return TRUE;
     search->state = state;
-    for (guint at = 0; at < search->count; at += IMAP_SLICE_MESSAGES) {
+    for (guint at = 0; at < search->candidates.count; at += IMAP_SLICE_MESSAGES) {
         g_autoptr(GArray) uids = candidate_uids(search, at, IMAP_SLICE_MESSAGES);
         if (!read_with(search, uids, at) || is_stopped(search))
             return FALSE;
-        imap_progress(search->session, at + uids->len, search->count);
+        imap_progress(search->session, at + uids->len, search->candidates.count);
     }
     settle(search);
     return TRUE;
@@ -580,8 +315,7 @@ static void keep_hits(Search *search)
 
 static gboolean run_slice(Search *search, const guint32 *uids, guint count)
 {
-    g_byte_array_set_size(search->candidates, 0);
-    search->count = 0;
+    imap_candidates_truncate(&search->candidates, 0);
     if (!pass_placements(search, uids, count) ||
         (search->needs & IMAP_MATCH_SENT && !pass_sent(search)) || !pass_segments(search) ||
         !pass_contents(search, CACHE_CONTENT_HEADER) || !pass_contents(search, CACHE_CONTENT_FULL))
@@ -592,7 +326,7 @@ static gboolean run_slice(Search *search, const guint32 *uids, guint count)
 
 static gboolean run_slices(Search *search, const GArray *uids)
 {
-    guint slice = (guint)(CANDIDATE_BYTES / search->stride);
+    guint slice = (guint)(CANDIDATE_BYTES / search->candidates.stride);
     for (guint at = 0; at < uids->len; at += slice)
         if (!run_slice(search, &g_array_index(uids, guint32, at), MIN(slice, uids->len - at)))
             return FALSE;
@@ -640,19 +374,18 @@ gboolean imap_search_run_among(ImapSession *session, const ImapSearchKey *key, c
     if (!match)
         return FALSE;
     g_autoptr(GArray) all = imap_match_candidates(match);
-    g_autoptr(GArray) candidates = uids ? intersect(all, uids) : g_array_ref(all);
+    g_autoptr(GArray) among = uids ? intersect(all, uids) : g_array_ref(all);
     Search search = {
         .session = session,
         .match = match,
         .needs = imap_match_needs(match),
         .found = found,
         .hits = g_array_new(FALSE, FALSE, sizeof(Hit)),
-        .candidates = g_byte_array_new(),
-        .stride = sizeof(Candidate) + imap_match_words(match) * sizeof(ImapMatchWord),
         .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
         .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
         .text = g_string_new(NULL),
     };
+    imap_candidates_init(&search.candidates, match);
     if (search.needs & IMAP_MATCH_MODSEQ) {
         imap_enable(session, IMAP_ENABLED_CONDSTORE); /* RFC 7162, 3.1.5 */
         found->modseqs = g_array_new(FALSE, FALSE, sizeof(guint64));
@@ -661,13 +394,13 @@ gboolean imap_search_run_among(ImapSession *session, const ImapSearchKey *key, c
         found->scores = g_array_new(FALSE, FALSE, sizeof(guint8));
     gboolean ok = TRUE;
     if (search.needs)
-        ok = run_slices(&search, candidates);
+        ok = run_slices(&search, among);
     else
-        match_unread(&search, candidates);
+        match_unread(&search, among);
     if (!ok)
         imap_reply_error(session, search.error);
     g_array_unref(search.hits);
-    g_byte_array_unref(search.candidates);
+    imap_candidates_clear(&search.candidates);
     g_array_unref(search.missing_uids);
     g_array_unref(search.missing);
     g_string_free(search.text, TRUE);
