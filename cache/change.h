@@ -14,7 +14,8 @@ typedef enum { CACHE_FLAGS_SET, CACHE_FLAGS_ADD, CACHE_FLAGS_REMOVE } CacheFlags
  * STORE (RFC 3501, 6.4.6; RFC 7162, 3.1.3). UIDs that are gone are passed over. Messages whose
  * modseq is above `unchanged_since` (G_MAXUINT64: no condition) are left alone and appended to
  * `modified` (guint32). Each message that was changed, or asked to change, is appended to `done`
- * (CacheChange; its new flags and modseq).
+ * (CacheChange; its new flags and modseq). Flags that the folder's rights (rights.h) don't let be
+ * changed stay as they are, in every mode.
  */
 gboolean cache_store(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count,
                      CacheFlagsMode mode, CacheFlags flags, guint64 unchanged_since, GArray *done,
@@ -27,14 +28,15 @@ gboolean cache_expunge(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize 
 
 /*
  * COPY and MOVE (RFC 3501, 6.4.7; RFC 6851): appends pairs of source and destination UID to `from`
- * and `to` (guint32, for COPYUID). A copy has the source's flags, date and content. Moving within
- * one folder gives a new UID. In an account whose meta "set-like" is "1" a message is in a folder
+ * and `to` (guint32, for COPYUID). A copy has the source's date, content, and those
+ * of its flags that the target's rights let be set. Moving within one folder gives a new UID. In an account whose meta "set-like" is "1" a message is in a folder
  * once: copying to where it is gives the UID it has there.
  */
 gboolean cache_copy(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, gint64 target,
                     gboolean move, GArray *from, GArray *to, GError **error);
 
-/* APPEND: a new message in `folder` with the writer's content; its UID, or 0 and `error`. */
+/* APPEND: a new message in `folder` with the writer's content, and those of `flags` that its rights
+ * let be set; its UID, or 0 and `error`. */
 guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
                      const CacheRendered *rendered, CacheFlags flags, gint64 date, gint16 zone,
                      GError **error);

@@ -13,7 +13,7 @@
     "id, name, delimiter, role, selectable, pushed, uidvalidity, uidnext, recent_uid,"             \
     " highestmodseq, modseq_floor, alive, unseen, deleted, missing, size, base_name, wire_name,"   \
     " remote_id, base_selectable, base_uidvalidity, base_uidnext, base_highestmodseq, flag_mask,"  \
-    " keyword_mask, synced"
+    " keyword_mask, synced, rights"
 
 static const char SQL_GET[] = "SELECT " COLUMNS " FROM folder WHERE id = ?";
 static const char SQL_FIND[] = "SELECT " COLUMNS " FROM folder WHERE name = ?";
@@ -26,20 +26,20 @@ static const char SQL_BELOW[] = "SELECT id, name FROM folder WHERE name > ?1 AND
 static const char SQL_INSERT[] =
     "INSERT INTO folder (name, delimiter, role, selectable, pushed, uidvalidity, uidnext,"
     " recent_uid, highestmodseq, modseq_floor, base_name, wire_name, remote_id, base_selectable,"
-    " base_uidvalidity, base_uidnext, base_highestmodseq, flag_mask, keyword_mask, synced)"
-    " VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " base_uidvalidity, base_uidnext, base_highestmodseq, flag_mask, keyword_mask, synced,"
+    " rights) VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char SQL_UPDATE[] =
     "UPDATE folder SET name = ?2, delimiter = ?3, role = ?4, selectable = ?5, pushed = ?6,"
     " base_name = ?7, wire_name = ?8, remote_id = ?9, base_selectable = ?10,"
     " base_uidvalidity = ?11, base_uidnext = ?12, base_highestmodseq = ?13, flag_mask = ?14,"
-    " keyword_mask = ?15, synced = ?16 WHERE id = ?1";
+    " keyword_mask = ?15, synced = ?16, rights = ?17 WHERE id = ?1";
 static const char SQL_SET_UIDVALIDITY[] = "UPDATE folder SET uidvalidity = ?2 WHERE id = ?1";
 static const char SQL_SET_RECENT[] = "UPDATE folder SET recent_uid = uidnext WHERE id = ?";
 static const char SQL_RESTORE_RECENT[] = "UPDATE folder SET recent_uid = ?2 WHERE id = ?1";
 static const char SQL_DELETE[] = "DELETE FROM folder WHERE id = ?";
 static const char SQL_COUNTERS[] =
-    "SELECT pushed, uidnext, highestmodseq, alive, unseen, deleted, missing, size FROM folder"
-    " WHERE id = ?";
+    "SELECT pushed, uidnext, highestmodseq, alive, unseen, deleted, missing, size, rights"
+    " FROM folder WHERE id = ?";
 static const char SQL_SET_COUNTERS[] =
     "UPDATE folder SET uidnext = ?2, highestmodseq = ?3, alive = ?4, unseen = ?5, deleted = ?6,"
     " missing = ?7, size = ?8 WHERE id = ?1";
@@ -91,6 +91,7 @@ static gboolean load_counters(CacheTxn *txn, TxnFolder *folder, GError **error)
     folder->deleted = db_int(&query, 5);
     folder->missing = db_int(&query, 6);
     folder->size = db_int(&query, 7);
+    folder->rights = cache_folder_rights(&(CacheFolder){.rights = (guint32)db_int(&query, 8)});
     return TRUE;
 }
 
@@ -104,6 +105,12 @@ TxnFolder *txn_folder(CacheTxn *txn, gint64 id, GError **error)
         folder = &g_array_index(txn->folders, TxnFolder, txn->folders->len - 1);
     }
     return folder->loaded || load_counters(txn, folder, error) ? folder : NULL;
+}
+
+guint32 txn_rights(CacheTxn *txn, gint64 id)
+{
+    const TxnFolder *folder = txn_folder(txn, id, NULL);
+    return folder ? folder->rights : CACHE_RIGHTS_ALL;
 }
 
 gboolean txn_flush_folders(CacheTxn *txn, GError **error)
@@ -172,6 +179,7 @@ static CacheFolder *read_row(DbQuery *query)
     folder->flag_mask = (guint32)db_int(query, i++);
     folder->keyword_mask = db_int(query, i++) != 0;
     folder->synced = db_int(query, i++);
+    folder->rights = (guint32)db_int(query, i++);
     return folder;
 }
 
@@ -342,7 +350,7 @@ static gboolean update_row(CacheTxn *txn, const CacheFolder *folder, GError **er
                   DB_TEXT(folder->remote_id), DB_INT(folder->base_selectable),
                   DB_INT(folder->base_uidvalidity), DB_INT(folder->base_uidnext),
                   DB_INT(folder->base_highestmodseq), DB_INT(folder->flag_mask),
-                  DB_INT(folder->keyword_mask), DB_INT(folder->synced));
+                  DB_INT(folder->keyword_mask), DB_INT(folder->synced), DB_INT(folder->rights));
 }
 
 static gint64 insert_row(CacheTxn *txn, const CacheFolder *folder, GError **error)
@@ -357,7 +365,8 @@ static gint64 insert_row(CacheTxn *txn, const CacheFolder *folder, GError **erro
                 DB_TEXT(folder->wire_name), DB_TEXT(folder->remote_id),
                 DB_INT(folder->base_selectable), DB_INT(folder->base_uidvalidity),
                 DB_INT(folder->base_uidnext), DB_INT(folder->base_highestmodseq),
-                DB_INT(folder->flag_mask), DB_INT(folder->keyword_mask), DB_INT(folder->synced)))
+                DB_INT(folder->flag_mask), DB_INT(folder->keyword_mask), DB_INT(folder->synced),
+                DB_INT(folder->rights)))
         return 0;
     txn->list_changed = TRUE;
     return sqlite3_last_insert_rowid(txn->db->handle);
@@ -499,7 +508,7 @@ gboolean cache_folder_update(CacheTxn *txn, const CacheFolder *folder, GError **
         return exists_error(row.name, error);
     if (name_taken(txn, SQL_FIND_BASE, row.base_name, row.id))
         return exists_error(row.base_name, error);
-    if (old->role != row.role || old->selectable != row.selectable)
+    if (old->role != row.role || old->selectable != row.selectable || old->rights != row.rights)
         txn->list_changed = TRUE;
     if (!take_name(txn, old, row.name, error) || !update_row(txn, &row, error))
         return FALSE;

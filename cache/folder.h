@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cache/cache.h"
+#include "cache/rights.h"
 
 typedef enum {
     CACHE_ROLE_NONE,
@@ -53,7 +54,14 @@ typedef struct {
     guint32 flag_mask;          /* system flags that upstream keeps (PERMANENTFLAGS) */
     gboolean keyword_mask;      /* upstream keeps new keywords (PERMANENTFLAGS has \*) */
     gint64 synced;              /* Unix seconds of the last complete pull, 0: never */
+    guint32 rights;             /* as the provider has them, with where from; 0: not known */
 } CacheFolder;
+
+/* What the user may do in it, so far as is known here: CACHE_RIGHT bits. */
+static inline guint32 cache_folder_rights(const CacheFolder *folder)
+{
+    return (folder->rights & CACHE_RIGHTS_KNOWN ? folder->rights : G_MAXUINT32) & CACHE_RIGHTS_ALL;
+}
 
 void cache_folder_free(CacheFolder *folder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheFolder, cache_folder_free)
@@ -75,9 +83,9 @@ CacheFolder *cache_folder_with_role(CacheTxn *txn, CacheRole role);
 
 /*
  * Makes a folder, with the levels above it where they are missing (not selectable); a name that had
- * a folder before gets a higher UIDVALIDITY. A name that can't be selected becomes selectable. It is
- * pushed unless meta "new-folders" is "local" (accounts whose provider has no folders). Gives its
- * number; 0 and EXISTS or INVALID on failure.
+ * a folder before gets a higher UIDVALIDITY. A name that can't be selected becomes selectable. It
+ * is pushed unless meta "new-folders" is "local" (accounts whose provider has no folders). Gives
+ * its number; 0 and EXISTS or INVALID on failure.
  */
 gint64 cache_folder_create(CacheTxn *txn, const char *name, CacheRole role, GError **error);
 

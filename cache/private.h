@@ -61,6 +61,7 @@ typedef struct {
     gboolean pushed;
     gint64 uidnext, highestmodseq;
     gint64 alive, unseen, deleted, missing, size;
+    guint32 rights; /* cache_folder_rights() */
 } TxnFolder;
 
 struct CacheTxn {
@@ -85,6 +86,9 @@ guint64 txn_modseq(CacheTxn *txn);
 
 /* The folder's counters; NULL and NOT_FOUND. Valid until the next call. */
 TxnFolder *txn_folder(CacheTxn *txn, gint64 id, GError **error);
+
+/* cache_folder_rights() of the folder; everything where there is none. */
+guint32 txn_rights(CacheTxn *txn, gint64 id);
 
 /* Writes the counters back, and the bits of UIDs; before anything reads them. */
 gboolean txn_flush_folders(CacheTxn *txn, GError **error);

@@ -133,8 +133,17 @@ static const char VERSION_5[] =
     "CREATE TABLE IF NOT EXISTS uid_bits ("
     "  id INTEGER PRIMARY KEY, alive BLOB NOT NULL, unseen BLOB NOT NULL);";
 
+/* What the provider allows in a folder (rights.h); 0: not known yet. */
+static const char VERSION_6[] = "ALTER TABLE folder ADD COLUMN rights INTEGER NOT NULL DEFAULT 0;";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3}, {4, VERSION_4}, {5, VERSION_5}, {0},
+    {1, VERSION_1},
+    {2, VERSION_2},
+    {3, VERSION_3},
+    {4, VERSION_4},
+    {5, VERSION_5},
+    {6, VERSION_6},
+    {0},
 };
 
 static gboolean read_version(Db *db, int *version, GError **error)

@@ -24,6 +24,8 @@ static gboolean find_live(CacheTxn *txn, gint64 folder, guint32 uid, CachePlacem
 typedef struct {
     CacheFlagsMode mode;
     CacheFlags flags;
+    guint32 system;             /* the system flags that can be changed, */
+    gboolean keywords;          /* and whether keywords can */
     guint32 last_from, last_to; /* keyword sets: most messages have the same */
     gboolean last_known;
 } Edit;
@@ -32,6 +34,8 @@ static gboolean edit_keywords(CacheTxn *txn, Edit *edit, guint32 *keywords, GErr
 {
     guint32 result = edit->flags.keywords;
 
+    if (!edit->keywords)
+        return TRUE;
     if (edit->last_known && edit->last_from == *keywords) {
         *keywords = edit->last_to;
         return TRUE;
@@ -52,13 +56,13 @@ static gboolean edit_flags(CacheTxn *txn, Edit *edit, CacheFlags *flags, GError 
 {
     switch (edit->mode) {
     case CACHE_FLAGS_SET:
-        flags->system = edit->flags.system;
+        flags->system = (flags->system & ~edit->system) | (edit->flags.system & edit->system);
         break;
     case CACHE_FLAGS_ADD:
-        flags->system |= edit->flags.system;
+        flags->system |= edit->flags.system & edit->system;
         break;
     case CACHE_FLAGS_REMOVE:
-        flags->system &= ~edit->flags.system;
+        flags->system &= ~(edit->flags.system & edit->system);
         break;
     }
     return edit_keywords(txn, edit, &flags->keywords, error);
@@ -93,10 +97,13 @@ gboolean cache_store(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize co
                      CacheFlagsMode mode, CacheFlags flags, guint64 unchanged_since, GArray *done,
                      GArray *modified, GError **error)
 {
-    Edit edit = {.mode = mode, .flags = flags};
-
     if (!txn_writes(txn, TRUE, error))
         return FALSE;
+    guint32 rights = txn_rights(txn, folder);
+    Edit edit = {.mode = mode,
+                 .flags = flags,
+                 .system = cache_rights_system_flags(rights),
+                 .keywords = (rights & CACHE_RIGHT_WRITE) != 0};
     for (gsize i = 0; i < count; i++)
         if (!store_one(txn, folder, uids[i], &edit, unchanged_since, done, modified, error))
             return FALSE;

@@ -430,7 +430,8 @@ TEST_F(TextTest, MailFromBeforeSegmentsIsIndexed)
     ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
     EXPECT_EQ(sqlite3_exec(db,
                            "DROP TABLE text_segment; DROP TABLE text_data; DROP TABLE text_due;"
-                           "DROP TABLE text_gone; PRAGMA user_version = 1",
+                           "DROP TABLE text_gone; ALTER TABLE folder DROP COLUMN rights;"
+                           "PRAGMA user_version = 1",
                            nullptr, nullptr, nullptr),
               SQLITE_OK);
     sqlite3_close(db);
@@ -449,8 +450,10 @@ TEST_F(TextTest, SegmentsFromBeforeFiltersAreWrittenAnew)
     close();
     sqlite3 *db;
     ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(db, "DROP TABLE text_filter; PRAGMA user_version = 3", nullptr, nullptr,
-                           nullptr),
+    EXPECT_EQ(sqlite3_exec(db,
+                           "DROP TABLE text_filter; ALTER TABLE folder DROP COLUMN rights;"
+                           "PRAGMA user_version = 3",
+                           nullptr, nullptr, nullptr),
               SQLITE_OK);
     sqlite3_close(db);
     open();
