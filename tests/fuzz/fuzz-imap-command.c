@@ -5,6 +5,7 @@
  * tests/fuzz/seeds/imap-command. */
 #include "tests/fuzz/fuzz.h"
 
+#include "daemon/proto/imap/acl-args.h"
 #include "daemon/proto/imap/assembler.h"
 #include "daemon/proto/imap/fetch-args.h"
 #include "daemon/proto/imap/list-args.h"
@@ -230,6 +231,29 @@ static void run_setmetadata(ImapLexer *lexer)
         g_assert_cmpuint(args->entries->len, ==, args->values->len);
 }
 
+static void run_acl(ImapLexer *lexer, ImapAclShape shape)
+{
+    g_autofree char *mailbox = imap_acl_args_parse(lexer, shape, NULL);
+
+    if (mailbox != NULL)
+        check_name(mailbox);
+}
+
+static void run_myrights(ImapLexer *lexer)
+{
+    run_acl(lexer, IMAP_ACL_NOTHING);
+}
+
+static void run_listrights(ImapLexer *lexer)
+{
+    run_acl(lexer, IMAP_ACL_IDENTIFIER);
+}
+
+static void run_setacl(ImapLexer *lexer)
+{
+    run_acl(lexer, IMAP_ACL_IDENTIFIER_AND_RIGHTS);
+}
+
 static void run_notify(ImapLexer *lexer)
 {
     g_autoptr(ImapNotifyArgs) args = imap_notify_args_parse(lexer, NULL);
@@ -261,6 +285,9 @@ static const struct {
     {"GETMETADATA", run_getmetadata},
     {"SETMETADATA", run_setmetadata},
     {"NOTIFY", run_notify},
+    {"MYRIGHTS", run_myrights},
+    {"LISTRIGHTS", run_listrights},
+    {"SETACL", run_setacl},
 };
 
 /* NULL: the part is octets. */

@@ -16,6 +16,7 @@
 #include "daemon/proto/imap/flags.h"
 #include "daemon/proto/imap/mailbox-name.h"
 #include "daemon/proto/imap/quote.h"
+#include "daemon/proto/imap/rights.h"
 #include "daemon/proto/imap/set.h"
 
 namespace
@@ -281,6 +282,53 @@ TEST(SequenceSet, IsWalkedInTheOrderWritten)
         numbers.push_back(number);
     EXPECT_EQ(numbers, (std::vector<guint32>{9, 2, 3, 4, 4294967295u}));
     EXPECT_EQ(imap_sequence_set_max(set), 4294967295u);
+}
+
+/* ---- rights (RFC 4314, 2.1) -------------------------------------------------------------------*/
+
+std::string rights(const char *letters)
+{
+    GString *out = g_string_new(nullptr);
+
+    imap_rights_format(imap_rights_parse(letters), out);
+    return take(out);
+}
+
+TEST(Rights, AreWrittenInOneOrderWithTheVirtualOnes)
+{
+    const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"rwiptsldaex", "lrswipxteacd"},
+        {"lrs", "lrs"},
+        {"", "\"\""},
+        {"Q0n9", "\"\""},
+        {"k", "kc"},
+        {"x", "xc"},
+        {"t", "td"},
+        {"lrse", "lrsed"},
+        /* of a server that knows RFC 2086 alone: 2.1.1 */
+        {"lrswipcda", "lrswipkxteacd"},
+        {"lrd", "lrxtecd"},
+        {"lrc", "lrkxc"},
+        /* of one that knows both, the virtual ones say nothing */
+        {"lrtcd", "lrtd"},
+    };
+
+    for (const auto &c : cases)
+        EXPECT_EQ(rights(c.in), c.out) << c.in;
+}
+
+TEST(Rights, OfClientsAreChecked)
+{
+    char wrong = 0;
+
+    EXPECT_TRUE(imap_rights_valid("lrswipkxteacd", &wrong));
+    EXPECT_TRUE(imap_rights_valid("", &wrong));
+    EXPECT_FALSE(imap_rights_valid("lrQswicda", &wrong));
+    EXPECT_EQ(wrong, 'Q');
+    EXPECT_FALSE(imap_rights_valid("lrqswicda", &wrong));
+    EXPECT_EQ(wrong, 'q');
 }
 
 /* ---- flags ------------------------------------------------------------------------------------*/

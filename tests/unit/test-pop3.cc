@@ -186,6 +186,33 @@ TEST_F(Pop3Test, WithoutQuitNothingIsDeleted)
     EXPECT_EQ(uids().size(), 1u);
 }
 
+/* RFC 4314, 4: deleting is "t" and "e". */
+TEST_F(Pop3Test, NothingIsDeletedWhereTheProviderForbidsIt)
+{
+    make_inbox();
+    add(MAIL);
+    add(MAIL);
+    auto grant = [this](guint32 rights) {
+        CacheTxn *txn = cache_begin(cache, CACHE_WRITE, nullptr);
+        g_autoptr(CacheFolder) row = cache_folder_get(txn, inbox, nullptr);
+        row->rights = CACHE_RIGHTS_TOLD | rights;
+        EXPECT_TRUE(cache_folder_update(txn, row, nullptr));
+        EXPECT_TRUE(cache_commit(txn, nullptr));
+    };
+    const guint32 reading = CACHE_RIGHT_LOOKUP | CACHE_RIGHT_READ;
+    grant(reading | CACHE_RIGHT_DELETE);
+    {
+        Session session(serve_pop3, &daemon, account);
+        session.follow("S: +OK\nC: DELE 1\nS: -ERR [SYS/PERM]\nC: RETR 1\nS: +OK\n");
+    }
+    grant(reading | CACHE_RIGHT_DELETE | CACHE_RIGHT_EXPUNGE);
+    Session session(serve_pop3, &daemon, account);
+    session.follow("S: +OK\nC: DELE 1\nS: +OK\n");
+    grant(reading);
+    session.follow("C: QUIT\nS: -ERR [SYS/TEMP]\n");
+    EXPECT_EQ(uids().size(), 2u);
+}
+
 TEST_F(Pop3Test, DeletionsAreMadeForTheProviderToo)
 {
     make_inbox();

@@ -470,6 +470,25 @@ TEST(Select, ReadsWhatTheServerSaysOfTheFolder)
     EXPECT_FALSE(state.read_only);
 }
 
+/* RFC 3501, 7.1: READ-ONLY; which flags are kept all the same is in PERMANENTFLAGS. */
+TEST(Select, ReadOnlyKeepsNoFlagsThatItDoesNotName)
+{
+    Server server("S: * PREAUTH [CAPABILITY IMAP4rev1] hi\n"
+                  "C: A1 SELECT Reading\nS: * 5 EXISTS\nS: A1 OK [READ-ONLY] here\n"
+                  "C: A2 SELECT Seen\nS: * OK [PERMANENTFLAGS (\\Seen)] one\n"
+                  "S: A2 OK [READ-ONLY] here\n");
+    Connection connection(server);
+    ASSERT_NE(connection.client, nullptr) << connection.error->message;
+    g_auto(ImapSelected) first = {}, second = {};
+    ASSERT_TRUE(imap_client_select(connection.client, "Reading", FALSE, 0, 0, &first, nullptr));
+    EXPECT_TRUE(first.read_only);
+    EXPECT_EQ(first.permanent, 0u);
+    EXPECT_FALSE(first.keywords);
+    ASSERT_TRUE(imap_client_select(connection.client, "Seen", FALSE, 0, 0, &second, nullptr));
+    EXPECT_TRUE(second.read_only);
+    EXPECT_EQ(second.permanent, (guint32)IMAP_FLAG_SEEN);
+}
+
 TEST(Select, AsksQresyncOnlyAfterItWasEnabled)
 {
     Server server("S: * PREAUTH [CAPABILITY IMAP4rev1 ENABLE QRESYNC CONDSTORE] hi\n"

@@ -69,6 +69,11 @@ typedef struct {
 ImapStatusData *imap_status_data_parse(const ImapResponse *response, gboolean utf8, GError **error);
 void imap_status_data_free(ImapStatusData *data);
 
+/* "* MYRIGHTS INBOX rwiptsldaex" (RFC 4314, 3.8). The name as in STATUS; NULL and `error`
+ * otherwise. */
+char *imap_myrights_parse(const ImapResponse *response, gboolean utf8, guint32 *rights,
+                          GError **error);
+
 /* Search results, of SEARCH and ESEARCH alike. */
 typedef struct {
     char *tag;    /* ESEARCH's correlator; or NULL */

@@ -13,6 +13,7 @@
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/intern.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/uidplus.h"
 #include "daemon/serve/imap/url-content.h"
 #include "daemon/serve/imap/view.h"
@@ -67,7 +68,7 @@ static gboolean find_target(ImapSession *session, const char *name)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, &error);
-    g_autoptr(CacheFolder) folder = txn ? cache_folder_find(txn, name, &error) : NULL;
+    g_autoptr(CacheFolder) folder = txn ? imap_rights_find(session, txn, name, &error) : NULL;
     if (!folder) {
         reply_no_target(session, error);
         return FALSE;
@@ -90,6 +91,7 @@ static gboolean begin(ImapSession *session, const ImapAppendArgs *args)
     const ImapCommand *command = imap_assembler_command(session->assembler);
     const ImapEntry *entry = imap_command_find(command->name);
     session->uid = command->uid;
+    session->entry = entry;
     if (!entry) {
         imap_reply(session, IMAP_BAD, NULL, "There is no such command");
         return FALSE;

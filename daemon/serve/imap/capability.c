@@ -3,6 +3,7 @@
  * The capability line, from a table: each capability names the state it is of use in and the
  * command that makes it true, so nothing is advertised that isn't there.
  */
+#include "daemon/proto/imap/rights.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/quota.h"
 #include "daemon/serve/imap/reply.h"
@@ -85,7 +86,10 @@ static const Capability capabilities[] = {
     {"I18NLEVEL=1", LOGGED_IN, "SORT"},
     {"LIST-EXTENDED", LOGGED_IN, "LIST"},
     {"LIST-STATUS", LOGGED_IN, "LIST"},
+    {"LIST-MYRIGHTS", LOGGED_IN, "MYRIGHTS"},
     {"LIST-METADATA", LOGGED_IN, "GETMETADATA"},
+    {"ACL", LOGGED_IN, "MYRIGHTS"},
+    {"RIGHTS=" IMAP_RIGHTS_NEW, LOGGED_IN, "MYRIGHTS"},
     {"METADATA", LOGGED_IN, "GETMETADATA"},
     {"STATUS=SIZE", LOGGED_IN, "STATUS"},
     {"OBJECTID", LOGGED_IN, "FETCH"},

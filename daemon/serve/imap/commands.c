@@ -4,56 +4,80 @@
 
 #include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/view.h"
 
 #define ANY       (IMAP_STATE_LOGIN | IMAP_STATE_AUTHENTICATED | IMAP_STATE_SELECTED)
 #define LOGGED_IN (IMAP_STATE_AUTHENTICATED | IMAP_STATE_SELECTED)
 #define SELECTED  IMAP_STATE_SELECTED
 
+/* Rights by their names here. RFC 4314, 4; what it doesn't name: MOVE (RFC 6851, 4.2), REPLACE (RFC
+ * 8508, 4.1), ESEARCH (RFC 7377, 5), annotations (RFC 5464, 3.3). STORE, whose flags decide, is in
+ * store.c; RENAME and CREATE need CREATE above the new name as well, see folders.c. */
+#define LOOKUP     CACHE_RIGHT_LOOKUP
+#define READ       CACHE_RIGHT_READ
+#define INSERT     CACHE_RIGHT_INSERT
+#define REMOVE     CACHE_RIGHT_REMOVE
+#define EXPUNGE    CACHE_RIGHT_EXPUNGE
+#define TAKE_AWAY  (CACHE_RIGHT_DELETE | CACHE_RIGHT_EXPUNGE)
+#define ADMINISTER CACHE_RIGHT_ADMINISTER
+#define ANYTHING                                                                                   \
+    (LOOKUP | READ | INSERT | REMOVE | CACHE_RIGHT_CREATE | ADMINISTER) /* of MYRIGHTS */
+#define USE (READ | INSERT | CACHE_RIGHT_SEEN | CACHE_RIGHT_WRITE | CACHE_RIGHT_POST)
+
 static const ImapEntry commands[] = {
-    {"APPEND", imap_cmd_append, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"APPEND", imap_cmd_append, LOGGED_IN, IMAP_NEEDS_PUSH, .named = INSERT},
     {"AUTHENTICATE", imap_cmd_authenticate, IMAP_STATE_LOGIN, 0},
     {"CANCELUPDATE", imap_cmd_cancelupdate, SELECTED, 0},
     {"CAPABILITY", imap_cmd_capability, ANY, 0},
     {"CHECK", imap_cmd_check, SELECTED, 0},
     {"CLOSE", imap_cmd_close, SELECTED, IMAP_NO_NEWS},
     {"COMPRESS", imap_cmd_compress, LOGGED_IN, 0},
-    {"COPY", imap_cmd_copy, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_NEEDS_PUSH},
+    {"COPY", imap_cmd_copy, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_NEEDS_PUSH,
+     .named = INSERT},
     {"CREATE", imap_cmd_create, LOGGED_IN, IMAP_NEEDS_PUSH},
-    {"DELETE", imap_cmd_delete, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"DELETE", imap_cmd_delete, LOGGED_IN, IMAP_NEEDS_PUSH, .named = REMOVE},
+    {"DELETEACL", imap_cmd_deleteacl, LOGGED_IN, 0, .named = ADMINISTER},
     {"ENABLE", imap_cmd_enable, LOGGED_IN, 0},
-    {"ESEARCH", imap_cmd_esearch, LOGGED_IN, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
-    {"EXAMINE", imap_cmd_examine, LOGGED_IN, IMAP_NO_NEWS},
-    {"EXPUNGE", imap_cmd_expunge, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+    {"ESEARCH", imap_cmd_esearch, LOGGED_IN, IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS, .named = READ},
+    {"EXAMINE", imap_cmd_examine, LOGGED_IN, IMAP_NO_NEWS, .named = READ},
+    {"EXPUNGE", imap_cmd_expunge, SELECTED, IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH,
+     .selected = EXPUNGE},
     {"FETCH", imap_cmd_fetch, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"GENURLAUTH", imap_cmd_genurlauth, LOGGED_IN, 0},
-    {"GETMETADATA", imap_cmd_getmetadata, LOGGED_IN, 0},
+    {"GETACL", imap_cmd_getacl, LOGGED_IN, 0, .named = ADMINISTER},
+    {"GETMETADATA", imap_cmd_getmetadata, LOGGED_IN, 0, .named = LOOKUP, .any = USE},
     {"GETQUOTA", imap_cmd_getquota, LOGGED_IN, 0},
     {"GETQUOTAROOT", imap_cmd_getquotaroot, LOGGED_IN, 0},
     {"ID", imap_cmd_id, ANY, 0},
     {"IDLE", imap_cmd_idle, LOGGED_IN, 0},
     {"LIST", imap_cmd_list, LOGGED_IN, 0},
+    {"LISTRIGHTS", imap_cmd_listrights, LOGGED_IN, 0, .named = ADMINISTER},
     {"LOGIN", imap_cmd_login, IMAP_STATE_LOGIN, 0},
     {"LOGOUT", imap_cmd_logout, ANY, IMAP_NO_NEWS},
     {"LSUB", imap_cmd_lsub, LOGGED_IN, 0},
     {"MOVE", imap_cmd_move, SELECTED,
-     IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+     IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH, .selected = TAKE_AWAY,
+     .named = INSERT},
+    {"MYRIGHTS", imap_cmd_myrights, LOGGED_IN, 0, .any = ANYTHING},
     {"NAMESPACE", imap_cmd_namespace, LOGGED_IN, 0},
     {"NOOP", imap_cmd_noop, ANY, 0},
     {"NOTIFY", imap_cmd_notify, LOGGED_IN, 0},
-    {"RENAME", imap_cmd_rename, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"RENAME", imap_cmd_rename, LOGGED_IN, IMAP_NEEDS_PUSH, .named = REMOVE},
     {"REPLACE", imap_cmd_replace, SELECTED,
-     IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH},
+     IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_CHANGES | IMAP_NEEDS_PUSH, .selected = TAKE_AWAY,
+     .named = INSERT},
     {"RESETKEY", imap_cmd_resetkey, LOGGED_IN, 0},
     {"SEARCH", imap_cmd_search, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
-    {"SELECT", imap_cmd_select, LOGGED_IN, IMAP_NO_NEWS},
-    {"SETMETADATA", imap_cmd_setmetadata, LOGGED_IN, 0},
+    {"SELECT", imap_cmd_select, LOGGED_IN, IMAP_NO_NEWS, .named = READ},
+    {"SETACL", imap_cmd_setacl, LOGGED_IN, 0, .named = ADMINISTER},
+    {"SETMETADATA", imap_cmd_setmetadata, LOGGED_IN, 0, .named = LOOKUP, .any = USE},
     {"SORT", imap_cmd_sort, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"STARTTLS", imap_cmd_starttls, IMAP_STATE_LOGIN, 0},
-    {"STATUS", imap_cmd_status, LOGGED_IN, 0},
+    {"STATUS", imap_cmd_status, LOGGED_IN, 0, .named = READ},
     {"STORE", imap_cmd_store, SELECTED,
      IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS | IMAP_CHANGES},
-    {"SUBSCRIBE", imap_cmd_subscribe, LOGGED_IN, IMAP_NEEDS_PUSH},
+    {"SUBSCRIBE", imap_cmd_subscribe, LOGGED_IN, IMAP_NEEDS_PUSH, .named = LOOKUP},
     {"THREAD", imap_cmd_thread, SELECTED, IMAP_BY_NUMBER | IMAP_TAKES_UID | IMAP_KEEPS_NUMBERS},
     {"UNAUTHENTICATE", imap_cmd_unauthenticate, LOGGED_IN, IMAP_NO_NEWS},
     {"UNSELECT", imap_cmd_unselect, SELECTED, IMAP_NO_NEWS},
@@ -99,6 +123,8 @@ gboolean imap_command_allowed(ImapSession *session, const ImapEntry *entry)
         imap_reply(session, IMAP_NO, "CANNOT", "The mailbox is open for reading only (EXAMINE)");
         return FALSE;
     }
+    if (entry->selected && !imap_rights_selected(session, entry->selected))
+        return FALSE;
     if ((entry->flags & IMAP_NEEDS_PUSH) && !session->account->pushes_all) {
         imap_reply_printf(
             session, IMAP_NO, "CANNOT",

@@ -30,6 +30,10 @@ struct ImapEntry {
     ImapCommandFunc run;
     guint states; /* ImapState bits */
     guint flags;  /* ImapCommandFlags */
+
+    /* Rights (CACHE_RIGHT bits): all of these on the selected mailbox, which the dispatcher checks;
+     * all of these, and one of these, on the mailbox that it names, for imap_rights_find(). */
+    guint32 selected, named, any;
 };
 
 /* NULL: no such command. */
@@ -59,22 +63,26 @@ void imap_cmd_compress(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_copy(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_create(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_delete(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_deleteacl(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_enable(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_examine(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_expunge(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_fetch(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_genurlauth(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_getacl(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_getmetadata(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_getquota(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_getquotaroot(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_id(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_idle(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_list(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_listrights(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_login(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_logout(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_lsub(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_move(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_myrights(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_namespace(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_noop(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_notify(ImapSession *session, ImapLexer *lexer);
@@ -83,6 +91,7 @@ void imap_cmd_replace(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_resetkey(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_search(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_select(ImapSession *session, ImapLexer *lexer);
+void imap_cmd_setacl(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_setmetadata(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_sort(ImapSession *session, ImapLexer *lexer);
 void imap_cmd_starttls(ImapSession *session, ImapLexer *lexer);

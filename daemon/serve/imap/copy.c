@@ -4,6 +4,7 @@
 #include "cache/folder.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/uidplus.h"
 #include "daemon/serve/imap/view.h"
 
@@ -20,7 +21,7 @@ typedef struct {
 static gboolean find_target(CopyRun *run, const char *name, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_READ, error);
-    g_autoptr(CacheFolder) folder = txn ? cache_folder_find(txn, name, error) : NULL;
+    g_autoptr(CacheFolder) folder = txn ? imap_rights_find(run->session, txn, name, error) : NULL;
     if (!folder)
         return FALSE;
     if (!folder->selectable) {

@@ -11,6 +11,7 @@
 #include "daemon/serve/imap/fetch-items.h"
 #include "daemon/serve/imap/need.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/view.h"
 
 /* So many bodies are fetched before the client gets the first of them. */
@@ -368,6 +369,8 @@ static gboolean make_plans(ImapFetchRun *run)
         run->sets_seen |= item->sets_seen && !run->session->view->read_only;
         g_array_append_val(run->plans, plan);
     }
+    run->sets_seen = run->sets_seen &&
+                     imap_rights_selected_has(run->session, CACHE_RIGHT_SEEN); /* RFC 4314, 4 */
     if (!flags_only)
         run->what &= ~(guint)CACHE_FETCH_FLAGS;
     return TRUE;

@@ -8,6 +8,7 @@
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 
 #define MOVE_SLICE 500
 
@@ -38,12 +39,31 @@ static gboolean check_new(ImapSession *session, const char *name)
     return FALSE;
 }
 
+static char delimiter_of(CacheTxn *txn)
+{
+    g_autoptr(CacheFolder) inbox = cache_folder_find(txn, "INBOX", NULL);
+    return inbox ? inbox->delimiter : '/';
+}
+
+/* RFC 4314, 4: the right to make a mailbox is that of the nearest one above it. */
+static gboolean may_create(CacheTxn *txn, const char *name, GError **error)
+{
+    char delimiter = delimiter_of(txn);
+    g_autofree char *above = g_strdup(name);
+    for (char *end; delimiter && (end = strrchr(above, delimiter));) {
+        *end = 0;
+        g_autoptr(CacheFolder) folder = cache_folder_find(txn, above, NULL);
+        if (folder)
+            return imap_rights_allow(folder, CACHE_RIGHT_CREATE, 0, error);
+    }
+    return TRUE;
+}
+
 /* "name/" says that there will be mailboxes below (RFC 3501, 6.3.3): here any name may have them.
  */
 static void strip_delimiter(CacheTxn *txn, char *name)
 {
-    g_autoptr(CacheFolder) inbox = cache_folder_find(txn, "INBOX", NULL);
-    char delimiter = inbox ? inbox->delimiter : '/';
+    char delimiter = delimiter_of(txn);
     gsize length = strlen(name);
     if (delimiter && length > 1 && name[length - 1] == delimiter)
         name[length - 1] = 0;
@@ -129,7 +149,8 @@ void imap_cmd_create(ImapSession *session, ImapLexer *lexer)
         strip_delimiter(txn, name);
         if (!choose_role(session, txn, names, &role))
             return;
-        id = cache_folder_create(txn, name, role, &error);
+        if (may_create(txn, name, &error))
+            id = cache_folder_create(txn, name, role, &error);
     }
     if (!id || !cache_commit(g_steal_pointer(&txn), &error)) {
         imap_reply_error(session, error);
@@ -150,7 +171,7 @@ void imap_cmd_delete(ImapSession *session, ImapLexer *lexer)
     if (!name)
         return;
     g_autoptr(CacheTxn) txn = begin(session, &error);
-    g_autoptr(CacheFolder) folder = txn ? cache_folder_find(txn, name, &error) : NULL;
+    g_autoptr(CacheFolder) folder = txn ? imap_rights_find(session, txn, name, &error) : NULL;
     if (!folder || !cache_folder_delete(txn, folder->id, &error) ||
         !cache_commit(g_steal_pointer(&txn), &error))
         imap_reply_error(session, error);
@@ -182,6 +203,15 @@ static gboolean copy_annotations(CacheTxn *txn, gint64 from, gint64 to, GError *
     return list != NULL;
 }
 
+/* Of INBOX the messages are moved. */
+static gboolean may_rename(ImapSession *session, CacheTxn *txn, const CacheFolder *folder,
+                           const char *to, GError **error)
+{
+    guint32 needs = imap_name_is_inbox(folder->name) ? CACHE_RIGHT_DELETE | CACHE_RIGHT_EXPUNGE
+                                                     : session->entry->named;
+    return imap_rights_allow(folder, needs, 0, error) && may_create(txn, to, error);
+}
+
 /* RFC 3501, 6.3.5: renaming INBOX moves its messages to a new mailbox; INBOX and what is below it
  * stay. */
 static gboolean rename_inbox(ImapSession *session, gint64 inbox, const char *name, GError **error)
@@ -205,6 +235,8 @@ static gboolean rename_folder(ImapSession *session, const char *from, char *to, 
     if (!folder)
         return FALSE;
     strip_delimiter(txn, to);
+    if (!may_rename(session, txn, folder, to, error))
+        return FALSE;
     if (imap_name_is_inbox(folder->name)) {
         g_clear_pointer(&txn, cache_end);
         return rename_inbox(session, folder->id, to, error);
@@ -237,7 +269,8 @@ static void set_subscribed(ImapSession *session, ImapLexer *lexer, gboolean subs
     if (!name)
         return;
     g_autoptr(CacheTxn) txn = begin(session, &error);
-    g_autoptr(CacheFolder) folder = txn && subscribed ? cache_folder_find(txn, name, &error) : NULL;
+    g_autoptr(CacheFolder) folder =
+        txn && subscribed ? imap_rights_find(session, txn, name, &error) : NULL;
     if (!txn || (subscribed && !folder) || !cache_subscribe(txn, name, subscribed, &error) ||
         !cache_commit(g_steal_pointer(&txn), &error))
         imap_reply_error(session, error);

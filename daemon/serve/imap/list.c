@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * LIST (RFC 3501, 6.3.8; LIST-EXTENDED, RFC 5258; LIST-STATUS, RFC 5819; SPECIAL-USE, RFC 6154;
- * LIST-METADATA, RFC 9590) and LSUB.
+ * LIST-MYRIGHTS, RFC 8440; LIST-METADATA, RFC 9590) and LSUB.
  */
 #include "daemon/serve/imap/list.h"
 #include "daemon/proto/imap/list-args.h"
@@ -12,6 +12,7 @@
 #include "daemon/serve/imap/mailboxes.h"
 #include "daemon/serve/imap/metadata.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/status.h"
 #include "daemon/serve/imap/view.h"
 
@@ -80,6 +81,13 @@ static void append_attribute(GString *out, const char *attribute)
     g_string_append(out, attribute);
 }
 
+/* RFC 5819, 2: STATUS was asked for, and can't be told. */
+static gboolean lacks_status(const ImapListArgs *args, const ImapMailbox *mailbox)
+{
+    return (args->returns & IMAP_LIST_RETURN_STATUS) &&
+           !(cache_folder_rights(mailbox->folder) & CACHE_RIGHT_READ);
+}
+
 static void append_attributes(ImapSession *session, const ImapListArgs *args,
                               const ImapMailbox *mailbox)
 {
@@ -87,7 +95,7 @@ static void append_attributes(ImapSession *session, const ImapListArgs *args,
     gboolean plain = !args->extended, rev1 = plain && !imap_session_rev2(session);
     if (!mailbox->folder)
         append_attribute(out, rev1 ? "\\Noselect" : "\\NonExistent");
-    else if (!mailbox->folder->selectable)
+    else if (!mailbox->folder->selectable || lacks_status(args, mailbox))
         append_attribute(out, "\\Noselect");
     if (plain || (args->returns & IMAP_LIST_RETURN_CHILDREN))
         append_attribute(out, mailbox->has_children ? "\\HasChildren" : "\\HasNoChildren");
@@ -158,10 +166,6 @@ static gboolean asks_for_root(const ImapListArgs *args)
 static gboolean offered(ImapSession *session, const ImapListArgs *args)
 {
     g_autoptr(GError) error = NULL;
-    if (args->returns & IMAP_LIST_RETURN_MYRIGHTS) {
-        imap_reply(session, IMAP_BAD, NULL, "MYRIGHTS isn't offered here");
-        return FALSE;
-    }
     for (guint i = 0; args->metadata && i < args->metadata->len; i++)
         if (!imap_metadata_entry_check(args->metadata->pdata[i], &error)) {
             imap_reply_error(session, error);
@@ -170,13 +174,18 @@ static gboolean offered(ImapSession *session, const ImapListArgs *args)
     return !(args->returns & IMAP_LIST_RETURN_STATUS) || imap_status_offered(session, args->status);
 }
 
-/* What the options ask for besides the line itself. */
+/* What the options ask for besides the line itself; of a mailbox that is listed for those below it
+ * nothing (RFC 5819, 3; RFC 8440, 4). */
 static gboolean append_more(ImapSession *session, CacheTxn *txn, const ImapListArgs *args,
-                            const CacheFolder *folder, GError **error)
+                            const ImapMailbox *mailbox, GError **error)
 {
-    if (!folder)
+    const CacheFolder *folder = mailbox->folder;
+    if (!folder || !mailbox->selected)
         return TRUE;
-    if ((args->returns & IMAP_LIST_RETURN_STATUS) && folder->selectable)
+    if (args->returns & IMAP_LIST_RETURN_MYRIGHTS)
+        imap_rights_tell(session, folder);
+    if ((args->returns & IMAP_LIST_RETURN_STATUS) && folder->selectable &&
+        !lacks_status(args, mailbox))
         imap_status_format(session, txn, folder, args->status);
     return !(args->returns & IMAP_LIST_RETURN_METADATA) ||
            imap_metadata_format(session, txn, folder, args->metadata, error);
@@ -205,7 +214,7 @@ void imap_cmd_list(ImapSession *session, ImapLexer *lexer)
         if (!listed(args, mailbox))
             continue;
         append_line(session, args, mailbox);
-        if (!append_more(session, txn, args, mailbox->folder, &error)) {
+        if (!append_more(session, txn, args, mailbox, &error)) {
             imap_reply_error(session, error);
             return;
         }

@@ -63,7 +63,7 @@ static void add_folders(ImapMailboxes *mailboxes, GPtrArray *folders)
     mailboxes->delimiter = '/';
     for (guint i = 0; i < folders->len; i++) {
         CacheFolder *folder = folders->pdata[i];
-        if (!folder->name)
+        if (!folder->name || !(cache_folder_rights(folder) & CACHE_RIGHT_LOOKUP)) /* RFC 4314, 4 */
             continue;
         ImapMailbox *mailbox =
             get(mailboxes, folder->name, strlen(folder->name), folder->delimiter);

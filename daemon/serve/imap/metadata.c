@@ -9,6 +9,7 @@
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/mailboxes.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 
 /* RFC 5464, 4.1: at least 1024 octets and 10 entries. */
 #define VALUE_MAX   (64 * 1024)
@@ -130,7 +131,8 @@ static gboolean get_metadata(Reading *reading, const ImapGetMetadataArgs *args, 
 {
     g_autoptr(CacheTxn) txn = cache_begin(reading->session->account->cache, CACHE_READ, error);
     g_autoptr(CacheFolder) folder = NULL;
-    if (!txn || (*args->mailbox && !(folder = cache_folder_find(txn, args->mailbox, error))))
+    if (!txn || (*args->mailbox &&
+                 !(folder = imap_rights_find(reading->session, txn, args->mailbox, error))))
         return FALSE;
     reading->folder = folder;
     return read_entries(reading, txn, args->entries, error);
@@ -224,7 +226,7 @@ void imap_cmd_setmetadata(ImapSession *session, ImapLexer *lexer)
     g_autoptr(CacheTxn) txn =
         args ? cache_begin(session->account->cache, CACHE_WRITE_FULL, &error) : NULL;
     g_autoptr(CacheFolder) folder =
-        txn && *args->mailbox ? cache_folder_find(txn, args->mailbox, &error) : NULL;
+        txn && *args->mailbox ? imap_rights_find(session, txn, args->mailbox, &error) : NULL;
     if (!error && set_entries(session, txn, folder ? folder->id : CACHE_ANNOTATION_ACCOUNT, args))
         cache_commit(g_steal_pointer(&txn), &error);
     if (error)

@@ -4,6 +4,7 @@
 
 #include "daemon/proto/imap/quote.h"
 #include "daemon/proto/mime/decode.h"
+#include "daemon/serve/imap/rights.h"
 
 static const char *const status_names[] = {"OK", "NO", "BAD"};
 
@@ -54,6 +55,10 @@ static const ErrorCode decode_codes[] = {
     {MIME_DECODE_ERROR_UNKNOWN_ENCODING, IMAP_NO, "UNKNOWN-CTE", NULL},
 };
 
+static const ErrorCode rights_codes[] = {
+    {IMAP_RIGHTS_ERROR_REFUSED, IMAP_NO, "NOPERM", NULL},
+};
+
 static const ErrorCode *find_code(const ErrorCode *codes, gsize count, int code)
 {
     for (gsize i = 0; i < count; i++)
@@ -73,6 +78,8 @@ void imap_reply_error(ImapSession *session, const GError *error)
         found = find_code(grammar_codes, G_N_ELEMENTS(grammar_codes), error->code);
     else if (error->domain == MIME_DECODE_ERROR)
         found = find_code(decode_codes, G_N_ELEMENTS(decode_codes), error->code);
+    else if (error->domain == IMAP_RIGHTS_ERROR)
+        found = find_code(rights_codes, G_N_ELEMENTS(rights_codes), error->code);
     if (!found)
         found = &other;
     imap_reply(session, found->status, found->response, found->text ? found->text : error->message);

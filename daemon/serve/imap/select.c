@@ -10,6 +10,7 @@
 #include "daemon/serve/imap/expunge.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/urlauth.h"
 #include "daemon/serve/imap/view.h"
 
@@ -149,7 +150,7 @@ static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_o
         imap_reply_error(session, error);
         return;
     }
-    imap_reply(session, IMAP_OK, read_only ? "READ-ONLY" : "READ-WRITE", "Opened.");
+    imap_reply(session, IMAP_OK, imap_rights_code(session->view), "Opened.");
 }
 
 void imap_cmd_select(ImapSession *session, ImapLexer *lexer)
@@ -175,8 +176,9 @@ void imap_cmd_close(ImapSession *session, ImapLexer *lexer)
     guint64 modseq = 0;
     if (!imap_reply_end(session, lexer))
         return;
-    if (!session->view->read_only && session->account->pushes_all &&
-        !imap_expunge_deleted(session, session->view->uids, &modseq, &error)) {
+    gboolean expunges = !session->view->read_only && session->account->pushes_all &&
+                        imap_rights_selected_has(session, CACHE_RIGHT_EXPUNGE); /* RFC 4314, 4 */
+    if (expunges && !imap_expunge_deleted(session, session->view->uids, &modseq, &error)) {
         imap_reply_error(session, error);
         return;
     }

@@ -8,6 +8,7 @@
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 
 typedef struct {
     ImapSession *session;
@@ -123,7 +124,8 @@ void imap_cmd_status(ImapSession *session, ImapLexer *lexer)
     if (args->items & IMAP_STATUS_HIGHESTMODSEQ)
         imap_enable(session, IMAP_ENABLED_CONDSTORE); /* RFC 7162, 3.1 */
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, &error);
-    g_autoptr(CacheFolder) folder = txn ? cache_folder_find(txn, args->mailbox, &error) : NULL;
+    g_autoptr(CacheFolder) folder =
+        txn ? imap_rights_find(session, txn, args->mailbox, &error) : NULL;
     if (!folder)
         imap_reply_error(session, error);
     else if (!folder->selectable)

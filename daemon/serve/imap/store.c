@@ -8,6 +8,7 @@
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/intern.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/view.h"
 
 /* Holds the writer for a few milliseconds. */
@@ -90,6 +91,23 @@ static void run_store(StoreRun *run)
         imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
 }
 
+/* RFC 4314, 4: what may not be changed is passed over (which cache_store() sees to), unless nothing
+ * that was named may be. */
+static gboolean may_store(ImapSession *session, const ImapStoreArgs *args)
+{
+    const ImapFlags *flags = args->flags;
+    guint32 needs = 0;
+    if (!flags) /* X-GM-LABELS */
+        return TRUE;
+    if (flags->system & CACHE_SEEN)
+        needs |= CACHE_RIGHT_SEEN;
+    if (flags->system & CACHE_DELETED)
+        needs |= CACHE_RIGHT_DELETE;
+    if (flags->keywords->len || (flags->system & ~(guint32)(CACHE_SEEN | CACHE_DELETED)))
+        needs |= CACHE_RIGHT_WRITE;
+    return imap_rights_selected_any(session, needs ? needs : CACHE_RIGHTS_FLAGS);
+}
+
 void imap_cmd_store(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
@@ -100,6 +118,8 @@ void imap_cmd_store(ImapSession *session, ImapLexer *lexer)
     }
     if (args->unchanged_since)
         imap_enable(session, IMAP_ENABLED_CONDSTORE);
+    if (!may_store(session, args))
+        return;
     g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->uid, TRUE);
     if (!uids)
         return;

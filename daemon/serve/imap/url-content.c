@@ -6,6 +6,7 @@
 #include "cache/folder.h"
 #include "daemon/proto/mime/header.h"
 #include "daemon/proto/mime/section.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/urlauth.h"
 #include "daemon/serve/imap/view.h"
 
@@ -28,7 +29,7 @@ static gboolean find_message(ImapSession *session, Cache *cache, const ImapUrl *
     g_autoptr(CacheFolder) folder = url->mailbox
                                         ? cache_folder_find(txn, url->mailbox, error)
                                         : cache_folder_get(txn, session->view->folder, error);
-    if (!folder)
+    if (!folder || !imap_rights_allow(folder, CACHE_RIGHT_READ, 0, error))
         return FALSE;
     if (url->uidvalidity && url->uidvalidity != folder->uidvalidity)
         return not_found("The mailbox has another UIDVALIDITY", error);

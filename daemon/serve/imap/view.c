@@ -2,10 +2,12 @@
 /* The selected mailbox as the client knows it, and the news that bring it up to date. */
 #include "daemon/serve/imap/view.h"
 
+#include "daemon/proto/imap/flags.h"
 #include "daemon/serve/imap/context.h"
 #include "daemon/serve/imap/fetch.h"
 #include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/urlauth.h"
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -75,7 +77,7 @@ static gboolean read_start(ImapSession *session, ImapView *view, const char *nam
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
     if (!txn)
         return FALSE;
-    start->folder = cache_folder_find(txn, name, error);
+    start->folder = imap_rights_find(session, txn, name, error);
     if (!start->folder)
         return FALSE;
     if (!start->folder->selectable) {
@@ -97,6 +99,7 @@ static void adopt(ImapView *view, const ImapViewStart *start)
     view->folder = folder->id;
     view->name = g_strdup(folder->name);
     view->uidvalidity = folder->uidvalidity;
+    view->rights = cache_folder_rights(folder);
     view->modseq = view->expunge_modseq = folder->highestmodseq;
     view->last_uid = view->uids->len ? imap_view_uid(view, view->uids->len - 1) : 0;
     for (char **keyword = start->keywords; *keyword; keyword++)
@@ -220,14 +223,28 @@ void imap_view_tell_flags(ImapSession *session)
     for (guint i = 0; i < view->keywords->len; i++)
         g_string_append_printf(out, " %s", (char *)view->keywords->pdata[i]);
     g_string_append(out, ")\r\n* OK [PERMANENTFLAGS (");
-    if (!view->read_only) {
-        g_string_append(out, "\\Answered \\Flagged \\Deleted \\Seen \\Draft");
+    gsize start = out->len;
+    guint32 rights = view->read_only ? 0 : view->rights;
+    imap_flags_format(cache_rights_system_flags(rights), FALSE, NULL, out);
+    if (rights & CACHE_RIGHT_WRITE) {
         for (guint i = 0; i < view->keywords->len; i++)
             g_string_append_printf(out, " %s", (char *)view->keywords->pdata[i]);
         g_string_append(out, " \\*");
     }
-    g_string_append_printf(out, ")] %s\r\n",
-                           view->read_only ? "Opened for reading only" : "Flags are kept");
+    const char *text = view->read_only    ? "Opened for reading only"
+                       : out->len > start ? "Flags are kept"
+                                          : "The provider lets you change none";
+    g_string_append_printf(out, ")] %s\r\n", text);
+}
+
+/* RFC 4314, 5.1.1 */
+static void note_rights(ImapSession *session, guint32 rights)
+{
+    ImapView *view = session->view;
+    gboolean others = ((view->rights ^ rights) & CACHE_RIGHTS_FLAGS) != 0;
+    view->rights = rights;
+    if (others && !view->read_only)
+        imap_view_tell_flags(session);
 }
 
 void imap_view_learn(ImapSession *session, guint32 keyword_set)
@@ -325,6 +342,7 @@ typedef struct {
     GArray *expunged; /* guint32, or NULL */
     guint32 recent_uid, uidnext;
     guint64 modseq;
+    guint32 rights;
     guint64 url_resets;
     gboolean folder_gone;
 } News;
@@ -353,6 +371,7 @@ static gboolean read_news(ImapSession *session, gboolean expunges, gboolean mess
     if (!folder)
         return FALSE;
     news->url_resets = imap_urlauth_resets(txn, view->folder);
+    news->rights = cache_folder_rights(folder);
     if (!messages)
         return TRUE;
     news->modseq = folder->highestmodseq;
@@ -520,6 +539,8 @@ static void tell(ImapSession *session, gboolean expunges, guint events, News *ne
 {
     ImapView *view = session->view;
     guint32 last_known = view->last_uid;
+    if (!news->folder_gone)
+        note_rights(session, news->rights);
     if (news->folder_gone && expunges)
         news->expunged = g_array_copy(view->uids);
     if (news->expunged && news->expunged->len) {

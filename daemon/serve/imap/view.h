@@ -20,6 +20,7 @@ struct ImapView {
     char *name;
     gboolean read_only;
     guint32 uidvalidity;
+    guint32 rights;         /* CACHE_RIGHT bits, as of the last report */
     GArray *uids;           /* guint32, ascending */
     guint32 last_uid;       /* the highest UID ever in `uids` */
     guint64 modseq;         /* new and changed messages have been told up to here, */

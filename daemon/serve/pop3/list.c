@@ -98,6 +98,9 @@ gboolean pop3_dele(Pop3 *session, const char *arguments, GError **error)
 
     if (!message)
         return replied;
+    if (!maildrop_may_delete(session->maildrop))
+        return pop3_err(session, error, "[SYS/PERM]",
+                        "the provider doesn't let you delete messages");
     message->deleted = TRUE;
     return pop3_ok(session, error, "message %u goes with QUIT", number);
 }

@@ -110,6 +110,21 @@ gboolean maildrop_need(Maildrop *maildrop, MaildropMessage *message, CacheConten
 
 /* ---- deleting -------------------------------------------------------------------------------- */
 
+static gboolean allows_deleting(const CacheFolder *folder)
+{
+    const guint32 needs = CACHE_RIGHT_DELETE | CACHE_RIGHT_EXPUNGE; /* RFC 4314, 4 */
+
+    return (cache_folder_rights(folder) & needs) == needs;
+}
+
+gboolean maildrop_may_delete(const Maildrop *maildrop)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(maildrop->account->cache, CACHE_READ, NULL);
+    g_autoptr(CacheFolder) folder = txn ? cache_folder_get(txn, maildrop->folder, NULL) : NULL;
+
+    return !folder || allows_deleting(folder);
+}
+
 static gboolean expunge_slice(Maildrop *maildrop, const guint32 *uids, gsize count, GError **error)
 {
     CacheTxn *txn = cache_begin(maildrop->account->cache, CACHE_WRITE_FULL, error);
@@ -121,7 +136,11 @@ static gboolean expunge_slice(Maildrop *maildrop, const guint32 *uids, gsize cou
     gboolean same = folder && folder->uidvalidity == maildrop->uidvalidity;
     if (folder && !same)
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "The mailbox is another one now");
-    if (same && cache_expunge(txn, maildrop->folder, uids, count, TRUE, NULL, error))
+    gboolean allowed = same && allows_deleting(folder);
+    if (same && !allowed)
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
+                    "The provider doesn't let you delete messages");
+    if (allowed && cache_expunge(txn, maildrop->folder, uids, count, TRUE, NULL, error))
         return cache_commit(txn, error);
     cache_end(txn);
     return FALSE;

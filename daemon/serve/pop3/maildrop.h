@@ -41,5 +41,8 @@ void maildrop_count(const Maildrop *maildrop, guint *count, guint64 *size);
 gboolean maildrop_need(Maildrop *maildrop, MaildropMessage *message, CacheContentState state,
                        NetCancel *cancel, GError **error);
 
+/* Whether the provider lets messages be deleted. */
+gboolean maildrop_may_delete(const Maildrop *maildrop);
+
 /* Takes the deleted messages from the folder, for good. */
 gboolean maildrop_commit(Maildrop *maildrop, GError **error);
