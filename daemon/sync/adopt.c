@@ -351,7 +351,10 @@ static gboolean was_pulled(SyncContext *context, CacheTxn *txn, gint64 folder)
     if (folder == 0 || g_hash_table_contains(context->pulled, &folder))
         return TRUE;
     row = cache_folder_get(txn, folder, NULL);
-    return !row || !row->base_name || (!row->base_selectable && row->base_uidvalidity == 0);
+    /* What can't be read can't be pulled: what was answered with OK is there, and all that will be
+     * seen of it is that it isn't here any more; in doubt it is sent once more. */
+    return !row || !row->base_name || sync_is_unreadable(row) ||
+           (!row->base_selectable && row->base_uidvalidity == 0);
 }
 
 /* The server said OK, and yet it isn't there: someone has taken it away again. */

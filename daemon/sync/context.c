@@ -21,6 +21,7 @@ SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, SyncBodie
     context->bodies = bodies;
     context->keyword_sets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->base_counts = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    context->rights_asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->suspicions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->vanished = g_array_new(FALSE, FALSE, sizeof(SyncVanished));
     context->arrivals = g_array_new(FALSE, FALSE, sizeof(SyncArrival));
@@ -50,6 +51,7 @@ void sync_context_free(SyncContext *context)
     imap_selected_clear(&context->state);
     g_hash_table_unref(context->keyword_sets);
     g_hash_table_unref(context->base_counts);
+    g_hash_table_unref(context->rights_asked);
     g_hash_table_unref(context->suspicions);
     g_array_unref(context->vanished);
     g_array_unref(context->arrivals);
@@ -211,6 +213,27 @@ gboolean sync_select_epoch(SyncContext *context, gint64 id, GError **error)
         g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN,
                     "%s is not the folder it was when it was last read", folder->base_name);
     return same;
+}
+
+/* ---- rights ---------------------------------------------------------------------------------- */
+
+void sync_forget_rights(SyncContext *context)
+{
+    g_hash_table_remove_all(context->rights_asked);
+}
+
+/* RFC 4314, 5.2: READ-ONLY means neither inserting nor expunging, but some flags may be kept. */
+guint32 sync_shown_rights(const SyncContext *context)
+{
+    const ImapSelected *state = &context->state;
+    guint32 rights = CACHE_RIGHTS_SHOWN | CACHE_RIGHT_LOOKUP | CACHE_RIGHT_READ;
+
+    if (!state->read_only)
+        return CACHE_RIGHTS_SHOWN | CACHE_RIGHTS_ALL;
+    for (guint32 right = 1; right & CACHE_RIGHTS_ALL; right <<= 1)
+        if (cache_rights_system_flags(right) & state->permanent)
+            rights |= right;
+    return rights;
 }
 
 /* ---- Message-IDs ----------------------------------------------------------------------------- */

@@ -50,13 +50,15 @@ typedef struct {
     GHashTable *suspicions;   /* "folder N lost most", ... -> seen on the connection number */
     guint connection;         /* counts connections */
 
-    GArray *vanished;    /* SyncVanished */
-    GArray *arrivals;    /* SyncArrival; only where something may have come from elsewhere */
-    GArray *complete;    /* SyncComplete, waiting for the decision over what vanished */
-    GArray *gone;        /* gint64: folders that upstream has deleted */
-    GPtrArray *attempts; /* CacheAttempt, those open when the round began */
-    GHashTable *pulled;  /* folder numbers pulled in this round */
-    GHashTable *touched; /* folder numbers that push changed: to be pulled again */
+    GArray *vanished;         /* SyncVanished */
+    GArray *arrivals;         /* SyncArrival; only where something may have come from elsewhere */
+    GArray *complete;         /* SyncComplete, waiting for the decision over what vanished */
+    GArray *gone;             /* gint64: folders that upstream has deleted */
+    GPtrArray *attempts;      /* CacheAttempt, those open when the round began */
+    GHashTable *pulled;       /* folder numbers pulled in this round */
+    GHashTable *touched;      /* folder numbers that push changed: to be pulled again */
+    GHashTable *rights_asked; /* names of folders whose rights the provider was asked for, */
+    gint64 rights_since;      /* and since when (monotonic) */
     gboolean track_arrivals;
     gboolean arrived;  /* there is something new to fetch */
     gint64 not_before; /* Unix seconds: something held back becomes due; 0: nothing */
@@ -91,6 +93,26 @@ gboolean sync_flags_of(SyncContext *context, const ImapNode *flags, guint32 syst
 
 /* Appends "\Seen Junk" for a command, without parentheses. */
 void sync_flags_format(SyncContext *context, CacheFlags flags, GString *out);
+
+/*
+ * Rights (RFC 4314) change seldom, and asking for them costs a command for each folder. So they are
+ * asked for once on a connection, of each folder that shows up later, and of all again after
+ * SYNC_RIGHTS_SECONDS, or when this is called, because something speaks for it: a person has asked
+ * for a sync, the provider has refused something, or a folder keeps other flags than it did.
+ */
+void sync_forget_rights(SyncContext *context);
+#define SYNC_RIGHTS_SECONDS 3600
+
+/* What SELECT showed of the selected folder's rights; for providers without ACL, and folders of
+ * which they don't tell any. */
+guint32 sync_shown_rights(const SyncContext *context);
+
+/* Whether the provider doesn't let the folder be read: there is nothing to pull then, and of what
+ * is put into it nothing is ever seen. */
+static inline gboolean sync_is_unreadable(const CacheFolder *folder)
+{
+    return (folder->rights & CACHE_RIGHTS_TOLD) && !(folder->rights & CACHE_RIGHT_READ);
+}
 
 /* The operations on keyword sets within a write transaction. */
 SyncKeywords sync_keywords(CacheTxn *txn);

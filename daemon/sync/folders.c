@@ -326,6 +326,8 @@ static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *lis
     row->delimiter = listed->delimiter;
     row->role = role_of(reconcile, row, listed);
     row->base_selectable = sync_listed_selectable(listed);
+    if (listed->rights)
+        row->rights = listed->rights;
     if (agreed)
         row->selectable = row->base_selectable;
     row->selectable |= row->exists > 0;
@@ -336,6 +338,7 @@ static gboolean unchanged(const CacheFolder *row, const SyncListed *listed, Cach
     return g_strcmp0(row->base_name, listed->name) == 0 &&
            g_strcmp0(row->wire_name, listed->wire) == 0 &&
            (!listed->mailboxid || g_strcmp0(row->remote_id, listed->mailboxid) == 0) &&
+           (!listed->rights || row->rights == listed->rights) &&
            row->delimiter == listed->delimiter && row->role == role &&
            row->base_selectable == sync_listed_selectable(listed) &&
            (row->selectable || !row->base_selectable || is_deleted_level(row));
@@ -395,6 +398,7 @@ static gboolean add_row(Reconcile *reconcile, CacheTxn *txn, SyncListed *listed,
                        .base_name = listed->name,
                        .wire_name = listed->wire,
                        .remote_id = listed->mailboxid,
+                       .rights = listed->rights,
                        .base_selectable = sync_listed_selectable(listed)};
 
     listed->row = cache_folder_add(txn, &row, error);
@@ -524,17 +528,30 @@ static gboolean write_all(Reconcile *reconcile, GError **error)
 /* ---- what is to be pulled ---------------------------------------------------------------------
  */
 
+/* Whether the rights are as this provider tells them; else SELECT has to show them. */
+static gboolean knows_rights(SyncContext *context, const CacheFolder *row)
+{
+    return (row->rights & CACHE_RIGHTS_SHOWN) ||
+           ((row->rights & CACHE_RIGHTS_TOLD) && sync_has(context, IMAP_CAP_ACL));
+}
+
 /* Whether STATUS shows that nothing happened since the last complete pull. */
 static gboolean is_as_pulled(SyncContext *context, const CacheFolder *row, const SyncListed *listed)
 {
     guint count;
 
-    if (!row->synced || !listed->has_status || row->base_uidvalidity != listed->uidvalidity ||
-        row->base_uidnext != listed->uidnext || listed->highestmodseq == 0 ||
-        row->base_highestmodseq != listed->highestmodseq)
+    if (!row->synced || !knows_rights(context, row) || !listed->has_status ||
+        row->base_uidvalidity != listed->uidvalidity || row->base_uidnext != listed->uidnext ||
+        listed->highestmodseq == 0 || row->base_highestmodseq != listed->highestmodseq)
         return FALSE;
     return sync_has(context, IMAP_CAP_QRESYNC) ||
            (sync_base_count(context, row->id, &count, NULL) && count == listed->messages);
+}
+
+/* A provider without ACL has said nothing of the sort. */
+static gboolean listed_unreadable(SyncContext *context, const CacheFolder *row)
+{
+    return sync_is_unreadable(row) && sync_has(context, IMAP_CAP_ACL);
 }
 
 static gboolean collect_pulls(Reconcile *reconcile, GArray *pull, GError **error)
@@ -545,7 +562,7 @@ static gboolean collect_pulls(Reconcile *reconcile, GArray *pull, GError **error
     for (guint i = 0; txn && i < reconcile->listing->folders->len; i++) {
         const SyncListed *listed = reconcile->listing->folders->pdata[i];
         g_autoptr(CacheFolder) row = cache_folder_get(txn, listed->row, NULL);
-        if (!row || !sync_listed_selectable(listed))
+        if (!row || !sync_listed_selectable(listed) || listed_unreadable(context, row))
             continue;
         if (is_as_pulled(context, row, listed))
             g_hash_table_add(context->pulled, g_memdup2(&row->id, sizeof row->id));
@@ -610,6 +627,7 @@ static gboolean finish_gone(CacheTxn *txn, gint64 id, GError **error)
     row->base_highestmodseq = 0;
     row->base_selectable = FALSE;
     row->synced = 0;
+    row->rights = 0;
     /* What is left alive was put here and isn't upstream: push makes the folder again. */
     if (row->exists == 0) {
         if (has_children(txn, row))

@@ -2,10 +2,11 @@
 /* Asking for the list of folders. */
 #include "daemon/sync/listing.h"
 
+#include "daemon/proto/imap/rights.h"
 #include <string.h>
 
-/* STATUS commands under way where there is no LIST-STATUS. */
-#define STATUS_PIPELINE 50
+/* STATUS or MYRIGHTS commands under way where LIST doesn't tell it. */
+#define PIPELINE 50
 
 /* Providers with more folders than this are not believed. */
 #define MAX_FOLDERS 100000
@@ -103,6 +104,17 @@ static gboolean note_status(Answers *answers, const ImapResponse *response, GErr
     return TRUE;
 }
 
+static gboolean note_rights(Answers *answers, const ImapResponse *response, GError **error)
+{
+    guint32 rights;
+    g_autofree char *name = imap_myrights_parse(response, FALSE, &rights, error);
+    SyncListed *listed = name ? g_hash_table_lookup(answers->by_name, name) : NULL;
+
+    if (listed)
+        listed->rights = CACHE_RIGHTS_TOLD | rights;
+    return name != NULL;
+}
+
 static gboolean note(const ImapResponse *response, gpointer data, GError **error)
 {
     Answers *answers = data;
@@ -111,6 +123,8 @@ static gboolean note(const ImapResponse *response, gpointer data, GError **error
         return TRUE;
     if (g_str_equal(response->name, "LIST") || g_str_equal(response->name, "LSUB"))
         return note_list(answers, response, error);
+    if (g_str_equal(response->name, "MYRIGHTS"))
+        return note_rights(answers, response, error);
     return !g_str_equal(response->name, "STATUS") || note_status(answers, response, error);
 }
 
@@ -132,6 +146,10 @@ static gboolean list(SyncContext *context, GError **error)
         g_string_append(options, " SPECIAL-USE");
     if (sync_has(context, IMAP_CAP_LIST_STATUS))
         g_string_append_printf(options, " STATUS %s", items);
+    /* RFC 8440; one command for all of them, if all of them are wanted. */
+    if (sync_has(context, IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_MYRIGHTS) &&
+        g_hash_table_size(context->rights_asked) == 0)
+        g_string_append(options, " MYRIGHTS");
     if (options->len == 0)
         return imap_client_run(context->imap, NULL, error, "LIST \"\" \"*\"");
     return imap_client_run(context->imap, NULL, error, "LIST \"\" \"*\" RETURN (%s)",
@@ -146,11 +164,11 @@ static gboolean list_subscribed(SyncContext *context, GError **error)
                                : "LSUB \"\" \"*\"");
 }
 
-static gboolean finish_statuses(SyncContext *context, GArray *numbers, GError **error)
+static gboolean finish_all(SyncContext *context, GArray *numbers, GError **error)
 {
     for (guint i = 0; i < numbers->len; i++) {
         g_auto(ImapReply) reply = {0};
-        /* NO: the folder is gone, or may not be read; it is pulled without. */
+        /* NO: the folder is gone, or may not be looked into; it is pulled without. */
         if (!imap_client_finish(context->imap, g_array_index(numbers, guint, i), &reply, error))
             return FALSE;
     }
@@ -158,26 +176,71 @@ static gboolean finish_statuses(SyncContext *context, GArray *numbers, GError **
     return TRUE;
 }
 
-static gboolean ask_statuses(SyncContext *context, const SyncListing *listing, GError **error)
+/* One command about each folder that `wants` it, pipelined; `items` behind the name. */
+static gboolean ask_each(SyncContext *context, const SyncListing *listing, const char *name,
+                         const char *items,
+                         gboolean (*wants)(SyncContext *context, const SyncListed *listed),
+                         GError **error)
 {
-    g_autofree char *items = status_items(context);
     g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(guint));
 
     for (guint i = 0; i < listing->folders->len; i++) {
         const SyncListed *listed = listing->folders->pdata[i];
-        if (listed->has_status || !sync_listed_selectable(listed))
+        if (!wants(context, listed))
             continue;
-        ImapClientCommand *command = imap_client_command(context->imap, "STATUS");
+        ImapClientCommand *command = imap_client_command(context->imap, name);
         imap_client_command_mailbox(command, listed->name);
-        imap_client_command_printf(command, " %s", items);
+        imap_client_command_text(command, items);
         guint number = imap_client_send(context->imap, command, error);
         if (number == 0)
             return FALSE;
         g_array_append_val(numbers, number);
-        if (numbers->len >= STATUS_PIPELINE && !finish_statuses(context, numbers, error))
+        if (numbers->len >= PIPELINE && !finish_all(context, numbers, error))
             return FALSE;
     }
-    return finish_statuses(context, numbers, error);
+    return finish_all(context, numbers, error);
+}
+
+static gboolean wants_status(SyncContext *context, const SyncListed *listed)
+{
+    return !listed->has_status && sync_listed_selectable(listed);
+}
+
+static gboolean ask_statuses(SyncContext *context, const SyncListing *listing, GError **error)
+{
+    g_autofree char *items = status_items(context);
+    g_autofree char *text = g_strconcat(" ", items, NULL);
+
+    return ask_each(context, listing, "STATUS", text, wants_status, error);
+}
+
+static gboolean wants_rights(SyncContext *context, const SyncListed *listed)
+{
+    return listed->rights == 0 && !g_hash_table_contains(context->rights_asked, listed->name);
+}
+
+/* RFC 4314, 3.5; what LIST hasn't told already. */
+static gboolean ask_rights(SyncContext *context, const SyncListing *listing, GError **error)
+{
+    if (!sync_has(context, IMAP_CAP_ACL))
+        return TRUE;
+    if (!ask_each(context, listing, "MYRIGHTS", "", wants_rights, error))
+        return FALSE;
+    for (guint i = 0; i < listing->folders->len; i++) {
+        const SyncListed *listed = listing->folders->pdata[i];
+        g_hash_table_add(context->rights_asked, g_strdup(listed->name));
+    }
+    return TRUE;
+}
+
+static void renew_rights(SyncContext *context)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (now - context->rights_since > SYNC_RIGHTS_SECONDS * (gint64)G_USEC_PER_SEC)
+        sync_forget_rights(context);
+    if (g_hash_table_size(context->rights_asked) == 0)
+        context->rights_since = now;
 }
 
 /* STATUS of a selected folder isn't reliable (RFC 3501, 6.3.10). */
@@ -199,10 +262,12 @@ SyncListing *sync_listing_fetch(SyncContext *context, GError **error)
     listing->subscriptions = g_ptr_array_new_with_free_func(g_free);
     if (!unselect(context, error))
         return NULL;
+    renew_rights(context);
     imap_client_set_handler(context->imap, note, &answers);
     gboolean ok = list(context, error);
     answers.subscribed = TRUE;
-    ok = ok && list_subscribed(context, error) && ask_statuses(context, listing, error);
+    ok = ok && list_subscribed(context, error) && ask_statuses(context, listing, error) &&
+         ask_rights(context, listing, error);
     imap_client_set_handler(context->imap, NULL, NULL);
     return ok ? g_steal_pointer(&listing) : NULL;
 }

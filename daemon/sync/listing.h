@@ -13,6 +13,7 @@ typedef struct {
     guint32 messages, uidnext, uidvalidity;
     guint64 highestmodseq; /* 0: not said */
     char *mailboxid;       /* or NULL */
+    guint32 rights;        /* as in CacheFolder; 0: not said */
     gint64 row;            /* for folders.c: the folder it turned out to be; 0: none yet */
 } SyncListed;
 

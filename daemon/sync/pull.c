@@ -468,15 +468,28 @@ static gboolean pull_arrivals(Pull *pull, GError **error)
 
 /* ---- one folder ------------------------------------------------------------------------------ */
 
+/* The rights as they were told, or as SELECT shows them. */
+static guint32 rights_now(Pull *pull)
+{
+    SyncContext *context = pull->context;
+
+    return (pull->folder->rights & CACHE_RIGHTS_TOLD) && sync_has(context, IMAP_CAP_ACL)
+               ? pull->folder->rights
+               : sync_shown_rights(context);
+}
+
 static gboolean write_state(Pull *pull, GError **error)
 {
     SyncContext *context = pull->context;
     g_autoptr(CacheTxn) txn = NULL;
     g_autoptr(CacheFolder) row = NULL;
 
-    if (pull->folder->base_uidvalidity == context->state.uidvalidity &&
-        pull->folder->flag_mask == context->state.permanent &&
-        pull->folder->keyword_mask == context->state.keywords)
+    gboolean same_flags = pull->folder->flag_mask == context->state.permanent &&
+                          pull->folder->keyword_mask == context->state.keywords;
+    if (!same_flags && pull->folder->synced)
+        sync_forget_rights(context);
+    if (same_flags && pull->folder->base_uidvalidity == context->state.uidvalidity &&
+        pull->folder->rights == rights_now(pull))
         return TRUE;
     txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
     row = txn ? cache_folder_get(txn, pull->folder->id, error) : NULL;
@@ -485,6 +498,7 @@ static gboolean write_state(Pull *pull, GError **error)
     row->base_uidvalidity = context->state.uidvalidity;
     row->flag_mask = context->state.permanent;
     row->keyword_mask = context->state.keywords;
+    row->rights = rights_now(pull);
     if (!cache_folder_update(txn, row, error) || !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;
     pull->folder->base_uidvalidity = row->base_uidvalidity;

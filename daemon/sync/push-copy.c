@@ -151,6 +151,25 @@ static gboolean apply_uids(Copy *copy, const ImapUidPlus *uids, GError **error)
     return TRUE;
 }
 
+/* Copied into a folder that can't be read: nothing but this answer will ever say so. */
+static gboolean note_copied(Copy *copy, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(copy->push->context->cache, CACHE_WRITE_FULL, error);
+
+    for (guint i = 0; txn && i < copy->count; i++) {
+        CachePlacement target;
+        if (!copy->sources[i])
+            continue;
+        if (!cache_placement_get(txn, copy->actions[i].folder, copy->actions[i].uid, &target,
+                                 error))
+            return FALSE;
+        target.base = CACHE_BASE_UNKNOWN;
+        if (!cache_placement_put(txn, &target, error))
+            return FALSE;
+    }
+    return txn && cache_commit(g_steal_pointer(&txn), error);
+}
+
 static gboolean take_reply(Copy *copy, const ImapReply *reply, gboolean *refused, GError **error)
 {
     Push *push = copy->push;
@@ -161,6 +180,8 @@ static gboolean take_reply(Copy *copy, const ImapReply *reply, gboolean *refused
     } else if (reply->cond == IMAP_COND_OK) {
         push_touch(push, copy->actions[0].folder);
         push_touch(push, copy->actions[0].source_folder);
+        if (sync_is_unreadable(push_folder(push, copy->actions[0].folder)))
+            return note_copied(copy, error);
     } else if (!close_attempt(copy, error)) {
         return FALSE;
     }

@@ -44,6 +44,7 @@ gboolean push_add_problem(Push *push, const char *operation, gint64 folder, guin
                             .since = push->now,
                             .retry = retry_time(push, reply)};
 
+    sync_forget_rights(push->context);
     return txn && cache_problem_set(txn, &problem, error) != 0 &&
            cache_commit(g_steal_pointer(&txn), error);
 }

@@ -111,7 +111,8 @@ static gboolean is_upstream(gint64 folder, SyncMask *mask, gpointer data)
 {
     const CacheFolder *row = push_folder(data, folder);
 
-    if (!row || !row->base_name || !row->base_selectable || row->base_uidvalidity == 0)
+    if (!row || !row->base_name || !row->base_selectable ||
+        (row->base_uidvalidity == 0 && !sync_is_unreadable(row)))
         return FALSE;
     *mask = sync_mask(row);
     return TRUE;
@@ -311,13 +312,32 @@ const char *push_operation(SyncActionKind kind)
     }
 }
 
+/* A folder that can't be selected (any more) is refused as a whole; the connection is good. */
+static gboolean run_batch(Push *push, PushBatch batch, const SyncAction *actions, guint count,
+                          gboolean *refused, ImapReply *reply, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    if (batch(push, actions, count, refused, reply, &failure))
+        return TRUE;
+    if (!g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED)) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
+    }
+    imap_reply_clear(reply);
+    *refused = TRUE;
+    *reply = (ImapReply){
+        .cond = IMAP_COND_NO, .code = g_strdup("NOPERM"), .text = g_strdup(failure->message)};
+    return TRUE;
+}
+
 gboolean push_run(Push *push, PushBatch batch, const SyncAction *actions, guint count,
                   GError **error)
 {
     g_auto(ImapReply) reply = {0};
     gboolean refused = FALSE;
 
-    if (!batch(push, actions, count, &refused, &reply, error))
+    if (!run_batch(push, batch, actions, count, &refused, &reply, error))
         return FALSE;
     if (!refused)
         return push_clear_problems(push, actions, count, error);

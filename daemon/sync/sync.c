@@ -209,6 +209,7 @@ static void disconnect_upstream(Sync *sync)
     g_clear_pointer(&sync->connected, net_cancel_unref);
     /* What was counted may not have been committed. */
     g_hash_table_remove_all(sync->context->base_counts);
+    sync_forget_rights(sync->context);
     sync->context->selected = 0;
 }
 
@@ -483,6 +484,8 @@ static void *run(void *data)
             until = g_get_monotonic_time();
             continue;
         }
+        if (reasons.asked)
+            sync_forget_rights(sync->context);
         SyncRoundKind kind = kind_of(&reasons, failing);
         gboolean ok = run_round(sync, kind, reasons.cancel, &error);
         failing = !ok && !net_cancel_triggered(reasons.cancel);

@@ -23,6 +23,7 @@ static void note_permanent(ImapSelected *selected, const ImapResponse *response)
         return;
     selected->permanent = flags->system;
     selected->keywords = flags->any;
+    selected->told_flags = TRUE;
 }
 
 void imap_client_note_selected(ImapClient *client, const ImapResponse *response)
@@ -74,6 +75,10 @@ gboolean imap_client_select(ImapClient *client, const char *name, gboolean read_
     guint number = imap_client_send(client, command, error);
     gboolean ok = number != 0 && imap_client_finish(client, number, NULL, error);
     client->selecting = NULL;
+    if (selected->read_only && !selected->told_flags) {
+        selected->permanent = 0;
+        selected->keywords = FALSE;
+    }
     if (!ok)
         imap_selected_clear(selected);
     return ok;

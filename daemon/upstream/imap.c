@@ -45,6 +45,8 @@ static const struct {
     {"ESEARCH", IMAP_CAP_ESEARCH},
     {"UNSELECT", IMAP_CAP_UNSELECT},
     {"QUOTA", IMAP_CAP_QUOTA},
+    {"ACL", IMAP_CAP_ACL},
+    {"LIST-MYRIGHTS", IMAP_CAP_LIST_MYRIGHTS},
 };
 
 static guint64 append_limit_of(const char *const *words)

@@ -53,6 +53,8 @@ typedef enum {
     IMAP_CAP_UNSELECT = 1 << 22,
     IMAP_CAP_IMAP4REV1 = 1 << 23,
     IMAP_CAP_QUOTA = 1 << 24,
+    IMAP_CAP_ACL = 1 << 25,
+    IMAP_CAP_LIST_MYRIGHTS = 1 << 26,
 } ImapCapability;
 
 typedef struct ImapClient ImapClient;
@@ -141,8 +143,10 @@ typedef struct {
     guint32 uidvalidity;   /* 0: the server doesn't say, so UIDs don't last */
     guint32 uidnext;       /* 0: not said */
     guint64 highestmodseq; /* 0: none (NOMODSEQ, or no CONDSTORE) */
-    guint32 permanent;     /* system flags that are kept (PERMANENTFLAGS, else all) */
+    guint32 permanent;     /* system flags that are kept (PERMANENTFLAGS, else all, but none where
+                              it is read-only) */
     gboolean keywords;     /* new keywords are kept */
+    gboolean told_flags;   /* there was a PERMANENTFLAGS */
     gboolean read_only;
     char *mailboxid; /* or NULL */
 } ImapSelected;

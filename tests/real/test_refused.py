@@ -153,7 +153,8 @@ class OverAppendLimit(Refused):
 
 
 class WithoutPermission(Refused):
-    """The folder ReadOnly may be read, and no more."""
+    """The folder ReadOnly may be read, and no more; Postern, offline, hears of it when it is too late to
+    refuse it to the client (test_rights.py)."""
 
     def setUp(self):
         server = self.provider()
@@ -162,8 +163,10 @@ class WithoutPermission(Refused):
         rights = server.directory / "acl"
         rights.write_text("ReadOnly owner lr\n")
         rights.chmod(0o644)
-        server.restart(settings=ACL.format(path=rights))
         self.start(server)
+        self.daemon.control("offline")
+        server.restart(settings=ACL.format(path=rights))
+        self.there = self.upstream(server)
 
     def uid(self, folder, subject):
         self.here.select(folder)
@@ -174,6 +177,7 @@ class WithoutPermission(Refused):
         before = self.uid("INBOX", "1")
         self.here.ok(f"UID MOVE {before} ReadOnly")
         self.assertEqual(self.subjects(self.here, "ReadOnly"), ["Mail 1", "Mail kept"])
+        self.daemon.control("online")
         problem = self.the_problem("move")
         self.assertEqual(self.subjects(self.here, "ReadOnly"), ["Mail 1", "Mail kept"])
         self.assertEqual(self.subjects(self.there, "INBOX"), ["Mail 0", "Mail 1", "Mail 2"])
@@ -186,6 +190,7 @@ class WithoutPermission(Refused):
     def test_what_cannot_be_copied_there_goes_from_there_when_given_up(self):
         self.here.ok(f"SELECT INBOX")
         self.here.ok("COPY 1 ReadOnly")
+        self.daemon.control("online")
         problem = self.the_problem("copy")
         self.decide("give-up", problem)
         self.assertEqual(self.subjects(self.here, "ReadOnly"), ["Mail kept"])
@@ -196,6 +201,7 @@ class WithoutPermission(Refused):
         self.here.ok("SELECT ReadOnly")
         self.here.ok("STORE 1 +FLAGS (\\Deleted)")
         self.here.ok("EXPUNGE")
+        self.daemon.control("online")
         problem = self.the_problem("expunge")
         self.assertEqual(self.subjects(self.here, "ReadOnly"), [])
         self.decide("give-up", problem)
@@ -203,22 +209,36 @@ class WithoutPermission(Refused):
         self.assert_settled()
         self.assertEqual(self.subjects(self.there, "ReadOnly"), ["Mail kept"])
 
-    def test_flags_the_folder_does_not_keep_are_kept_here(self):
-        self.here.ok("SELECT ReadOnly")
-        self.here.ok("STORE 1 +FLAGS (\\Flagged)")
-        self.assert_settled()
-        self.here.select("ReadOnly")
-        self.assertEqual(list(self.here.flags().values()), [{"\\flagged"}])
-
     def test_it_is_put_there_once_that_is_allowed(self):
         self.here.ok("SELECT INBOX")
         self.here.ok("UID MOVE 1:2 ReadOnly")
+        self.daemon.control("online")
         problem = self.the_problem("move")
         self.restart_provider("")
         self.decide("retry", problem)
         self.assert_settled()
         self.assertEqual(self.subjects(self.there, "ReadOnly"), ["Mail 0", "Mail 1", "Mail kept"])
         self.assertEqual(self.subjects(self.there, "INBOX"), ["Mail 2"])
+
+
+class FlagsNotKept(Refused):
+    """The provider keeps no flags of the folder Some but \\Deleted, and says so in PERMANENTFLAGS alone."""
+
+    def setUp(self):
+        server = self.provider()
+        fill(server, [mail("kept")], "Some", flags="")
+        rights = server.directory / "acl"
+        rights.write_text("Some owner lrit\n")
+        rights.chmod(0o644)
+        server.restart(settings=ACL.format(path=rights))
+        self.start(server)
+
+    def test_flags_the_folder_does_not_keep_are_kept_here(self):
+        self.here.ok("SELECT Some")
+        self.here.ok("STORE 1 +FLAGS (\\Flagged)")
+        self.assert_settled()
+        self.here.select("Some")
+        self.assertEqual(list(self.here.flags().values()), [{"\\flagged"}])
 
 
 class RefusedNames(Refused):

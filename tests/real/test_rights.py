@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the provider lets the user do in a mailbox: Postern tells clients so, and refuses at once what the
+provider would refuse. Bob shares mailboxes with Ada; Dovecot's ACL plugin decides."""
+
+import unittest
+
+from harness import Case, ImapFilter, account, fill
+from harness.dovecot import CAPABILITIES
+from test_sync import mail, mails
+
+SETTINGS = """
+imap_capability = {capabilities}
+mail_plugins = acl
+protocol imap {{
+  mail_plugins = acl {imap_acl}
+}}
+plugin {{
+  acl = vfile::cache_secs=0
+  acl_shared_dict = file:{dir}/shared-mailboxes
+}}
+namespace shared {{
+  type = shared
+  separator = /
+  prefix = shared/%%u/
+  location = mdbox:{dir}/mail/%%u/mdbox
+  subscriptions = no
+  list = children
+}}
+"""
+ADA, BOB = "ada@example.org", "bob@example.org"
+SHARED = f"shared/{BOB}/"
+
+
+class Rights(Case):
+    imap_acl = "imap_acl"
+    told = ["ACL", "RIGHTS=texk"]
+
+    def setUp(self):
+        self.server = self.provider(users={ADA: "lovelace", BOB: "babbage"}, start=False)
+        self.server.start(settings=SETTINGS.format(
+            dir=self.server.directory, imap_acl=self.imap_acl,
+            capabilities=" ".join(CAPABILITIES + self.told)))
+        for folder in ("Reading", "Drop", "Flags"):
+            fill(self.server, mails(2), folder, user=BOB, flags="")
+        self.grant("Reading", "lr")
+        self.grant("Drop", "li")
+        self.grant("Flags", "lrs")
+        fill(self.server, mails(3), flags="")
+        self.daemon = self.postern(self.server, user=ADA, incoming="imap+insecure",
+                                   outgoing="submission+insecure")
+        self.here = self.local(self.daemon)
+
+    def grant(self, folder, rights, user=ADA):
+        names = {"l": "lookup", "r": "read", "s": "write-seen", "w": "write", "t": "write-deleted",
+                 "i": "insert", "e": "expunge", "k": "create", "x": "delete"}
+        words = [names[letter] for letter in rights]
+        self.server.doveadm("acl", "set", "-u", BOB, folder, f"user={user}", *words)
+
+    def rights(self, folder, imap=None):
+        line, = (imap or self.here).ok(f'MYRIGHTS "{folder}"').lines("MYRIGHTS")
+        return line.split()[-1].decode()
+
+    def refused(self, command, imap=None):
+        answer = (imap or self.here).command(command)
+        self.assertEqual((answer.status, answer.code("NOPERM")), ("NO", ""), answer)
+
+    def subjects(self, folder, user=BOB):
+        there = self.upstream(self.server, user)
+        there.select(folder, "EXAMINE")
+        return sorted(body.split(b"Subject: ")[1].split(b"\r\n")[0].decode()
+                      for body in there.bodies().values())
+
+    def assert_settled(self):
+        self.daemon.sync()
+        self.assertEqual(self.daemon.control("pending", "work"), [])
+        self.daemon.wait(lambda: self.daemon.pending() == 0, "nothing to be pending")
+
+
+class WithAcl(Rights):
+    def test_clients_are_told_what_the_provider_tells(self):
+        self.assertEqual(self.rights("INBOX"), "lrswipkxtecd")
+        self.assertEqual(self.rights(SHARED + "Reading"), "lr")
+        self.assertEqual(self.rights(SHARED + "Drop"), "li")
+        self.assertEqual(self.rights(SHARED + "Flags"), "lrs")
+        told = self.here.ok('LIST "" "*" RETURN (MYRIGHTS)').lines("MYRIGHTS")
+        self.assertIn(f"MYRIGHTS {SHARED}Drop li".encode(), told)
+
+    def test_in_a_mailbox_for_reading_nothing_is_changed(self):
+        reading = SHARED + "Reading"
+        self.assertIsNotNone(self.here.select(reading).code("READ-ONLY"))
+        for command in ("STORE 1 +FLAGS (\\Flagged)", "STORE 1:2 FLAGS (\\Seen)", "EXPUNGE",
+                        "MOVE 1 INBOX", f'DELETE "{reading}"', f'RENAME "{reading}" Mine',
+                        f'CREATE "{reading}/Below"'):
+            self.refused(command)
+        self.here.ok("FETCH 1 BODY[]")
+        self.assertEqual(set(map(frozenset, self.here.flags().values())), {frozenset()})
+        self.here.ok("COPY 1 INBOX")
+        self.here.select()
+        self.refused(f'COPY 1 "{reading}"')
+        self.refused(f'UID MOVE 1:* "{reading}"')
+        self.assert_settled()
+        self.assertEqual(self.subjects("Reading"), ["Mail 0", "Mail 1"])
+        self.assertEqual(self.subjects("INBOX", ADA), ["Mail 0", "Mail 0", "Mail 1", "Mail 2"])
+
+    def test_seen_alone_is_kept_where_that_is_allowed(self):
+        self.here.select(SHARED + "Flags")
+        self.here.ok("STORE 1 +FLAGS (\\Seen \\Flagged)")
+        self.refused("STORE 2 +FLAGS (\\Flagged)")
+        self.assertEqual(list(self.here.flags().values()), [{"\\seen"}, set()])
+        self.assert_settled()
+        there = self.upstream(self.server, ADA)
+        there.select(SHARED + "Flags")
+        self.assertEqual(list(there.flags().values()), [{"\\seen"}, set()])
+
+    def test_into_a_mailbox_for_inserting_mail_goes_and_is_not_seen_again(self):
+        drop = SHARED + "Drop"
+        self.refused(f'SELECT "{drop}"')
+        self.refused(f'STATUS "{drop}" (MESSAGES)')
+        self.here.select()
+        self.here.append(drop, mail("appended"))
+        self.here.ok(f'COPY 2 "{drop}"')
+        self.here.ok(f'MOVE 3 "{drop}"')
+        self.assert_settled()
+        self.assertEqual(self.subjects("Drop"),
+                         ["Mail 0", "Mail 1", "Mail 1", "Mail 2", "Mail appended"])
+        self.assertEqual(self.subjects("INBOX", ADA), ["Mail 0", "Mail 1"])
+
+    def test_rights_that_change_at_the_provider_hold_from_the_next_sync_on(self):
+        reading = SHARED + "Reading"
+        self.here.select(reading)
+        self.refused("STORE 1 +FLAGS (\\Flagged)")
+        self.grant("Reading", "lrwte")
+        self.daemon.sync()
+        self.assertEqual(self.here.ok("NOOP").code("PERMANENTFLAGS"),
+                         "(\\Answered \\Flagged \\Deleted \\Draft \\*)")
+        self.here.ok("STORE 1 +FLAGS (\\Flagged)")
+        self.here.ok("STORE 2 +FLAGS (\\Deleted)")
+        self.here.ok("EXPUNGE")
+        self.assert_settled()
+        self.assertEqual(self.subjects("Reading"), ["Mail 0"])
+        self.grant("Reading", "lr")
+        self.daemon.sync()
+        self.refused("STORE 1 -FLAGS (\\Flagged)")
+
+    def test_offline_the_last_known_rights_hold(self):
+        self.daemon.control("offline")
+        self.grant("Reading", "lrw")
+        self.daemon.restart()
+        here = self.local(self.daemon)
+        here.select(SHARED + "Reading")
+        self.refused("STORE 1 +FLAGS (\\Flagged)", here)
+        here.select()
+        self.refused(f'COPY 1 "{SHARED}Reading"', here)
+
+    def test_what_was_changed_before_reading_was_forbidden_is_a_problem_and_holds_up_nothing(self):
+        self.here.select(SHARED + "Flags")
+        self.daemon.control("offline")
+        self.here.ok("STORE 1 +FLAGS (\\Seen)")
+        self.here.select()
+        self.here.ok("STORE 1 +FLAGS (\\Flagged)")
+        self.grant("Flags", "l")
+        self.daemon.control("online")
+        self.daemon.sync()
+        problem, = self.daemon.wait(lambda: self.daemon.control("pending", "work"), "the refusal")
+        self.assertEqual((problem["Operation"], problem["Folder"]), ("flags", SHARED + "Flags"))
+        there = self.upstream(self.server, ADA)
+        there.select()
+        self.assertEqual(there.flags("1"), {1: {"\\flagged"}})
+        self.refused(f'SELECT "{SHARED}Flags"')
+
+    def test_rights_are_asked_for_once_and_not_in_every_round(self):
+        asked = []
+        link = ImapFilter(self.server.imap)
+        self.addCleanup(link.close)
+        link.on_command = lambda line: (asked.append(line.split()[1:]), line)[1]
+        daemon = self.postern(self.server, user=ADA, incoming="imap+insecure",
+                              outgoing="submission+insecure", incoming_port=link.port)
+        count = lambda: sum(words[:1] == [b"MYRIGHTS"] for words in asked)
+        folders = len(self.here.folders())
+        first = count()
+        self.assertGreaterEqual(first, folders)
+        self.local(daemon).append("INBOX", mail("one more"))
+        daemon.wait(lambda: daemon.pending() == 0, "the mail to be there")
+        self.upstream(self.server, ADA).ok("CREATE New")
+        self.assertEqual(count(), first)
+        daemon.sync()
+        self.assertIn([b"MYRIGHTS", b"New"], asked)
+
+    def test_pop3_deletes_nothing_where_nothing_may_be_deleted(self):
+        """INBOX itself, of which the provider lets only be read."""
+        self.server.doveadm("acl", "set", "-u", ADA, "INBOX", "owner", "lookup", "read")
+        self.daemon.sync()
+        self.assertEqual(self.rights("INBOX"), "lr")
+        import socket
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.daemon.socket_path("pop3")))
+            lines = sock.makefile("rb")
+            said = [lines.readline()]
+            for line in (b"DELE 1", b"LIST 1", b"QUIT"):
+                sock.sendall(line + b"\r\n")
+                said.append(lines.readline())
+        self.assertEqual([line.split()[0] for line in said], [b"+OK", b"-ERR", b"+OK", b"+OK"])
+        self.assertIn(b"[SYS/PERM]", said[1])
+        self.assert_settled()
+        self.assertEqual(self.subjects("INBOX", ADA), ["Mail 0", "Mail 1", "Mail 2"])
+
+
+class WithoutAcl(Rights):
+    """The provider doesn't say what the rights are: SELECT shows what it shows."""
+    imap_acl = ""
+    told = []
+
+    def test_a_read_only_select_is_believed(self):
+        self.assertEqual(self.rights("INBOX"), "lrswipkxtecd")
+        self.assertEqual(self.rights(SHARED + "Reading"), "lr")
+        self.assertIsNotNone(self.here.select(SHARED + "Reading").code("READ-ONLY"))
+        self.refused("STORE 1 +FLAGS (\\Flagged)")
+        self.refused("EXPUNGE")
+        self.assert_settled()
+
+    def test_it_is_seen_when_that_changes(self):
+        self.grant("Reading", "lrwi")
+        fill(self.server, [mail("new")], "Reading", user=BOB, flags="")
+        self.daemon.sync()
+        self.here.select(SHARED + "Reading")
+        self.here.ok("STORE 1 +FLAGS (\\Flagged)")
+        self.assert_settled()
+        self.assertEqual(self.rights(SHARED + "Reading"), "lrswipkxtecd")
+
+
+class WithListMyRights(Rights):
+    """Postern before Postern: the first one answers LIST RETURN (MYRIGHTS)."""
+
+    def test_one_list_tells_all_rights(self):
+        user, password = self.daemon.login()
+        link = ImapFilter(self.daemon.ports["imap"])
+        self.addCleanup(link.close)
+        asked = []
+        link.on_command = lambda line: (asked.append(line), line)[1]
+        settings = account(self.server, user=ADA, outgoing="submission+insecure",
+                           password=password)
+        settings.update(user=user, incoming=f"imap+insecure://127.0.0.1:{link.port}")
+        second = self.postern(accounts={"work": settings})
+        here = self.local(second)
+        self.assertEqual(self.rights(SHARED + "Reading", here), "lr")
+        self.assertEqual(self.rights(SHARED + "Drop", here), "li")
+        self.assertTrue(any(b" MYRIGHTS)" in line for line in asked), asked)
+        self.assertFalse(any(line.split()[1] == b"MYRIGHTS" for line in asked), asked)
+
+
+if __name__ == "__main__":
+    unittest.main()
