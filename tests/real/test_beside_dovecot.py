@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from harness import Postern, Provider, RawImap, SharedCase, account, corpus
+from harness.dovecot import CAPABILITIES
 from harness.rawimap import parse
 
 SCRIPT = Path(__file__).with_name("beside-dovecot.txt")
@@ -42,6 +43,9 @@ OURS_ALONE = (b"MAILBOXID", b"URLMECH", b"HIGHESTMODSEQ")
 #    When a message was saved (SAVEDATE).
 # 7. The attributes \Marked and \UnMarked (RFC 3501, 7.2.2: a server's guess).
 GUESSES = {b"\\marked", b"\\unmarked"}
+# 8. The right to administer a mailbox, which nobody has through Postern; the order of rights; and the
+#    virtual ones c and d, which Dovecot doesn't tell of (RFC 4314, 2.1.1, wants it).
+ADMINISTER = set(b"acd")
 
 
 def flags(words):
@@ -189,6 +193,11 @@ class Answer:
         return b"ENABLED", tuple(sorted(rest.upper().split()))
 
     @staticmethod
+    def on_myrights(rest):
+        name, _, rights = rest.rpartition(b" ")
+        return b"MYRIGHTS", name.strip(b'"'), bytes(sorted(set(rights) - ADMINISTER))
+
+    @staticmethod
     def on_vanished(rest):
         return b"VANISHED", rest
 
@@ -263,14 +272,15 @@ def mails():
     yield from corpus.real(12).values()
 
 
-class BesideDovecot(SharedCase):
+class Beside(SharedCase):
     """Each section of the script is a session, or several at once, of its own; what one leaves behind is
     there for the next."""
+    settings = SETTINGS
 
     @classmethod
     def prepare(cls):
         cls.shared_provider = provider = Provider(
-            users={"ada@example.org": "lovelace", REFERENCE: "bernoulli"}, settings=SETTINGS)
+            users={"ada@example.org": "lovelace", REFERENCE: "bernoulli"}, settings=cls.settings)
         for user in provider.users:
             cls.fill(user)
         cls.shared_postern = Postern({"work": account(provider)})
@@ -322,12 +332,46 @@ class BesideDovecot(SharedCase):
                     self.fail(f"\n   Dovecot:\n{theirs}\n   Postern:\n{ours}")
 
 
+class BesideDovecot(Beside):
+    """All sections but those of the next class."""
+
+
+class RightsBesideDovecot(Beside):
+    """Sections whose title begins with "rights": both have mailboxes that their own users may not do
+    everything with (RFC 4314)."""
+    settings = SETTINGS + """
+imap_capability = {}
+mail_plugins = acl
+protocol imap {{
+  mail_plugins = acl imap_acl
+}}
+plugin {{
+  acl = vfile
+}}
+""".format(" ".join((*CAPABILITIES, "ACL", "RIGHTS=texk")))
+    rights = {"Reading": "lookup read", "Seen": "lookup read write-seen", "Drop": "lookup insert",
+              "Flags": "lookup read write insert", "Bin": "lookup read write-deleted expunge create"}
+
+    @classmethod
+    def fill(cls, user):
+        super().fill(user)
+        with RawImap(cls.shared_provider.imap) as imap:
+            imap.login(user, cls.shared_provider.users[user])
+            imap.select("Work")
+            for name in cls.rights:
+                imap.ok(f"CREATE {name}")
+                imap.ok(f"COPY 1:7 {name}")
+        for name, rights in cls.rights.items():
+            cls.shared_provider.doveadm("acl", "set", "-u", user, name, "owner", *rights.split())
+
+
 def section_test(requests):
     return lambda self: self.play(requests)
 
 
 for index, (title, section) in enumerate(read_script().items()):
-    setattr(BesideDovecot, f"test_{index:02}_{re.sub(r'[^a-z0-9]+', '_', title.lower())}",
+    cls = RightsBesideDovecot if title.startswith("rights") else BesideDovecot
+    setattr(cls, f"test_{index:02}_{re.sub(r'[^a-z0-9]+', '_', title.lower())}",
             section_test(section))
 
 

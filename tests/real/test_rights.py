@@ -168,13 +168,35 @@ class WithAcl(Rights):
         self.assertEqual(there.flags("1"), {1: {"\\flagged"}})
         self.refused(f'SELECT "{SHARED}Flags"')
 
-    def test_rights_are_asked_for_once_and_not_in_every_round(self):
-        asked = []
+    def linked(self, on_command, on_answer=lambda line: line):
+        """Another Postern, with an ImapFilter before the provider."""
         link = ImapFilter(self.server.imap)
         self.addCleanup(link.close)
-        link.on_command = lambda line: (asked.append(line.split()[1:]), line)[1]
-        daemon = self.postern(self.server, user=ADA, incoming="imap+insecure",
-                              outgoing="submission+insecure", incoming_port=link.port)
+        link.on_command, link.on_answer = on_command, on_answer
+        return self.postern(self.server, user=ADA, incoming="imap+insecure",
+                            outgoing="submission+insecure", incoming_port=link.port)
+
+    def test_in_doubt_a_mailbox_for_inserting_gets_it_twice(self):
+        """When the answer is lost, nobody can look."""
+        tags = []
+
+        def on_command(line):
+            if line.split()[1] == b"APPEND":
+                tags.append(line.split()[0])
+            return line
+
+        def on_answer(line):
+            return None if tags and line.startswith(tags[0] + b" OK") else line
+        daemon = self.linked(on_command, on_answer)
+        self.local(daemon).append(SHARED + "Drop", mail("dropped"))
+        daemon.wait(lambda: len(tags) > 1, "it to be sent again", 60)
+        daemon.wait(lambda: daemon.pending() == 0, "nothing to be pending")
+        self.assertEqual(self.subjects("Drop"),
+                         ["Mail 0", "Mail 1", "Mail dropped", "Mail dropped"])
+
+    def test_rights_are_asked_for_once_and_not_in_every_round(self):
+        asked = []
+        daemon = self.linked(lambda line: (asked.append(line.split()[1:]), line)[1])
         count = lambda: sum(words[:1] == [b"MYRIGHTS"] for words in asked)
         folders = len(self.here.folders())
         first = count()

@@ -210,7 +210,7 @@ TEST_F(AclTest, AppendNeedsInserting)
     grant(target, "i");
     client->play("C: e APPEND Shared {" + size + "}\nS: + …");
     client->send(MAIL + "\r\n");
-    client->play("S~ e OK [APPENDUID …] …");
+    client->play("S~ e OK Appended.");
     grant(target, "r");
     client->play("C: f APPEND Shared {" + size + "}\nS: f NO [TRYCREATE] …");
 }
@@ -256,6 +256,26 @@ TEST_F(AclTest, SelectAndMyRightsInOneGo)
         S~ A142 OK [READ-WRITE] …
         S: * MYRIGHTS INBOX lrswi
         S: A143 OK …
+    )");
+}
+
+/* RFC 4315, 5: of a mailbox that can't be read nothing is told. */
+TEST_F(AclTest, UidsAreToldOnlyOfWhatCanBeRead)
+{
+    deliver(inbox, MAIL);
+    deliver(inbox, MAIL);
+    deliver(inbox, MAIL);
+    shared("Drop", "li");
+    select()->play(R"(
+        C: a COPY 1 Drop
+        S: a OK Copied.
+        C: b MOVE 1 Drop
+        S: * 1 EXPUNGE
+        S: b OK Moved.
+        C: c REPLACE 1 Drop {3+}
+        C: x: 
+        S: * 1 EXPUNGE
+        S: c OK Replaced.
     )");
 }
 

@@ -28,6 +28,7 @@ typedef struct {
 struct ImapAppend {
     gint64 folder;
     guint32 uidvalidity;
+    gboolean readable;
     GPtrArray *messages; /* Message; as many as the command has got to, and in its order */
     GPtrArray *pieces;   /* GBytes: literals of CATENATE, in the order they came */
     guint64 held;        /* octets of them */
@@ -80,6 +81,7 @@ static gboolean find_target(ImapSession *session, const char *name)
     session->append = g_new0(ImapAppend, 1);
     session->append->folder = folder->id;
     session->append->uidvalidity = folder->uidvalidity;
+    session->append->readable = (cache_folder_rights(folder) & CACHE_RIGHT_READ) != 0;
     session->append->messages = g_ptr_array_new_with_free_func((GDestroyNotify)message_free);
     session->append->pieces = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     return TRUE;
@@ -299,6 +301,10 @@ static void run_append(ImapSession *session, guint32 replaced)
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
     if (!append_all(session, imap_assembler_append(session->assembler), replaced, uids, &error)) {
         reply_no_target(session, error);
+        return;
+    }
+    if (!session->append->readable) { /* RFC 4315, 5: then nothing is said of it */
+        imap_reply(session, IMAP_OK, NULL, replaced ? "Replaced." : "Appended.");
         return;
     }
     g_autoptr(GString) code = g_string_new(NULL);

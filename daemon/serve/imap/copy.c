@@ -14,6 +14,7 @@ typedef struct {
     ImapSession *session;
     gint64 target;
     guint32 uidvalidity;
+    gboolean readable; /* the target */
     gboolean move;
     GArray *from, *to; /* guint32 */
 } CopyRun;
@@ -30,6 +31,7 @@ static gboolean find_target(CopyRun *run, const char *name, GError **error)
     }
     run->target = folder->id;
     run->uidvalidity = folder->uidvalidity;
+    run->readable = (cache_folder_rights(folder) & CACHE_RIGHT_READ) != 0;
     return TRUE;
 }
 
@@ -68,7 +70,7 @@ static void undo(CopyRun *run)
 static void tell(CopyRun *run, const char *text)
 {
     ImapSession *session = run->session;
-    if (!run->from->len) {
+    if (!run->from->len || !run->readable) { /* RFC 4315, 5 */
         imap_reply(session, IMAP_OK, NULL, text);
         return;
     }
