@@ -93,10 +93,11 @@ typedef enum {
     CACHE_FETCH_REMOTE_ID = 16,
     CACHE_FETCH_SENT = 32,
     /* Each of these alone: of the placement just folder, uid, alive and message are read, and no
-       state; or flags, modseq and state too. Otherwise all of the view, but nothing of the base and
-       of where it came from. */
+       state; or size and date too; or flags, modseq and state instead. Otherwise all of the view,
+       but nothing of the base and of where it came from. */
     CACHE_FETCH_MESSAGE = 64,
-    CACHE_FETCH_FLAGS = 128,
+    CACHE_FETCH_NUMBERS = 128,
+    CACHE_FETCH_FLAGS = 256,
 } CacheFetchWhat;
 
 /* One message's row; every pointer is borrowed and valid during the call only; NULL where not here.

@@ -9,8 +9,9 @@
 /* The identity's columns, the flags', and those of the rest of the placement that sessions ask for.
  */
 #define I      "p.uid, p.message"
-#define F      I ", p.system, p.keywords, p.modseq, p.state"
-#define P      F ", p.size, p.date, p.zone, p.saved"
+#define N      I ", p.size, p.date"
+#define F      ", p.system, p.keywords, p.modseq, p.state"
+#define P      N F ", p.zone, p.saved"
 #define R      ", r.sent, r.sent_zone, r.envelope, r.bodystructure, r.structure"
 #define NO_R   ", NULL, NULL, NULL, NULL, NULL"
 #define M      ", m.remote_id, m.content"
@@ -21,7 +22,8 @@
 #define RANGE  " WHERE p.folder = ? AND p.uid >= ? AND p.uid <= ? AND p.alive ORDER BY p.uid"
 
 static const char SQL_MESSAGES[] = "SELECT " I " FROM placement p" RANGE;
-static const char SQL_FLAGS[] = "SELECT " F " FROM placement p" RANGE;
+static const char SQL_NUMBERS[] = "SELECT " N " FROM placement p" RANGE;
+static const char SQL_FLAGS[] = "SELECT " I ", 0, 0" F " FROM placement p" RANGE;
 
 /* By what is asked for beyond the placement: renderings; nothing of the message, its row, or its
  * header too. */
@@ -36,12 +38,12 @@ static const char *const STATEMENTS[2][3] = {
 enum {
     COLUMN_UID,
     COLUMN_MESSAGE,
+    COLUMN_SIZE,
+    COLUMN_DATE,
     COLUMN_SYSTEM,
     COLUMN_KEYWORDS,
     COLUMN_MODSEQ,
     COLUMN_STATE,
-    COLUMN_SIZE,
-    COLUMN_DATE,
     COLUMN_ZONE,
     COLUMN_SAVED,
     COLUMN_SENT,
@@ -69,6 +71,8 @@ static const char *statement_for(guint what)
 {
     if (what == CACHE_FETCH_MESSAGE)
         return SQL_MESSAGES;
+    if (what == CACHE_FETCH_NUMBERS)
+        return SQL_NUMBERS;
     if (what == CACHE_FETCH_FLAGS)
         return SQL_FLAGS;
     guint message = what & CACHE_FETCH_HEADER ? 2 : what & CACHE_FETCH_REMOTE_ID ? 1 : 0;
@@ -109,13 +113,15 @@ static void read_placement(const Fetch *fetch, DbQuery *query, CachePlacement *p
     };
     if (fetch->what == CACHE_FETCH_MESSAGE)
         return;
+    placement->size = (guint64)db_int(query, COLUMN_SIZE);
+    placement->date = db_int(query, COLUMN_DATE);
+    if (fetch->what == CACHE_FETCH_NUMBERS)
+        return;
     placement->flags = (CacheFlags){(guint32)db_int(query, COLUMN_SYSTEM),
                                     (guint32)db_int(query, COLUMN_KEYWORDS)};
     placement->modseq = (guint64)db_int(query, COLUMN_MODSEQ);
     if (fetch->what == CACHE_FETCH_FLAGS)
         return;
-    placement->size = (guint64)db_int(query, COLUMN_SIZE);
-    placement->date = db_int(query, COLUMN_DATE);
     placement->zone = (gint16)db_int(query, COLUMN_ZONE);
     placement->saved = db_int(query, COLUMN_SAVED);
 }
@@ -125,7 +131,7 @@ static gboolean read_row(Fetch *fetch, DbQuery *query, CachePlacement *placement
 {
     *row = (CacheFetchRow){.placement = placement, .sent = G_MININT64};
     read_placement(fetch, query, placement);
-    if (fetch->what == CACHE_FETCH_MESSAGE)
+    if (fetch->what == CACHE_FETCH_MESSAGE || fetch->what == CACHE_FETCH_NUMBERS)
         return TRUE;
     row->state = (CacheContentState)db_int(query, COLUMN_STATE);
     if (fetch->what & CACHE_FETCH_ENVELOPE)

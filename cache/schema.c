@@ -96,7 +96,7 @@ static const char VERSION_1[] =
     /* id is content << 20 | part: one look-up instead of a second index. */
     "CREATE TABLE content_part (id INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
-/* Text for searching (search.h). part: of headers (0) or bodies (1); text_data.id is segment << 3 |
+/* Text for searching (search.h). part: of headers (0) or bodies (1); text_data.id is segment << 4 |
  * kind; text_gone: how many messages have gone since segments were last compacted. */
 static const char VERSION_2[] =
     "CREATE TABLE text_segment ("
@@ -120,12 +120,9 @@ static const char VERSION_3[] =
     "  BEGIN DELETE FROM annotation WHERE folder = old.id; END;";
 
 /* Filters of texts (filter.h), by the id of their text_data. Segments from before there were any
- * are written anew. */
+ * are written anew by VERSION_7. */
 static const char VERSION_4[] =
-    "CREATE TABLE IF NOT EXISTS text_filter (id INTEGER PRIMARY KEY, bits BLOB NOT NULL);"
-    "DELETE FROM text_segment; DELETE FROM text_data; DELETE FROM text_filter;"
-    "INSERT OR IGNORE INTO text_due SELECT 0, id FROM message WHERE state >= 1;"
-    "INSERT OR IGNORE INTO text_due SELECT 1, id FROM message WHERE state >= 2;";
+    "CREATE TABLE IF NOT EXISTS text_filter (id INTEGER PRIMARY KEY, bits BLOB NOT NULL);";
 
 /* Which UIDs are live and unseen, as bits (uids.c, which also fills it the first time). id is
  * folder << 20 | UID >> 12. */
@@ -136,14 +133,15 @@ static const char VERSION_5[] =
 /* What the provider allows in a folder (rights.h); 0: not known yet. */
 static const char VERSION_6[] = "ALTER TABLE folder ADD COLUMN rights INTEGER NOT NULL DEFAULT 0;";
 
+/* Segments from before there was anything for SORT and THREAD in them are written anew. */
+static const char VERSION_7[] =
+    "DELETE FROM text_segment; DELETE FROM text_data; DELETE FROM text_filter;"
+    "INSERT OR IGNORE INTO text_due SELECT 0, id FROM message WHERE state >= 1;"
+    "INSERT OR IGNORE INTO text_due SELECT 1, id FROM message WHERE state >= 2;";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1},
-    {2, VERSION_2},
-    {3, VERSION_3},
-    {4, VERSION_4},
-    {5, VERSION_5},
-    {6, VERSION_6},
-    {0},
+    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3}, {4, VERSION_4},
+    {5, VERSION_5}, {6, VERSION_6}, {7, VERSION_7}, {0},
 };
 
 static gboolean read_version(Db *db, int *version, GError **error)

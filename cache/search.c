@@ -60,9 +60,11 @@ static CacheTextPart part_of(CacheText kind)
     return kind == CACHE_TEXT_BODY ? CACHE_TEXT_OF_BODIES : CACHE_TEXT_OF_HEADERS;
 }
 
+G_STATIC_ASSERT(CACHE_TEXT_KINDS <= 16);
+
 static gint64 data_id(gint64 segment, CacheText kind)
 {
-    return segment << 3 | kind;
+    return segment << 4 | kind;
 }
 
 /* The other texts are hardly larger than their filters would be. */
@@ -139,18 +141,52 @@ static void read_messages(DbQuery *query, int column, GArray *messages)
 
 typedef struct {
     CacheTxn *txn;
-    CacheText kind;
-    CacheTextShare share;
-    const CacheTextNeedle *needles;
-    guint n_needles;
+    const CacheTextQuery *query;
     GArray *messages; /* gint64 */
+    GArray *wanted;   /* guint: of each message, as in CacheTextSegment */
     GByteArray *data; /* how many bytes each text has, 32 bits each, and the texts */
     GArray *starts;   /* guint32 */
 } Scan;
 
+/* The first message wanted, from place `from` on, that is not below `message`. */
+static guint lower_bound(const CacheTextQuery *query, guint from, gint64 message)
+{
+    guint end = query->n_messages;
+
+    if (from < end && query->messages[from] >= message)
+        return from;
+    while (from < end) {
+        guint middle = from + (end - from) / 2;
+        if (query->messages[middle] < message)
+            from = middle + 1;
+        else
+            end = middle;
+    }
+    return from;
+}
+
+/* Finds the segment's messages among those wanted; FALSE: none is there. */
+static gboolean find_wanted(Scan *scan)
+{
+    const CacheTextQuery *query = scan->query;
+    guint at = 0;
+    gboolean any = FALSE;
+
+    g_array_set_size(scan->wanted, scan->messages->len);
+    for (guint i = 0; i < scan->messages->len; i++) {
+        gint64 message = g_array_index(scan->messages, gint64, i);
+        at = lower_bound(query, at, message);
+        gboolean is_wanted = at < query->n_messages && query->messages[at] == message;
+        g_array_index(scan->wanted, guint, i) = is_wanted ? at : query->n_messages;
+        any = any || is_wanted;
+    }
+    return any;
+}
+
 static gboolean expand(Scan *scan, gint64 segment, GError **error)
 {
-    g_auto(DbQuery) query = db_query(scan->txn->db, SQL_DATA, DB_INT(data_id(segment, scan->kind)));
+    g_auto(DbQuery) query =
+        db_query(scan->txn->db, SQL_DATA, DB_INT(data_id(segment, scan->query->kind)));
 
     if (!db_next(&query))
         return db_done(&query, error) && damaged(scan->txn, error);
@@ -185,16 +221,19 @@ static gboolean find_starts(Scan *scan)
 /* FALSE: the segment's filter rules out all needles. */
 static gboolean may_contain(Scan *scan, gint64 id)
 {
-    if (!has_filter(scan->kind))
+    if (!has_filter(scan->query->kind) || !scan->query->n_needles)
         return TRUE;
-    g_auto(DbQuery) query = db_query(scan->txn->db, SQL_FILTER, DB_INT(data_id(id, scan->kind)));
+    g_auto(DbQuery) query =
+        db_query(scan->txn->db, SQL_FILTER, DB_INT(data_id(id, scan->query->kind)));
     if (!db_next(&query))
         return TRUE;
     const void *bits = sqlite3_column_blob(query.statement, 0);
     gsize size = (gsize)sqlite3_column_bytes(query.statement, 0);
-    for (guint i = 0; i < scan->n_needles; i++)
-        if (filter_may_contain(bits, size, scan->needles[i].text, scan->needles[i].length))
+    for (guint i = 0; i < scan->query->n_needles; i++) {
+        const CacheTextNeedle *needle = &scan->query->needles[i];
+        if (filter_may_contain(bits, size, needle->text, needle->length))
             return TRUE;
+    }
     return FALSE;
 }
 
@@ -225,6 +264,7 @@ static gboolean scan_segment(Scan *scan, gint64 id, CacheTextFunc func, gpointer
         return FALSE;
     CacheTextSegment segment = {
         .messages = (const gint64 *)(const void *)scan->messages->data,
+        .wanted = (const guint *)(const void *)scan->wanted->data,
         .starts = (const guint32 *)(const void *)scan->starts->data,
         .count = scan->messages->len,
         .text = (const char *)scan->data->data + scan->messages->len * sizeof(guint32),
@@ -233,13 +273,14 @@ static gboolean scan_segment(Scan *scan, gint64 id, CacheTextFunc func, gpointer
     return TRUE;
 }
 
-static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextWanted wanted, CacheTextFunc func,
-                           gpointer data, GError **error)
+static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextFunc func, gpointer data,
+                           GError **error)
 {
+    const CacheTextShare *share = &scan->query->share;
     guint segments = 0;
     gsize bytes = 0;
-    g_auto(DbQuery) query =
-        db_query(scan->txn->db, SQL_SEGMENTS, DB_INT(part_of(scan->kind)), DB_INT(*position));
+    g_auto(DbQuery) query = db_query(scan->txn->db, SQL_SEGMENTS,
+                                     DB_INT(part_of(scan->query->kind)), DB_INT(*position));
 
     while (segments++ < SCAN_SEGMENTS && bytes < SCAN_BYTES) {
         if (!db_next(&query)) {
@@ -247,10 +288,10 @@ static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextWanted wanted,
             return db_done(&query, error);
         }
         *position = db_int(&query, 0);
-        if (*position % scan->share.count != scan->share.index)
+        if (*position % share->count != share->index)
             continue;
         read_messages(&query, 1, scan->messages);
-        if (!wanted((const gint64 *)(const void *)scan->messages->data, scan->messages->len, data))
+        if (!find_wanted(scan))
             continue;
         if (!scan_segment(scan, *position, func, data, error))
             return FALSE;
@@ -259,16 +300,16 @@ static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextWanted wanted,
     return TRUE;
 }
 
-gboolean cache_text_scan(CacheTxn *txn, CacheText kind, CacheTextShare share,
-                         const CacheTextNeedle *needles, guint count, gint64 *position,
-                         CacheTextWanted wanted, CacheTextFunc func, gpointer data, GError **error)
+gboolean cache_text_scan(CacheTxn *txn, const CacheTextQuery *query, gint64 *position,
+                         CacheTextFunc func, gpointer data, GError **error)
 {
     g_autoptr(GArray) messages = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autoptr(GArray) wanted = g_array_new(FALSE, FALSE, sizeof(guint));
     g_autoptr(GArray) starts = g_array_new(FALSE, TRUE, sizeof(guint32));
     g_autoptr(GByteArray) expanded = g_byte_array_new();
-    Scan scan = {txn, kind, share, needles, count, messages, expanded, starts};
+    Scan scan = {txn, query, messages, wanted, expanded, starts};
 
-    return scan_slice(&scan, position, wanted, func, data, error);
+    return scan_slice(&scan, position, func, data, error);
 }
 
 /* ---- what is to be indexed --------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * The text of messages for SEARCH: decoded and folded (proto/mime says how), in compressed segments
  * of many messages each, so that all of it can be looked through in a fraction of a second. There
  * is a stream of segments for each field that clients search often, one for whole headers, one for
- * bodies; what isn't asked for isn't read.
+ * bodies, and one for each thing that SORT and THREAD compare; what isn't asked for isn't read.
  *
  * Segments are written behind the arrival of mail, by the account's indexer. So a message may not
  * be in one yet, and whoever searches has to look at its content instead: then the answer is exact
@@ -23,9 +23,18 @@ typedef enum {
     CACHE_TEXT_MESSAGE_ID,
     CACHE_TEXT_HEADER, /* all of it */
     CACHE_TEXT_BODY,
+    /* What isn't searched but compared (index/keys.h). */
+    CACHE_TEXT_SORT_DATE,
+    CACHE_TEXT_SORT_SUBJECT,
+    CACHE_TEXT_SORT_FROM,
+    CACHE_TEXT_SORT_TO,
+    CACHE_TEXT_SORT_CC,
+    CACHE_TEXT_SORT_DISPLAYFROM,
+    CACHE_TEXT_SORT_DISPLAYTO,
+    CACHE_TEXT_THREAD,
 } CacheText;
 
-enum { CACHE_TEXT_KINDS = CACHE_TEXT_BODY + 1 };
+enum { CACHE_TEXT_KINDS = CACHE_TEXT_THREAD + 1 };
 
 /* No text is longer, in bytes. */
 #define CACHE_TEXT_MAX (64 * 1024 * 1024)
@@ -39,6 +48,7 @@ typedef enum { CACHE_TEXT_OF_HEADERS, CACHE_TEXT_OF_BODIES } CacheTextPart;
  * during the call. */
 typedef struct {
     const gint64 *messages; /* ascending */
+    const guint *wanted;    /* of each, its first place among those wanted, or their number */
     const guint32 *starts;
     guint count;
     const char *text;
@@ -56,20 +66,27 @@ typedef struct {
     guint index, count;
 } CacheTextShare;
 
-/* Whether a segment of these messages (ascending) is worth reading. */
-typedef gboolean (*CacheTextWanted)(const gint64 *messages, guint count, gpointer data);
+/* What a scan is for. */
+typedef struct {
+    CacheText kind;
+    CacheTextShare share;
+    const gint64 *messages; /* those wanted, ascending; one may stand there several times */
+    guint n_messages;
+    const CacheTextNeedle *needles; /* n_needles 0: all texts are wanted */
+    guint n_needles;
+} CacheTextQuery;
+
 typedef void (*CacheTextFunc)(const CacheTextSegment *segment, gpointer data);
 
 /*
- * Calls `func` for the next few segments of `share` after *position (0: from the first) that are
- * wanted, and moves *position; G_MAXINT64: there are no more. A segment that certainly has none of
- * the needles comes with empty texts. Bounded in time (some ten milliseconds), so that a search is
- * made of many short transactions. A message may come up twice or not at all when segments are
- * written meanwhile.
+ * Calls `func` for the next few segments after *position (0: from the first) that have a message
+ * that is wanted, and moves *position; G_MAXINT64: there are no more. A segment that certainly has
+ * none of the needles comes with empty texts. Bounded in time (some ten milliseconds), so that a
+ * search is made of many short transactions. A message may come up twice or not at all when
+ * segments are written meanwhile.
  */
-gboolean cache_text_scan(CacheTxn *txn, CacheText kind, CacheTextShare share,
-                         const CacheTextNeedle *needles, guint count, gint64 *position,
-                         CacheTextWanted wanted, CacheTextFunc func, gpointer data, GError **error);
+gboolean cache_text_scan(CacheTxn *txn, const CacheTextQuery *query, gint64 *position,
+                         CacheTextFunc func, gpointer data, GError **error);
 
 /* ---- indexing ---------------------------------------------------------------------------- */
 

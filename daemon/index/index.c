@@ -2,6 +2,7 @@
 /* The indexing thread. */
 #include "daemon/index/index.h"
 
+#include "daemon/index/keys.h"
 #include "daemon/index/text.h"
 
 #include <poll.h>
@@ -49,9 +50,13 @@ static void make_texts(CacheTextPart part, GBytes *bytes, GString *const *texts)
         return;
     }
     index_text_header(data, length, texts[CACHE_TEXT_HEADER]);
-    for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++)
-        if (index_text_field((CacheText)kind))
-            index_text_values(data, length, index_text_field((CacheText)kind), texts[kind]);
+    for (int i = 0; i < CACHE_TEXT_KINDS; i++) {
+        CacheText kind = (CacheText)i;
+        if (index_is_key(kind))
+            index_key(kind, data, length, texts[kind]);
+        else if (index_text_field(kind))
+            index_text_values(data, length, index_text_field(kind), texts[kind]);
+    }
 }
 
 /* ---- one segment ----------------------------------------------------------------------------- */

@@ -315,8 +315,10 @@ TEST_F(TextTest, RareWordsAreFoundThroughFilters)
  * could be written, too; and a string of two spaces is none of one. */
 TEST_F(TextTest, FieldsAreSearchedAsTheyAreWritten)
 {
-    deliver(inbox, "From: Ada Lovelace <ada@example.org>\r\nSubject: Update on  PC Cases\r\n\r\n\r\n");
-    deliver(inbox, "From: bob@example.net (Bob)\r\nSubject: Update\r\n\ton PC\r\n  Cases\r\n\r\n\r\n");
+    deliver(inbox,
+            "From: Ada Lovelace <ada@example.org>\r\nSubject: Update on  PC Cases\r\n\r\n\r\n");
+    deliver(inbox,
+            "From: bob@example.net (Bob)\r\nSubject: Update\r\n\ton PC\r\n  Cases\r\n\r\n\r\n");
     client = select();
     const struct {
         const char *program, *found;
@@ -356,6 +358,69 @@ TEST_F(TextTest, WhatStandsForImagesIsFound)
     )");
 }
 
+/* What is compared is taken from segments, and from headers where there is none yet. */
+TEST_F(TextTest, SortsAndThreadsAlikeWhateverIsIndexed)
+{
+    const std::vector<std::string> commands{
+        "SORT (SUBJECT) UTF-8 ALL",      "SORT (REVERSE DATE FROM) UTF-8 ALL",
+        "SORT (FROM TO CC) UTF-8 ALL",   "SORT (DISPLAYFROM REVERSE DISPLAYTO) UTF-8 ALL",
+        "SORT (REVERSE SIZE) UTF-8 ALL", "SORT (SUBJECT ARRIVAL) UTF-8 UID 20:400",
+        "THREAD REFERENCES UTF-8 ALL",   "THREAD ORDEREDSUBJECT UTF-8 ALL",
+        "THREAD REFS UTF-8 ALL"};
+    const std::vector<std::string> names{"Zoë <a@x>", "=?UTF-8?Q?Zo=C3=AB?= <b@x>", "b@x",
+                                         "A b <c@y>", "\"b, a\" <B@z>"};
+    for (int i = 0; i < 500; i++) {
+        std::string header =
+            pick(9) ? "Subject: " + std::string(pick(2) ? "Re: " : "") + word(2) : "X: y";
+        header += "\r\nFrom: " + names[pick(5)] + "\r\nTo: " + names[pick(5)] + "\r\n";
+        if (pick(3))
+            header += "Cc: " + names[pick(5)] + ", " + names[pick(5)] + "\r\n";
+        if (pick(5))
+            header += "Date: " + std::to_string(1 + pick(28)) + " Feb 2024 10:00:0" +
+                      std::to_string(pick(10)) + " +0100\r\n";
+        if (pick(8))
+            header += "Message-ID: <" + std::to_string(pick(600)) + "@x>\r\n";
+        if (pick(3))
+            header += "References: <" + std::to_string(pick(600)) + "@x>\r\n <\"" +
+                      std::to_string(pick(600)) + "\"@x>\r\n";
+        else if (pick(2))
+            header += "In-Reply-To: <" + std::to_string(pick(600)) + "@x>\r\n";
+        deliver(inbox, header + "\r\nbody\r\n");
+    }
+    client = select();
+    auto answers = [&] {
+        std::vector<std::string> all;
+        for (const std::string &command : commands) {
+            client->send("s UID " + command + "\r\n");
+            std::string line = client->line();
+            all.push_back(line);
+            EXPECT_GT(line.size(), 1000u) << line;
+            EXPECT_TRUE(matches("s OK …", client->line())) << command;
+        }
+        return all;
+    };
+    std::vector<std::string> expected = answers();
+    for (int i = 0; i < 2; i++) {
+        EXPECT_TRUE(step());
+        EXPECT_EQ(answers(), expected);
+    }
+    index_all();
+    EXPECT_GT(query_number("SELECT count(*) FROM text_data WHERE id & 15 = 15"), 2);
+    EXPECT_EQ(answers(), expected);
+    {
+        const guint32 gone = 77;
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_TRUE(cache_expunge(txn, inbox, &gone, 1, TRUE, nullptr, error));
+        txn.commit();
+    }
+    std::string before = expected[0];
+    client->send("n NOOP\r\n");
+    EXPECT_TRUE(matches("* 77 EXPUNGE", client->line()));
+    EXPECT_TRUE(matches("n OK …", client->line()));
+    size_t at = before.find(" 77 ");
+    EXPECT_EQ(answers()[0], before.substr(0, at) + before.substr(at + 3));
+}
+
 TEST_F(TextTest, IsIndexedWithoutBeingAsked)
 {
     g_autoptr(Indexer) indexer = indexer_new(cache);
@@ -382,7 +447,7 @@ TEST_F(TextTest, TextsOfDeletedMessagesGo)
     index_all();
     EXPECT_LT(segments(), before / 2 + 1);
     EXPECT_EQ(query_number("SELECT gone FROM text_gone"), 0);
-    EXPECT_EQ(query_number("SELECT count(*) FROM text_data WHERE (id >> 3) NOT IN"
+    EXPECT_EQ(query_number("SELECT count(*) FROM text_data WHERE (id >> 4) NOT IN"
                            " (SELECT id FROM text_segment)"),
               0);
     check_many(40);
@@ -555,7 +620,7 @@ TEST_F(TextTest, AKillLosesNoText)
         open();
         account.cache = bodies.cache = cache;
         EXPECT_EQ(query_number("SELECT count(*) FROM text_segment s WHERE part = 1 AND NOT EXISTS"
-                               " (SELECT 1 FROM text_data d WHERE d.id = s.id << 3 | 7)"),
+                               " (SELECT 1 FROM text_data d WHERE d.id = s.id << 4 | 7)"),
                   0);
         std::string expected;
         {

@@ -95,6 +95,9 @@ char *mime_text_fold(const char *text, gsize length)
 
 char *mime_text_collate(const char *text)
 {
+    if (is_ascii(text, strlen(text)))
+        return g_ascii_strup(text, -1);
+
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     g_autoptr(GString) titled = g_string_sized_new(strlen(valid));
 

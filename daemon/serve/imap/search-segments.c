@@ -44,59 +44,22 @@ static const char *find(const char *from, const char *limit, const ImapMatchTerm
     return NULL;
 }
 
-/* ---- segments ------------------------------------------------------------------------------ */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 /* What one thread does. */
 typedef struct {
     ImapSession *session;
     const ImapCandidates *candidates;
-    CacheText kind;
-    CacheTextShare share;
-    const GArray *terms;   /* ImapMatchTerm */
-    const GArray *needles; /* CacheTextNeedle: the same */
-    GArray *owners;        /* guint */
+    const GArray *terms; /* ImapMatchTerm */
+    CacheTextQuery query;
     GError *error;
     pthread_t thread;
 } Pass;
-
-/* The first candidate, from index `from` on, whose message is not below `message`. */
-static guint lower_bound(const ImapCandidates *candidates, guint from, gint64 message)
-{
-    guint end = candidates->count;
-    if (from < end && imap_candidate(candidates, from)->message >= message)
-        return from;
-    while (from < end) {
-        guint middle = from + (end - from) / 2;
-        if (imap_candidate(candidates, middle)->message < message)
-            from = middle + 1;
-        else
-            end = middle;
-    }
-    return from;
-}
-
-static gboolean is_wanted(const gint64 *messages, guint count, gpointer data)
-{
-    const ImapCandidates *candidates = ((Pass *)data)->candidates;
-    guint at = 0;
-    for (guint i = 0; i < count; i++) {
-        at = lower_bound(candidates, at, messages[i]);
-        if (at == candidates->count)
-            return FALSE;
-        gint64 message = imap_candidate(candidates, at)->message;
-        if (message == messages[i])
-            return TRUE;
-        while (i + 1 < count && messages[i + 1] < message)
-            i++;
-    }
-    return FALSE;
-}
 
 /* A term looked for in a segment. */
 typedef struct {
     const ImapCandidates *candidates;
     const CacheTextSegment *segment;
-    const guint *owners; /* of each message, its first candidate, or as many as there are */
     const ImapMatchTerm *term;
     const char *rare; /* a byte of it, or NULL */
 } Look;
@@ -106,7 +69,7 @@ static void note(const Look *look, guint index, gboolean found)
     if (found && !look->term->certain)
         return;
     gint64 message = look->segment->messages[index];
-    for (guint i = look->owners[index]; i < look->candidates->count; i++) {
+    for (guint i = look->segment->wanted[index]; i < look->candidates->count; i++) {
         ImapCandidate *candidate = imap_candidate(look->candidates, i);
         if (candidate->message != message)
             return;
@@ -141,7 +104,7 @@ static void look_everywhere(const Look *look)
     guint count = look->segment->count, none = look->candidates->count;
     for (guint i = 0; i < count; i++) {
         guint first = i;
-        while (i < count && look->owners[i] != none)
+        while (i < count && look->segment->wanted[i] != none)
             i++;
         if (i > first)
             look_in(look, first, i);
@@ -151,19 +114,9 @@ static void look_everywhere(const Look *look)
 static void judge_segment(const CacheTextSegment *segment, gpointer data)
 {
     Pass *pass = data;
-    const ImapCandidates *candidates = pass->candidates;
-    guint at = 0;
-    g_array_set_size(pass->owners, segment->count);
-    for (guint i = 0; i < segment->count; i++) {
-        at = lower_bound(candidates, at, segment->messages[i]);
-        gboolean there = at < candidates->count &&
-                         imap_candidate(candidates, at)->message == segment->messages[i];
-        g_array_index(pass->owners, guint, i) = there ? at : candidates->count;
-    }
     for (guint i = 0; i < pass->terms->len; i++) {
         const ImapMatchTerm *term = &g_array_index(pass->terms, ImapMatchTerm, i);
-        Look look = {candidates, segment, &g_array_index(pass->owners, guint, 0), term,
-                     rare_byte(term)};
+        Look look = {pass->candidates, segment, term, rare_byte(term)};
         look_everywhere(&look);
     }
 }
@@ -179,11 +132,18 @@ static void *scan_share(void *data)
         g_autoptr(CacheTxn) txn =
             cache_begin(pass->session->account->cache, CACHE_READ, &pass->error);
         if (txn)
-            cache_text_scan(
-                txn, pass->kind, pass->share, (const CacheTextNeedle *)(void *)pass->needles->data,
-                pass->needles->len, &position, is_wanted, judge_segment, pass, &pass->error);
+            cache_text_scan(txn, &pass->query, &position, judge_segment, pass, &pass->error);
     }
     return NULL;
+}
+
+/* gint64: of each candidate. */
+static GArray *messages_of(const ImapCandidates *candidates)
+{
+    GArray *messages = g_array_sized_new(FALSE, FALSE, sizeof(gint64), candidates->count);
+    for (guint i = 0; i < candidates->count; i++)
+        g_array_append_val(messages, imap_candidate(candidates, i)->message);
+    return messages;
 }
 
 static GArray *needles_of(const GArray *terms)
@@ -218,22 +178,26 @@ gboolean imap_search_segments(ImapSession *session, const ImapMatch *match, Cach
         return TRUE;
     Pass passes[THREADS_MAX];
     guint count = candidates->count < THREADS_WORTH ? 1 : MIN(g_get_num_processors(), THREADS_MAX);
+    g_autoptr(GArray) messages = messages_of(candidates);
     g_autoptr(GArray) needles = needles_of(terms);
     g_autoptr(GError) first_error = NULL;
     for (guint i = 0; i < count; i++)
-        passes[i] = (Pass){.session = session,
-                           .candidates = candidates,
-                           .kind = kind,
-                           .share = {i, count},
-                           .terms = terms,
-                           .needles = needles,
-                           .owners = g_array_new(FALSE, FALSE, sizeof(guint))};
+        passes[i] = (Pass){
+            .session = session,
+            .candidates = candidates,
+            .terms = terms,
+            .query = {kind,
+                      {i, count},
+                      (const gint64 *)(void *)messages->data,
+                      messages->len,
+                      (const CacheTextNeedle *)(void *)needles->data,
+                      needles->len},
+        };
     run_passes(passes, count);
     for (guint i = 0; i < count; i++) {
         if (!first_error)
             first_error = g_steal_pointer(&passes[i].error);
         g_clear_error(&passes[i].error);
-        g_array_unref(passes[i].owners);
     }
     if (!first_error)
         return TRUE;

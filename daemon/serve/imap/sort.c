@@ -3,17 +3,15 @@
  * 5267). */
 #include "daemon/serve/imap/sort.h"
 
-#include "daemon/proto/mime/address.h"
-#include "daemon/proto/mime/header.h"
-#include "daemon/proto/mime/subject.h"
-#include "daemon/proto/mime/text.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/context.h"
 #include "daemon/serve/imap/esearch.h"
-#include "daemon/serve/imap/gather.h"
+#include "daemon/serve/imap/keys.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/search.h"
 #include "daemon/serve/imap/view.h"
+
+#include <string.h>
 
 #define SORT_KEYS_MAX 10
 
@@ -27,53 +25,39 @@ typedef struct {
     Value values[]; /* one for each key */
 } Item;
 
-typedef struct SortRun SortRun;
+typedef enum { BY_ARRIVAL, BY_SIZE, BY_RELEVANCY, BY_SENT, BY_TEXT } SortBy;
 
 typedef struct {
-    Value (*value)(SortRun *run, const CacheFetchRow *row, const char *field);
-    gboolean text;
-    guint what; /* CacheFetchWhat */
-    const char *field;
+    SortBy by;
+    CacheText text; /* BY_SENT, BY_TEXT */
 } SortKind;
 
-struct SortRun {
+typedef struct {
     const ImapSortKey *keys;
     const SortKind *kinds[SORT_KEYS_MAX];
     guint n_keys;
+    CacheText texts[SORT_KEYS_MAX]; /* those that are read, in the order of the keys */
+    guint n_texts;
     const ImapFound *found;
-    GPtrArray *items; /* Item */
-    GStringChunk *texts;
-};
+    ImapKeys read;
+    GByteArray *items; /* Item, each `stride` bytes */
+    gsize stride;
+} SortRun;
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
-static Value number_value(gint64 number)
-{
-    return (Value){.number = number};
-}
-
-static Value text_value(SortRun *run, char *text)
-{
-    Value value = {.text = g_string_chunk_insert_const(run->texts, text)};
-    g_free(text);
-    return value;
-}
-
-static Value sort_arrival(SortRun *run, const CacheFetchRow *row, const char *field)
-{
-    return number_value(row->placement->date);
-}
-
-static Value sort_size(SortRun *run, const CacheFetchRow *row, const char *field)
-{
-    return number_value((gint64)row->placement->size);
-}
-
-/* RFC 5256, 2.2: without a Date field it is the INTERNALDATE. */
-static Value sort_date(SortRun *run, const CacheFetchRow *row, const char *field)
-{
-    return number_value(row->sent == G_MININT64 ? row->placement->date : row->sent);
-}
+static const SortKind kinds[] = {
+    [IMAP_SORT_ARRIVAL] = {BY_ARRIVAL},
+    [IMAP_SORT_CC] = {BY_TEXT, CACHE_TEXT_SORT_CC},
+    [IMAP_SORT_DATE] = {BY_SENT, CACHE_TEXT_SORT_DATE},
+    [IMAP_SORT_DISPLAYFROM] = {BY_TEXT, CACHE_TEXT_SORT_DISPLAYFROM},
+    [IMAP_SORT_DISPLAYTO] = {BY_TEXT, CACHE_TEXT_SORT_DISPLAYTO},
+    [IMAP_SORT_FROM] = {BY_TEXT, CACHE_TEXT_SORT_FROM},
+    [IMAP_SORT_RELEVANCY] = {BY_RELEVANCY},
+    [IMAP_SORT_SIZE] = {BY_SIZE},
+    [IMAP_SORT_SUBJECT] = {BY_TEXT, CACHE_TEXT_SORT_SUBJECT},
+    [IMAP_SORT_TO] = {BY_TEXT, CACHE_TEXT_SORT_TO},
+};
 
 static guint8 score_of(const ImapFound *found, guint32 uid)
 {
@@ -88,90 +72,66 @@ static guint8 score_of(const ImapFound *found, guint32 uid)
     return g_array_index(found->scores, guint8, low);
 }
 
-/* RFC 6203, 6: the highest first. */
-static Value sort_relevancy(SortRun *run, const CacheFetchRow *row, const char *field)
+/* `text` is the next of the row's texts that are read. */
+static Value value_of(const SortRun *run, const SortKind *kind, const ImapKeyRow *row,
+                      const char *text)
 {
-    return number_value(-score_of(run->found, row->placement->uid));
+    switch (kind->by) {
+    case BY_ARRIVAL:
+        return (Value){.number = row->date};
+    case BY_SIZE:
+        return (Value){.number = (gint64)row->size};
+    case BY_RELEVANCY: /* the highest first (RFC 6203, 6) */
+        return (Value){.number = -score_of(run->found, row->uid)};
+    case BY_SENT: /* without a Date field it is the INTERNALDATE (RFC 5256, 2.2) */
+        return (Value){.number = *text ? g_ascii_strtoll(text, NULL, 10) : row->date};
+    case BY_TEXT:
+        break;
+    }
+    return (Value){.text = text};
 }
 
-static gboolean find_field(const CacheFetchRow *row, const char *name, MimeField *field)
+static gboolean needs_text(const SortKind *kind)
 {
-    return row->header && mime_header_find(row->header, row->header_length, name, field);
+    return kind->by == BY_SENT || kind->by == BY_TEXT;
 }
-
-static Value sort_subject(SortRun *run, const CacheFetchRow *row, const char *name)
-{
-    MimeField field;
-    if (!find_field(row, name, &field))
-        return (Value){.text = ""};
-    return text_value(run, mime_subject_base(field.value, field.value_length, NULL));
-}
-
-static Value sort_mailbox(SortRun *run, const CacheFetchRow *row, const char *name)
-{
-    MimeField field;
-    g_auto(MimeArena) arena = {0};
-    if (!find_field(row, name, &field))
-        return (Value){.text = ""};
-    const MimeAddress *first = mime_address_parse(&arena, field.value, field.value_length);
-    g_autofree char *text = g_utf8_make_valid(mime_address_sort_key(first), -1);
-    return text_value(run, mime_text_collate(text));
-}
-
-static Value sort_display(SortRun *run, const CacheFetchRow *row, const char *name)
-{
-    MimeField field;
-    g_auto(MimeArena) arena = {0};
-    if (!find_field(row, name, &field))
-        return (Value){.text = ""};
-    const MimeAddress *first = mime_address_parse(&arena, field.value, field.value_length);
-    if (!first)
-        return (Value){.text = ""};
-    g_autofree char *text = mime_address_display(first);
-    return text_value(run, mime_text_collate(text));
-}
-
-static const SortKind kinds[] = {
-    [IMAP_SORT_ARRIVAL] = {sort_arrival},
-    [IMAP_SORT_CC] = {sort_mailbox, TRUE, CACHE_FETCH_HEADER, "Cc"},
-    [IMAP_SORT_DATE] = {sort_date, FALSE, CACHE_FETCH_SENT},
-    [IMAP_SORT_DISPLAYFROM] = {sort_display, TRUE, CACHE_FETCH_HEADER, "From"},
-    [IMAP_SORT_DISPLAYTO] = {sort_display, TRUE, CACHE_FETCH_HEADER, "To"},
-    [IMAP_SORT_FROM] = {sort_mailbox, TRUE, CACHE_FETCH_HEADER, "From"},
-    [IMAP_SORT_RELEVANCY] = {sort_relevancy},
-    [IMAP_SORT_SIZE] = {sort_size},
-    [IMAP_SORT_SUBJECT] = {sort_subject, TRUE, CACHE_FETCH_HEADER, "Subject"},
-    [IMAP_SORT_TO] = {sort_mailbox, TRUE, CACHE_FETCH_HEADER, "To"},
-};
 
 /* ---- sorting --------------------------------------------------------------------------------- */
 
-static gboolean add_item(const CacheFetchRow *row, gpointer data)
+static const Item *item_at(const SortRun *run, guint index)
 {
-    SortRun *run = data;
-    Item *item = g_malloc(sizeof(Item) + run->n_keys * sizeof(Value));
-    item->uid = row->placement->uid;
-    for (guint i = 0; i < run->n_keys; i++)
-        item->values[i] = run->kinds[i]->value(run, row, run->kinds[i]->field);
-    g_ptr_array_add(run->items, item);
-    return TRUE;
+    return (const Item *)(const void *)(run->items->data + index * run->stride);
+}
+
+static void add_items(SortRun *run)
+{
+    for (guint i = 0; i < run->read.rows->len; i++) {
+        const ImapKeyRow *row = &g_array_index(run->read.rows, ImapKeyRow, i);
+        g_byte_array_set_size(run->items, (guint)((i + 1) * run->stride));
+        Item *item = (Item *)item_at(run, i);
+        item->uid = row->uid;
+        for (guint k = 0, text = 0; k < run->n_keys; k++)
+            item->values[k] =
+                value_of(run, run->kinds[k], row,
+                         needs_text(run->kinds[k]) ? imap_keys_text(&run->read, i, text++) : NULL);
+    }
 }
 
 static int compare_items(const void *a, const void *b, gpointer data)
 {
-    const Item *first = *(Item *const *)a, *second = *(Item *const *)b;
+    const Item *first = a, *second = b;
     const SortRun *run = data;
     for (guint i = 0; i < run->n_keys; i++) {
         Value x = first->values[i], y = second->values[i];
-        int order = run->kinds[i]->text ? strcmp(x.text, y.text)
-                                        : (x.number > y.number) - (x.number < y.number);
+        int order = run->kinds[i]->by == BY_TEXT ? strcmp(x.text, y.text)
+                                                 : (x.number > y.number) - (x.number < y.number);
         if (order)
             return run->keys[i].reverse ? -order : order;
     }
     return (first->uid > second->uid) - (first->uid < second->uid);
 }
 
-static gboolean prepare(ImapSession *session, const GArray *keys, SortRun *run, guint *what)
+static gboolean prepare(ImapSession *session, const GArray *keys, SortRun *run)
 {
     run->keys = (const ImapSortKey *)(void *)keys->data;
     run->n_keys = keys->len;
@@ -181,30 +141,62 @@ static gboolean prepare(ImapSession *session, const GArray *keys, SortRun *run, 
     }
     for (guint i = 0; i < run->n_keys; i++) {
         run->kinds[i] = &kinds[run->keys[i].kind];
-        *what |= run->kinds[i]->what;
+        if (needs_text(run->kinds[i]))
+            run->texts[run->n_texts++] = run->kinds[i]->text;
     }
     return TRUE;
 }
 
+/* Sorts what was found. FALSE: the answer is set. */
+static gboolean sort_found(ImapSession *session, SortRun *run, const ImapFound *found)
+{
+    run->found = found;
+    run->stride = sizeof(Item) + run->n_keys * sizeof(Value);
+    run->items = g_byte_array_new();
+    if (!imap_keys_read(session, found->uids, run->texts, run->n_texts, &run->read))
+        return FALSE;
+    add_items(run);
+    if (run->items->len)
+        g_qsort_with_data(run->items->data, (int)run->read.rows->len, run->stride, compare_items,
+                          run);
+    return TRUE;
+}
+
+static void run_clear(SortRun *run)
+{
+    g_clear_pointer(&run->items, g_byte_array_unref);
+    imap_keys_clear(&run->read);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SortRun, run_clear)
+
+/* In the order sorted. */
+static GArray *sorted_uids(const SortRun *run)
+{
+    GArray *uids = g_array_sized_new(FALSE, FALSE, sizeof(guint32), run->read.rows->len);
+    for (guint i = 0; i < run->read.rows->len; i++)
+        g_array_append_val(uids, item_at(run, i)->uid);
+    return uids;
+}
+
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* What the client counts in, in the order sorted. */
-static GArray *sorted_numbers(ImapSession *session, const SortRun *run)
+/* What the client counts in. */
+static GArray *numbers_of(ImapSession *session, const GArray *uids)
 {
-    GArray *numbers = g_array_sized_new(FALSE, FALSE, sizeof(guint32), run->items->len);
-    for (guint i = 0; i < run->items->len; i++) {
-        guint32 uid = ((const Item *)run->items->pdata[i])->uid;
+    GArray *numbers = g_array_sized_new(FALSE, FALSE, sizeof(guint32), uids->len);
+    for (guint i = 0; i < uids->len; i++) {
+        guint32 uid = g_array_index(uids, guint32, i);
         guint32 number = session->uid ? uid : imap_view_number(session->view, uid);
         g_array_append_val(numbers, number);
     }
     return numbers;
 }
 
-static GArray *sorted_scores(const SortRun *run)
+static GArray *scores_of(const ImapFound *found, const GArray *uids)
 {
     GArray *scores = g_array_new(FALSE, FALSE, sizeof(guint8));
-    for (guint i = 0; i < run->items->len; i++) {
-        guint8 score = score_of(run->found, ((const Item *)run->items->pdata[i])->uid);
+    for (guint i = 0; i < uids->len; i++) {
+        guint8 score = score_of(found, g_array_index(uids, guint32, i));
         g_array_append_val(scores, score);
     }
     return scores;
@@ -234,10 +226,10 @@ static void answer_esort(ImapSession *session, const ImapSearchReturn *ret, cons
 }
 
 static void answer(ImapSession *session, const ImapSortArgs *args, const ImapFound *found,
-                   const SortRun *run)
+                   const GArray *uids)
 {
-    g_autoptr(GArray) numbers = sorted_numbers(session, run);
-    g_autoptr(GArray) scores = found->scores ? sorted_scores(run) : NULL;
+    g_autoptr(GArray) numbers = numbers_of(session, uids);
+    g_autoptr(GArray) scores = found->scores ? scores_of(found, uids) : NULL;
     imap_found_tell_unsearched(session, found);
     if (args->ret.options & IMAP_RETURN_SAVE)
         imap_search_save(session, &args->ret, found);
@@ -255,45 +247,16 @@ static gboolean asks_for_scores(const ImapSortArgs *args)
     return asks;
 }
 
-/* Sorts what was found. FALSE: the answer is set. */
-static gboolean sort_found(ImapSession *session, SortRun *run, guint what, const ImapFound *found)
-{
-    run->found = found;
-    run->items = g_ptr_array_new_with_free_func(g_free);
-    run->texts = g_string_chunk_new(65536);
-    if (!imap_gather(session, found->uids, what, add_item, run))
-        return FALSE;
-    g_ptr_array_sort_with_data(run->items, compare_items, run);
-    return TRUE;
-}
-
-static void run_clear(SortRun *run)
-{
-    g_clear_pointer(&run->items, g_ptr_array_unref);
-    g_clear_pointer(&run->texts, g_string_chunk_free);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SortRun, run_clear)
-
-/* In the order sorted. */
-static GArray *sorted_uids(const SortRun *run)
-{
-    GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    for (guint i = 0; i < run->items->len; i++)
-        g_array_append_val(uids, ((const Item *)run->items->pdata[i])->uid);
-    return uids;
-}
-
 GArray *imap_sort_uids(ImapSession *session, const GArray *keys, const ImapSet *uids)
 {
     g_auto(SortRun) run = {0};
     g_auto(ImapFound) found = {.uids = g_array_new(FALSE, FALSE, sizeof(guint32))};
-    guint what = 0;
     ImapSetIter iter;
     guint32 uid;
     imap_set_iter_init(&iter, uids);
     while (imap_set_iter_next(&iter, &uid))
         g_array_append_val(found.uids, uid);
-    if (!prepare(session, keys, &run, &what) || !sort_found(session, &run, what, &found))
+    if (!prepare(session, keys, &run) || !sort_found(session, &run, &found))
         return NULL;
     return sorted_uids(&run);
 }
@@ -302,19 +265,17 @@ static void sort_messages(ImapSession *session, ImapSortArgs *args)
 {
     g_auto(ImapFound) found = {0};
     g_auto(SortRun) run = {0};
-    guint what = 0;
-    if (!imap_context_allowed(session, &args->ret) || !prepare(session, args->keys, &run, &what) ||
+    if (!imap_context_allowed(session, &args->ret) || !prepare(session, args->keys, &run) ||
         !imap_search_run(session, args->key, &found))
         return;
     if ((asks_for_scores(args) && !imap_found_scored(session, &found)) ||
-        !sort_found(session, &run, what, &found))
+        !sort_found(session, &run, &found))
         return;
-    answer(session, args, &found, &run);
-    if (args->ret.options & IMAP_RETURN_UPDATE) {
-        g_autoptr(GArray) uids = sorted_uids(&run);
+    g_autoptr(GArray) uids = sorted_uids(&run);
+    answer(session, args, &found, uids);
+    if (args->ret.options & IMAP_RETURN_UPDATE)
         imap_context_add(session, g_steal_pointer(&args->key), g_array_ref(args->keys),
                          g_steal_pointer(&args->ret.items), uids);
-    }
 }
 
 void imap_cmd_sort(ImapSession *session, ImapLexer *lexer)

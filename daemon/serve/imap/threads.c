@@ -188,11 +188,12 @@ static Node *place(Tree *tree, const ImapThreadMessage *message)
 }
 
 /* (1)(A) and (B) */
-static void link_message(Tree *tree, const ImapThreadMessage *message, Node *node)
+static void link_message(Tree *tree, const ImapThreadMessage *message, const GPtrArray *ids,
+                         Node *node)
 {
     Node *above = NULL;
-    for (guint i = 0; message->ids && i < message->ids->len; i++) {
-        Node *reference = node_of_id(tree, message->ids->pdata[i]);
+    for (guint i = 0; i < message->n_ids; i++) {
+        Node *reference = node_of_id(tree, ids->pdata[message->first_id + i]);
         if (above && !reference->parent && !is_above(reference, above))
             append_child(above, reference);
         above = reference;
@@ -320,22 +321,22 @@ static void sort_all(Tree *tree)
 }
 
 /* (1) to (3) */
-static Tree *tree_of_references(const GArray *messages)
+static Tree *tree_of_references(const GArray *messages, const GPtrArray *ids)
 {
     Tree *tree = tree_new();
     g_autoptr(GPtrArray) nodes = g_ptr_array_new();
     for (guint i = 0; i < messages->len; i++)
         g_ptr_array_add(nodes, place(tree, &g_array_index(messages, ImapThreadMessage, i)));
     for (guint i = 0; i < messages->len; i++)
-        link_message(tree, &g_array_index(messages, ImapThreadMessage, i), nodes->pdata[i]);
+        link_message(tree, &g_array_index(messages, ImapThreadMessage, i), ids, nodes->pdata[i]);
     gather_roots(tree);
     prune(tree);
     return tree;
 }
 
-void imap_threads_references(const GArray *messages, GString *out)
+void imap_threads_references(const GArray *messages, const GPtrArray *ids, GString *out)
 {
-    g_autoptr(Tree) tree = tree_of_references(messages);
+    g_autoptr(Tree) tree = tree_of_references(messages, ids);
     sort_roots(tree);
     merge_subjects(tree);
     sort_all(tree);
@@ -363,9 +364,9 @@ static int compare_latest(const void *a, const void *b)
     return compare_sent(a, b);
 }
 
-void imap_threads_refs(const GArray *messages, GString *out)
+void imap_threads_refs(const GArray *messages, const GPtrArray *ids, GString *out)
 {
-    g_autoptr(Tree) tree = tree_of_references(messages);
+    g_autoptr(Tree) tree = tree_of_references(messages, ids);
     sort_all(tree);
     find_latest(tree);
     sort_children_by(&tree->root, compare_latest);
@@ -387,7 +388,7 @@ static int compare_subject(const void *a, const void *b)
 }
 
 /* The first message of a subject is the parent of all others. */
-void imap_threads_ordered_subject(const GArray *messages, GString *out)
+void imap_threads_ordered_subject(const GArray *messages, const GPtrArray *ids, GString *out)
 {
     g_autoptr(Tree) tree = tree_new();
     g_autoptr(GPtrArray) order = g_ptr_array_new();

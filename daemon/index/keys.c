@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Keys of SORT and THREAD (RFC 5256, RFC 5957). */
+#include "daemon/index/keys.h"
+
+#include "daemon/proto/mime/address.h"
+#include "daemon/proto/mime/date.h"
+#include "daemon/proto/mime/header.h"
+#include "daemon/proto/mime/subject.h"
+#include "daemon/proto/mime/text.h"
+
+#include <string.h>
+
+/* References of a message; who has more has enough. */
+#define REFERENCES_MAX 1000
+
+/* ---- SORT ------------------------------------------------------------------------------------ */
+
+static void append_date(const MimeField *field, GString *out)
+{
+    ImapDateTime date;
+    if (mime_date_parse(field->value, field->value_length, &date))
+        g_string_append_printf(out, "%" G_GINT64_FORMAT, date.time);
+}
+
+static void append_subject(const MimeField *field, GString *out)
+{
+    g_autofree char *subject = mime_subject_base(field->value, field->value_length, NULL);
+    g_string_append(out, subject);
+}
+
+static void append_collated(const char *text, GString *out)
+{
+    g_autofree char *collated = mime_text_collate(text);
+    g_string_append(out, collated);
+}
+
+static void append_mailbox(const MimeField *field, GString *out)
+{
+    g_auto(MimeArena) arena = {0};
+    append_collated(
+        mime_address_sort_key(mime_address_parse(&arena, field->value, field->value_length)), out);
+}
+
+static void append_display(const MimeField *field, GString *out)
+{
+    g_auto(MimeArena) arena = {0};
+    const MimeAddress *first = mime_address_parse(&arena, field->value, field->value_length);
+    g_autofree char *text = first ? mime_address_display(first) : NULL;
+    if (text)
+        append_collated(text, out);
+}
+
+typedef struct {
+    const char *field;
+    void (*append)(const MimeField *field, GString *out);
+} SortKey;
+
+static const SortKey SORT_KEYS[CACHE_TEXT_KINDS] = {
+    [CACHE_TEXT_SORT_DATE] = {"Date", append_date},
+    [CACHE_TEXT_SORT_SUBJECT] = {"Subject", append_subject},
+    [CACHE_TEXT_SORT_FROM] = {"From", append_mailbox},
+    [CACHE_TEXT_SORT_TO] = {"To", append_mailbox},
+    [CACHE_TEXT_SORT_CC] = {"Cc", append_mailbox},
+    [CACHE_TEXT_SORT_DISPLAYFROM] = {"From", append_display},
+    [CACHE_TEXT_SORT_DISPLAYTO] = {"To", append_display},
+};
+
+/* ---- THREAD ---------------------------------------------------------------------------------- */
+
+/*
+ * Appends the next "<id>" at or after *at; without quotes, so that the two ways of writing one
+ * compare equal (RFC 5256, 3). FALSE: there is none.
+ */
+static gboolean append_id(const char **at, const char *end, GString *out)
+{
+    gsize before = out->len;
+    for (;;) {
+        const char *open = memchr(*at, '<', (gsize)(end - *at));
+        const char *close = open ? memchr(open, '>', (gsize)(end - open)) : NULL;
+        if (!close)
+            return FALSE;
+        *at = close + 1;
+        for (const char *c = open + 1; c < close; c++)
+            if (*c == '<')
+                g_string_truncate(out, before);
+            else if (*c != '"' && *c != '\\' && !g_ascii_isspace(*c) && *c)
+                g_string_append_c(out, *c);
+        if (strchr(out->str + before, '@'))
+            return TRUE;
+        g_string_truncate(out, before);
+    }
+}
+
+static gboolean append_first_id(const char *header, gsize length, const char *name, GString *out)
+{
+    MimeField field;
+    if (!mime_header_find(header, length, name, &field))
+        return FALSE;
+    const char *at = field.value;
+    return append_id(&at, field.value + field.value_length, out);
+}
+
+/* A line for each; FALSE: there are none. */
+static gboolean append_references(const char *header, gsize length, GString *out)
+{
+    MimeField field;
+    guint count = 0;
+    if (!mime_header_find(header, length, "References", &field))
+        return FALSE;
+    const char *at = field.value, *end = field.value + field.value_length;
+    while (count < REFERENCES_MAX) {
+        g_string_append_c(out, '\n');
+        if (!append_id(&at, end, out)) {
+            g_string_truncate(out, out->len - 1);
+            break;
+        }
+        count++;
+    }
+    return count > 0;
+}
+
+static void append_thread(const char *header, gsize length, GString *out)
+{
+    MimeField field;
+    gboolean reply = FALSE;
+    if (mime_header_find(header, length, "Subject", &field))
+        g_free(mime_subject_base(field.value, field.value_length, &reply));
+    g_string_append(out, reply ? "R\n" : "\n");
+    append_first_id(header, length, "Message-ID", out);
+    if (append_references(header, length, out))
+        return;
+    g_string_append_c(out, '\n');
+    if (!append_first_id(header, length, "In-Reply-To", out))
+        g_string_truncate(out, out->len - 1);
+}
+
+/* ---- any ------------------------------------------------------------------------------------- */
+
+gboolean index_is_key(CacheText kind)
+{
+    return kind == CACHE_TEXT_THREAD || SORT_KEYS[kind].field;
+}
+
+void index_key(CacheText kind, const char *header, gsize length, GString *out)
+{
+    const SortKey *key = &SORT_KEYS[kind];
+    MimeField field;
+    g_string_truncate(out, 0);
+    if (kind == CACHE_TEXT_THREAD)
+        append_thread(header, length, out);
+    else if (mime_header_find(header, length, key->field, &field))
+        key->append(&field, out);
+}

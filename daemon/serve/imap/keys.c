@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Keys for SORT and THREAD. */
+#include "daemon/serve/imap/keys.h"
+
+#include "daemon/index/keys.h"
+#include "daemon/serve/imap/need.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/view.h"
+
+#include <stdlib.h>
+
+/* Rows of placements that a transaction covers. */
+#define SCAN_ROWS 5000
+
+typedef struct {
+    ImapSession *session;
+    ImapKeys *keys;
+    const CacheText *kinds;
+    GArray *order;    /* Place: the rows by message, */
+    GArray *messages; /* gint64: and their messages */
+    guint kind;       /* which is being read from segments */
+    GArray *missing;  /* gint64: messages whose headers aren't here */
+    gboolean last_try;
+    guint at; /* the row that a pass by UID has come to */
+    GString *text;
+    ImapNeed need;
+    GError *error;
+} Read;
+
+typedef struct {
+    gint64 message;
+    guint row;
+} Place;
+
+static void set_text(Read *read, guint row, guint kind, const char *text, gsize length)
+{
+    ImapKeys *keys = read->keys;
+    keys->texts->pdata[row * keys->n_kinds + kind] =
+        g_string_chunk_insert_len(keys->chunk, text, (gssize)length);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static gboolean fetch_rows(Read *read, const guint32 *uids, guint count, guint what,
+                           CacheFetchFunc func)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(read->session->account->cache, CACHE_READ, &read->error);
+    return txn && cache_fetch(txn, read->session->view->folder, uids, count, what, func, read,
+                              &read->error);
+}
+
+static gboolean add_row(const CacheFetchRow *row, gpointer data)
+{
+    Read *read = data;
+    const CachePlacement *placement = row->placement;
+    ImapKeyRow added = {placement->message, placement->date, placement->size, placement->uid};
+    g_array_append_val(read->keys->rows, added);
+    return TRUE;
+}
+
+static gboolean read_rows(Read *read, const GArray *uids)
+{
+    for (guint at = 0; at < uids->len; at += SCAN_ROWS)
+        if (!fetch_rows(read, &g_array_index(uids, guint32, at), MIN(SCAN_ROWS, uids->len - at),
+                        CACHE_FETCH_NUMBERS, add_row))
+            return FALSE;
+    g_ptr_array_set_size(read->keys->texts, (int)(read->keys->rows->len * read->keys->n_kinds));
+    return TRUE;
+}
+
+/* ---- segments -------------------------------------------------------------------------------- */
+
+static int by_message(const void *a, const void *b)
+{
+    gint64 first = ((const Place *)a)->message, second = ((const Place *)b)->message;
+    return (first > second) - (first < second);
+}
+
+static void order_by_message(Read *read)
+{
+    gboolean ascends = TRUE;
+    gint64 last = 0;
+    for (guint i = 0; i < read->keys->rows->len; i++) {
+        Place place = {g_array_index(read->keys->rows, ImapKeyRow, i).message, i};
+        ascends = ascends && place.message >= last;
+        last = place.message;
+        g_array_append_val(read->order, place);
+    }
+    if (!ascends)
+        g_array_sort(read->order, by_message);
+    for (guint i = 0; i < read->order->len; i++)
+        g_array_append_val(read->messages, g_array_index(read->order, Place, i).message);
+}
+
+static void take_segment(const CacheTextSegment *segment, gpointer data)
+{
+    Read *read = data;
+    for (guint i = 0; i < segment->count; i++)
+        for (guint k = segment->wanted[i]; k < read->order->len; k++) {
+            const Place *place = &g_array_index(read->order, Place, k);
+            if (place->message != segment->messages[i])
+                break;
+            set_text(read, place->row, read->kind, segment->text + segment->starts[i],
+                     segment->starts[i + 1] - segment->starts[i]);
+        }
+}
+
+static gboolean read_segments(Read *read)
+{
+    const CacheTextQuery query = {.kind = read->kinds[read->kind],
+                                  .share = {0, 1},
+                                  .messages = (const gint64 *)(void *)read->messages->data,
+                                  .n_messages = read->messages->len};
+    gint64 position = 0;
+    while (position != G_MAXINT64) {
+        g_autoptr(CacheTxn) txn =
+            cache_begin(read->session->account->cache, CACHE_READ, &read->error);
+        if (!txn || !cache_text_scan(txn, &query, &position, take_segment, read, &read->error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
+
+static gboolean is_complete(const ImapKeys *keys, guint row)
+{
+    for (guint kind = 0; kind < keys->n_kinds; kind++)
+        if (!imap_keys_text(keys, row, kind))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean take_header(const CacheFetchRow *row, gpointer data)
+{
+    Read *read = data;
+    while (g_array_index(read->keys->rows, ImapKeyRow, read->at).uid < row->placement->uid)
+        read->at++;
+    if (is_complete(read->keys, read->at))
+        return TRUE;
+    if (!row->header && !read->last_try) {
+        g_array_append_val(read->missing, row->placement->message);
+        return TRUE;
+    }
+    for (guint kind = 0; kind < read->keys->n_kinds; kind++) {
+        index_key(read->kinds[kind], row->header ? row->header : "", row->header_length,
+                  read->text);
+        set_text(read, read->at, kind, read->text->str, read->text->len);
+    }
+    return TRUE;
+}
+
+static gboolean read_headers(Read *read, const GArray *uids, guint first, gboolean last_try)
+{
+    read->last_try = last_try;
+    read->at = first;
+    g_array_set_size(read->missing, 0);
+    return fetch_rows(read, &g_array_index(uids, guint32, 0), uids->len, CACHE_FETCH_HEADER,
+                      take_header);
+}
+
+/* The next few rows from `*row` on that lack a text. */
+static gboolean complete_slice(Read *read, guint *row)
+{
+    const ImapKeys *keys = read->keys;
+    guint first = *row;
+    g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    for (; *row < keys->rows->len && uids->len < IMAP_SLICE_MESSAGES; ++*row)
+        if (!is_complete(keys, *row))
+            g_array_append_val(uids, g_array_index(keys->rows, ImapKeyRow, *row).uid);
+    if (!uids->len)
+        return TRUE;
+    imap_progress(read->session, first, keys->rows->len);
+    if (!read_headers(read, uids, first, FALSE))
+        return FALSE;
+    if (!read->missing->len)
+        return TRUE;
+    imap_need(read->session, &read->need, &g_array_index(read->missing, gint64, 0),
+              read->missing->len, CACHE_CONTENT_HEADER);
+    return read_headers(read, uids, first, TRUE);
+}
+
+static gboolean complete_rows(Read *read)
+{
+    guint row = 0;
+    while (row < read->keys->rows->len)
+        if (!complete_slice(read, &row))
+            return FALSE;
+    return TRUE;
+}
+
+/* What was expunged meanwhile has no texts, and is passed over. */
+static void drop_incomplete(ImapKeys *keys)
+{
+    guint kept = 0;
+    for (guint row = 0; row < keys->rows->len; row++) {
+        if (!is_complete(keys, row))
+            continue;
+        for (guint kind = 0; kind < keys->n_kinds; kind++)
+            keys->texts->pdata[kept * keys->n_kinds + kind] = imap_keys_text(keys, row, kind);
+        g_array_index(keys->rows, ImapKeyRow, kept++) = g_array_index(keys->rows, ImapKeyRow, row);
+    }
+    g_array_set_size(keys->rows, kept);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static gboolean read_texts(Read *read)
+{
+    order_by_message(read);
+    for (read->kind = 0; read->kind < read->keys->n_kinds; read->kind++)
+        if (!read_segments(read))
+            return FALSE;
+    if (!complete_rows(read))
+        return FALSE;
+    drop_incomplete(read->keys);
+    return TRUE;
+}
+
+gboolean imap_keys_read(ImapSession *session, const GArray *uids, const CacheText *kinds,
+                        guint n_kinds, ImapKeys *keys)
+{
+    *keys = (ImapKeys){.rows = g_array_new(FALSE, FALSE, sizeof(ImapKeyRow)),
+                       .n_kinds = n_kinds,
+                       .texts = g_ptr_array_new(),
+                       .chunk = g_string_chunk_new(65536)};
+    Read read = {.session = session,
+                 .keys = keys,
+                 .kinds = kinds,
+                 .order = g_array_new(FALSE, FALSE, sizeof(Place)),
+                 .messages = g_array_new(FALSE, FALSE, sizeof(gint64)),
+                 .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
+                 .text = g_string_new(NULL)};
+    gboolean ok = read_rows(&read, uids) && (!n_kinds || read_texts(&read));
+    if (!ok)
+        imap_reply_error(session, read.error);
+    g_array_unref(read.order);
+    g_array_unref(read.messages);
+    g_array_unref(read.missing);
+    g_string_free(read.text, TRUE);
+    g_clear_error(&read.error);
+    imap_need_clear(&read.need);
+    return ok;
+}
+
+void imap_keys_clear(ImapKeys *keys)
+{
+    g_clear_pointer(&keys->rows, g_array_unref);
+    g_clear_pointer(&keys->texts, g_ptr_array_unref);
+    g_clear_pointer(&keys->chunk, g_string_chunk_free);
+}
