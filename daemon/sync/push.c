@@ -312,7 +312,24 @@ const char *push_operation(SyncActionKind kind)
     }
 }
 
-/* A folder that can't be selected (any more) is refused as a whole; the connection is good. */
+/* Whether the folder that a batch works in can't be selected for good; else it may just have been
+ * deleted or renamed, which listing the folders again shows. */
+static gboolean is_closed(Push *push, const SyncAction *action, GError **error)
+{
+    gint64 id = action->source_folder ? action->source_folder : action->folder;
+    const CacheFolder *folder = push_folder(push, id);
+    g_autofree char *suspicion = g_strdup_printf("folder %" G_GINT64_FORMAT " is closed", id);
+
+    if (folder && sync_is_unreadable(folder))
+        return TRUE;
+    if (!sync_confirm(push->context, suspicion, error))
+        return FALSE;
+    sync_clear_suspicion(push->context, suspicion);
+    return TRUE;
+}
+
+/* A folder that can't be selected any more is refused as a whole: a problem like others, which
+ * holds up nothing else. */
 static gboolean run_batch(Push *push, PushBatch batch, const SyncAction *actions, guint count,
                           gboolean *refused, ImapReply *reply, GError **error)
 {
@@ -324,6 +341,8 @@ static gboolean run_batch(Push *push, PushBatch batch, const SyncAction *actions
         g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;
     }
+    if (!is_closed(push, &actions[0], error))
+        return FALSE;
     imap_reply_clear(reply);
     *refused = TRUE;
     *reply = (ImapReply){

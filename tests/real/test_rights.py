@@ -70,6 +70,21 @@ class Rights(Case):
         return sorted(body.split(b"Subject: ")[1].split(b"\r\n")[0].decode()
                       for body in there.bodies().values())
 
+    def forbid_reading_with_changes_pending(self):
+        self.here.select(SHARED + "Flags")
+        self.daemon.control("offline")
+        self.here.ok("STORE 1 +FLAGS (\\Seen)")
+        self.here.select()
+        self.here.ok("STORE 1 +FLAGS (\\Flagged)")
+        self.grant("Flags", "l")
+        self.daemon.control("online")
+        self.daemon.sync()
+        problem, = self.daemon.wait(lambda: self.daemon.control("pending", "work"), "the refusal")
+        self.assertEqual((problem["Operation"], problem["Folder"]), ("flags", SHARED + "Flags"))
+        there = self.upstream(self.server, ADA)
+        there.select()
+        self.assertEqual(there.flags("1"), {1: {"\\flagged"}})
+
     def assert_settled(self):
         self.daemon.sync()
         self.assertEqual(self.daemon.control("pending", "work"), [])
@@ -153,19 +168,7 @@ class WithAcl(Rights):
         self.refused(f'COPY 1 "{SHARED}Reading"', here)
 
     def test_what_was_changed_before_reading_was_forbidden_is_a_problem_and_holds_up_nothing(self):
-        self.here.select(SHARED + "Flags")
-        self.daemon.control("offline")
-        self.here.ok("STORE 1 +FLAGS (\\Seen)")
-        self.here.select()
-        self.here.ok("STORE 1 +FLAGS (\\Flagged)")
-        self.grant("Flags", "l")
-        self.daemon.control("online")
-        self.daemon.sync()
-        problem, = self.daemon.wait(lambda: self.daemon.control("pending", "work"), "the refusal")
-        self.assertEqual((problem["Operation"], problem["Folder"]), ("flags", SHARED + "Flags"))
-        there = self.upstream(self.server, ADA)
-        there.select()
-        self.assertEqual(there.flags("1"), {1: {"\\flagged"}})
+        self.forbid_reading_with_changes_pending()
         self.refused(f'SELECT "{SHARED}Flags"')
 
     def linked(self, on_command, on_answer=lambda line: line):
@@ -239,6 +242,9 @@ class WithoutAcl(Rights):
         self.refused("STORE 1 +FLAGS (\\Flagged)")
         self.refused("EXPUNGE")
         self.assert_settled()
+
+    def test_what_was_changed_before_reading_was_forbidden_is_a_problem_and_holds_up_nothing(self):
+        self.forbid_reading_with_changes_pending()
 
     def test_it_is_seen_when_that_changes(self):
         self.grant("Reading", "lrwi")
