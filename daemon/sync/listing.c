@@ -48,6 +48,7 @@ gboolean sync_listed_selectable(const SyncListed *listed)
 /* ---- answers --------------------------------------------------------------------------------- */
 
 typedef struct {
+    SyncContext *context;
     SyncListing *listing;
     GHashTable *by_name; /* name -> SyncListed, borrowed */
     gboolean subscribed; /* the answers name subscriptions */
@@ -106,12 +107,13 @@ static gboolean note_status(Answers *answers, const ImapResponse *response, GErr
 
 static gboolean note_rights(Answers *answers, const ImapResponse *response, GError **error)
 {
-    guint32 rights;
-    g_autofree char *name = imap_myrights_parse(response, FALSE, &rights, error);
+    g_autofree char *letters = NULL;
+    g_autofree char *name = imap_myrights_parse(response, FALSE, &letters, error);
     SyncListed *listed = name ? g_hash_table_lookup(answers->by_name, name) : NULL;
 
     if (listed)
-        listed->rights = CACHE_RIGHTS_TOLD | rights;
+        listed->rights = CACHE_RIGHTS_TOLD |
+                         imap_rights_parse(letters, sync_has(answers->context, IMAP_CAP_RIGHTS));
     return name != NULL;
 }
 
@@ -256,7 +258,7 @@ SyncListing *sync_listing_fetch(SyncContext *context, GError **error)
 {
     g_autoptr(SyncListing) listing = g_new0(SyncListing, 1);
     g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal);
-    Answers answers = {listing, by_name, FALSE};
+    Answers answers = {context, listing, by_name, FALSE};
 
     listing->folders = g_ptr_array_new_with_free_func(listed_free);
     listing->subscriptions = g_ptr_array_new_with_free_func(g_free);

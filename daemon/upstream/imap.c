@@ -69,6 +69,9 @@ void imap_client_set_capabilities(ImapClient *client, const ImapNode *first)
     for (guint i = 0; i < G_N_ELEMENTS(capability_words); i++)
         if (words && imap_words_have((const char *const *)words, capability_words[i].word))
             client->capabilities |= capability_words[i].bit;
+    for (guint i = 0; words && words[i]; i++)
+        if (g_str_has_prefix(words[i], "RIGHTS="))
+            client->capabilities |= IMAP_CAP_RIGHTS;
     client->append_limit = append_limit_of((const char *const *)words);
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/proto/imap/quote.h"
 #include "daemon/proto/imap/response-data.h"
 #include "daemon/proto/imap/response-fetch.h"
+#include "daemon/proto/imap/rights.h"
 
 #include <string.h>
 
@@ -65,8 +66,8 @@ static void use_data(const ImapResponse *response, gboolean utf8)
     g_autoptr(ImapSearchData) search = imap_search_data_parse(response, NULL);
     g_autoptr(ImapNamespaceData) spaces = imap_namespace_data_parse(response, utf8, NULL);
     gboolean earlier;
-    guint32 rights;
-    g_autofree char *mine = imap_myrights_parse(response, utf8, &rights, NULL);
+    g_autofree char *letters = NULL;
+    g_autofree char *mine = imap_myrights_parse(response, utf8, &letters, NULL);
     g_autoptr(ImapSet) vanished = imap_vanished_parse(response, &earlier, NULL);
     g_autoptr(ImapFlags) flags = imap_flags_from_node(response->args, NULL);
     g_auto(GStrv) words = imap_words_parse(response->args);
@@ -75,6 +76,7 @@ static void use_data(const ImapResponse *response, gboolean utf8)
     g_assert_true(list == NULL || g_utf8_validate(list->name, -1, NULL));
     g_assert_true(status == NULL || g_utf8_validate(status->name, -1, NULL));
     g_assert_true(mine == NULL || g_utf8_validate(mine, -1, NULL));
+    g_assert_true(mine == NULL || imap_rights_parse(letters, FALSE) < 1u << strlen(IMAP_RIGHTS));
     g_assert_true(search == NULL || search->all != NULL);
     g_assert_true(spaces == NULL || spaces->shared != NULL);
     g_assert_true(vanished == NULL || !imap_set_is_empty(vanished));

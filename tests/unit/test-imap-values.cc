@@ -286,11 +286,11 @@ TEST(SequenceSet, IsWalkedInTheOrderWritten)
 
 /* ---- rights (RFC 4314, 2.1) -------------------------------------------------------------------*/
 
-std::string rights(const char *letters)
+std::string rights(const char *letters, gboolean current = TRUE)
 {
     GString *out = g_string_new(nullptr);
 
-    imap_rights_format(imap_rights_parse(letters), out);
+    imap_rights_format(imap_rights_parse(letters, current), out);
     return take(out);
 }
 
@@ -307,16 +307,24 @@ TEST(Rights, AreWrittenInOneOrderWithTheVirtualOnes)
         {"x", "xc"},
         {"t", "td"},
         {"lrse", "lrsed"},
-        /* of a server that knows RFC 2086 alone: 2.1.1 */
-        {"lrswipcda", "lrswipkxteacd"},
-        {"lrd", "lrxtecd"},
-        {"lrc", "lrkxc"},
-        /* of one that knows both, the virtual ones say nothing */
         {"lrtcd", "lrtd"},
     };
 
     for (const auto &c : cases)
         EXPECT_EQ(rights(c.in), c.out) << c.in;
+}
+
+/* 2.1.1 */
+TEST(Rights, OfOlderServersAreUnderstood)
+{
+    EXPECT_EQ(rights("lrswipcda", FALSE), "lrswipkxteacd");
+    EXPECT_EQ(rights("lrd", FALSE), "lrxtecd");
+    EXPECT_EQ(rights("lrc", FALSE), "lrkxc");
+    EXPECT_EQ(rights("lr", FALSE), "lr");
+    /* Courier: "c" makes folders, the others are as now. */
+    EXPECT_EQ(rights("acdilrsw", FALSE), "lrswikxteacd");
+    EXPECT_EQ(rights("aceilrstwx", FALSE), "lrswikxteacd");
+    EXPECT_EQ(rights("ceilrst", FALSE), "lrsiktecd");
 }
 
 TEST(Rights, OfClientsAreChecked)

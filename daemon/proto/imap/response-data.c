@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "daemon/proto/imap/mailbox-name.h"
-#include "daemon/proto/imap/rights.h"
 
 static gboolean fail(const char *what, GError **error)
 {
@@ -258,17 +257,17 @@ ImapStatusData *imap_status_data_parse(const ImapResponse *response, gboolean ut
     return NULL;
 }
 
-char *imap_myrights_parse(const ImapResponse *response, gboolean utf8, guint32 *rights,
+char *imap_myrights_parse(const ImapResponse *response, gboolean utf8, char **letters,
                           GError **error)
 {
     const ImapNode *node = has_name(response, "MYRIGHTS") ? response->args : NULL;
     const ImapNode *last = node != NULL ? imap_node_next(node) : NULL;
-    g_autofree char *letters = last != NULL ? imap_node_dup(last, TRUE) : NULL;
+    g_autofree char *rights = last != NULL ? imap_node_dup(last, TRUE) : NULL;
     g_autofree char *name = NULL;
     g_autofree char *wire = NULL;
 
-    if (letters != NULL && get_name(node, utf8, &name, &wire)) {
-        *rights = imap_rights_parse(letters);
+    if (rights != NULL && get_name(node, utf8, &name, &wire)) {
+        *letters = g_steal_pointer(&rights);
         return g_steal_pointer(&name);
     }
     fail("MYRIGHTS answer", error);

@@ -69,9 +69,9 @@ typedef struct {
 ImapStatusData *imap_status_data_parse(const ImapResponse *response, gboolean utf8, GError **error);
 void imap_status_data_free(ImapStatusData *data);
 
-/* "* MYRIGHTS INBOX rwiptsldaex" (RFC 4314, 3.8). The name as in STATUS; NULL and `error`
- * otherwise. */
-char *imap_myrights_parse(const ImapResponse *response, gboolean utf8, guint32 *rights,
+/* "* MYRIGHTS INBOX rwiptsldaex" (RFC 4314, 3.8): the name, as in STATUS, and the letters. NULL and
+ * `error` otherwise. */
+char *imap_myrights_parse(const ImapResponse *response, gboolean utf8, char **letters,
                           GError **error);
 
 /* Search results, of SEARCH and ESEARCH alike. */

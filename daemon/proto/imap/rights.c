@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-/* RFC 4314, 2.1.1: "c" and "d" stand for what they were split into. */
+/* RFC 4314, 2.1.1: what "c" and "d" were split into: here, at most, and at least. */
 static const struct {
     char letter;
-    const char *members, *may_be;
-} obsolete[] = {{'c', "kx", "kx"}, {'d', "te", "tex"}};
+    const char *members, *may_be, *at_least;
+} obsolete[] = {{'c', "kx", "kx", "k"}, {'d', "te", "tex", "te"}};
 
 static guint32 bits_of(const char *letters)
 {
@@ -22,15 +22,14 @@ static guint32 bits_of(const char *letters)
     return rights;
 }
 
-guint32 imap_rights_parse(const char *letters)
+guint32 imap_rights_parse(const char *letters, gboolean current)
 {
     guint32 rights = bits_of(letters);
+    gboolean old = (rights & bits_of(IMAP_RIGHTS_NEW)) == 0;
 
-    if (rights & bits_of(IMAP_RIGHTS_NEW))
-        return rights;
-    for (guint i = 0; i < G_N_ELEMENTS(obsolete); i++)
+    for (guint i = 0; !current && i < G_N_ELEMENTS(obsolete); i++)
         if (strchr(letters, obsolete[i].letter) != NULL)
-            rights |= bits_of(obsolete[i].may_be);
+            rights |= bits_of(old ? obsolete[i].may_be : obsolete[i].at_least);
     return rights;
 }
 

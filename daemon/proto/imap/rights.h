@@ -14,11 +14,12 @@ G_BEGIN_DECLS
 #define IMAP_RIGHTS_NEW "kxte"
 
 /*
- * What a server says. Other letters and digits are passed over. A server of RFC 2086 knows "c" and
- * "d" instead of "k", "x", "t" and "e"; since they may differ in which of the two lets a mailbox be
- * deleted, either does.
+ * What a server says. Other letters and digits are passed over. `current`: it has the capability
+ * RIGHTS=, so "c" and "d" say nothing that "k", "x", "t" and "e" don't. Others know these two
+ * alone, or (Courier) some of the new ones, and "c" for "k". Since they may differ in which of the
+ * two lets a mailbox be deleted, either does: what is refused here could never be tried.
  */
-guint32 imap_rights_parse(const char *letters);
+guint32 imap_rights_parse(const char *letters, gboolean current);
 
 /* Appends the letters, with the virtual ones where RFC 4314, 2.1.1 asks for them; "" for none. */
 void imap_rights_format(guint32 rights, GString *out);
