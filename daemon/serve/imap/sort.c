@@ -15,8 +15,10 @@
 
 #define SORT_KEYS_MAX 10
 
-typedef union {
-    gint64 number;
+/* Values are compared by their order, and those of texts, which is their beginning, then by the
+ * text: it is rarely looked at. */
+typedef struct {
+    guint64 order;
     const char *text;
 } Value;
 
@@ -72,23 +74,38 @@ static guint8 score_of(const ImapFound *found, guint32 uid)
     return g_array_index(found->scores, guint8, low);
 }
 
+static Value number_value(gint64 number)
+{
+    return (Value){(guint64)number ^ G_GUINT64_CONSTANT(1) << 63, ""};
+}
+
+static Value text_value(const char *text)
+{
+    Value value = {0, text};
+    for (guint i = 0, end = FALSE; i < sizeof value.order; i++) {
+        end = end || !text[i];
+        value.order = value.order << 8 | (end ? 0 : (guchar)text[i]);
+    }
+    return value;
+}
+
 /* `text` is the next of the row's texts that are read. */
 static Value value_of(const SortRun *run, const SortKind *kind, const ImapKeyRow *row,
                       const char *text)
 {
     switch (kind->by) {
     case BY_ARRIVAL:
-        return (Value){.number = row->date};
+        return number_value(row->date);
     case BY_SIZE:
-        return (Value){.number = (gint64)row->size};
+        return number_value((gint64)row->size);
     case BY_RELEVANCY: /* the highest first (RFC 6203, 6) */
-        return (Value){.number = -score_of(run->found, row->uid)};
+        return number_value(-score_of(run->found, row->uid));
     case BY_SENT: /* without a Date field it is the INTERNALDATE (RFC 5256, 2.2) */
-        return (Value){.number = *text ? g_ascii_strtoll(text, NULL, 10) : row->date};
+        return number_value(*text ? g_ascii_strtoll(text, NULL, 10) : row->date);
     case BY_TEXT:
         break;
     }
-    return (Value){.text = text};
+    return text_value(text);
 }
 
 static gboolean needs_text(const SortKind *kind)
@@ -122,9 +139,9 @@ static int compare_items(const void *a, const void *b, gpointer data)
     const Item *first = a, *second = b;
     const SortRun *run = data;
     for (guint i = 0; i < run->n_keys; i++) {
-        Value x = first->values[i], y = second->values[i];
-        int order = run->kinds[i]->by == BY_TEXT ? strcmp(x.text, y.text)
-                                                 : (x.number > y.number) - (x.number < y.number);
+        const Value *x = &first->values[i], *y = &second->values[i];
+        int order =
+            x->order != y->order ? (x->order < y->order ? -1 : 1) : strcmp(x->text, y->text);
         if (order)
             return run->keys[i].reverse ? -order : order;
     }

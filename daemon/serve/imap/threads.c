@@ -2,6 +2,8 @@
 /* Threading messages (RFC 5256, 3). The steps' numbers are the standard's. */
 #include "daemon/serve/imap/threads.h"
 
+#include "daemon/serve/imap/reply.h"
+
 #include <string.h>
 
 /* A chain of ancestors longer than this counts as a loop: no conversation is. */
@@ -14,19 +16,29 @@ struct Node {
     gint64 latest; /* REFS: when the last message of it and all below was sent */
 };
 
+/* Nodes stay where they are, so they are made in blocks. */
+#define BLOCK_NODES 1024
+
 typedef struct {
-    GPtrArray *nodes; /* Node, all of them */
+    GPtrArray *blocks; /* Node[BLOCK_NODES] */
+    guint count;
     GHashTable *by_id;
     Node root;
 } Tree;
 
 /* ---- trees ----------------------------------------------------------------------------------- */
 
+static Node *node_at(const Tree *tree, guint index)
+{
+    return (Node *)tree->blocks->pdata[index / BLOCK_NODES] + index % BLOCK_NODES;
+}
+
 static Node *node_new(Tree *tree, const ImapThreadMessage *message)
 {
-    Node *node = g_new0(Node, 1);
+    if (tree->count % BLOCK_NODES == 0)
+        g_ptr_array_add(tree->blocks, g_new0(Node, BLOCK_NODES));
+    Node *node = node_at(tree, tree->count++);
     node->message = message;
-    g_ptr_array_add(tree->nodes, node);
     return node;
 }
 
@@ -123,9 +135,9 @@ static void push_children(GPtrArray *stack, const Node *node)
     }
 }
 
-static void append_thread(const Node *thread, GString *out)
+/* `stack` is empty before and after. */
+static void append_thread(const Node *thread, GPtrArray *stack, GString *out)
 {
-    g_autoptr(GPtrArray) stack = g_ptr_array_new();
     g_string_append_c(out, '(');
     g_ptr_array_add(stack, (Node *)thread);
     while (stack->len) {
@@ -135,7 +147,9 @@ static void append_thread(const Node *thread, GString *out)
             continue;
         }
         if (node->message)
-            g_string_append_printf(out, node->first ? "%u " : "%u", node->message->number);
+            imap_out_number(out, node->message->number);
+        if (node->message && node->first)
+            g_string_append_c(out, ' ');
         push_children(stack, node);
     }
     g_string_append_c(out, ')');
@@ -143,23 +157,24 @@ static void append_thread(const Node *thread, GString *out)
 
 static void append_threads(const Tree *tree, GString *out)
 {
+    g_autoptr(GPtrArray) stack = g_ptr_array_new();
     if (tree->root.first)
         g_string_append_c(out, ' ');
     for (const Node *thread = tree->root.first; thread; thread = thread->next)
-        append_thread(thread, out);
+        append_thread(thread, stack, out);
 }
 
 static Tree *tree_new(void)
 {
     Tree *tree = g_new0(Tree, 1);
-    tree->nodes = g_ptr_array_new_with_free_func(g_free);
+    tree->blocks = g_ptr_array_new_with_free_func(g_free);
     tree->by_id = g_hash_table_new(g_str_hash, g_str_equal);
     return tree;
 }
 
 static void tree_free(Tree *tree)
 {
-    g_ptr_array_unref(tree->nodes);
+    g_ptr_array_unref(tree->blocks);
     g_hash_table_unref(tree->by_id);
     g_free(tree);
 }
@@ -206,8 +221,8 @@ static void link_message(Tree *tree, const ImapThreadMessage *message, const GPt
 /* (2) */
 static void gather_roots(Tree *tree)
 {
-    for (guint i = 0; i < tree->nodes->len; i++) {
-        Node *node = tree->nodes->pdata[i];
+    for (guint i = 0; i < tree->count; i++) {
+        Node *node = node_at(tree, i);
         if (!node->parent)
             append_child(&tree->root, node);
     }
@@ -315,8 +330,8 @@ static void merge_subjects(Tree *tree)
 /* (6) */
 static void sort_all(Tree *tree)
 {
-    for (guint i = 0; i < tree->nodes->len; i++)
-        sort_children(tree->nodes->pdata[i]);
+    for (guint i = 0; i < tree->count; i++)
+        sort_children(node_at(tree, i));
     sort_children(&tree->root);
 }
 
