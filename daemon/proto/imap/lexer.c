@@ -410,7 +410,7 @@ gboolean imap_lexer_partial(ImapLexer *lexer, ImapPartial *out, GError **error)
         (from_end && !imap_lexer_expect(lexer, '-', error)) ||
         !imap_lexer_nz_number(lexer, &last, error))
         return FALSE;
-    *out = (ImapPartial){TRUE, from_end, MIN(first, last), MAX(first, last)};
+    *out = (ImapPartial){TRUE, from_end, first > last, MIN(first, last), MAX(first, last)};
     return TRUE;
 }
 

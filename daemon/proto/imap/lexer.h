@@ -100,6 +100,7 @@ gboolean imap_lexer_date(ImapLexer *lexer, gint32 *days, GError **error);
 typedef struct {
     gboolean given;
     gboolean from_end; /* "-1:-100": counted from the last one */
+    gboolean reversed; /* it was written with `last` in front */
     guint32 first, last;
 } ImapPartial;
 

@@ -462,6 +462,18 @@ static gboolean read_items(ImapLexer *lexer, ImapSearchReturn *ret, GError **err
     return ret->items != NULL;
 }
 
+/* RFC 9394, 3.1: "either one PARTIAL, one ALL, or neither". */
+static gboolean may_return(const ImapSearchReturn *ret, guint option, GError **error)
+{
+    const guint either = IMAP_RETURN_ALL | IMAP_RETURN_PARTIAL;
+
+    if (!(option & either) || !(ret->options & either))
+        return TRUE;
+    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX,
+                        "ALL and PARTIAL exclude each other, and go once (RFC 9394)");
+    return FALSE;
+}
+
 static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)
 {
     ImapSearchReturn *ret = data;
@@ -469,6 +481,8 @@ static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)
     for (gsize i = 0; i < G_N_ELEMENTS(return_names); i++) {
         if (!imap_lexer_take_word(lexer, return_names[i].name))
             continue;
+        if (!may_return(ret, return_names[i].bit, error))
+            return FALSE;
         ret->options |= return_names[i].bit;
         if (return_names[i].bit == IMAP_RETURN_UPDATE)
             return read_items(lexer, ret, error);
@@ -482,7 +496,6 @@ static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)
 
 gboolean imap_search_return_read(ImapLexer *lexer, ImapSearchReturn *out, GError **error)
 {
-    const guint both = IMAP_RETURN_ALL | IMAP_RETURN_PARTIAL;
     ImapLexer ahead = *lexer;
 
     *out = (ImapSearchReturn){FALSE};
@@ -495,11 +508,7 @@ gboolean imap_search_return_read(ImapLexer *lexer, ImapSearchReturn *out, GError
         return FALSE;
     if (out->options == 0)
         out->options = IMAP_RETURN_ALL;
-    if ((out->options & both) != both)
-        return TRUE;
-    g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX,
-                        "ALL and PARTIAL exclude each other (RFC 9394)");
-    return FALSE;
+    return TRUE;
 }
 
 /* " IN (subtree INBOX mailboxes (A B))", if it is there (RFC 7377). */

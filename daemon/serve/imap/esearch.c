@@ -42,7 +42,10 @@ static void append_partial(const ImapEsearch *esearch, GString *out)
 {
     const ImapPartial *partial = &esearch->ret->partial;
     const char *sign = partial->from_end ? "-" : "";
-    g_string_append_printf(out, " PARTIAL (%s%u:%s%u ", sign, partial->first, sign, partial->last);
+    /* RFC 5267, 4.4: the original range */
+    g_string_append_printf(out, " PARTIAL (%s%u:%s%u ", sign,
+                           partial->reversed ? partial->last : partial->first, sign,
+                           partial->reversed ? partial->first : partial->last);
     append_numbers(esearch, part(esearch), out);
     g_string_append_c(out, ')');
 }
