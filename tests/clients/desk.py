@@ -2,6 +2,7 @@
 """Desk: what a mail client of tests/clients sits at - a provider with mail, a Postern before it, a home of its
 own - and the protocol of what was seen."""
 
+import json
 import os
 import re
 import shutil
@@ -306,3 +307,57 @@ class Terminal:
 
     def close(self):
         self._tmux("kill-server", good=(0, 1))
+
+
+class Screen:
+    """An X display that nobody sees, without a window manager. Use it as a context manager."""
+
+    def __init__(self):
+        read, write = os.pipe()
+        self._server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1200x800x24"],
+                                        pass_fds=[write], stdin=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        os.close(write)
+        with open(read, encoding="ascii") as number:
+            self.display = f":{number.readline().strip()}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._server.terminate()
+        self._server.wait()
+
+
+class Windows:
+    """A program on a Screen and a D-Bus session of its own; the functions of windows.py are its methods.
+    Use it as a context manager."""
+
+    def __init__(self, desk, *command, **environment):
+        self._screen = Screen()
+        read, write = os.pipe()
+        self._driver = subprocess.Popen(
+            ["dbus-run-session", "--", str(Path(__file__).with_name("windows.py")), str(write), *command],
+            cwd=desk.home, env=dict(desk.environment, DISPLAY=self._screen.display, **environment), text=True,
+            pass_fds=[write], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(write)
+        self._answers = open(read, encoding="utf-8")  # pylint: disable=consider-using-with
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._driver.stdin.close()
+        self._driver.wait(30)
+        self._answers.close()
+        self._screen.__exit__()
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            self._driver.stdin.write(json.dumps([name, *arguments]) + "\n")
+            self._driver.stdin.flush()
+            answer = json.loads(self._answers.readline() or '{"error": "the driver has ended"}')
+            if "error" in answer:
+                raise Failed(answer["error"])
+            return answer["value"]
+        return call

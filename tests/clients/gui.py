@@ -3,12 +3,11 @@
 
 import base64
 import json
-import os
 import re
 import subprocess
 import time
 
-from desk import Failed, corpus, free_port, mail
+from desk import Failed, Screen, corpus, free_port, mail
 from marionette import Thunderbird
 
 # ---- Thunderbird -------------------------------------------------------------------------------
@@ -291,13 +290,8 @@ class Claws:
     def __init__(self, desk):
         self._desk = desk
         _claws_files(desk)
-        read, write = os.pipe()
-        self._screen = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1200x800x24"],
-                                        pass_fds=[write], stdin=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        os.close(write)
-        with open(read, encoding="ascii") as number:
-            self._display = f":{number.readline().strip()}"
+        self._screen = Screen()
+        self._display = self._screen.display
         self._program = subprocess.Popen(
             ["claws-mail", "--select", "#imap/ada/INBOX"], cwd=desk.home, stdin=subprocess.DEVNULL,
             env=dict(desk.environment, DISPLAY=self._display), stdout=subprocess.DEVNULL,
@@ -307,9 +301,9 @@ class Claws:
         return self
 
     def __exit__(self, *_):
-        for process in (self._program, self._screen):
-            process.terminate()
-            process.wait()
+        self._program.terminate()
+        self._program.wait()
+        self._screen.__exit__()
 
     def x(self, *arguments, good=(0,)):
         return self._desk.run("xdotool", *arguments, good=good, DISPLAY=self._display)
@@ -345,6 +339,18 @@ class Claws:
         self.remote("--select", f"#imap/ada/INBOX/{number + 1}")
         self.focus("Claws Mail")
         time.sleep(1)
+
+    def find(self, word):
+        """Selects what has it in its text."""
+        self.focus("Claws Mail")
+        self.key("shift+ctrl+f")
+        self.focus("Search messages")
+        self.click(280, 212)  # the body
+        self.x("type", word)
+        self.click(177, 331)  # find all
+        time.sleep(2)
+        self.click(522, 331)
+        self.focus("Claws Mail")
 
     def choose_archive(self):
         """In the dialog with folders."""
@@ -404,6 +410,22 @@ def _claws_day(desk, claws):
         claws.key("Return")
         return desk.wait_there("Mail 2 seen", lambda now: "\\seen" in now["Mail 2"])
 
+    def search_command():
+        found = claws.remote("--search", "#imap/ada/INBOX", "e", "B needle2").split()
+        if [path.rpartition("/")[2] for path in found] != ["3"]:
+            raise Failed(f"it printed {found}")
+        return "just the message with the word"
+
+    def search():
+        before = len(desk.tap.lines)
+        claws.find("needle2")
+        said = [line for line in desk.tap.lines[before:] if "SEARCH" in line]
+        if not said:
+            raise Failed("the server wasn't asked")
+        claws.key("asterisk")
+        return desk.wait_there("just the message with the word flagged", lambda now: ["Mail 2"] == [
+            subject for subject, flags in now.items() if "\\flagged" in flags])
+
     def flag():
         claws.select(1)
         claws.key("asterisk")
@@ -441,7 +463,9 @@ def _claws_day(desk, claws):
         claws.enter_password(False)
         return desk.wait_sent("claws-letter", copies=False)
 
-    for what, do in (("log in, list messages", log_in), ("read", read), ("flag", flag),
+    for what, do in (("log in, list messages", log_in), ("read", read),
+                     ("search in texts, from the command line", search_command),
+                     ("search in texts on the server, in its window, flag what was found", search), ("flag", flag),
                      ("copy", lambda: transfer(4, "shift+ctrl+o", False)),
                      ("move", lambda: transfer(3, "ctrl+o", True)), ("delete", delete),
                      ("fetch a new message", news), ("send", send)):

@@ -11,6 +11,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import desk  # noqa: E402
+from evolution import evolution_windows  # noqa: E402
 from gui import clawsmail, thunderbird  # noqa: E402
 from library import evolution  # noqa: E402
 from terminal import aerc, getmail, mutt, neomutt  # noqa: E402
@@ -23,6 +24,7 @@ CLIENTS = {
     "neomutt": ("neomutt", neomutt),
     "thunderbird": ("thunderbird", thunderbird),
     "evolution": ("evolution-data-server", evolution),
+    "evolution-windows": ("evolution", evolution_windows),
     "claws-mail": ("claws-mail", clawsmail),
 }
 _HERE = Path(__file__).resolve().parent
