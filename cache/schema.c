@@ -96,7 +96,7 @@ static const char VERSION_1[] =
     /* id is content << 20 | part: one look-up instead of a second index. */
     "CREATE TABLE content_part (id INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
-/* Text for searching (search.h). part: of headers (0) or bodies (1); text_data.id is segment << 4 |
+/* Text for searching (search.h). part: of headers (0) or bodies (1); text_data.id is segment << 5 |
  * kind; text_gone: how many messages have gone since segments were last compacted. */
 static const char VERSION_2[] =
     "CREATE TABLE text_segment ("
@@ -133,7 +133,7 @@ static const char VERSION_5[] =
 /* What the provider allows in a folder (rights.h); 0: not known yet. */
 static const char VERSION_6[] = "ALTER TABLE folder ADD COLUMN rights INTEGER NOT NULL DEFAULT 0;";
 
-/* Segments from before there was anything for SORT and THREAD in them are written anew. */
+/* Segments from before there was anything for SORT, THREAD and FETCH in them are written anew. */
 static const char VERSION_7[] =
     "DELETE FROM text_segment; DELETE FROM text_data; DELETE FROM text_filter;"
     "INSERT OR IGNORE INTO text_due SELECT 0, id FROM message WHERE state >= 1;"

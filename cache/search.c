@@ -60,11 +60,11 @@ static CacheTextPart part_of(CacheText kind)
     return kind == CACHE_TEXT_BODY ? CACHE_TEXT_OF_BODIES : CACHE_TEXT_OF_HEADERS;
 }
 
-G_STATIC_ASSERT(CACHE_TEXT_KINDS <= 16);
+G_STATIC_ASSERT(CACHE_TEXT_KINDS <= 32);
 
 static gint64 data_id(gint64 segment, CacheText kind)
 {
-    return segment << 4 | kind;
+    return segment << 5 | kind;
 }
 
 /* The other texts are hardly larger than their filters would be. */
@@ -165,12 +165,11 @@ static guint lower_bound(const CacheTextQuery *query, guint from, gint64 message
     return from;
 }
 
-/* Finds the segment's messages among those wanted; FALSE: none is there. */
+/* Finds the segment's messages among those wanted; FALSE: none is there, or too few. */
 static gboolean find_wanted(Scan *scan)
 {
     const CacheTextQuery *query = scan->query;
-    guint at = 0;
-    gboolean any = FALSE;
+    guint at = 0, count = 0;
 
     g_array_set_size(scan->wanted, scan->messages->len);
     for (guint i = 0; i < scan->messages->len; i++) {
@@ -178,9 +177,9 @@ static gboolean find_wanted(Scan *scan)
         at = lower_bound(query, at, message);
         gboolean is_wanted = at < query->n_messages && query->messages[at] == message;
         g_array_index(scan->wanted, guint, i) = is_wanted ? at : query->n_messages;
-        any = any || is_wanted;
+        count += is_wanted;
     }
-    return any;
+    return count >= MAX(query->worth, 1);
 }
 
 static gboolean expand(Scan *scan, gint64 segment, GError **error)

@@ -3,7 +3,8 @@
  * The text of messages for SEARCH: decoded and folded (proto/mime says how), in compressed segments
  * of many messages each, so that all of it can be looked through in a fraction of a second. There
  * is a stream of segments for each field that clients search often, one for whole headers, one for
- * bodies, and one for each thing that SORT and THREAD compare; what isn't asked for isn't read.
+ * bodies, and one for each thing that SORT and THREAD compare, and for the fields that clients
+ * list; what isn't asked for isn't read.
  *
  * Segments are written behind the arrival of mail, by the account's indexer. So a message may not
  * be in one yet, and whoever searches has to look at its content instead: then the answer is exact
@@ -23,7 +24,7 @@ typedef enum {
     CACHE_TEXT_MESSAGE_ID,
     CACHE_TEXT_HEADER, /* all of it */
     CACHE_TEXT_BODY,
-    /* What isn't searched but compared (index/keys.h). */
+    /* What isn't searched but compared, or given (index/keys.h). */
     CACHE_TEXT_SORT_DATE,
     CACHE_TEXT_SORT_SUBJECT,
     CACHE_TEXT_SORT_FROM,
@@ -32,9 +33,10 @@ typedef enum {
     CACHE_TEXT_SORT_DISPLAYFROM,
     CACHE_TEXT_SORT_DISPLAYTO,
     CACHE_TEXT_THREAD,
+    CACHE_TEXT_FIELDS,
 } CacheText;
 
-enum { CACHE_TEXT_KINDS = CACHE_TEXT_THREAD + 1 };
+enum { CACHE_TEXT_KINDS = CACHE_TEXT_FIELDS + 1 };
 
 /* No text is longer, in bytes. */
 #define CACHE_TEXT_MAX (64 * 1024 * 1024)
@@ -74,6 +76,7 @@ typedef struct {
     guint n_messages;
     const CacheTextNeedle *needles; /* n_needles 0: all texts are wanted */
     guint n_needles;
+    guint worth; /* segments with fewer of the messages are passed over */
 } CacheTextQuery;
 
 typedef void (*CacheTextFunc)(const CacheTextSegment *segment, gpointer data);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Keys of SORT and THREAD (RFC 5256, RFC 5957). */
+/* Keys of SORT and THREAD (RFC 5256, RFC 5957), and fields for lists. */
 #include "daemon/index/keys.h"
 
 #include "daemon/proto/mime/address.h"
@@ -8,6 +8,7 @@
 #include "daemon/proto/mime/subject.h"
 #include "daemon/proto/mime/text.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /* References of a message; who has more has enough. */
@@ -134,11 +135,56 @@ static void append_thread(const char *header, gsize length, GString *out)
         g_string_truncate(out, out->len - 1);
 }
 
+/* ---- FIELDS ---------------------------------------------------------------------------------- */
+
+/* What Thunderbird, Evolution, mutt and their kin ask for. */
+static const char *const FIELDS[] = {
+    "Bcc",          "Cc",           "Content-Class",  "Content-Description",
+    "Content-Type", "Date",         "From",           "In-Reply-To",
+    "Lines",        "List-Archive", "List-Help",      "List-Id",
+    "List-Owner",   "List-Post",    "List-Subscribe", "List-Unsubscribe",
+    "Message-ID",   "MIME-Version", "Newsgroups",     "Priority",
+    "References",   "Reply-To",     "Sender",         "Subject",
+    "To",           "X-Label",      "X-Original-To",  "X-Priority",
+    NULL,
+};
+
+static MimeFieldSet *field_set;
+
+static void make_field_set(void)
+{
+    field_set = mime_field_set_new(FIELDS);
+}
+
+static void append_fields(const char *header, gsize length, GString *out)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_field_set);
+    mime_header_filter(header, length, field_set, TRUE, out);
+    if (memchr(out->str, '\0', out->len))
+        g_string_truncate(out, 0);
+}
+
+static gboolean has_field(const char *name)
+{
+    for (guint i = 0; FIELDS[i]; i++)
+        if (g_ascii_strcasecmp(FIELDS[i], name) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+gboolean index_has_fields(const char *const *names)
+{
+    while (*names && has_field(*names))
+        names++;
+    return !*names;
+}
+
 /* ---- any ------------------------------------------------------------------------------------- */
 
 gboolean index_is_key(CacheText kind)
 {
-    return kind == CACHE_TEXT_THREAD || SORT_KEYS[kind].field;
+    return kind == CACHE_TEXT_THREAD || kind == CACHE_TEXT_FIELDS || SORT_KEYS[kind].field;
 }
 
 void index_key(CacheText kind, const char *header, gsize length, GString *out)
@@ -148,6 +194,8 @@ void index_key(CacheText kind, const char *header, gsize length, GString *out)
     g_string_truncate(out, 0);
     if (kind == CACHE_TEXT_THREAD)
         append_thread(header, length, out);
+    else if (kind == CACHE_TEXT_FIELDS)
+        append_fields(header, length, out);
     else if (mime_header_find(header, length, key->field, &field))
         key->append(&field, out);
 }

@@ -125,7 +125,7 @@ static void fuzz_segment(const char *data, gsize length)
         codec_compress(home.codecs, CODEC_QUICK, data + 1 + list, length - 1 - list);
     run("BEGIN");
     put("REPLACE INTO text_segment (part, id, messages) VALUES (0, 1, ?)", data + 1, list, NULL, 0);
-    put("REPLACE INTO text_data (id, data) VALUES (1 << 4, ?)", g_bytes_get_data(packed, NULL),
+    put("REPLACE INTO text_data (id, data) VALUES (1 << 5, ?)", g_bytes_get_data(packed, NULL),
         g_bytes_get_size(packed), NULL, 0);
     run("COMMIT");
     g_autoptr(CacheTxn) txn = cache_begin(home.cache, CACHE_READ, NULL);

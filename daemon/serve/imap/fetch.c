@@ -8,17 +8,22 @@
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/extract.h"
+#include "daemon/serve/imap/fetch-fields.h"
 #include "daemon/serve/imap/fetch-items.h"
 #include "daemon/serve/imap/need.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/view.h"
 
+#include <string.h>
+
 /* So many bodies are fetched before the client gets the first of them. */
 #define NEED_BATCH 50
 
 typedef struct {
     ImapFetchRun run;
+    ImapFetchFields fields;
+    gboolean lists;                 /* the slice is answered from them */
     const guint32 *uids;            /* of the slice; */
     guint count, at;                /* those before `at` are done */
     guint index;                    /* in the view, of the last row */
@@ -110,10 +115,16 @@ static gboolean is_here(const ImapFetchRun *run, const CacheFetchRow *row)
            (!(run->what & CACHE_FETCH_BODYSTRUCTURE) || row->bodystructure);
 }
 
-static gboolean emit_row(const CacheFetchRow *row, gpointer data)
+static gboolean emit_row(const CacheFetchRow *read, gpointer data)
 {
     Fetch *fetch = data;
     ImapFetchRun *run = &fetch->run;
+    CacheFetchRow listed = *read;
+    const CacheFetchRow *row = fetch->lists ? &listed : read;
+    if (fetch->lists) {
+        listed.header = imap_fetch_fields_take(&fetch->fields, read->placement->uid);
+        listed.header_length = strlen(listed.header);
+    }
     while (fetch->uids[fetch->at] < row->placement->uid)
         fetch->at++;
     /* What was begun has been expunged in the middle of it. */
@@ -139,9 +150,10 @@ static gboolean emit_row(const CacheFetchRow *row, gpointer data)
 static gboolean read_rows(Fetch *fetch)
 {
     ImapFetchRun *run = &fetch->run;
+    guint what = fetch->lists ? run->what & ~(guint)CACHE_FETCH_HEADER : run->what;
     fetch->stopped = FALSE;
     if (!cache_fetch(run->txn, run->session->view->folder, fetch->uids + fetch->at,
-                     fetch->count - fetch->at, run->what, emit_row, fetch,
+                     fetch->count - fetch->at, what, emit_row, fetch,
                      run->error ? NULL : &run->error) ||
         run->error)
         return FALSE;
@@ -175,6 +187,7 @@ static gboolean run_slice(Fetch *fetch, const guint32 *uids, guint count, gboole
     fetch->count = count;
     fetch->at = 0;
     fetch->last_try = last_try;
+    fetch->lists = !last_try && imap_fetch_fields_cover(&fetch->fields, uids, count);
     fetch->index = imap_view_lower_bound(fetch->run.session->view, uids[0]);
     while (fetch->at < fetch->count)
         if (!step(fetch) || !imap_session_send(fetch->run.session))
@@ -257,6 +270,8 @@ static void run_fetch(Fetch *fetch, const GArray *uids)
 {
     for (guint at = 0; at < uids->len; at += IMAP_SLICE_MESSAGES) {
         guint count = MIN(uids->len - at, IMAP_SLICE_MESSAGES);
+        if (!imap_fetch_fields_read(&fetch->fields, fetch->run.session, uids, at))
+            return;
         gboolean ok =
             run_slice(fetch, &g_array_index(uids, guint32, at), count, FALSE) && run_missing(fetch);
         mark_seen(fetch);
@@ -389,6 +404,7 @@ static gboolean allowed(ImapSession *session, const ImapFetchArgs *args)
 
 static void fetch_clear(Fetch *fetch)
 {
+    imap_fetch_fields_clear(&fetch->fields);
     g_array_unref(fetch->run.plans);
     imap_fetch_stream_clear(&fetch->run);
     g_string_free(fetch->run.scratch, TRUE);
@@ -409,8 +425,10 @@ static void fetch_messages(ImapSession *session, const ImapFetchArgs *args)
         .unseen = g_array_new(FALSE, FALSE, sizeof(guint32)),
     };
     g_autoptr(GArray) uids = NULL;
-    if (make_plans(&fetch.run) && (uids = choose_uids(session, args)))
+    if (make_plans(&fetch.run) && (uids = choose_uids(session, args))) {
+        imap_fetch_fields_init(&fetch.fields, &fetch.run, uids->len);
         run_fetch(&fetch, uids);
+    }
     fetch_clear(&fetch);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Keys for SORT and THREAD. */
+/* Reading keys for SORT and THREAD, and fields for FETCH. */
 #include "daemon/serve/imap/keys.h"
 
 #include "daemon/index/keys.h"
@@ -18,7 +18,8 @@ typedef struct {
     const CacheText *kinds;
     GArray *order;    /* Place: the rows by message, */
     GArray *messages; /* gint64: and their messages */
-    guint kind;       /* which is being read from segments */
+    guint kind;       /* which is being read from segments, */
+    guint worth;      /* where so many are in one */
     GArray *missing;  /* gint64: messages whose headers aren't here */
     gboolean last_try;
     guint at; /* the row that a pass by UID has come to */
@@ -110,7 +111,8 @@ static gboolean read_segments(Read *read)
     const CacheTextQuery query = {.kind = read->kinds[read->kind],
                                   .share = {0, 1},
                                   .messages = (const gint64 *)(void *)read->messages->data,
-                                  .n_messages = read->messages->len};
+                                  .n_messages = read->messages->len,
+                                  .worth = read->worth};
     gint64 position = 0;
     while (position != G_MAXINT64) {
         g_autoptr(CacheTxn) txn =
@@ -205,42 +207,65 @@ static void drop_incomplete(ImapKeys *keys)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static gboolean read_texts(Read *read)
+static gboolean read_stored(Read *read, const GArray *uids)
 {
+    if (!read_rows(read, uids))
+        return FALSE;
     order_by_message(read);
     for (read->kind = 0; read->kind < read->keys->n_kinds; read->kind++)
         if (!read_segments(read))
             return FALSE;
-    if (!complete_rows(read))
-        return FALSE;
-    drop_incomplete(read->keys);
     return TRUE;
 }
 
-gboolean imap_keys_read(ImapSession *session, const GArray *uids, const CacheText *kinds,
-                        guint n_kinds, ImapKeys *keys)
+static void read_init(Read *read, ImapSession *session, const CacheText *kinds, guint n_kinds,
+                      ImapKeys *keys)
 {
     *keys = (ImapKeys){.rows = g_array_new(FALSE, FALSE, sizeof(ImapKeyRow)),
                        .n_kinds = n_kinds,
                        .texts = g_ptr_array_new(),
                        .chunk = g_string_chunk_new(65536)};
-    Read read = {.session = session,
-                 .keys = keys,
-                 .kinds = kinds,
-                 .order = g_array_new(FALSE, FALSE, sizeof(Place)),
-                 .messages = g_array_new(FALSE, FALSE, sizeof(gint64)),
-                 .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
-                 .text = g_string_new(NULL)};
-    gboolean ok = read_rows(&read, uids) && (!n_kinds || read_texts(&read));
+    *read = (Read){.session = session,
+                   .keys = keys,
+                   .kinds = kinds,
+                   .order = g_array_new(FALSE, FALSE, sizeof(Place)),
+                   .messages = g_array_new(FALSE, FALSE, sizeof(gint64)),
+                   .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
+                   .text = g_string_new(NULL)};
+}
+
+/* Sets the answer if something failed. */
+static gboolean read_end(Read *read, gboolean ok)
+{
     if (!ok)
-        imap_reply_error(session, read.error);
-    g_array_unref(read.order);
-    g_array_unref(read.messages);
-    g_array_unref(read.missing);
-    g_string_free(read.text, TRUE);
-    g_clear_error(&read.error);
-    imap_need_clear(&read.need);
+        imap_reply_error(read->session, read->error);
+    g_array_unref(read->order);
+    g_array_unref(read->messages);
+    g_array_unref(read->missing);
+    g_string_free(read->text, TRUE);
+    g_clear_error(&read->error);
+    imap_need_clear(&read->need);
     return ok;
+}
+
+gboolean imap_keys_read(ImapSession *session, const GArray *uids, const CacheText *kinds,
+                        guint n_kinds, ImapKeys *keys)
+{
+    Read read;
+    read_init(&read, session, kinds, n_kinds, keys);
+    gboolean ok = read_stored(&read, uids) && complete_rows(&read);
+    if (ok)
+        drop_incomplete(keys);
+    return read_end(&read, ok);
+}
+
+gboolean imap_keys_read_stored(ImapSession *session, const GArray *uids, CacheText kind,
+                               guint worth, ImapKeys *keys)
+{
+    Read read;
+    read_init(&read, session, &kind, 1, keys);
+    read.worth = worth;
+    return read_end(&read, read_stored(&read, uids));
 }
 
 void imap_keys_clear(ImapKeys *keys)

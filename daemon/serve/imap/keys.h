@@ -27,6 +27,13 @@ typedef struct {
  */
 gboolean imap_keys_read(ImapSession *session, const GArray *uids, const CacheText *kinds,
                         guint n_kinds, ImapKeys *keys);
+
+/*
+ * The same with texts of one kind, and NULL where it isn't in a segment, or in one with fewer than
+ * `worth` of the messages.
+ */
+gboolean imap_keys_read_stored(ImapSession *session, const GArray *uids, CacheText kind,
+                               guint worth, ImapKeys *keys);
 void imap_keys_clear(ImapKeys *keys);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapKeys, imap_keys_clear)
 
