@@ -199,6 +199,8 @@ gboolean folder_restored(CacheTxn *txn, gint64 id, guint32 uidnext, guint32 rece
 /* ---- search.c */
 /* The message's content state has changed: there may be more of it to search. */
 gboolean text_arrived(CacheTxn *txn, gint64 message, int old_state, int state, GError **error);
+/* The message's header, which was here, is another now. */
+gboolean text_changed(CacheTxn *txn, gint64 message, GError **error);
 /* The message, which had content, is gone. */
 gboolean text_gone(CacheTxn *txn, gint64 message, GError **error);
 

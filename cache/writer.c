@@ -338,6 +338,15 @@ static gboolean read_message(CacheTxn *txn, gint64 message, int *state, gint64 *
     return FALSE;
 }
 
+/* Not every provider gives the same header twice: what was made of the first is made anew. */
+static gboolean note_header(CacheTxn *txn, gint64 message, GBytes *before, GError **error)
+{
+    if (!before)
+        return TRUE;
+    g_autoptr(GBytes) header = cache_content_header(txn, message, error);
+    return header && (g_bytes_equal(header, before) || text_changed(txn, message, error));
+}
+
 gboolean cache_content_writer_finish(CacheContentWriter *writer, CacheTxn *txn, gint64 message,
                                      const CacheRendered *rendered, GError **error)
 {
@@ -349,9 +358,13 @@ gboolean cache_content_writer_finish(CacheContentWriter *writer, CacheTxn *txn, 
         return FALSE;
     if (state == CACHE_CONTENT_FULL)
         return TRUE;
+    g_autoptr(GBytes) before =
+        state == CACHE_CONTENT_HEADER ? cache_content_header(txn, message, NULL) : NULL;
     gint64 content = find_or_make(writer, txn, header, error);
-    return content && set_message(txn, message, content, state, CACHE_CONTENT_FULL, writer->size,
-                                  rendered, error);
+    return content &&
+           set_message(txn, message, content, state, CACHE_CONTENT_FULL, writer->size, rendered,
+                       error) &&
+           note_header(txn, message, before, error);
 }
 
 /* ---- the header alone ---------------------------------------------------------------------- */

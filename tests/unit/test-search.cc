@@ -539,11 +539,18 @@ TEST_F(TextTest, SubjectsOfMessagesThatAreStillUpstreamAreIndexed)
         check({"SUBJECT " + w, [=](guint32, const Mail &m) { return contains(m.subject, w); }});
     }
     EXPECT_EQ(bodies.asked, 0);
+    /* There are providers whose header isn't always the same. */
     size_t i = 0;
-    for (auto &[uid, mail] : mails)
+    for (auto &[uid, mail] : mails) {
+        if (i % 40 == 7)
+            mail.subject = "quite " + word(5);
         fill(messages[i++], mail.bytes());
+    }
+    auto quite = [](guint32, const Mail &m) { return contains(m.subject, "quite"); };
+    check({"SUBJECT quite", quite});
     index_all();
     EXPECT_EQ(due(), 0);
+    check({"SUBJECT quite", quite});
     check_many(40);
     EXPECT_EQ(bodies.asked, 0);
 }
