@@ -369,10 +369,13 @@ def section_test(requests):
     return lambda self: self.play(requests)
 
 
-for index, (title, section) in enumerate(read_script().items()):
-    cls = RightsBesideDovecot if title.startswith("rights") else BesideDovecot
-    setattr(cls, f"test_{index:02}_{re.sub(r'[^a-z0-9]+', '_', title.lower())}",
-            section_test(section))
+def add_section_tests():
+    for index, (title, section) in enumerate(read_script().items()):
+        setattr(RightsBesideDovecot if title.startswith("rights") else BesideDovecot,
+                f"test_{index:02}_{re.sub(r'[^a-z0-9]+', '_', title.lower())}", section_test(section))
+
+
+add_section_tests()
 
 
 if __name__ == "__main__":
