@@ -28,9 +28,10 @@ gboolean cache_expunge(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize 
 
 /*
  * COPY and MOVE (RFC 3501, 6.4.7; RFC 6851): appends pairs of source and destination UID to `from`
- * and `to` (guint32, for COPYUID). A copy has the source's date, content, and those
- * of its flags that the target's rights let be set. Moving within one folder gives a new UID. In an account whose meta "set-like" is "1" a message is in a folder
- * once: copying to where it is gives the UID it has there.
+ * and `to` (guint32, for COPYUID). A copy has the source's date, content, and those of its flags
+ * that the target's rights let be set. Moving within one folder gives a new UID. In an account
+ * whose meta "set-like" is "1" a message is in a folder once: copying to where it is gives the UID
+ * it has there.
  */
 gboolean cache_copy(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, gint64 target,
                     gboolean move, GArray *from, GArray *to, GError **error);

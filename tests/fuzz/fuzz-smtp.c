@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Fuzzes what SMTP and POP3 clients, SMTP servers and SASL exchanges send. The first byte says which. What is written
- * has to be read as it was. Seeds: tests/fuzz/seeds/smtp. */
+/* Fuzzes what SMTP and POP3 clients, SMTP servers and SASL exchanges send. The first byte says
+ * which. What is written has to be read as it was. Seeds: tests/fuzz/seeds/smtp. */
 #include "tests/fuzz/fuzz.h"
 
 #include "daemon/proto/sasl/base64.h"
@@ -54,7 +54,8 @@ static void run_data(const char *text, gsize length, gsize piece)
     g_autoptr(GByteArray) wire = g_byte_array_new();
 
     g_assert_cmpmem(one->data, one->len, other->data, other->len);
-    g_assert_true(whole.done == pieces.done && whole.bare == pieces.bare && whole.eightbit == pieces.eightbit);
+    g_assert_true(whole.done == pieces.done && whole.bare == pieces.bare &&
+                  whole.eightbit == pieces.eightbit);
     if (!whole.done || whole.bare)
         return;
     smtp_data_write(&writer, (const char *)one->data, one->len, wire);
