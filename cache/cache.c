@@ -588,6 +588,7 @@ gboolean cache_meta_set(CacheTxn *txn, const char *key, const char *value, GErro
 {
     if (!txn_writes(txn, FALSE, error))
         return FALSE;
+    txn->set_like = TXN_SET_LIKE_UNKNOWN;
     if (!value)
         return db_run(txn->db, error, SQL_META_UNSET, DB_TEXT(key));
     return db_run(txn->db, error, SQL_META_SET, DB_TEXT(key), DB_TEXT(value));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* COPY, MOVE and APPEND: what clients do that puts messages into folders. */
+#include "cache/label.h"
 #include "cache/private.h"
 
 static const char SQL_LIVE[] = "SELECT uid FROM placement INDEXED BY placement_message"
@@ -29,16 +30,14 @@ static void set_origin(CacheTxn *txn, const CachePlacement *source, CachePlaceme
 /* In set-like stores a message is in a folder once: the UID it has there; 0: none. */
 static guint32 existing(CacheTxn *txn, const CachePlacement *source, gint64 target)
 {
-    g_autofree char *setting = cache_meta_get(txn, "set-like");
-
-    if (g_strcmp0(setting, "1") != 0)
+    if (!cache_is_set_like(txn))
         return 0;
     g_auto(DbQuery) query = db_query(txn->db, SQL_LIVE, DB_INT(source->message), DB_INT(target));
     return db_next(&query) ? (guint32)db_int(&query, 0) : 0;
 }
 
-static gboolean put_copy(CacheTxn *txn, const CachePlacement *source, gint64 target, gboolean move,
-                         guint32 *uid, GError **error)
+gboolean copy_put(CacheTxn *txn, const CachePlacement *source, gint64 target, gboolean move,
+                  guint32 *uid, GError **error)
 {
     CachePlacement copy = {.folder = target,
                            .message = source->message,
@@ -52,6 +51,8 @@ static gboolean put_copy(CacheTxn *txn, const CachePlacement *source, gint64 tar
     *uid = existing(txn, source, target);
     if (*uid)
         return TRUE;
+    if (cache_is_set_like(txn))
+        copy.flags.system &= ~(guint32)CACHE_DELETED; /* the only flag that isn't the message's */
     if (move)
         set_origin(txn, source, &copy);
     if (!cache_placement_put(txn, &copy, error))
@@ -75,7 +76,7 @@ static gboolean copy_one(CacheTxn *txn, gint64 folder, guint32 uid, gint64 targe
     }
     if (!source.alive)
         return TRUE;
-    if (!put_copy(txn, &source, target, move, &new_uid, error))
+    if (!copy_put(txn, &source, target, move, &new_uid, error))
         return FALSE;
     /* Where it is there already under this very UID, moving it changes nothing. */
     if (move && !(folder == target && new_uid == uid) && !placement_kill(txn, &source, error))
@@ -109,7 +110,7 @@ guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
                                 .date = date,
                                 .zone = zone,
                                 .saved = now()};
-    if (!placement.message ||
+    if (!placement.message || !label_nameless(txn, placement.message, error) ||
         !cache_content_writer_finish(writer, txn, placement.message, rendered, error) ||
         !cache_placement_put(txn, &placement, error))
         return 0;

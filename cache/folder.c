@@ -436,8 +436,9 @@ static gboolean drop_placements(CacheTxn *txn, gint64 folder, gboolean bases, GE
 /* Takes all messages from the view. No expunged UIDs are kept: the folder can't be selected. */
 static gboolean kill_placements(CacheTxn *txn, gint64 id, GError **error)
 {
+    if (!label_touch_all(txn, id, error))
+        return FALSE;
     TxnFolder *folder = txn_folder(txn, id, error);
-
     if (!folder || !db_run(txn->db, error, SQL_KILL_ALL, DB_INT(id), DB_INT(txn_modseq(txn))) ||
         !uids_clear(txn, id, error) || !db_run(txn->db, error, SQL_FORGET_TOMBSTONES, DB_INT(id)) ||
         !db_run(txn->db, error, SQL_RAISE_FLOOR, DB_INT(id), DB_INT(txn_modseq(txn))))

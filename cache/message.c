@@ -108,6 +108,7 @@ gboolean message_collect(CacheTxn *txn, gint64 message, GError **error)
         return TRUE;
     gint64 content = content_of(txn, message);
     return (!content || (content_release(txn, content, error) && text_gone(txn, message, error))) &&
+           label_forget(txn, message, error) &&
            db_run(txn->db, error, SQL_DELETE_RENDERED, DB_INT(message)) &&
            db_run(txn->db, error, SQL_DELETE, DB_INT(message));
 }

@@ -3,6 +3,7 @@
  * Placements: rows of the table `placement`, written so that all that is derived from them stays in
  * step: mod-sequences, expunged UIDs, the folder's counters, notices.
  */
+#include "cache/label.h"
 #include "cache/private.h"
 
 /* Rows that an iteration holds at a time: the statement is done with before the callback runs, so
@@ -351,6 +352,16 @@ static gboolean write_tombstone(CacheTxn *txn, const Change *change, GError **er
     return TRUE;
 }
 
+/* Whether the message is in one folder more, or fewer. */
+static gboolean labels_change(const Change *change)
+{
+    const CachePlacement *new = change->new;
+
+    if (!change->had)
+        return new->alive;
+    return change->old.alive != new->alive || (new->alive && change->old.message != new->message);
+}
+
 static gboolean put(CacheTxn *txn, Change *change, GError **error)
 {
     CachePlacement *new = change->new;
@@ -381,7 +392,8 @@ static gboolean put(CacheTxn *txn, Change *change, GError **error)
         folder->view_changed = TRUE;
         txn->pending |= folder->pushed && differs(new);
     }
-    return TRUE;
+    return !labels_change(change) || !cache_is_set_like(txn) ||
+           label_touch(txn, new->message, new->folder, error);
 }
 
 gboolean cache_placement_put(CacheTxn *txn, CachePlacement *placement, GError **error)

@@ -64,6 +64,8 @@ typedef struct {
     guint32 rights; /* cache_folder_rights() */
 } TxnFolder;
 
+typedef enum { TXN_SET_LIKE_UNKNOWN, TXN_SET_LIKE, TXN_NOT_SET_LIKE } TxnSetLike;
+
 struct CacheTxn {
     Cache *cache;
     Db *db;
@@ -76,6 +78,7 @@ struct CacheTxn {
     GArray *keywords;      /* guint32: sets written by this transaction */
     GArray *adopted;       /* gint64: unfinished contents that this transaction finishes */
     GArray *uid_chunks;    /* bits that it changes (uids.c), or NULL */
+    TxnSetLike set_like;   /* label.c */
 };
 
 /* Whether the transaction may write (in FULL mode, where `full`); else `error`. */
@@ -203,6 +206,26 @@ gboolean text_arrived(CacheTxn *txn, gint64 message, int old_state, int state, G
 gboolean text_changed(CacheTxn *txn, gint64 message, GError **error);
 /* The message, which had content, is gone. */
 gboolean text_gone(CacheTxn *txn, gint64 message, GError **error);
+
+/* ---- label.c */
+/* The message came into a folder or left it: its placements in the others get a new mod-sequence.
+ */
+gboolean label_touch(CacheTxn *txn, gint64 message, gint64 folder, GError **error);
+/* The same for all messages of a folder, where the account is set-like. */
+gboolean label_touch_all(CacheTxn *txn, gint64 folder, GError **error);
+/* What a client changed of the flags in one folder is changed in the others too. */
+gboolean label_spread_flags(CacheTxn *txn, const CachePlacement *then, const CachePlacement *now,
+                            GError **error);
+/* A message of which upstream knows nothing yet. */
+gboolean label_nameless(CacheTxn *txn, gint64 message, GError **error);
+/* The message goes. */
+gboolean label_forget(CacheTxn *txn, gint64 message, GError **error);
+
+/* ---- copy.c */
+/* Puts a copy of `source` into a folder; its UID, or that which the message has there already where
+ * the account is set-like. */
+gboolean copy_put(CacheTxn *txn, const CachePlacement *source, gint64 target, gboolean move,
+                  guint32 *uid, GError **error);
 
 /* ---- message.c */
 /* The message's content state and, where it is full, size. */

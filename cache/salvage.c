@@ -219,7 +219,7 @@ static gint64 write_message(Salvage *salvage, CacheTxn *txn, Carried *carried, G
     if (new)
         return new;
     new = cache_message_new(txn, message->remote_id, error);
-    if (!new ||
+    if (!new || !label_nameless(txn, new, error) ||
         (message->writer &&
          !cache_content_writer_finish(message->writer, txn, new, &message->rendered, error)) ||
         (message->hash && !message_set_hash(txn, new, message->hash, error)))
@@ -525,7 +525,7 @@ static char *read_meta(Salvage *salvage, const char *key)
 /* How the account is, not how far syncing had come. */
 static gboolean carry_meta(Salvage *salvage, CacheTxn *txn, GError **error)
 {
-    const char *const keys[] = {"set-like", "new-folders"};
+    const char *const keys[] = {"set-like", "gmail", "new-folders"};
 
     for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
         g_autofree char *value = read_meta(salvage, keys[i]);

@@ -139,9 +139,18 @@ static const char VERSION_7[] =
     "INSERT OR IGNORE INTO text_due SELECT 0, id FROM message WHERE state >= 1;"
     "INSERT OR IGNORE INTO text_due SELECT 1, id FROM message WHERE state >= 2;";
 
+/* What set-like stores know of messages (label.h): which thread each is of, and those of which that
+ * is still to be learnt. */
+static const char VERSION_8[] =
+    "CREATE TABLE IF NOT EXISTS message_thread ("
+    "  message INTEGER PRIMARY KEY, thread INTEGER NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS message_thread_thread ON message_thread (thread);"
+    "CREATE TABLE IF NOT EXISTS message_nameless (message INTEGER PRIMARY KEY);";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3}, {4, VERSION_4},
-    {5, VERSION_5}, {6, VERSION_6}, {7, VERSION_7}, {0},
+    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3},
+    {4, VERSION_4}, {5, VERSION_5}, {6, VERSION_6},
+    {7, VERSION_7}, {8, VERSION_8}, {0},
 };
 
 static gboolean read_version(Db *db, int *version, GError **error)

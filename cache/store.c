@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* STORE and EXPUNGE: what clients do to messages where they are. */
+#include "cache/label.h"
 #include "cache/private.h"
 
 static const char SQL_GET[] =
@@ -86,7 +87,8 @@ static gboolean store_one(CacheTxn *txn, gint64 folder, guint32 uid, Edit *edit,
     new = old;
     if (!edit_flags(txn, edit, &new.flags, error) ||
         (!cache_flags_equal(old.flags, new.flags) &&
-         !placement_rewrite(txn, &old, &new, state, error)))
+         (!placement_rewrite(txn, &old, &new, state, error) ||
+          (cache_is_set_like(txn) && !label_spread_flags(txn, &old, &new, error)))))
         return FALSE;
     CacheChange change = {uid, new.flags, new.modseq};
     g_array_append_val(done, change);

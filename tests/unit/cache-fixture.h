@@ -20,6 +20,7 @@ extern "C" {
 #include "cache/content.h"
 #include "cache/flags.h"
 #include "cache/folder.h"
+#include "cache/label.h"
 #include "cache/placement.h"
 }
 

@@ -1240,6 +1240,126 @@ TEST_F(CacheTest, InSetLikeStoresAMessageIsInAFolderOnce)
     }
 }
 
+TEST_F(CacheTest, InSetLikeStoresFlagsAreTheMessagesButForDeleted)
+{
+    gint64 a = make_folder("a"), b = make_folder("b");
+    guint32 plain;
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_TRUE(cache_set_set_like(txn, TRUE, error));
+        CachePlacement row = arrive(txn, a, 5, {CACHE_DRAFT, 0});
+        CachePlacement other = row;
+        const char *names[] = {"Other", nullptr}, *more[] = {"Mine", nullptr};
+        other.folder = b;
+        other.uid = 0;
+        other.flags.system |= CACHE_DELETED | CACHE_ANSWERED;
+        other.flags.keywords = plain = cache_keywords_intern(txn, names, error);
+        ASSERT_TRUE(cache_placement_put(txn, &other, error));
+        guint32 mine = cache_keywords_intern(txn, more, error), uid = 1;
+        g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
+        ASSERT_TRUE(cache_store(txn, a, &uid, 1, CACHE_FLAGS_SET, {CACHE_SEEN, mine}, G_MAXUINT64,
+                                done, nullptr, error));
+        txn.commit();
+    }
+    Txn txn(cache, CACHE_READ);
+    CachePlacement row = placement(txn, b, 1);
+    EXPECT_EQ(row.flags.system, (guint32)(CACHE_SEEN | CACHE_DELETED | CACHE_ANSWERED))
+        << "what wasn't changed stays";
+    EXPECT_EQ(row.modseq, placement(txn, a, 1).modseq);
+    EXPECT_TRUE(cache_keywords_contains(cache, row.flags.keywords, "Mine"));
+    EXPECT_TRUE(cache_keywords_contains(cache, row.flags.keywords, "Other"));
+    EXPECT_NE(row.flags.keywords, plain);
+    EXPECT_EQ(pending(txn, b), std::vector<guint32>{1});
+}
+
+TEST_F(CacheTest, InSetLikeStoresALabelIsNewsInTheMessagesOtherFolders)
+{
+    gint64 a = make_folder("a"), b = make_folder("b"), all = make_folder("all", CACHE_ROLE_ALL);
+    CachePlacement row;
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_TRUE(cache_set_set_like(txn, TRUE, error));
+        row = arrive(txn, a, 5);
+        txn.commit();
+    }
+    auto modseq_in = [&](gint64 folder) {
+        Txn txn(cache, CACHE_READ);
+        return placement(txn, folder, 1).modseq;
+    };
+    auto put_into = [&](gint64 folder) {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        CachePlacement copy = row;
+        copy.folder = folder;
+        copy.uid = 0;
+        EXPECT_TRUE(cache_placement_put(txn, &copy, error)) << error.text();
+        txn.commit();
+    };
+    guint64 before = modseq_in(a);
+    put_into(all);
+    EXPECT_EQ(modseq_in(a), before) << "all mail is no label";
+    put_into(b);
+    guint64 labelled = modseq_in(a);
+    EXPECT_GT(labelled, before);
+    EXPECT_EQ(modseq_in(all), labelled);
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        EXPECT_EQ(FolderPtr(folder(txn, a), cache_folder_free)->highestmodseq, labelled);
+        ASSERT_TRUE(cache_folder_delete(txn, b, error)) << error.text();
+        txn.commit();
+    }
+    EXPECT_GT(modseq_in(a), labelled);
+    EXPECT_GT(modseq_in(all), labelled);
+}
+
+TEST_F(CacheTest, MessagesThatTurnOutToBeOneAreTheOlder)
+{
+    gint64 a = make_folder("a"), all = make_folder("all", CACHE_ROLE_ALL);
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_TRUE(cache_set_set_like(txn, TRUE, error));
+        txn.commit();
+    }
+    append(a, mail(1));
+    gint64 appended;
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        EXPECT_EQ(vector_of<CacheNameless>(cache_messages_nameless(txn, 10, error)).size(), 0u)
+            << "it isn't upstream";
+        CachePlacement row = placement(txn, a, 1);
+        appended = row.message;
+        row.base = CACHE_BASE_PRESENT;
+        row.base_uid = 9;
+        ASSERT_TRUE(cache_placement_put(txn, &row, error));
+        auto nameless = vector_of<CacheNameless>(cache_messages_nameless(txn, 10, error));
+        ASSERT_EQ(nameless.size(), 1u);
+        EXPECT_EQ(nameless[0].message, appended);
+        EXPECT_EQ(nameless[0].folder, a);
+        EXPECT_EQ(nameless[0].base_uid, 9u);
+        CachePlacement other = arrive(txn, all, 3);
+        ASSERT_NE(other.message, appended);
+        ASSERT_TRUE(cache_message_name(txn, other.message, "gm:7", 70, error));
+        ASSERT_TRUE(cache_message_name(txn, appended, "gm:7", 70, error)) << error.text();
+        txn.commit();
+    }
+    reopen();
+    EXPECT_EQ(query_number("SELECT count(*) FROM message"), 1);
+    EXPECT_EQ(query_number("SELECT count(*) FROM message_thread"), 1);
+    EXPECT_EQ(query_number("SELECT count(*) FROM message_nameless"), 0);
+    Txn txn(cache, CACHE_WRITE_FULL);
+    EXPECT_EQ(placement(txn, all, 1).message, appended);
+    EXPECT_EQ(read(txn, placement(txn, all, 1).message), mail(1));
+    EXPECT_EQ(cache_message_by_remote_id(txn, "gm:7", error), appended);
+    EXPECT_EQ(cache_message_thread(txn, appended), 70u);
+    EXPECT_EQ(vector_of<gint64>(cache_thread_messages(txn, 70, error)),
+              std::vector<gint64>{appended});
+    EXPECT_EQ(vector_of<gint64>(cache_message_folders(txn, appended, error)),
+              (std::vector<gint64>{a, all}));
+    ASSERT_TRUE(cache_message_unname(txn, appended, error));
+    EXPECT_EQ(vector_of<CacheNameless>(cache_messages_nameless(txn, 10, error)).size(), 1u);
+    ASSERT_TRUE(cache_set_set_like(txn, FALSE, error));
+    EXPECT_EQ(vector_of<CacheNameless>(cache_messages_nameless(txn, 10, error)).size(), 0u);
+}
+
 /* ---- attempts and problems ---------------------------------------------------------------- */
 
 TEST_F(CacheTest, APlacementUnderAnAttemptIsNotForgotten)
