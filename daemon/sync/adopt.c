@@ -3,6 +3,7 @@
 #include "daemon/sync/adopt.h"
 
 #include "daemon/sync/expire.h"
+#include "daemon/sync/sets.h"
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -311,7 +312,10 @@ static gboolean write_adopted(Adoption *adoption, GError **error)
         placement.base = CACHE_BASE_PRESENT;
         placement.base_uid = message->uid;
         placement.base_flags = message->flags;
-        if (!cache_placement_put(txn, &placement, error))
+        if (!cache_placement_put(txn, &placement, error) ||
+            (sync_is_set_like(context) && message->remote_id &&
+             !cache_message_name(txn, placement.message, message->remote_id, message->thread,
+                                 error)))
             return FALSE;
         message->adopted = TRUE;
         adopted++;

@@ -38,6 +38,9 @@ typedef struct {
     GPtrArray *jobs;     /* FetchJob, not taken yet */
     SyncExtract extract; /* of the one message; no section: contents are waited for */
     GBytes *octets;      /* of that */
+    char *query;         /* what is searched for, or NULL, */
+    gint64 folder;       /* where, */
+    GArray *found;       /* and what was found: guint32 */
     int event_fd;        /* written to when it is done */
     gboolean done;
     GError *error;
@@ -109,6 +112,8 @@ static void request_unref(Request *request)
     g_clear_error(&request->error);
     g_free(request->extract.section);
     g_clear_pointer(&request->octets, g_bytes_unref);
+    g_clear_pointer(&request->found, g_array_unref);
+    g_free(request->query);
     g_free(request);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Request, request_unref)
@@ -261,6 +266,18 @@ GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtrac
     if (!queue_request(bodies, request, error) || !await_request(bodies, request, cancel, error))
         return NULL;
     return g_steal_pointer(&request->octets);
+}
+
+GArray *sync_bodies_search(SyncBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
+                           GError **error)
+{
+    g_autoptr(Request) request = request_new();
+
+    request->query = g_strdup(query);
+    request->folder = folder;
+    if (!queue_request(bodies, request, error) || !await_request(bodies, request, cancel, error))
+        return NULL;
+    return g_steal_pointer(&request->found);
 }
 
 /* ---- the plan -------------------------------------------------------------------------------- */
@@ -434,6 +451,16 @@ static gboolean serve_extract(SyncBodies *bodies, Fetcher *fetcher, Request *req
     return octets != NULL;
 }
 
+static gboolean serve_search(SyncBodies *bodies, Fetcher *fetcher, Request *request, GError **error)
+{
+    GArray *found = fetcher_search(fetcher, request->folder, request->query, error);
+
+    pthread_mutex_lock(&bodies->lock);
+    request->found = found;
+    pthread_mutex_unlock(&bodies->lock);
+    return found != NULL;
+}
+
 /* One session's request, whole. */
 static gboolean serve_request(SyncBodies *bodies, Fetcher *fetcher, Request *request,
                               GError **error)
@@ -444,6 +471,8 @@ static gboolean serve_request(SyncBodies *bodies, Fetcher *fetcher, Request *req
 
     if (request->extract.section)
         return serve_extract(bodies, fetcher, request, error);
+    if (request->query)
+        return serve_search(bodies, fetcher, request, error);
     for (guint n = 0; (job = request_job(bodies, request, n)); n++)
         if (!fetcher_start(fetcher, job, missing, finished, error))
             return FALSE;

@@ -53,3 +53,10 @@ typedef struct {
  */
 GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtract *extract,
                             NetCancel *cancel, GError **error);
+
+/*
+ * Asks the provider to search a folder by words of its own (X-GM-RAW): the base UIDs (guint32) that
+ * it finds. NULL: as sync_bodies_need() fails, or the provider refuses the words.
+ */
+GArray *sync_bodies_search(SyncBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
+                           GError **error);

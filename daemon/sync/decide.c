@@ -100,6 +100,17 @@ static void add_action(const Message *message, SyncActionKind kind, const CacheP
     g_array_append_val(message->actions, action);
 }
 
+/* In set-like stores: the placement of the same folder that stands for the message upstream. */
+static const CachePlacement *find_twin(const Message *message, const CachePlacement *placement)
+{
+    for (guint i = 0; message->situation->set_like && i < message->count; i++) {
+        const CachePlacement *twin = &message->placements[i];
+        if (twin->folder == placement->folder && twin->base != CACHE_BASE_NONE)
+            return twin;
+    }
+    return NULL;
+}
+
 /* One live placement that upstream doesn't have. */
 static void place(const Message *message, const CachePlacement *placement, guint missing)
 {
@@ -108,6 +119,12 @@ static void place(const Message *message, const CachePlacement *placement, guint
     if (placement->base != CACHE_BASE_NONE || is_held(message, placement, SYNC_APPEND) ||
         !is_upstream(message, placement, &mask))
         return;
+    const CachePlacement *twin = find_twin(message, placement);
+    if (twin) {
+        if (twin->base == CACHE_BASE_PRESENT && !is_held(message, twin, SYNC_COPY))
+            add_action(message, SYNC_TAKE, placement, twin);
+        return;
+    }
     const CachePlacement *source = find_source(message, placement);
     if (source) {
         /* The last one missing may take a dead source with it. Within one folder a move makes no

@@ -20,6 +20,7 @@ typedef enum {
     SYNC_STORE,   /* `add` and `remove` */
     SYNC_MOVE,    /* from the source, which is dead */
     SYNC_EXPUNGE, /* take it away upstream */
+    SYNC_TAKE,    /* upstream has it in the folder, as the source: set-like stores */
     SYNC_SETTLE,  /* nothing to send: upstream doesn't keep what differs; the base follows */
     SYNC_LOST,    /* alive only here, and its bytes aren't here either: it can't be anywhere */
 } SyncActionKind;
@@ -38,6 +39,7 @@ typedef struct {
 /* What push knows beside the placements. */
 typedef struct {
     gboolean can_move;  /* the server has MOVE */
+    gboolean set_like;  /* a message is in a folder once */
     gboolean has_bytes; /* the message's content is full */
     /* Whether the folder's differences are sent at all; whether it is upstream now, with `mask`. */
     gboolean (*pushed)(gint64 folder, gpointer data);

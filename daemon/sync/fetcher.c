@@ -531,3 +531,49 @@ GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const SyncE
         g_clear_pointer(&extraction.octets, g_bytes_unref);
     return extraction.octets;
 }
+
+/* ---- X-GM-RAW -------------------------------------------------------------------------------- */
+
+static gboolean note_found(const ImapResponse *response, gpointer data, GError **error)
+{
+    ImapSet *found = data;
+
+    if (!response->name || !g_str_equal(response->name, "SEARCH"))
+        return TRUE;
+    g_autoptr(ImapSearchData) search = imap_search_data_parse(response, error);
+    if (search)
+        imap_set_add_set(found, search->all);
+    return search != NULL;
+}
+
+static gboolean send_search(Fetcher *fetcher, const char *query, GError **error)
+{
+    ImapClientCommand *command = imap_client_command(fetcher->imap, "UID SEARCH");
+
+    if (!g_str_is_ascii(query))
+        imap_client_command_text(command, " CHARSET UTF-8");
+    imap_client_command_text(command, " X-GM-RAW");
+    imap_client_command_string(command, query, strlen(query));
+    guint number = imap_client_send(fetcher->imap, command, error);
+    return number != 0 && imap_client_finish(fetcher->imap, number, NULL, error);
+}
+
+GArray *fetcher_search(Fetcher *fetcher, gint64 folder, const char *query, GError **error)
+{
+    g_autoptr(ImapSet) found = imap_set_new();
+    ImapSetIter iter;
+    guint32 uid;
+
+    if (fetcher->selected != folder && !select_folder(fetcher, folder, error))
+        return NULL;
+    imap_client_set_handler(fetcher->imap, note_found, found);
+    gboolean ok = send_search(fetcher, query, error);
+    imap_client_set_handler(fetcher->imap, NULL, NULL);
+    if (!ok)
+        return NULL;
+    GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    imap_set_iter_init(&iter, found);
+    while (imap_set_iter_next(&iter, &uid))
+        g_array_append_val(uids, uid);
+    return uids;
+}

@@ -49,5 +49,8 @@ gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, GArray *missing, GArray 
 GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const SyncExtract *extract,
                         GError **error);
 
+/* The UIDs (guint32) that the provider finds in a folder by X-GM-RAW; nothing may be under way. */
+GArray *fetcher_search(Fetcher *fetcher, gint64 folder, const char *query, GError **error);
+
 /* Waits for all that was started. */
 gboolean fetcher_finish(Fetcher *fetcher, GArray *missing, GArray *finished, GError **error);

@@ -105,16 +105,16 @@ static gboolean note_status(Answers *answers, const ImapResponse *response, GErr
     return TRUE;
 }
 
-/* One that can't be read is as good as none: the folder can be used without. */
-static void note_rights(Answers *answers, const ImapResponse *response)
+static gboolean note_rights(Answers *answers, const ImapResponse *response, GError **error)
 {
     g_autofree char *letters = NULL;
-    g_autofree char *name = imap_myrights_parse(response, FALSE, &letters, NULL);
+    g_autofree char *name = imap_myrights_parse(response, FALSE, &letters, error);
     SyncListed *listed = name ? g_hash_table_lookup(answers->by_name, name) : NULL;
 
     if (listed)
         listed->rights = CACHE_RIGHTS_TOLD |
                          imap_rights_parse(letters, sync_has(answers->context, IMAP_CAP_RIGHTS));
+    return name != NULL;
 }
 
 static gboolean note(const ImapResponse *response, gpointer data, GError **error)
@@ -126,7 +126,7 @@ static gboolean note(const ImapResponse *response, gpointer data, GError **error
     if (g_str_equal(response->name, "LIST") || g_str_equal(response->name, "LSUB"))
         return note_list(answers, response, error);
     if (g_str_equal(response->name, "MYRIGHTS"))
-        note_rights(answers, response);
+        return note_rights(answers, response, error);
     return !g_str_equal(response->name, "STATUS") || note_status(answers, response, error);
 }
 

@@ -7,6 +7,7 @@
 
 #include "daemon/sync/adopt.h"
 #include "daemon/sync/reset.h"
+#include "daemon/sync/sets.h"
 
 /* Rows written in one transaction: 15 ms or so, which others wait for, and one fsync. */
 #define BATCH 1500
@@ -81,6 +82,24 @@ static gboolean run_noting_flags(Pull *pull, const char *command, GError **error
 
 /* ---- flags ----------------------------------------------------------------------------------- */
 
+/* In set-like stores they are the message's, wherever it is. */
+static gboolean share_flags(Pull *pull, CacheTxn *txn, const CachePlacement *placement,
+                            CacheFlags server, GError **error)
+{
+    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    const CacheFlags none = {0};
+    gboolean seen;
+
+    if (!sync_is_set_like(pull->context))
+        return TRUE;
+    if (!sync_share_flags(txn, placement, server, none, none, rows, &seen, error))
+        return FALSE;
+    for (guint i = 0; i < rows->len; i++)
+        if (!cache_placement_put(txn, &g_array_index(rows, CachePlacement, i), error))
+            return FALSE;
+    return TRUE;
+}
+
 static gboolean apply_flags(Pull *pull, CacheTxn *txn, const ServerFlags *change, GError **error)
 {
     CachePlacement placement;
@@ -96,7 +115,8 @@ static gboolean apply_flags(Pull *pull, CacheTxn *txn, const ServerFlags *change
         g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED, "keywords can't be merged");
         return FALSE;
     }
-    return !changed || cache_placement_put(txn, &placement, error);
+    return (!changed || cache_placement_put(txn, &placement, error)) &&
+           share_flags(pull, txn, &placement, change->flags, error);
 }
 
 static gboolean apply_changes(Pull *pull, GError **error)
@@ -277,7 +297,7 @@ static char *remote_id_of(const ImapFetchData *fetch)
     if (fetch->got & IMAP_GOT_EMAILID)
         return g_strndup(fetch->emailid->text, fetch->emailid->length);
     if (fetch->got & IMAP_GOT_GM_MSGID)
-        return g_strdup_printf("gm:%" G_GUINT64_FORMAT, fetch->gm_msgid);
+        return g_strdup_printf(IMAP_GM_MSGID_PREFIX "%" G_GUINT64_FORMAT, fetch->gm_msgid);
     return NULL;
 }
 
@@ -300,6 +320,7 @@ static gboolean note_attributes(const ImapResponse *response, gpointer data, GEr
     if (!sync_flags_of(batch->context, fetch.flags, fetch.system, &message.flags, error))
         return FALSE;
     message.remote_id = remote_id_of(&fetch);
+    message.thread = fetch.gm_thrid;
     g_array_append_val(batch->batch, message);
     return batch->batch->len < BATCH || flush_batch(batch, error);
 }
@@ -309,7 +330,7 @@ gboolean sync_fetch_attributes(SyncContext *context, const char *set, SyncArriva
 {
     g_autoptr(GArray) messages = sync_server_messages_new();
     AttributeFetch fetch = {context, messages, func, data};
-    const char *more = sync_has(context, IMAP_CAP_GMAIL)      ? " X-GM-MSGID"
+    const char *more = sync_has(context, IMAP_CAP_GMAIL)      ? " X-GM-MSGID X-GM-THRID"
                        : sync_has(context, IMAP_CAP_OBJECTID) ? " EMAILID"
                                                               : "";
 
@@ -318,6 +339,27 @@ gboolean sync_fetch_attributes(SyncContext *context, const char *set, SyncArriva
                                   "UID FETCH %s (UID FLAGS INTERNALDATE RFC822.SIZE%s)", set, more);
     imap_client_set_handler(context->imap, NULL, NULL);
     return ok && flush_batch(&fetch, error);
+}
+
+/* The message of an arrival: known by its remote id, or new. FALSE: failed. */
+static gboolean find_message(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
+                             const SyncServerMessage *message, CachePlacement *placement,
+                             GError **error)
+{
+    gboolean set_like = sync_is_set_like(context) && message->remote_id;
+
+    if (message->remote_id)
+        placement->message = cache_message_by_remote_id(txn, message->remote_id, NULL);
+    gboolean known = placement->message != 0;
+    if (!known)
+        placement->message = cache_message_new(txn, message->remote_id, error);
+    if (placement->message == 0)
+        return FALSE;
+    if (set_like && message->thread &&
+        (!known || cache_message_thread(txn, placement->message) != message->thread) &&
+        !cache_message_set_thread(txn, placement->message, message->thread, error))
+        return FALSE;
+    return !set_like || !known || sync_arrive_in_set(txn, folder, placement, error);
 }
 
 static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
@@ -341,11 +383,8 @@ static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFold
                                  .base = CACHE_BASE_PRESENT,
                                  .base_uid = message->uid,
                                  .base_flags = message->flags};
-    if (message->remote_id)
-        placement.message = cache_message_by_remote_id(txn, message->remote_id, NULL);
-    if (placement.message == 0)
-        placement.message = cache_message_new(txn, message->remote_id, error);
-    if (placement.message == 0 || !cache_placement_put(txn, &placement, error))
+    if (!find_message(context, txn, folder, message, &placement, error) ||
+        !cache_placement_put(txn, &placement, error))
         return FALSE;
     sync_base_count_add(context, folder->id, 1);
     context->arrived = TRUE;

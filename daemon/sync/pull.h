@@ -15,6 +15,7 @@ typedef struct {
     gint16 zone;
     guint64 size;
     char *remote_id; /* or NULL */
+    guint64 thread;  /* X-GM-THRID; 0: not told */
     gboolean adopted;
 } SyncServerMessage;
 

@@ -4,6 +4,7 @@
  * one attempt for all of them is on the disk before the first goes out.
  */
 #include "daemon/sync/push-private.h"
+#include "daemon/sync/sets.h"
 
 /* Messages and bytes under way. */
 #define PIPELINE       20
@@ -70,6 +71,25 @@ static gboolean send_append(Append *append, const CachePlacement *row, GError **
     return append->number != 0;
 }
 
+/* Without UIDPLUS: it is there, under a UID that the next pull finds. */
+static gboolean place_unknown(CacheTxn *txn, CachePlacement *row, CacheFlags flags, GError **error)
+{
+    row->base = CACHE_BASE_UNKNOWN;
+    row->base_uid = 0;
+    row->base_flags = flags;
+    return cache_placement_put(txn, row, error);
+}
+
+/* Set-like stores give it a name, which is asked for before the folder of all mail is read. */
+static gboolean unname(Push *push, CacheTxn *txn, const CachePlacement *row, GError **error)
+{
+    if (!sync_is_set_like(push->context))
+        return TRUE;
+    push_touch(push, row->folder);
+    push_touch_role(push, CACHE_ROLE_ALL);
+    return cache_message_unname(txn, row->message, error);
+}
+
 static gboolean place(Append *append, const ImapReply *reply, GError **error)
 {
     Push *push = append->push;
@@ -87,14 +107,11 @@ static gboolean place(Append *append, const ImapReply *reply, GError **error)
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
     if (!txn || !cache_placement_get(txn, append->action->folder, append->action->uid, &row, error))
         return FALSE;
-    /* Without UIDPLUS: it is there, under a UID that the next pull finds. */
-    row.base = uid ? CACHE_BASE_PRESENT : CACHE_BASE_UNKNOWN;
-    row.base_uid = uid;
-    row.base_flags = append->flags;
-    if (!cache_placement_put(txn, &row, error) || !cache_commit(g_steal_pointer(&txn), error))
+    if (!unname(push, txn, &row, error) ||
+        !(uid ? sync_place_in_set(push->context, txn, &row, uid, append->flags, error)
+              : place_unknown(txn, &row, append->flags, error)) ||
+        !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;
-    if (uid)
-        sync_base_count_add(push->context, row.folder, 1);
     append->resolved = uid != 0;
     return TRUE;
 }

@@ -4,6 +4,7 @@
  * the pull of the target that follows.
  */
 #include "daemon/sync/push-private.h"
+#include "daemon/sync/sets.h"
 
 #define BATCH 500
 
@@ -81,6 +82,40 @@ static gboolean empty_source(Copy *copy, CacheTxn *txn, CachePlacement *source, 
            (source->alive || cache_placement_remove(txn, source->folder, source->uid, error));
 }
 
+static CacheRole role_of(const Push *push, gint64 folder)
+{
+    const CacheFolder *row = push_folder(push, folder);
+
+    return row ? row->role : CACHE_ROLE_NONE;
+}
+
+static gboolean is_out_of_labels(CacheRole role)
+{
+    return role == CACHE_ROLE_TRASH || role == CACHE_ROLE_JUNK;
+}
+
+/* To trash or spam, or back from there: a set-like store takes the message out of its other
+ * folders, or puts it among all mail again. Among those that are flagged it is flagged. */
+static gboolean touch_others(Copy *copy, CacheTxn *txn, const CachePlacement *target,
+                             GError **error)
+{
+    Push *push = copy->push;
+    CacheRole from = role_of(push, copy->actions[0].source_folder);
+    CacheRole to = role_of(push, target->folder);
+
+    if (!sync_is_set_like(push->context))
+        return TRUE;
+    if (to == CACHE_ROLE_FLAGGED)
+        push_touch(push, target->folder);
+    if (!is_out_of_labels(from) && !is_out_of_labels(to))
+        return TRUE;
+    g_autoptr(GArray) folders = cache_message_folders(txn, target->message, error);
+    for (guint i = 0; folders && i < folders->len; i++)
+        push_touch(push, g_array_index(folders, gint64, i));
+    push_touch_role(push, CACHE_ROLE_ALL);
+    return folders != NULL;
+}
+
 static gboolean place_copy(Copy *copy, CacheTxn *txn, const SyncAction *action, guint32 source_uid,
                            guint32 uid, GError **error)
 {
@@ -89,12 +124,12 @@ static gboolean place_copy(Copy *copy, CacheTxn *txn, const SyncAction *action, 
     if (!cache_placement_get(txn, action->source_folder, action->source_uid, &source, error) ||
         !cache_placement_get(txn, action->folder, action->uid, &target, error))
         return FALSE;
-    target.base = CACHE_BASE_PRESENT;
-    target.base_uid = uid;
-    target.base_flags = source.base_flags;
-    if (!cache_placement_put(txn, &target, error))
+    CacheFlags flags = source.base_flags;
+    if (sync_is_set_like(copy->push->context))
+        flags.system &= ~(guint32)CACHE_DELETED; /* that is of the one folder */
+    if (!sync_place_in_set(copy->push->context, txn, &target, uid, flags, error) ||
+        !touch_others(copy, txn, &target, error))
         return FALSE;
-    sync_base_count_add(copy->push->context, action->folder, 1);
     if (source.base != CACHE_BASE_PRESENT || source.base_uid != source_uid)
         return TRUE;
     return empty_source(copy, txn, &source, error);

@@ -5,6 +5,7 @@
  * marks cleared to make it so.
  */
 #include "daemon/sync/push-private.h"
+#include "daemon/sync/sets.h"
 
 #define BATCH 500
 
@@ -155,6 +156,9 @@ static gboolean expunge(Push *push, const SyncAction *actions, guint count, gboo
         imap_set_add_set(left, set);
     else if (!imap_set_is_empty(left))
         refuse_silent(reply, refused);
+    /* There flags are the message's, and this was one. */
+    if (sync_is_set_like(push->context) && folder->role == CACHE_ROLE_FLAGGED)
+        push_touch_role(push, CACHE_ROLE_ALL);
     return forget(push, actions, count, left, error);
 }
 

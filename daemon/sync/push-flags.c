@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* STORE: the same difference of many messages in one command. */
 #include "daemon/sync/push-private.h"
+#include "daemon/sync/sets.h"
 
 #define BATCH 500
 
@@ -61,9 +62,18 @@ static gboolean write_answer(Store *store, CacheTxn *txn, const Answer *answer, 
                           &row.base_flags) ||
         !sync_decide_flags(&row, answer->flags, mask, &keywords, &changed))
         return FALSE;
-    *late = !safe && (!cache_flags_equal(view, row.flags) || dropped);
+    g_autoptr(GArray) others = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    gboolean seen = FALSE;
+    if (sync_is_set_like(store->push->context) &&
+        !sync_share_flags(txn, &row, answer->flags, action->add, action->remove, others, &seen,
+                          NULL))
+        return FALSE;
+    *late = !safe && (!cache_flags_equal(view, row.flags) || dropped || seen);
     if (*late)
         return TRUE;
+    for (guint i = 0; i < others->len; i++)
+        if (!cache_placement_put(txn, &g_array_index(others, CachePlacement, i), error))
+            return FALSE;
     if (dropped && !note_dropped(store->push, txn, action, error))
         return FALSE;
     if (shows(txn, action, answer->flags))
@@ -224,6 +234,9 @@ static gboolean store(Push *push, const SyncAction *actions, guint count, gboole
 
     if (!sync_select_epoch(push->context, actions[0].folder, error))
         return FALSE;
+    if (sync_is_set_like(push->context) &&
+        ((actions[0].add.system | actions[0].remove.system) & CACHE_FLAGGED))
+        push_touch_role(push, CACHE_ROLE_FLAGGED); /* they are what is in there */
     batch.by_uid = g_hash_table_new(NULL, NULL);
     batch.answered = g_hash_table_new(NULL, NULL);
     batch.answers = g_array_new(FALSE, FALSE, sizeof(Answer));

@@ -24,6 +24,9 @@ gboolean push_holds(const Push *push, gint64 folder, guint32 uid, SyncActionKind
 /* The folder is to be pulled after this. */
 void push_touch(Push *push, gint64 folder);
 
+/* The folder with that role, too, where there is one. */
+void push_touch_role(Push *push, CacheRole role);
+
 /*
  * Sends one batch of actions of the same kind, folder and source. *refused: the server said NO or
  * BAD, which is in `reply`, and nothing happened.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One pass of push: what is pending is decided about, sorted into batches, and sent in order. */
 #include "daemon/sync/push-private.h"
+#include "daemon/sync/sets.h"
 
 #include <string.h>
 
@@ -145,6 +146,17 @@ void push_touch(Push *push, gint64 folder)
     g_hash_table_add(push->context->touched, g_memdup2(&folder, sizeof folder));
 }
 
+void push_touch_role(Push *push, CacheRole role)
+{
+    GHashTableIter iter;
+    gpointer row;
+
+    g_hash_table_iter_init(&iter, push->folders);
+    while (g_hash_table_iter_next(&iter, NULL, &row))
+        if (((const CacheFolder *)row)->role == role)
+            push_touch(push, ((const CacheFolder *)row)->id);
+}
+
 /* ---- deciding ---------------------------------------------------------------------------------
  */
 
@@ -188,6 +200,7 @@ static gboolean decide_one(Push *push, CacheTxn *txn, const CachePlacement *row,
 {
     SyncKeywords keywords = sync_keywords(txn);
     SyncSituation situation = {.can_move = sync_has(push->context, IMAP_CAP_MOVE),
+                               .set_like = sync_is_set_like(push->context),
                                .pushed = is_pushed,
                                .upstream = is_upstream,
                                .held = is_held,
@@ -239,6 +252,77 @@ static gboolean decide(Push *push, GArray *pending, GError **error)
             return FALSE;
     }
     return TRUE;
+}
+
+/* ---- set-like stores --------------------------------------------------------------------------
+ */
+
+static gboolean has_shared_flags(CacheFlags flags)
+{
+    return (flags.system & ~(guint32)CACHE_DELETED) != 0 || flags.keywords != 0;
+}
+
+static void drop_shared_flags(CacheFlags *flags)
+{
+    flags->system &= CACHE_DELETED;
+    flags->keywords = 0;
+}
+
+/* Flags are the message's, so they are sent once, for the first of its placements; the answer is
+ * written to all of them. What differs even then is for the next pass. */
+static void store_once(Push *push)
+{
+    g_autoptr(GHashTable) stored = g_hash_table_new(g_int64_hash, g_int64_equal);
+    GArray *actions = push->actions;
+    guint kept = 0;
+
+    for (guint i = 0; i < actions->len; i++) {
+        SyncAction action = g_array_index(actions, SyncAction, i);
+        gboolean shared = action.kind == SYNC_STORE &&
+                          (has_shared_flags(action.add) || has_shared_flags(action.remove));
+        if (shared && g_hash_table_contains(stored, &action.message)) {
+            drop_shared_flags(&action.add);
+            drop_shared_flags(&action.remove);
+            if (!action.add.system && !action.remove.system)
+                continue;
+            shared = FALSE;
+        }
+        SyncAction *place = &g_array_index(actions, SyncAction, kept++);
+        *place = action;
+        if (shared)
+            g_hash_table_add(stored, &place->message);
+    }
+    g_array_set_size(actions, kept);
+}
+
+static gboolean take(Push *push, CacheTxn *txn, const SyncAction *action, GError **error)
+{
+    CachePlacement row, twin;
+
+    /* A client may have changed the row meanwhile. */
+    if (!cache_placement_get(txn, action->folder, action->uid, &row, NULL) || !row.alive ||
+        row.base != CACHE_BASE_NONE ||
+        !cache_placement_get(txn, action->source_folder, action->source_uid, &twin, NULL) ||
+        twin.base != CACHE_BASE_PRESENT || twin.base_uid != action->base_uid)
+        return TRUE;
+    return sync_place_in_set(push->context, txn, &row, twin.base_uid, twin.base_flags, error);
+}
+
+/* Taken out of a folder and put in again before upstream heard of it: it just stays there. */
+static gboolean take_over(Push *push, GError **error)
+{
+    g_autoptr(CacheTxn) txn = NULL;
+
+    for (guint i = 0; i < push->actions->len; i++) {
+        const SyncAction *action = &g_array_index(push->actions, SyncAction, i);
+        if (action->kind != SYNC_TAKE)
+            continue;
+        if (!txn)
+            txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+        if (!txn || !take(push, txn, action, error))
+            return FALSE;
+    }
+    return !txn || cache_commit(g_steal_pointer(&txn), error);
 }
 
 /* ---- batches ----------------------------------------------------------------------------------
@@ -404,10 +488,13 @@ static gboolean run_pass(Push *push, GError **error)
         !push_new_folders(push, error) || !decide(push, pending, error))
         return FALSE;
     push->more |= push->actions->len > 0;
+    if (sync_is_set_like(push->context))
+        store_once(push);
     g_array_sort(push->actions, compare_actions);
-    return push_copies(push, SYNC_COPY, error) && push_appends(push, error) &&
-           push_flags(push, error) && push_copies(push, SYNC_MOVE, error) &&
-           push_expunges(push, error) && drop_lost(push, error) && push_old_folders(push, error) &&
+    return take_over(push, error) && push_copies(push, SYNC_COPY, error) &&
+           push_appends(push, error) && push_flags(push, error) &&
+           push_copies(push, SYNC_MOVE, error) && push_expunges(push, error) &&
+           drop_lost(push, error) && push_old_folders(push, error) &&
            push_subscriptions(push, error);
 }
 

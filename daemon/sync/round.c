@@ -7,6 +7,7 @@
 #include "daemon/sync/folders.h"
 #include "daemon/sync/pull.h"
 #include "daemon/sync/push.h"
+#include "daemon/sync/sets.h"
 #include "daemon/sync/settle.h"
 #include "daemon/upstream/imap-quota.h"
 
@@ -28,7 +29,7 @@ static gboolean begin(SyncContext *context, GError **error)
         if (((CacheFolder *)folders->pdata[i])->synced)
             context->track_arrivals = TRUE;
     g_clear_pointer(&txn, cache_end);
-    return sync_load_attempts(context, error);
+    return sync_learn_store(context, error) && sync_load_attempts(context, error);
 }
 
 static void wake_bodies(SyncContext *context)
@@ -125,7 +126,7 @@ static gboolean pull_everything(SyncContext *context, GError **error)
     g_autoptr(GArray) pull = g_array_new(FALSE, FALSE, sizeof(gint64));
 
     if (!begin(context, error) || !check_identity(context, error) ||
-        !sync_pull_folders(context, pull, error))
+        !sync_pull_folders(context, pull, error) || !sync_name_messages(context, error))
         return FALSE;
     for (guint i = 0; i < pull->len; i++)
         if (!pull_one(context, g_array_index(pull, gint64, i), error))
@@ -152,7 +153,7 @@ static gboolean may_have_moved(SyncContext *context)
 /* Pulls some folders alone, unless what they show can be decided only over all of them. */
 static gboolean pull_some(SyncContext *context, const gint64 *folders, guint count, GError **error)
 {
-    if (!begin(context, error))
+    if (!begin(context, error) || !sync_name_messages(context, error))
         return FALSE;
     for (guint i = 0; i < count; i++)
         if (!pull_one(context, folders[i], error))

@@ -3,6 +3,7 @@
 #include "daemon/sync/settle.h"
 
 #include "daemon/sync/expire.h"
+#include "daemon/sync/sets.h"
 
 #define BATCH 200
 
@@ -219,7 +220,10 @@ gboolean sync_settle(SyncContext *context, GError **error)
     settle.new = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
     settle.strings = g_ptr_array_new_with_free_func(g_free);
     if (context->vanished->len > 0) {
-        if (!collect_vanished(&settle, dates, error) || !collect_arrivals(&settle, dates, error))
+        /* In set-like stores a message that left a folder is the same in others by its name: what
+         * is to be known of it is known there, and it may well be back in this one. */
+        if (!sync_is_set_like(context) &&
+            (!collect_vanished(&settle, dates, error) || !collect_arrivals(&settle, dates, error)))
             return FALSE;
         sync_match(settle.old, settle.new);
         if (!write_all(&settle, error))

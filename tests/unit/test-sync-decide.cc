@@ -219,9 +219,10 @@ CachePlacement row(gint64 folder, guint32 uid, bool alive, guint32 base_uid)
 }
 
 std::vector<SyncAction> decide(std::vector<CachePlacement> rows, World world = {}, bool move = true,
-                               bool bytes = true)
+                               bool bytes = true, bool set_like = false)
 {
     SyncSituation situation = {};
+    situation.set_like = set_like;
     situation.can_move = move;
     situation.has_bytes = bytes;
     situation.pushed = world_pushed;
@@ -300,6 +301,30 @@ TEST(Push, AnUnknownUidIsWaitedFor)
     unknown.base = CACHE_BASE_UNKNOWN;
     EXPECT_TRUE(decide({unknown, row(3, 1, true, 0)}).empty());
     EXPECT_TRUE(decide({row(1, 1, false, 4), unknown}).empty());
+}
+
+TEST(Push, WhereAMessageIsInAFolderOnceItStaysThereWhenItWasPutBack)
+{
+    auto actions = decide({row(1, 1, false, 5), row(1, 2, true, 0)}, {}, true, true, true);
+    ASSERT_EQ(kinds(actions), (Kinds{SYNC_TAKE}));
+    EXPECT_EQ(actions[0].uid, 2u);
+    EXPECT_EQ(actions[0].source_uid, 1u);
+    EXPECT_EQ(actions[0].base_uid, 5u);
+    EXPECT_EQ(kinds(decide({row(1, 1, false, 5), row(1, 2, true, 0), row(2, 1, true, 7)}, {}, true,
+                           true, true)),
+              (Kinds{SYNC_TAKE}));
+    EXPECT_EQ(kinds(decide({row(1, 1, false, 5), row(1, 2, true, 0)})), (Kinds{SYNC_COPY}));
+}
+
+TEST(Push, WhereAMessageIsInAFolderOnceWhatStandsForItThereIsWaitedFor)
+{
+    CachePlacement unknown = row(1, 1, false, 0);
+    unknown.base = CACHE_BASE_UNKNOWN;
+    EXPECT_TRUE(
+        decide({unknown, row(1, 2, true, 0), row(2, 1, true, 7)}, {}, true, true, true).empty());
+    World world;
+    world.held.insert({1, 1});
+    EXPECT_TRUE(decide({row(1, 1, false, 5), row(1, 2, true, 0)}, world, true, true, true).empty());
 }
 
 TEST(Push, WhatHasNoBytesCanOnlyBeCopied)

@@ -315,6 +315,16 @@ char *imap_lexer_mailbox(ImapLexer *lexer, GError **error)
     return decode_mailbox(lexer, imap_lexer_astring(lexer, "a mailbox name", error), error);
 }
 
+char *imap_lexer_label(ImapLexer *lexer, GError **error)
+{
+    g_autofree char *label = NULL;
+
+    if (!imap_lexer_take(lexer, '\\'))
+        return imap_lexer_mailbox(lexer, error);
+    label = imap_lexer_atom(lexer, "a label", error);
+    return label != NULL ? g_strconcat("\\", label, NULL) : NULL;
+}
+
 char *imap_lexer_list_mailbox(ImapLexer *lexer, GError **error)
 {
     return decode_mailbox(

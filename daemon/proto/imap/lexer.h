@@ -73,6 +73,8 @@ gboolean imap_lexer_nbytes(ImapLexer *lexer, GBytes **out, const char *what, GEr
 
 /* A mailbox name, decoded and with INBOX folded (mailbox-name.h). */
 char *imap_lexer_mailbox(ImapLexer *lexer, GError **error);
+/* A label of X-GM-EXT-1: "\Inbox", as it stands or quoted, or what is a mailbox name otherwise. */
+char *imap_lexer_label(ImapLexer *lexer, GError **error);
 /* A pattern of LIST: as a mailbox name, with % and *. */
 char *imap_lexer_list_mailbox(ImapLexer *lexer, GError **error);
 

@@ -9,6 +9,9 @@
 
 G_BEGIN_DECLS
 
+/* An X-GM-MSGID as a name that is told from object ids by how it begins. */
+#define IMAP_GM_MSGID_PREFIX "gm:"
+
 typedef enum {
     IMAP_GOT_UID = 1,
     IMAP_GOT_FLAGS = 2,

@@ -17,6 +17,7 @@ typedef enum {
     NUMBER,  /* number64 */
     SECONDS, /* nz-number */
     MODSEQ,  /* [entry type] number64 */
+    LABEL,
     ONE_KEY,
     TWO_KEYS,
 } Argument;
@@ -80,7 +81,7 @@ static const struct {
     {"FUZZY", IMAP_SEARCH_FUZZY, ONE_KEY},
     {"OR", IMAP_SEARCH_OR, TWO_KEYS},
     {"X-GM-RAW", IMAP_SEARCH_X_GM_RAW, TEXT, GMAIL},
-    {"X-GM-LABELS", IMAP_SEARCH_X_GM_LABELS, TEXT, GMAIL},
+    {"X-GM-LABELS", IMAP_SEARCH_X_GM_LABELS, LABEL, GMAIL},
     {"X-GM-MSGID", IMAP_SEARCH_X_GM_MSGID, NUMBER, GMAIL},
     {"X-GM-THRID", IMAP_SEARCH_X_GM_THRID, NUMBER, GMAIL},
 };
@@ -209,8 +210,8 @@ static char *to_utf8(const Reader *reader, char *raw, GError **error)
     return NULL;
 }
 
-/* An astring in the program's charset. A client that said CHARSET UTF-8 may well quote it. */
-static char *read_text(Reader *reader, GError **error)
+/* A client that said CHARSET UTF-8 may well quote it. */
+static char *read_in_charset(Reader *reader, gboolean label, GError **error)
 {
     ImapLexer *lexer = reader->lexer;
     guint mode = lexer->mode;
@@ -218,9 +219,16 @@ static char *read_text(Reader *reader, GError **error)
 
     if (reader->charset != NULL && is_utf8(reader->charset))
         lexer->mode |= IMAP_MODE_UTF8;
-    raw = imap_lexer_astring(lexer, "the text to search for", error);
+    raw = label ? imap_lexer_label(lexer, error)
+                : imap_lexer_astring(lexer, "the text to search for", error);
     lexer->mode = mode;
-    return to_utf8(reader, raw, error);
+    return raw;
+}
+
+/* An astring in the program's charset. */
+static char *read_text(Reader *reader, GError **error)
+{
+    return to_utf8(reader, read_in_charset(reader, FALSE, error), error);
 }
 
 /* ---- arguments --------------------------------------------------------------------------------*/
@@ -283,6 +291,8 @@ static gboolean read_argument(Reader *reader, ImapSearchKey *key, Argument argum
     switch (argument) {
     case TEXT:
         return (key->text = read_text(reader, error)) != NULL;
+    case LABEL:
+        return (key->text = read_in_charset(reader, TRUE, error)) != NULL;
     case WORD:
         return (key->text = imap_lexer_atom(lexer, "a name", error)) != NULL;
     case HEADER:

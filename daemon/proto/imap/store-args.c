@@ -32,13 +32,11 @@ static gboolean read_modifiers(ImapLexer *lexer, ImapStoreArgs *args, GError **e
 
 static gboolean read_label(ImapLexer *lexer, gpointer data, GError **error)
 {
-    gboolean system = imap_lexer_take(lexer, '\\');
-    g_autofree char *label =
-        system ? imap_lexer_atom(lexer, "a label", error) : imap_lexer_mailbox(lexer, error);
+    char *label = imap_lexer_label(lexer, error);
 
     if (label == NULL)
         return FALSE;
-    g_ptr_array_add(data, system ? g_strconcat("\\", label, NULL) : g_steal_pointer(&label));
+    g_ptr_array_add(data, label);
     return TRUE;
 }
 

@@ -7,6 +7,7 @@ from .dovecot import Provider
 from .fakesmtp import DROP, HANG, TAKE_AND_DROP, FakeSmtp
 from .filter import ImapFilter
 from .fill import fill, fill_demo, fill_many, fill_real, write_maildir
+from .gmail import GmailLike
 from .link import Link, free_port
 from .postern import (PATIENCE, Bus, ControlError, Postern, account, find_program)
 from .rawimap import Atom, RawImap, Result, parse, trusting

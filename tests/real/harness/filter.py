@@ -32,7 +32,7 @@ class ImapFilter:
     without  abilities from the table above, or any other capability name, which is then not announced
     append_limit  announced as APPENDLIMIT (RFC 7889); a larger message is refused before it is sent, and
                   whoever sends it unasked loses the connection
-    gmail    each message has an X-GM-MSGID, made of its INTERNALDATE and size
+    gmail    each message has an X-GM-MSGID, made of its INTERNALDATE and size, and is a thread of its own
 
     `self.literals` is how many bytes of literals the server has sent so far.
 
@@ -97,7 +97,7 @@ class ImapFilter:
                                        b"%d bytes, please\r\n" % self.append_limit)
                     continue
                 if self.gmail:
-                    line = line.replace(b" X-GM-MSGID", b"")
+                    line = line.replace(b" X-GM-MSGID X-GM-THRID", b"")
                 line = self.on_command(line)
                 if line is None:
                     break
@@ -152,7 +152,8 @@ class ImapFilter:
         if not found:
             return line
         number = b"%d" % (1000000 + zlib.crc32(b" ".join(found.groups())))
-        return line[:found.start()] + b"X-GM-MSGID " + number + b" " + line[found.start():]
+        return (line[:found.start()] + b"X-GM-MSGID " + number + b" X-GM-THRID " + number + b" " +
+                line[found.start():])
 
     @staticmethod
     def _copy(reader, sink, count):

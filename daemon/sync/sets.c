@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Set-like stores. */
+#include "daemon/sync/sets.h"
+
+#include "daemon/sync/expire.h"
+
+/* Messages that are asked for their names in one round. */
+#define NAMES 20000
+/* So many are written in one transaction. */
+#define BATCH 500
+
+/* ---- what kind of store it is -----------------------------------------------------------------
+ */
+
+gboolean sync_learn_store(SyncContext *context, GError **error)
+{
+    gboolean gmail = sync_is_set_like(context);
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    g_autofree char *known = txn ? cache_meta_get(txn, "gmail") : NULL;
+
+    if (!txn || (known && *known == '1') == gmail)
+        return txn != NULL;
+    g_clear_pointer(&txn, cache_end);
+    txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+    return txn && cache_meta_set(txn, "gmail", gmail ? "1" : NULL, error) &&
+           cache_set_set_like(txn, gmail, error) && cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    guint32 uid;
+    guint64 name, thread;
+} Name;
+
+static gboolean note_name(const ImapResponse *response, gpointer data, GError **error)
+{
+    const guint needed = IMAP_GOT_UID | IMAP_GOT_GM_MSGID;
+    ImapFetchData fetch;
+
+    if (!response->name || !g_str_equal(response->name, "FETCH"))
+        return TRUE;
+    if (!imap_fetch_data_parse(response, &fetch, error))
+        return FALSE;
+    Name name = {fetch.uid, fetch.gm_msgid, fetch.gm_thrid};
+    if ((fetch.got & needed) == needed)
+        g_array_append_val((GArray *)data, name);
+    return TRUE;
+}
+
+static gboolean fetch_names(SyncContext *context, const ImapSet *uids, GArray *names,
+                            GError **error)
+{
+    gboolean ok = TRUE;
+    guint range = 0;
+
+    imap_client_set_handler(context->imap, note_name, names);
+    while (ok) {
+        g_autoptr(GString) set = g_string_new(NULL);
+        if (!imap_set_format_some(uids, &range, 8000, set))
+            break;
+        ok = imap_client_run(context->imap, NULL, error, "UID FETCH %s (UID X-GM-MSGID X-GM-THRID)",
+                             set->str);
+    }
+    imap_client_set_handler(context->imap, NULL, NULL);
+    return ok;
+}
+
+static gboolean write_names(SyncContext *context, gint64 folder, const GArray *names,
+                            GError **error)
+{
+    for (guint i = 0; i < names->len;) {
+        g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+        guint end = MIN(i + BATCH, names->len);
+
+        if (!txn)
+            return FALSE;
+        for (; i < end; i++) {
+            const Name *name = &g_array_index(names, Name, i);
+            g_autofree char *id =
+                g_strdup_printf(IMAP_GM_MSGID_PREFIX "%" G_GUINT64_FORMAT, name->name);
+            CachePlacement row;
+            if (cache_placement_by_base(txn, folder, name->uid, &row, NULL) &&
+                !cache_message_name(txn, row.message, id, name->thread, error))
+                return FALSE;
+        }
+        if (!cache_commit(g_steal_pointer(&txn), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Messages from `from` up to the result are of one folder. One that isn't as it was, or can't be
+ * selected now, waits for the next round. */
+static gboolean name_folder(SyncContext *context, const GArray *nameless, guint from, guint to,
+                            GError **error)
+{
+    gint64 folder = g_array_index(nameless, CacheNameless, from).folder;
+    g_autoptr(ImapSet) uids = imap_set_new();
+    g_autoptr(GArray) names = g_array_new(FALSE, FALSE, sizeof(Name));
+    g_autoptr(GError) reason = NULL;
+
+    for (guint i = from; i < to; i++)
+        imap_set_add(uids, g_array_index(nameless, CacheNameless, i).base_uid);
+    if (sync_select_epoch(context, folder, &reason) && fetch_names(context, uids, names, &reason))
+        return write_names(context, folder, names, error);
+    if (g_error_matches(reason, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED) ||
+        g_error_matches(reason, SYNC_ERROR, SYNC_ERROR_AGAIN))
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
+gboolean sync_name_messages(SyncContext *context, GError **error)
+{
+    g_autoptr(CacheTxn) txn = NULL;
+    g_autoptr(GArray) nameless = NULL;
+
+    if (!sync_is_set_like(context))
+        return TRUE;
+    txn = cache_begin(context->cache, CACHE_READ, error);
+    nameless = txn ? cache_messages_nameless(txn, NAMES, error) : NULL;
+    g_clear_pointer(&txn, cache_end);
+    for (guint from = 0, to; nameless && from < nameless->len; from = to) {
+        gint64 folder = g_array_index(nameless, CacheNameless, from).folder;
+        for (to = from; to < nameless->len; to++)
+            if (g_array_index(nameless, CacheNameless, to).folder != folder)
+                break;
+        if (!name_folder(context, nameless, from, to, error))
+            return FALSE;
+    }
+    return nameless != NULL;
+}
+
+/* ---- flags ------------------------------------------------------------------------------------
+ */
+
+static gboolean collect(const CachePlacement *row, gpointer data)
+{
+    g_array_append_val((GArray *)data, *row);
+    return TRUE;
+}
+
+static GArray *rows_of(CacheTxn *txn, gint64 message, GError **error)
+{
+    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+
+    return cache_placement_each_of(txn, message, collect, rows, error) ? g_steal_pointer(&rows)
+                                                                       : NULL;
+}
+
+static gboolean fail_keywords(GError **error)
+{
+    if (error && !*error)
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED, "keywords can't be merged");
+    return FALSE;
+}
+
+static CacheFlags without_deleted(CacheFlags flags)
+{
+    flags.system &= ~(guint32)CACHE_DELETED;
+    return flags;
+}
+
+static gboolean share_with(CacheTxn *txn, CachePlacement *row, CacheFlags server, CacheFlags add,
+                           CacheFlags remove, gboolean *changed, GError **error)
+{
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, row->folder, error);
+    SyncKeywords keywords = sync_keywords(txn);
+    CacheFlags before = row->base_flags;
+
+    if (!folder)
+        return FALSE;
+    server = without_deleted(server);
+    server.system |= before.system & CACHE_DELETED;
+    if (!sync_stored_base(before, without_deleted(add), without_deleted(remove), server, &keywords,
+                          &row->base_flags) ||
+        !sync_decide_flags(row, server, sync_mask(folder), &keywords, changed))
+        return fail_keywords(error);
+    *changed |= !cache_flags_equal(before, row->base_flags);
+    return TRUE;
+}
+
+gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, CacheFlags server,
+                          CacheFlags add, CacheFlags remove, GArray *rows, gboolean *seen,
+                          GError **error)
+{
+    g_autoptr(GArray) all = rows_of(txn, row->message, error);
+
+    *seen = FALSE;
+    for (guint i = 0; all && i < all->len; i++) {
+        CachePlacement *other = &g_array_index(all, CachePlacement, i);
+        CacheFlags view = other->flags;
+        gboolean changed;
+        if (other->base != CACHE_BASE_PRESENT || other->folder == row->folder)
+            continue;
+        if (!share_with(txn, other, server, add, remove, &changed, error))
+            return FALSE;
+        *seen |= other->alive && !cache_flags_equal(view, other->flags);
+        if (changed)
+            g_array_append_val(rows, *other);
+    }
+    return all != NULL;
+}
+
+/* ---- arrivals ---------------------------------------------------------------------------------
+ */
+
+/* The view has it here, and upstream it is here now, too. */
+static gboolean become(CacheTxn *txn, const CacheFolder *folder, const CachePlacement *row,
+                       CachePlacement *arrival, GError **error)
+{
+    SyncKeywords keywords = sync_keywords(txn);
+    CachePlacement merged = *row;
+    gboolean changed;
+
+    merged.base = CACHE_BASE_PRESENT;
+    merged.base_uid = arrival->base_uid;
+    if (!sync_decide_flags(&merged, arrival->base_flags, sync_mask(folder), &keywords, &changed))
+        return fail_keywords(error);
+    *arrival = merged;
+    return TRUE;
+}
+
+gboolean sync_arrive_in_set(CacheTxn *txn, const CacheFolder *folder, CachePlacement *arrival,
+                            GError **error)
+{
+    g_autoptr(GArray) rows = rows_of(txn, arrival->message, error);
+    SyncKeywords keywords = sync_keywords(txn);
+    const CachePlacement *known = NULL;
+    CacheFlags merged;
+
+    for (guint i = 0; rows && i < rows->len; i++) {
+        const CachePlacement *row = &g_array_index(rows, CachePlacement, i);
+        if (row->alive && row->folder == folder->id && row->base != CACHE_BASE_PRESENT)
+            return become(txn, folder, row, arrival, error);
+        if (row->base == CACHE_BASE_PRESENT && (!known || row->alive))
+            known = row;
+    }
+    if (!rows || !known)
+        return rows != NULL;
+    if (!sync_merge(without_deleted(known->flags), without_deleted(known->base_flags),
+                    arrival->base_flags, sync_mask(folder), &keywords, &merged))
+        return fail_keywords(error);
+    arrival->flags = merged;
+    return TRUE;
+}
+
+/* ---- once in a folder -------------------------------------------------------------------------
+ */
+
+static gboolean leave_view(CacheTxn *txn, CachePlacement *row, GError **error)
+{
+    g_autoptr(ImapSet) gone = imap_set_new();
+
+    sync_decide_vanished(row);
+    imap_set_add(gone, row->uid);
+    return cache_placement_put(txn, row, error) &&
+           sync_remember_vanished(txn, row->folder, gone, sync_now_seconds(), error);
+}
+
+/* What was appended is a message that was there: under its name. */
+static gboolean join_messages(CacheTxn *txn, CachePlacement *row, const CachePlacement *other,
+                              GError **error)
+{
+    if (row->message == other->message)
+        return TRUE;
+    g_autofree char *id = cache_message_remote_id(txn, other->message);
+    guint64 thread = cache_message_thread(txn, other->message);
+    return !id || (cache_message_name(txn, row->message, id, thread, error) &&
+                   cache_placement_get(txn, row->folder, row->uid, row, error));
+}
+
+gboolean sync_place_in_set(SyncContext *context, CacheTxn *txn, CachePlacement *row, guint32 uid,
+                           CacheFlags flags, GError **error)
+{
+    CachePlacement other;
+    gboolean known = sync_is_set_like(context) &&
+                     cache_placement_by_base(txn, row->folder, uid, &other, NULL) &&
+                     other.uid != row->uid;
+
+    if (known && !join_messages(txn, row, &other, error))
+        return FALSE;
+    if (known && other.alive)
+        return leave_view(txn, row, error);
+    if (known) {
+        flags = other.base_flags;
+        if (!leave_view(txn, &other, error))
+            return FALSE;
+    } else {
+        sync_base_count_add(context, row->folder, 1);
+    }
+    row->base = CACHE_BASE_PRESENT;
+    row->base_uid = uid;
+    row->base_flags = flags;
+    return cache_placement_put(txn, row, error);
+}
