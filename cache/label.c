@@ -359,20 +359,59 @@ static gboolean collect(const CachePlacement *row, gpointer data)
     return TRUE;
 }
 
-/* Two messages turn out to be one. */
-static gboolean join(CacheTxn *txn, gint64 younger, gint64 older, GError **error)
+/* A live row, rather one that is upstream; NULL: there is none. */
+static const CachePlacement *find_live(const GArray *rows)
 {
-    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    const CachePlacement *found = NULL;
 
-    if (!cache_placement_each_of(txn, younger, collect, rows, error))
-        return FALSE;
+    for (guint i = 0; i < rows->len; i++) {
+        const CachePlacement *row = &g_array_index(rows, CachePlacement, i);
+        if (row->alive && (!found || row->base != CACHE_BASE_NONE))
+            found = row;
+    }
+    return found;
+}
+
+/* The flags of what was two messages: the one's, and what was changed of the other's. */
+static gboolean join_flags(CacheTxn *txn, const GArray *one, const GArray *other, CacheFlags *flags,
+                           GError **error)
+{
+    const CachePlacement *row = find_live(one), *changed = find_live(other);
+
+    *flags = row ? row->flags : changed ? changed->flags : (CacheFlags){0};
+    if (!row || !changed)
+        return TRUE;
+    FlagChange change = {changed->base == CACHE_BASE_NONE ? (CacheFlags){0} : changed->base_flags,
+                         changed->flags};
+    return change_flags(txn, &change, flags, error);
+}
+
+static gboolean put_all(CacheTxn *txn, GArray *rows, gint64 message, CacheFlags flags,
+                        GError **error)
+{
     for (guint i = 0; i < rows->len; i++) {
         CachePlacement *row = &g_array_index(rows, CachePlacement, i);
-        row->message = older;
+        guint32 deleted = row->flags.system & CACHE_DELETED;
+        row->message = message;
+        row->flags = flags;
+        row->flags.system = (flags.system & ~(guint32)CACHE_DELETED) | deleted;
         if (!cache_placement_put(txn, row, error))
             return FALSE;
     }
-    return message_collect(txn, younger, error);
+    return TRUE;
+}
+
+/* Two messages turn out to be one. */
+static gboolean join(CacheTxn *txn, gint64 younger, gint64 older, GError **error)
+{
+    g_autoptr(GArray) from = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    g_autoptr(GArray) to = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    CacheFlags flags;
+
+    return cache_placement_each_of(txn, younger, collect, from, error) &&
+           cache_placement_each_of(txn, older, collect, to, error) &&
+           join_flags(txn, from, to, &flags, error) && put_all(txn, from, older, flags, error) &&
+           put_all(txn, to, older, flags, error) && message_collect(txn, younger, error);
 }
 
 gboolean cache_message_name(CacheTxn *txn, gint64 message, const char *remote_id, guint64 thread,

@@ -83,14 +83,14 @@ static gboolean run_noting_flags(Pull *pull, const char *command, GError **error
 /* ---- flags ----------------------------------------------------------------------------------- */
 
 /* In set-like stores they are the message's, wherever it is. */
-static gboolean share_flags(Pull *pull, CacheTxn *txn, const CachePlacement *placement,
+static gboolean share_flags(SyncContext *context, CacheTxn *txn, const CachePlacement *placement,
                             CacheFlags server, GError **error)
 {
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
     const CacheFlags none = {0};
     gboolean seen;
 
-    if (!sync_is_set_like(pull->context))
+    if (!sync_is_set_like(context))
         return TRUE;
     if (!sync_share_flags(txn, placement, server, none, none, rows, &seen, error))
         return FALSE;
@@ -116,7 +116,7 @@ static gboolean apply_flags(Pull *pull, CacheTxn *txn, const ServerFlags *change
         return FALSE;
     }
     return (!changed || cache_placement_put(txn, &placement, error)) &&
-           share_flags(pull, txn, &placement, change->flags, error);
+           share_flags(pull->context, txn, &placement, change->flags, error);
 }
 
 static gboolean apply_changes(Pull *pull, GError **error)
@@ -384,7 +384,8 @@ static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFold
                                  .base_uid = message->uid,
                                  .base_flags = message->flags};
     if (!find_message(context, txn, folder, message, &placement, error) ||
-        !cache_placement_put(txn, &placement, error))
+        !cache_placement_put(txn, &placement, error) ||
+        !share_flags(context, txn, &placement, message->flags, error))
         return FALSE;
     sync_base_count_add(context, folder->id, 1);
     context->arrived = TRUE;

@@ -163,22 +163,34 @@ static CacheFlags without_deleted(CacheFlags flags)
     return flags;
 }
 
-static gboolean share_with(CacheTxn *txn, CachePlacement *row, CacheFlags server, CacheFlags add,
-                           CacheFlags remove, gboolean *changed, GError **error)
+/* `flags`, but \Deleted as in `own`. */
+static CacheFlags with_own_deleted(CacheFlags flags, CacheFlags own)
+{
+    flags = without_deleted(flags);
+    flags.system |= own.system & CACHE_DELETED;
+    return flags;
+}
+
+/* The base becomes the server's. The view becomes that of the row whose flags these are: it is the
+ * same in all of them, also where the message isn't upstream yet. */
+static gboolean share_with(CacheTxn *txn, const CachePlacement *from, CachePlacement *row,
+                           CacheFlags server, CacheFlags add, CacheFlags remove, GError **error)
 {
     g_autoptr(CacheFolder) folder = cache_folder_get(txn, row->folder, error);
     SyncKeywords keywords = sync_keywords(txn);
-    CacheFlags before = row->base_flags;
+    gboolean changed;
 
     if (!folder)
         return FALSE;
-    server = without_deleted(server);
-    server.system |= before.system & CACHE_DELETED;
-    if (!sync_stored_base(before, without_deleted(add), without_deleted(remove), server, &keywords,
-                          &row->base_flags) ||
-        !sync_decide_flags(row, server, sync_mask(folder), &keywords, changed))
+    server = with_own_deleted(server, row->base_flags);
+    if (row->base == CACHE_BASE_PRESENT &&
+        (!sync_stored_base(row->base_flags, without_deleted(add), without_deleted(remove), server,
+                           &keywords, &row->base_flags) ||
+         !sync_decide_flags(row, server, sync_mask(folder), &keywords, &changed)))
         return fail_keywords(error);
-    *changed |= !cache_flags_equal(before, row->base_flags);
+    row->flags = with_own_deleted(from->flags, row->flags);
+    if (row->base == CACHE_BASE_PRESENT)
+        row->base_flags = sync_settled_base(row->flags, row->base_flags, sync_mask(folder));
     return TRUE;
 }
 
@@ -191,14 +203,14 @@ gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, CacheFlags s
     *seen = FALSE;
     for (guint i = 0; all && i < all->len; i++) {
         CachePlacement *other = &g_array_index(all, CachePlacement, i);
-        CacheFlags view = other->flags;
-        gboolean changed;
-        if (other->base != CACHE_BASE_PRESENT || other->folder == row->folder)
+        CacheFlags view = other->flags, base = other->base_flags;
+        if (other->folder == row->folder || (!other->alive && other->base != CACHE_BASE_PRESENT))
             continue;
-        if (!share_with(txn, other, server, add, remove, &changed, error))
+        if (!share_with(txn, row, other, server, add, remove, error))
             return FALSE;
-        *seen |= other->alive && !cache_flags_equal(view, other->flags);
-        if (changed)
+        gboolean changed = !cache_flags_equal(view, other->flags);
+        *seen |= other->alive && changed;
+        if (changed || !cache_flags_equal(base, other->base_flags))
             g_array_append_val(rows, *other);
     }
     return all != NULL;

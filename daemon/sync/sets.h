@@ -28,8 +28,9 @@ gboolean sync_arrive_in_set(CacheTxn *txn, const CacheFolder *folder, CachePlace
                             GError **error);
 
 /*
- * The flags `server` of `row` are those of the message's other placements, too: appends the rows
- * (CachePlacement) that this changes to `rows`, to be put; *seen: in the view. `add` and `remove`
+ * The flags `server` of `row` are those of the message's other placements, too, and what has become
+ * of its view is their view: appends the rows (CachePlacement) that this changes to `rows`, to be
+ * put; *seen: in the view. `add` and `remove`
  * are what was asked for, where it is the answer to that.
  */
 gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, CacheFlags server,

@@ -52,6 +52,13 @@ GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtrac
     return NULL;
 }
 
+GArray *sync_bodies_search(SyncBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
+                           GError **error)
+{
+    offline(error);
+    return NULL;
+}
+
 static const char MAIL[] =
     "From: Ada <ada@example.org>\r\nTo: Charles <charles@example.org>\r\n"
     "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nSubject: =?utf-8?q?Stra=C3=9Fe?=\r\n"

@@ -30,7 +30,8 @@ struct SyncBodies {
     bool online = true;
     std::map<gint64, std::string> upstream;
     int asked = 0;
-    std::vector<std::string> extracts; /* asked for */
+    std::vector<std::string> extracts;                 /* asked for */
+    std::map<std::string, std::vector<guint32>> found; /* base UIDs, by X-GM-RAW */
 };
 
 inline bool matches(const std::string &pattern, const std::string &line)

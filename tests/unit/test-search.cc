@@ -33,6 +33,13 @@ extern "C" GBytes *sync_bodies_extract(SyncBodies *, gint64, const SyncExtract *
     return nullptr;
 }
 
+extern "C" GArray *sync_bodies_search(SyncBodies *, gint64, const char *, NetCancel *,
+                                      GError **error)
+{
+    g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
+    return nullptr;
+}
+
 namespace
 {
 

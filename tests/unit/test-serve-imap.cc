@@ -46,6 +46,19 @@ extern "C" GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message,
     return g_bytes_new(part.data(), part.size());
 }
 
+extern "C" GArray *sync_bodies_search(SyncBodies *bodies, gint64, const char *query, NetCancel *,
+                                      GError **error)
+{
+    if (!bodies->online) {
+        g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
+        return nullptr;
+    }
+    GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    for (guint32 uid : bodies->found[query])
+        g_array_append_val(uids, uid);
+    return uids;
+}
+
 namespace
 {
 

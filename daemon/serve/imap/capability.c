@@ -5,6 +5,7 @@
  */
 #include "daemon/proto/imap/rights.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/labels.h"
 #include "daemon/serve/imap/quota.h"
 #include "daemon/serve/imap/reply.h"
 
@@ -15,6 +16,7 @@ typedef struct {
     guint enables;       /* ImapEnabled bits that ENABLE of it sets */
     gboolean (*offered)(ImapSession *session); /* one more condition, or NULL */
     guint64 (*value)(ImapSession *session);    /* stands behind the name, or NULL */
+    guint mode; /* ImapMode bits: what it adds to the grammar, once it has been announced */
 } Capability;
 
 #define ANY       (IMAP_STATE_LOGIN | IMAP_STATE_AUTHENTICATED | IMAP_STATE_SELECTED)
@@ -112,6 +114,7 @@ static const Capability capabilities[] = {
     {"QUOTA=RES-MESSAGE", LOGGED_IN, "GETQUOTA", 0, has_quota_message},
     {"COMPRESS=DEFLATE", LOGGED_IN, "COMPRESS", 0, can_compress},
     {"UNAUTHENTICATE", LOGGED_IN, "UNAUTHENTICATE"},
+    {"X-GM-EXT-1", LOGGED_IN, "STORE", 0, imap_labels_offered, NULL, IMAP_MODE_GMAIL},
 };
 
 static gboolean offered(ImapSession *session, const Capability *capability)
@@ -134,6 +137,7 @@ void imap_capability_format(ImapSession *session, GString *out)
     for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++) {
         if (!offered(session, &capabilities[i]))
             continue;
+        session->mode |= capabilities[i].mode;
         g_string_append(out, separator);
         g_string_append(out, capabilities[i].name);
         if (capabilities[i].value)

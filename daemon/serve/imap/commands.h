@@ -45,7 +45,8 @@ gboolean imap_command_allowed(ImapSession *session, const ImapEntry *entry);
 /* Runs the assembled command: everything between its last octet and the tagged answer's. */
 void imap_command_run(ImapSession *session);
 
-/* Appends the capabilities of the session's state, separated by spaces. */
+/* Appends the capabilities of the session's state, separated by spaces; the grammar is theirs from
+ * then on. */
 void imap_capability_format(ImapSession *session, GString *out);
 /* What ENABLE understands: the bits; 0 where `name` can't be enabled. */
 guint imap_capability_enable(ImapSession *session, const char *name);

@@ -95,6 +95,11 @@ static void freeze(ImapSession *session, ImapSearchKey *key)
     key->set = imap_sequence_set_parse(text->str, text->len, G_MAXUINT, FALSE, NULL);
 }
 
+static gboolean is_known_here(const ImapSearchKey *key, gpointer data)
+{
+    return key->kind != IMAP_SEARCH_X_GM_RAW;
+}
+
 /* How relevant a message is depends on all the others. */
 static gboolean can_be_sorted_in(const GArray *keys)
 {
@@ -128,6 +133,10 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
     }
     if (!can_be_sorted_in(keys)) {
         refuse(session, context->tag, "Relevancy isn't kept up to date");
+        return;
+    }
+    if (!imap_search_key_walk(key, is_known_here, NULL)) {
+        refuse(session, context->tag, "What the provider finds isn't kept up to date");
         return;
     }
     freeze(session, key);

@@ -17,6 +17,7 @@ typedef struct {
     gboolean readable; /* the target */
     gboolean move;
     GArray *from, *to; /* guint32 */
+    GArray *made;      /* guint32: those of `to` that weren't there before (set-like stores) */
 } CopyRun;
 
 static gboolean find_target(CopyRun *run, const char *name, GError **error)
@@ -38,8 +39,9 @@ static gboolean find_target(CopyRun *run, const char *name, GError **error)
 static gboolean copy_slice(CopyRun *run, const guint32 *uids, guint count, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_WRITE_FULL, error);
+    g_autoptr(CacheFolder) target = txn ? cache_folder_get(txn, run->target, error) : NULL;
     guint before = run->from->len;
-    if (!txn ||
+    if (!target ||
         !cache_copy(txn, run->session->view->folder, uids, count, run->target, run->move, run->from,
                     run->to, error) ||
         !cache_commit(g_steal_pointer(&txn), error)) {
@@ -47,6 +49,9 @@ static gboolean copy_slice(CopyRun *run, const guint32 *uids, guint count, GErro
         g_array_set_size(run->to, before);
         return FALSE;
     }
+    for (guint i = before; i < run->to->len; i++)
+        if (g_array_index(run->to, guint32, i) >= target->uidnext)
+            g_array_append_val(run->made, g_array_index(run->to, guint32, i));
     return TRUE;
 }
 
@@ -54,12 +59,12 @@ static gboolean copy_slice(CopyRun *run, const guint32 *uids, guint count, GErro
 static void undo(CopyRun *run)
 {
     g_autoptr(GError) error = NULL;
-    for (guint at = 0; at < run->to->len; at += COPY_SLICE) {
+    for (guint at = 0; at < run->made->len; at += COPY_SLICE) {
         g_autoptr(CacheTxn) txn =
             cache_begin(run->session->account->cache, CACHE_WRITE_FULL, &error);
         if (!txn ||
-            !cache_expunge(txn, run->target, &g_array_index(run->to, guint32, at),
-                           MIN(run->to->len - at, COPY_SLICE), TRUE, NULL, &error) ||
+            !cache_expunge(txn, run->target, &g_array_index(run->made, guint32, at),
+                           MIN(run->made->len - at, COPY_SLICE), TRUE, NULL, &error) ||
             !cache_commit(g_steal_pointer(&txn), &error)) {
             g_warning("imap: a COPY that failed could not be undone: %s", error->message);
             return;
@@ -133,6 +138,8 @@ static void copy_or_move(ImapSession *session, ImapLexer *lexer, gboolean move)
     g_autoptr(GArray) to = g_array_new(FALSE, FALSE, sizeof(guint32));
     run.from = from;
     run.to = to;
+    g_autoptr(GArray) made = g_array_new(FALSE, FALSE, sizeof(guint32));
+    run.made = made;
     run_copy(&run, uids);
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/proto/mime/section.h"
 #include "daemon/proto/mime/text.h"
 #include "daemon/serve/imap/binary.h"
+#include "daemon/serve/imap/labels.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
@@ -253,6 +254,32 @@ static gboolean emit_preview(ImapFetchRun *run, const ImapFetchPlan *plan, const
     return TRUE;
 }
 
+/* ---- X-GM-EXT-1 ------------------------------------------------------------------------------ */
+
+/* 0: it hasn't reached the provider yet, and has no number there. */
+static gboolean emit_gm_msgid(ImapFetchRun *run, const ImapFetchPlan *plan,
+                              const CacheFetchRow *row)
+{
+    imap_out_number(run->session->out, imap_gmail_id(row->remote_id));
+    return TRUE;
+}
+
+static gboolean emit_gm_thrid(ImapFetchRun *run, const ImapFetchPlan *plan,
+                              const CacheFetchRow *row)
+{
+    imap_out_number(run->session->out, cache_message_thread(run->txn, row->placement->message));
+    return TRUE;
+}
+
+static gboolean emit_gm_labels(ImapFetchRun *run, const ImapFetchPlan *plan,
+                               const CacheFetchRow *row)
+{
+    if (!run->labels)
+        run->labels = imap_labels_new(run->session);
+    return imap_labels_append(run->labels, run->txn, row->placement->message, run->session->out,
+                              &run->error);
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static const ImapFetchHandler handlers[IMAP_FETCH_KINDS] = {
@@ -275,6 +302,9 @@ static const ImapFetchHandler handlers[IMAP_FETCH_KINDS] = {
     [IMAP_FETCH_THREADID] = {emit_nil, CACHE_FETCH_FLAGS},
     [IMAP_FETCH_SAVEDATE] = {emit_savedate},
     [IMAP_FETCH_PREVIEW] = {emit_preview, CACHE_FETCH_STRUCTURE, CACHE_CONTENT_FULL},
+    [IMAP_FETCH_X_GM_MSGID] = {emit_gm_msgid, CACHE_FETCH_REMOTE_ID},
+    [IMAP_FETCH_X_GM_THRID] = {emit_gm_thrid, CACHE_FETCH_FLAGS},
+    [IMAP_FETCH_X_GM_LABELS] = {emit_gm_labels, CACHE_FETCH_FLAGS},
 };
 
 static const ImapFetchHandler sections[] = {

@@ -13,6 +13,7 @@
 #include "daemon/serve/imap/session.h"
 
 typedef struct ImapFetchRun ImapFetchRun;
+typedef struct ImapLabels ImapLabels;
 typedef struct ImapFetchHandler ImapFetchHandler;
 typedef struct ImapBinary ImapBinary;
 
@@ -42,7 +43,8 @@ struct ImapFetchRun {
     gboolean extracts; /* the row is answered from extracts */
     gboolean sets_seen;
 
-    GString *scratch; /* for an item whose length is known afterwards */
+    GString *scratch;   /* for an item whose length is known afterwards */
+    ImapLabels *labels; /* once one has been asked for */
 
     CacheTxn *txn; /* of the slice that is being read */
     ImapFetchStream stream;

@@ -10,6 +10,7 @@
 #include "daemon/serve/imap/extract.h"
 #include "daemon/serve/imap/fetch-fields.h"
 #include "daemon/serve/imap/fetch-items.h"
+#include "daemon/serve/imap/labels.h"
 #include "daemon/serve/imap/need.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
@@ -408,6 +409,7 @@ static void fetch_clear(Fetch *fetch)
     g_array_unref(fetch->run.plans);
     imap_fetch_stream_clear(&fetch->run);
     g_string_free(fetch->run.scratch, TRUE);
+    g_clear_pointer(&fetch->run.labels, imap_labels_free);
     g_array_unref(fetch->missing_uids);
     g_array_unref(fetch->missing);
     g_array_unref(fetch->unseen);

@@ -5,6 +5,7 @@
 #include "cache/annotation.h"
 #include "daemon/index/text.h"
 #include "daemon/proto/mime/text.h"
+#include "daemon/serve/imap/labels.h"
 #include "daemon/serve/imap/metadata.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
@@ -27,10 +28,11 @@ struct Node {
     ImapSet *uids;       /* of a set */
     char *needle;        /* folded */
     gsize needle_length;
-    guint score;        /* in FUZZY: what meeting it says of the message, 1 to 100 */
-    gint64 message;     /* EMAILID */
-    guint32 last_set;   /* KEYWORD: the last keyword set looked at, */
-    gboolean last_held; /* and whether it holds the keyword */
+    guint score;          /* in FUZZY: what meeting it says of the message, 1 to 100 */
+    gint64 message;       /* EMAILID */
+    GHashTable *messages; /* numbers of those that meet it, or NULL */
+    guint32 last_set;     /* KEYWORD: the last keyword set looked at, */
+    gboolean last_held;   /* and whether it holds the keyword */
 };
 
 struct ImapMatch {
@@ -158,6 +160,12 @@ static ImapMatchResult match_modseq(ImapMatch *match, Node *node, const ImapMatc
 static ImapMatchResult match_emailid(ImapMatch *match, Node *node, const ImapMatchMessage *message)
 {
     return RESULT(message->placement->message == node->message);
+}
+
+/* X-GM-MSGID, X-GM-THRID, X-GM-LABELS */
+static ImapMatchResult match_member(ImapMatch *match, Node *node, const ImapMatchMessage *message)
+{
+    return RESULT(g_hash_table_contains(node->messages, &message->placement->message));
 }
 
 /* ---- dates ----------------------------------------------------------------------------------- */
@@ -323,6 +331,10 @@ static const Kind kinds[IMAP_SEARCH_KINDS] = {
     [IMAP_SEARCH_EMAILID] = {match_emailid, F},
     [IMAP_SEARCH_THREADID] = {match_none},
     [IMAP_SEARCH_FUZZY] = {match_and, IMAP_MATCH_FUZZY},
+    [IMAP_SEARCH_X_GM_RAW] = {match_set},
+    [IMAP_SEARCH_X_GM_LABELS] = {match_member, F},
+    [IMAP_SEARCH_X_GM_MSGID] = {match_member, F},
+    [IMAP_SEARCH_X_GM_THRID] = {match_member, F},
 };
 
 /* TEXT is either of these. */
@@ -339,6 +351,7 @@ static void node_free(Node *node)
 {
     g_clear_pointer(&node->children, g_ptr_array_unref);
     g_clear_pointer(&node->uids, imap_set_free);
+    g_clear_pointer(&node->messages, g_hash_table_unref);
     g_free(node->needle);
     g_free(node);
 }
@@ -358,6 +371,42 @@ static gboolean compile_set(ImapMatch *match, Node *node)
     node->uids = imap_set_new();
     for (guint i = 0; i < uids->len; i++)
         imap_set_add(node->uids, g_array_index(uids, guint32, i));
+    return TRUE;
+}
+
+static GArray *one_message(gint64 message)
+{
+    GArray *messages = g_array_new(FALSE, FALSE, sizeof(gint64));
+    if (message)
+        g_array_append_val(messages, message);
+    return messages;
+}
+
+/* Their numbers; NULL and `error`: failed. */
+static GArray *find_messages(CacheTxn *txn, const ImapSearchKey *key, GError **error)
+{
+    if (key->kind == IMAP_SEARCH_X_GM_LABELS)
+        return cache_folder_messages(txn, imap_label_find(txn, key->text), error);
+    if (key->kind == IMAP_SEARCH_X_GM_THRID)
+        return cache_thread_messages(txn, key->number, error);
+    g_autofree char *id = imap_gmail_remote_id(key->number);
+    gint64 message = cache_message_by_remote_id(txn, id, error);
+    return error && *error ? NULL : one_message(message);
+}
+
+static gboolean compile_messages(ImapMatch *match, Node *node)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(match->session->account->cache, CACHE_READ, &error);
+    g_autoptr(GArray) messages = txn ? find_messages(txn, node->key, &error) : NULL;
+    if (!messages) {
+        imap_reply_error(match->session, error);
+        return FALSE;
+    }
+    node->messages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    for (guint i = 0; i < messages->len; i++)
+        g_hash_table_add(node->messages,
+                         g_memdup2(&g_array_index(messages, gint64, i), sizeof(gint64)));
     return TRUE;
 }
 
@@ -569,6 +618,11 @@ static Node *compile(ImapMatch *match, const ImapSearchKey *key)
     }
     g_autoptr(Node) node = node_new(match, key, &kinds[key->kind], key->text);
     if (key->set && !compile_set(match, node))
+        return NULL;
+    if (node->kind->match == match_member && !compile_messages(match, node))
+        return NULL;
+    if (key->kind == IMAP_SEARCH_X_GM_RAW &&
+        !(node->uids = imap_gmail_search(match->session, key->text)))
         return NULL;
     if (key->kind == IMAP_SEARCH_EMAILID)
         node->message = imap_email_id_parse(key->text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* STORE (RFC 3501, 6.4.6), conditional too (RFC 7162, 3.1.3). */
-#include "daemon/proto/imap/store-args.h"
+#include "daemon/serve/imap/store.h"
 
 #include "cache/change.h"
 #include "cache/folder.h"
@@ -59,16 +59,16 @@ static gboolean tell_slice(StoreRun *run)
     return imap_session_send(session);
 }
 
-static void reply_modified(StoreRun *run)
+void imap_store_reply_modified(ImapSession *session, const GArray *modified)
 {
     g_autoptr(ImapSet) set = imap_set_new();
     g_autoptr(GString) code = g_string_new("MODIFIED ");
-    for (guint i = 0; i < run->modified->len; i++) {
-        guint32 uid = g_array_index(run->modified, guint32, i);
-        imap_set_add(set, run->session->uid ? uid : imap_view_number(run->session->view, uid));
+    for (guint i = 0; i < modified->len; i++) {
+        guint32 uid = g_array_index(modified, guint32, i);
+        imap_set_add(set, session->uid ? uid : imap_view_number(session->view, uid));
     }
     imap_set_format(set, code);
-    imap_reply(run->session, IMAP_OK, code->str, "The others were changed by someone else");
+    imap_reply(session, IMAP_OK, code->str, "The others were changed by someone else");
 }
 
 static void run_store(StoreRun *run)
@@ -86,7 +86,7 @@ static void run_store(StoreRun *run)
             return;
     }
     if (run->modified->len)
-        reply_modified(run);
+        imap_store_reply_modified(run->session, run->modified);
     else if (run->touched < run->uids->len && !run->session->uid) /* RFC 2180, 4.2 */
         imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
 }
@@ -97,7 +97,7 @@ static gboolean may_store(ImapSession *session, const ImapStoreArgs *args)
 {
     const ImapFlags *flags = args->flags;
     guint32 needs = 0;
-    if (!flags) /* X-GM-LABELS */
+    if (!flags) /* X-GM-LABELS: see store-labels.c */
         return TRUE;
     if (flags->system & CACHE_SEEN)
         needs |= CACHE_RIGHT_SEEN;
@@ -123,6 +123,10 @@ void imap_cmd_store(ImapSession *session, ImapLexer *lexer)
     g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->uid, TRUE);
     if (!uids)
         return;
+    if (args->labels) {
+        imap_store_labels(session, args, uids);
+        return;
+    }
     g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
     g_autoptr(GArray) modified = g_array_new(FALSE, FALSE, sizeof(guint32));
     StoreRun run = {

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * STORE X-GM-LABELS (X-GM-EXT-1): giving a label is a copy into its folder, taking it away expunges
+ * the message there. A label that there isn't is made.
+ */
+#include "daemon/serve/imap/store.h"
+
+#include "daemon/serve/imap/labels.h"
+#include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/rights.h"
+#include "daemon/serve/imap/view.h"
+
+/* Each message is in a few folders. */
+#define LABEL_SLICE 200
+
+static const CacheFlagsMode modes[] = {
+    [IMAP_STORE_REPLACE] = CACHE_FLAGS_SET,
+    [IMAP_STORE_ADD] = CACHE_FLAGS_ADD,
+    [IMAP_STORE_REMOVE] = CACHE_FLAGS_REMOVE,
+};
+
+typedef struct {
+    ImapSession *session;
+    const ImapStoreArgs *args;
+    const GArray *uids;
+    ImapLabels *texts;
+    GArray *folders;  /* gint64: of the labels */
+    GArray *done;     /* CacheLabelled, of one slice */
+    GArray *modified; /* guint32, of all */
+    guint at, touched;
+} LabelRun;
+
+/* What a COPY into the label's folder, and an EXPUNGE there, would need. */
+static gboolean allowed(CacheTxn *txn, gint64 id, ImapStoreMode mode, GError **error)
+{
+    const guint32 taking = CACHE_RIGHT_DELETE | CACHE_RIGHT_EXPUNGE;
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, id, error);
+    guint32 needs = mode == IMAP_STORE_REMOVE ? taking : (guint32)CACHE_RIGHT_INSERT;
+    return folder && imap_rights_allow(folder, needs, 0, error);
+}
+
+/* A message is taken out of spam and trash by giving it a label, or by moving it. */
+static gboolean find_taken(CacheTxn *txn, const char *label, gint64 *id, GError **error)
+{
+    *id = imap_label_find(txn, label);
+    g_autoptr(CacheFolder) folder = *id ? cache_folder_get(txn, *id, error) : NULL;
+    if (!*id || (folder && cache_folder_is_label(folder)))
+        return TRUE;
+    if (folder)
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID, "\"%s\" can't be taken away", label);
+    return FALSE;
+}
+
+static gboolean find_labels(LabelRun *run, CacheTxn *txn, GError **error)
+{
+    const GPtrArray *labels = run->args->labels;
+    g_array_set_size(run->folders, 0);
+    for (guint i = 0; i < labels->len; i++) {
+        gint64 folder;
+        if (run->args->mode == IMAP_STORE_REMOVE) {
+            if (!find_taken(txn, labels->pdata[i], &folder, error))
+                return FALSE;
+        } else {
+            folder = imap_label_make(txn, labels->pdata[i], error);
+            if (!folder)
+                return FALSE;
+        }
+        if (folder && !allowed(txn, folder, run->args->mode, error))
+            return FALSE;
+        if (folder)
+            g_array_append_val(run->folders, folder);
+    }
+    return TRUE;
+}
+
+/* "* 1 FETCH (X-GM-LABELS (\Inbox foo))"; RFC 7162, 3.1.3: with CONDSTORE its mod-sequence, even of
+ * a silent one. */
+static gboolean tell(LabelRun *run, CacheTxn *txn, const CacheLabelled *labelled, GError **error)
+{
+    ImapSession *session = run->session;
+    GString *out = session->out;
+    gboolean condstore = (session->enabled & IMAP_ENABLED_CONDSTORE) != 0;
+    const char *separator = "";
+    if (run->args->silent && !condstore)
+        return TRUE;
+    imap_view_begin_fetch(session, imap_view_number(session->view, labelled->uid), labelled->uid);
+    if (session->uid && !imap_session_uidonly(session)) {
+        g_string_append_printf(out, "UID %u", labelled->uid);
+        separator = " ";
+    }
+    if (condstore) {
+        g_string_append_printf(out, "%sMODSEQ (%" G_GUINT64_FORMAT ")", separator,
+                               labelled->modseq);
+        separator = " ";
+    }
+    if (!run->args->silent) {
+        g_string_append_printf(out, "%sX-GM-LABELS ", separator);
+        if (!imap_labels_append(run->texts, txn, labelled->message, out, error))
+            return FALSE;
+    }
+    g_string_append(out, ")\r\n");
+    return TRUE;
+}
+
+static gboolean tell_slice(LabelRun *run, CacheTxn *txn, GError **error)
+{
+    for (guint i = 0; i < run->done->len; i++)
+        if (!tell(run, txn, &g_array_index(run->done, CacheLabelled, i), error))
+            return FALSE;
+    return TRUE;
+}
+
+static void own_slice(LabelRun *run)
+{
+    for (guint i = 0; i < run->done->len; i++) {
+        const CacheLabelled *labelled = &g_array_index(run->done, CacheLabelled, i);
+        CacheChange change = {.uid = labelled->uid, .modseq = labelled->modseq};
+        if (!labelled->gone)
+            imap_view_own(run->session->view, &change, 1);
+    }
+}
+
+/* What is told is told when it has been done. */
+static gboolean label_slice(LabelRun *run, guint count, GError **error)
+{
+    ImapSession *session = run->session;
+    gsize before = session->out->len;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
+    guint modified = run->modified->len;
+    g_array_set_size(run->done, 0);
+    if (!txn || !find_labels(run, txn, error) ||
+        !cache_label(txn, session->view->folder, &g_array_index(run->uids, guint32, run->at), count,
+                     modes[run->args->mode], run->folders,
+                     run->args->unchanged_since ? run->args->modseq : G_MAXUINT64, run->done,
+                     run->modified, error) ||
+        !tell_slice(run, txn, error) || !cache_commit(g_steal_pointer(&txn), error)) {
+        g_string_truncate(session->out, before);
+        return FALSE;
+    }
+    run->touched += run->done->len + run->modified->len - modified;
+    own_slice(run);
+    return TRUE;
+}
+
+static void run_labels(LabelRun *run)
+{
+    g_autoptr(GError) error = NULL;
+    while (run->at < run->uids->len) {
+        guint count = MIN(run->uids->len - run->at, LABEL_SLICE);
+        if (!label_slice(run, count, &error)) {
+            imap_reply_error(run->session, error);
+            return;
+        }
+        run->at += count;
+        imap_progress(run->session, run->at, run->uids->len);
+        if (!imap_session_send(run->session))
+            return;
+    }
+    if (run->modified->len)
+        imap_store_reply_modified(run->session, run->modified);
+    else if (run->touched < run->uids->len && !run->session->uid) /* RFC 2180, 4.2 */
+        imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
+}
+
+void imap_store_labels(ImapSession *session, const ImapStoreArgs *args, const GArray *uids)
+{
+    g_autoptr(ImapLabels) texts = imap_labels_new(session);
+    g_autoptr(GArray) folders = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheLabelled));
+    g_autoptr(GArray) modified = g_array_new(FALSE, FALSE, sizeof(guint32));
+    LabelRun run = {.session = session,
+                    .args = args,
+                    .uids = uids,
+                    .texts = texts,
+                    .folders = folders,
+                    .done = done,
+                    .modified = modified};
+    run_labels(&run);
+}
