@@ -212,6 +212,19 @@ class WithAcl(Rights):
         self.assertEqual([words for words in asked if words[:1] == [b"MYRIGHTS"]],
                          [[b"MYRIGHTS", b"New"]])
 
+    def test_other_flags_that_a_folder_keeps_make_it_ask_again(self):
+        there = self.upstream(self.server, ADA)
+        there.ok("CREATE New")
+        there.select()
+        self.grant("Reading", "lrw")
+        fill(self.server, [mail("new")], "Reading", user=BOB, flags="")
+        for moved in (1, 2):
+            # What leaves INBOX for elsewhere makes it look at all folders.
+            there.ok("MOVE 1 New")
+            self.daemon.wait(lambda: "New" in self.here.folders() and
+                             self.here.select("New", "EXAMINE").exists == moved, "what was moved")
+        self.assertEqual(self.rights(SHARED + "Reading"), "lrw")
+
     def test_pop3_deletes_nothing_where_nothing_may_be_deleted(self):
         """INBOX itself, of which the provider lets only be read."""
         self.server.doveadm("acl", "set", "-u", ADA, "INBOX", "owner", "lookup", "read")
