@@ -4,6 +4,7 @@ for all folders. The provider is harness/gmail.py."""
 
 import random
 import re
+import sqlite3
 
 from harness import LONG, Case, GmailLike, Link
 from harness.gmail import ALL, SPAM, STARRED, TRASH
@@ -110,6 +111,21 @@ class Seen(Gmail):
         self.assertIn(b"X-GM-EXT-1", self.imap.greeting)
         self.assertEqual(self.labels("m1"), {"work", "Muy Importante"})
 
+    def test_a_cache_from_before_they_were_kept_learns_names_and_threads(self):
+        self.daemon.stop()
+        database = sqlite3.connect(self.daemon.data / "accounts" / "work" / "mail.db")
+        with database:
+            database.execute("DELETE FROM meta WHERE key IN ('gmail', 'set-like')")
+            database.execute("DELETE FROM message_thread")
+        database.close()
+        self.daemon.start()
+        self.daemon.sync()
+        self.imap = self.local(self.daemon)
+        uid = self.uid("m1", ALL)
+        self.assertEqual(int(self.imap.fetch(uid, "(UID X-GM-THRID)")[uid]["X-GM-THRID"]),
+                         self.server.find("m1").thread)
+        self.assertEqual(self.server.fetched, {"m1": 1, "m2": 1, "m3": 1})
+
     def test_what_changed_at_the_provider_is_told(self):
         uid = self.uid("m2")
         watched = self.local(self.daemon)
@@ -193,10 +209,12 @@ class Labels(Gmail):
         uid = self.uid("m2")
         self.offline()
         self.store(uid, "+(work)")
+        given = self.uid("m2", "work")
         with self.server.lock:
             self.server.put(self.server.find("m2"), "work")
         self.forget()
         self.online()
+        self.assertEqual(self.uid("m2", "work"), given)
         self.assertEqual(self.subjects("work"), ["m1", "m2"])
         self.assertEqual(self.sent("UID (COPY|MOVE)"), [])
 
