@@ -91,7 +91,7 @@ static gboolean write_names(SyncContext *context, gint64 folder, const GArray *n
     return TRUE;
 }
 
-/* Messages from `from` up to the result are of one folder. One that isn't as it was, or can't be
+/* Messages from `from` up to `to` are of one folder. One that isn't as it was, or can't be
  * selected now, waits for the next round. */
 static gboolean name_folder(SyncContext *context, const GArray *nameless, guint from, guint to,
                             GError **error)
