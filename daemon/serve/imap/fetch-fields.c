@@ -5,8 +5,8 @@
 #include "daemon/index/keys.h"
 #include "daemon/serve/imap/view.h"
 
-/* Messages whose fields are in memory at once: some megabytes. */
-#define GROUP (20 * IMAP_SLICE_MESSAGES)
+/* Messages whose fields are in memory at once: one or two megabytes. */
+#define GROUP (10 * IMAP_SLICE_MESSAGES)
 
 /* Finding segments costs as much as a few headers, expanding one as much as so many. */
 #define MESSAGES_WORTH IMAP_SLICE_MESSAGES
