@@ -113,22 +113,46 @@ static GBytes *pack_messages(const GArray *messages)
     return g_byte_array_free_to_bytes(out);
 }
 
+/* The next difference, from *at on; FALSE: that was the last. */
+static inline gboolean next_step(const guint8 **at, const guint8 *end, gint64 *step)
+{
+    guint64 bits = 0;
+
+    for (guint shift = 0; *at < end; shift += 7) {
+        guint8 byte = *(*at)++;
+        bits |= (guint64)(byte & 0x7f) << shift;
+        if (!(byte & 0x80) || shift >= 56) {
+            *step = (gint64)bits;
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static void unpack_messages(const guint8 *data, gsize length, GArray *messages)
 {
-    guint64 step = 0;
-    guint shift = 0;
-    gint64 last = 0;
+    const guint8 *at = data, *end = data + length;
+    gint64 step, last = 0;
 
     g_array_set_size(messages, 0);
-    for (gsize i = 0; i < length; i++) {
-        step |= (guint64)(data[i] & 0x7f) << shift;
-        shift += 7;
-        if (data[i] & 0x80 && shift < 63)
-            continue;
-        last += (gint64)step;
+    while (next_step(&at, end, &step)) {
+        last = (gint64)((guint64)last + (guint64)step);
         g_array_append_val(messages, last);
-        step = shift = 0;
     }
+}
+
+/* Whether there is one from `from` to `to`, as far as the first and the last tell. */
+static gboolean may_overlap(const guint8 *data, gsize length, gint64 from, gint64 to)
+{
+    const guint8 *at = data, *end = data + length;
+    gint64 first, step, last;
+
+    if (!next_step(&at, end, &first) || first > to)
+        return FALSE;
+    last = first;
+    while (last < from && next_step(&at, end, &step))
+        last = (gint64)((guint64)last + (guint64)step);
+    return last >= from;
 }
 
 static void read_messages(DbQuery *query, int column, GArray *messages)
@@ -272,6 +296,17 @@ static gboolean scan_segment(Scan *scan, gint64 id, CacheTextFunc func, gpointer
     return TRUE;
 }
 
+/* Most segments aren't, where few messages are wanted. */
+static gboolean is_near(const Scan *scan, DbQuery *query)
+{
+    const CacheTextQuery *wanted = scan->query;
+
+    return wanted->n_messages > 0 &&
+           may_overlap(sqlite3_column_blob(query->statement, 1),
+                       (gsize)sqlite3_column_bytes(query->statement, 1), wanted->messages[0],
+                       wanted->messages[wanted->n_messages - 1]);
+}
+
 static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextFunc func, gpointer data,
                            GError **error)
 {
@@ -288,6 +323,8 @@ static gboolean scan_slice(Scan *scan, gint64 *position, CacheTextFunc func, gpo
         }
         *position = db_int(&query, 0);
         if (*position % share->count != share->index)
+            continue;
+        if (!is_near(scan, &query))
             continue;
         read_messages(&query, 1, scan->messages);
         if (!find_wanted(scan))

@@ -5,8 +5,11 @@
 #include "daemon/index/keys.h"
 #include "daemon/serve/imap/view.h"
 
-/* Messages whose fields are in memory at once: one or two megabytes. */
-#define GROUP (10 * IMAP_SLICE_MESSAGES)
+/* Messages whose fields are in memory at once, from one to some megabytes: many of many messages,
+ * as each time all segments are looked at. */
+#define GROUP_MIN  (10 * IMAP_SLICE_MESSAGES)
+#define GROUP_MAX  (50 * IMAP_SLICE_MESSAGES)
+#define GROUPS_FEW 50
 
 /* Finding segments costs as much as a few headers, expanding one as much as so many. */
 #define MESSAGES_WORTH IMAP_SLICE_MESSAGES
@@ -25,6 +28,8 @@ static gboolean is_listing(const ImapFetchPlan *plan)
 void imap_fetch_fields_init(ImapFetchFields *fields, const ImapFetchRun *run, guint messages)
 {
     *fields = (ImapFetchFields){0};
+    fields->group = CLAMP(messages / GROUPS_FEW, GROUP_MIN, GROUP_MAX);
+    fields->group -= fields->group % IMAP_SLICE_MESSAGES;
     fields->wanted = (run->what & CACHE_FETCH_HEADER) && messages >= MESSAGES_WORTH;
     for (guint i = 0; i < run->plans->len; i++)
         fields->wanted = fields->wanted && is_listing(&g_array_index(run->plans, ImapFetchPlan, i));
@@ -38,10 +43,11 @@ void imap_fetch_fields_clear(ImapFetchFields *fields)
 gboolean imap_fetch_fields_read(ImapFetchFields *fields, ImapSession *session, const GArray *uids,
                                 guint at)
 {
-    if (!fields->wanted || at % GROUP != 0)
+    if (!fields->wanted || at % fields->group != 0)
         return TRUE;
     g_autoptr(GArray) group = g_array_new(FALSE, FALSE, sizeof(guint32));
-    g_array_append_vals(group, &g_array_index(uids, guint32, at), MIN(GROUP, uids->len - at));
+    g_array_append_vals(group, &g_array_index(uids, guint32, at),
+                        MIN(fields->group, uids->len - at));
     imap_keys_clear(&fields->keys);
     fields->at = 0;
     return imap_keys_read_stored(session, group, CACHE_TEXT_FIELDS, SEGMENT_WORTH, &fields->keys);

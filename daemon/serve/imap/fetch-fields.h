@@ -10,7 +10,8 @@
 
 typedef struct {
     gboolean wanted; /* the command is one of those */
-    ImapKeys keys;   /* of a group of its messages */
+    guint group;     /* so many messages are read for at once */
+    ImapKeys keys;   /* of those */
     guint at;        /* the row that has been come to */
 } ImapFetchFields;
 
