@@ -12,6 +12,9 @@
 /* Rows of placements that a transaction covers. */
 #define SCAN_ROWS 5000
 
+/* One in so many is a straggler. */
+#define FEW 8
+
 typedef struct {
     ImapSession *session;
     ImapKeys *keys;
@@ -21,6 +24,7 @@ typedef struct {
     guint kind;       /* which is being read from segments, */
     guint worth;      /* where so many are in one */
     GArray *missing;  /* gint64: messages whose headers aren't here */
+    gboolean ask;     /* for these */
     gboolean last_try;
     guint at; /* the row that a pass by UID has come to */
     GString *text;
@@ -141,7 +145,8 @@ static gboolean take_header(const CacheFetchRow *row, gpointer data)
     if (is_complete(read->keys, read->at))
         return TRUE;
     if (!row->header && !read->last_try) {
-        g_array_append_val(read->missing, row->placement->message);
+        if (read->ask)
+            g_array_append_val(read->missing, row->placement->message);
         return TRUE;
     }
     for (guint kind = 0; kind < read->keys->n_kinds; kind++) {
@@ -253,10 +258,19 @@ gboolean imap_keys_read(ImapSession *session, const GArray *uids, const CacheTex
 {
     Read read;
     read_init(&read, session, kinds, n_kinds, keys);
+    read.ask = TRUE;
     gboolean ok = read_stored(&read, uids) && complete_rows(&read);
     if (ok)
         drop_incomplete(keys);
     return read_end(&read, ok);
+}
+
+static gboolean lacks_few(const ImapKeys *keys)
+{
+    guint lacking = 0;
+    for (guint row = 0; row < keys->rows->len; row++)
+        lacking += !is_complete(keys, row);
+    return lacking <= keys->rows->len / FEW;
 }
 
 gboolean imap_keys_read_stored(ImapSession *session, const GArray *uids, CacheText kind,
@@ -265,7 +279,7 @@ gboolean imap_keys_read_stored(ImapSession *session, const GArray *uids, CacheTe
     Read read;
     read_init(&read, session, &kind, 1, keys);
     read.worth = worth;
-    return read_end(&read, read_stored(&read, uids));
+    return read_end(&read, read_stored(&read, uids) && (!lacks_few(keys) || complete_rows(&read)));
 }
 
 void imap_keys_clear(ImapKeys *keys)

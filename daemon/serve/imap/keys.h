@@ -30,7 +30,7 @@ gboolean imap_keys_read(ImapSession *session, const GArray *uids, const CacheTex
 
 /*
  * The same with texts of one kind, and NULL where it isn't in a segment, or in one with fewer than
- * `worth` of the messages.
+ * `worth` of the messages; if these are few, the headers of those that are here are read.
  */
 gboolean imap_keys_read_stored(ImapSession *session, const GArray *uids, CacheText kind,
                                guint worth, ImapKeys *keys);
