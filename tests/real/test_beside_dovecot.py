@@ -131,6 +131,8 @@ class Answer:
                 value = b"N"
             elif item == b"INTERNALDATE":
                 value = datetime.strptime(value.strip().decode(), "%d-%b-%Y %H:%M:%S %z").timestamp()
+                if abs(value - datetime.now().timestamp()) < 600:
+                    value = "now"  # one may have appended it a second after the other
             elif item == b"SAVEDATE":
                 value = b"T"
             kept[bytes(item)] = frozen(value) if isinstance(value, list) else value
