@@ -197,7 +197,17 @@ class Provider:
                          "without": set(without), "separator": separator, "prefix": prefix,
                          "settings": settings}
         if start:
-            self.start()
+            self._start_on_free_ports()
+
+    def _start_on_free_ports(self):
+        """A port that was free may be somebody else's by the time Dovecot wants it."""
+        for left in (2, 1, 0):
+            try:
+                return self.start()
+            except RuntimeError as error:
+                if not left or "Address already in use" not in str(error):
+                    raise
+                self.ports = dict(zip(_PORTS, free_ports(len(_PORTS))))
 
     def __enter__(self):
         return self

@@ -94,9 +94,15 @@ class SyncAccount:
     def restart(self, environment=None):
         """Starts it again after it was killed, or has ended itself."""
         self._process.wait(60)
-        self._process.stdin.close()
+        self._close_input()
         self._process.stdout.close()
         self.start(environment)
+
+    def _close_input(self):
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # it was killed before it had read what was written
 
     @property
     def ended(self):
@@ -104,10 +110,7 @@ class SyncAccount:
 
     def close(self):
         """Ends it in order; returns its exit status."""
-        try:
-            self._process.stdin.close()
-        except BrokenPipeError:
-            pass
+        self._close_input()
         status = self._process.wait(60)
         self._process.stdout.close()
         if self._temporary:
