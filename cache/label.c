@@ -47,14 +47,9 @@ gboolean cache_set_set_like(CacheTxn *txn, gboolean set_like, GError **error)
            db_run(txn->db, error, set_like ? SQL_ALL_NAMELESS : SQL_NONE_NAMELESS);
 }
 
-static gboolean is_out_of_labels(CacheRole role)
-{
-    return role == CACHE_ROLE_JUNK || role == CACHE_ROLE_TRASH;
-}
-
 static gboolean is_label(CacheRole role)
 {
-    return role != CACHE_ROLE_ALL && !is_out_of_labels(role);
+    return role != CACHE_ROLE_ALL && !cache_role_excludes_labels(role);
 }
 
 gboolean cache_folder_is_label(const CacheFolder *folder)
@@ -199,14 +194,6 @@ typedef struct {
     gboolean changed, gone;
 } Labelling;
 
-static gboolean has(const GArray *folders, gint64 folder)
-{
-    for (guint i = 0; i < folders->len; i++)
-        if (g_array_index(folders, gint64, i) == folder)
-            return TRUE;
-    return FALSE;
-}
-
 static gboolean collect_live(const CachePlacement *row, gpointer data)
 {
     if (row->alive)
@@ -231,8 +218,8 @@ static gboolean leave(Labelling *labelling, gint64 folder, GError **error)
 /* To spam and trash, and from there, a message is moved. */
 static gboolean enter(Labelling *labelling, gint64 folder, GError **error)
 {
-    gboolean move = is_out_of_labels(role_of(labelling->txn, folder)) ||
-                    is_out_of_labels(role_of(labelling->txn, labelling->row.folder));
+    gboolean move = cache_role_excludes_labels(role_of(labelling->txn, folder)) ||
+                    cache_role_excludes_labels(role_of(labelling->txn, labelling->row.folder));
     guint32 uid;
 
     for (guint i = 0; i < labelling->rows->len; i++)
@@ -248,7 +235,7 @@ static gboolean leave_others(Labelling *labelling, const GArray *labels, GError 
 {
     for (guint i = 0; i < labelling->rows->len; i++) {
         gint64 folder = g_array_index(labelling->rows, CachePlacement, i).folder;
-        if (folder == labelling->row.folder || has(labels, folder))
+        if (folder == labelling->row.folder || holds_number(labels, folder))
             continue;
         if (is_label(role_of(labelling->txn, folder)) && !leave(labelling, folder, error))
             return FALSE;

@@ -16,6 +16,12 @@ gboolean cache_is_set_like(CacheTxn *txn);
  * learnt then, see cache_messages_nameless(). */
 gboolean cache_set_set_like(CacheTxn *txn, gboolean set_like, GError **error);
 
+/* Spam and trash: what is in one of them is in no other folder. */
+static inline gboolean cache_role_excludes_labels(CacheRole role)
+{
+    return role == CACHE_ROLE_JUNK || role == CACHE_ROLE_TRASH;
+}
+
 /* Whether being in the folder is a label: not in that of all mail, in spam and in trash. */
 gboolean cache_folder_is_label(const CacheFolder *folder);
 

@@ -221,6 +221,15 @@ gboolean label_nameless(CacheTxn *txn, gint64 message, GError **error);
 /* The message goes. */
 gboolean label_forget(CacheTxn *txn, gint64 message, GError **error);
 
+/* Whether the number is among `numbers` (gint64). */
+static inline gboolean holds_number(const GArray *numbers, gint64 number)
+{
+    for (guint i = 0; i < numbers->len; i++)
+        if (g_array_index(numbers, gint64, i) == number)
+            return TRUE;
+    return FALSE;
+}
+
 /* ---- copy.c */
 /* Puts a copy of `source` into a folder; its UID, or that which the message has there already where
  * the account is set-like. */

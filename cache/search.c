@@ -543,14 +543,6 @@ static gint64 next_segment(CacheTxn *txn, CacheTextPart part, gint64 after, GArr
     return db_int(&query, 0);
 }
 
-static gboolean holds(const GArray *messages, gint64 message)
-{
-    for (guint i = 0; i < messages->len; i++)
-        if (g_array_index(messages, gint64, i) == message)
-            return TRUE;
-    return FALSE;
-}
-
 /* The segment that the message is in is taken apart. */
 gboolean text_changed(CacheTxn *txn, gint64 message, GError **error)
 {
@@ -558,7 +550,7 @@ gboolean text_changed(CacheTxn *txn, gint64 message, GError **error)
     gint64 id = 0;
 
     while ((id = next_segment(txn, CACHE_TEXT_OF_HEADERS, id, messages)))
-        if (holds(messages, message))
+        if (holds_number(messages, message))
             return take_apart(txn, CACHE_TEXT_OF_HEADERS, id, messages, error);
     return TRUE;
 }

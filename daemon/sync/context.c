@@ -236,6 +236,25 @@ guint32 sync_shown_rights(const SyncContext *context)
     return rights;
 }
 
+/* ---- fetching -------------------------------------------------------------------------------- */
+
+gboolean sync_fetch_each(SyncContext *context, const ImapSet *uids, const char *items,
+                         ImapHandler func, gpointer data, GError **error)
+{
+    gboolean ok = TRUE;
+    guint range = 0;
+
+    imap_client_set_handler(context->imap, func, data);
+    while (ok) {
+        g_autoptr(GString) set = g_string_new(NULL);
+        if (!imap_set_format_some(uids, &range, 8000, set))
+            break;
+        ok = imap_client_run(context->imap, NULL, error, "UID FETCH %s (%s)", set->str, items);
+    }
+    imap_client_set_handler(context->imap, NULL, NULL);
+    return ok;
+}
+
 /* ---- Message-IDs ----------------------------------------------------------------------------- */
 
 char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known)
@@ -273,17 +292,9 @@ static gboolean note_message_id(const ImapResponse *response, gpointer data, GEr
 GHashTable *sync_fetch_message_ids(SyncContext *context, const ImapSet *uids, GError **error)
 {
     g_autoptr(GHashTable) ids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    gboolean ok = TRUE;
-    guint range = 0;
 
-    imap_client_set_handler(context->imap, note_message_id, ids);
-    while (ok) {
-        g_autoptr(GString) set = g_string_new(NULL);
-        if (!imap_set_format_some(uids, &range, 8000, set))
-            break;
-        ok = imap_client_run(context->imap, NULL, error,
-                             "UID FETCH %s (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])", set->str);
-    }
-    imap_client_set_handler(context->imap, NULL, NULL);
-    return ok ? g_steal_pointer(&ids) : NULL;
+    return sync_fetch_each(context, uids, "UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]",
+                           note_message_id, ids, error)
+               ? g_steal_pointer(&ids)
+               : NULL;
 }

@@ -133,6 +133,11 @@ gboolean sync_select_epoch(SyncContext *context, gint64 folder, GError **error);
 /* The Message-ID of a message in the cache; *known: its header is here. The caller frees it. */
 char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known);
 
+/* UID FETCH of `items` of all `uids` (of the selected folder), in as many commands as that takes;
+ * `func` gets what the server says. */
+gboolean sync_fetch_each(SyncContext *context, const ImapSet *uids, const char *items,
+                         ImapHandler func, gpointer data, GError **error);
+
 /*
  * Fetches the Message-IDs of `uids` (of the selected folder): a table from UID to string, "" where
  * there is none.

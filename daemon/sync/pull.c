@@ -297,7 +297,7 @@ static char *remote_id_of(const ImapFetchData *fetch)
     if (fetch->got & IMAP_GOT_EMAILID)
         return g_strndup(fetch->emailid->text, fetch->emailid->length);
     if (fetch->got & IMAP_GOT_GM_MSGID)
-        return g_strdup_printf(IMAP_GM_MSGID_PREFIX "%" G_GUINT64_FORMAT, fetch->gm_msgid);
+        return imap_gm_msgid_format(fetch->gm_msgid);
     return NULL;
 }
 

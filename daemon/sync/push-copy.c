@@ -89,11 +89,6 @@ static CacheRole role_of(const Push *push, gint64 folder)
     return row ? row->role : CACHE_ROLE_NONE;
 }
 
-static gboolean is_out_of_labels(CacheRole role)
-{
-    return role == CACHE_ROLE_TRASH || role == CACHE_ROLE_JUNK;
-}
-
 /* To trash or spam, or back from there: a set-like store takes the message out of its other
  * folders, or puts it among all mail again. Among those that are flagged it is flagged. */
 static gboolean touch_others(Copy *copy, CacheTxn *txn, const CachePlacement *target,
@@ -107,7 +102,7 @@ static gboolean touch_others(Copy *copy, CacheTxn *txn, const CachePlacement *ta
         return TRUE;
     if (to == CACHE_ROLE_FLAGGED)
         push_touch(push, target->folder);
-    if (!is_out_of_labels(from) && !is_out_of_labels(to))
+    if (!cache_role_excludes_labels(from) && !cache_role_excludes_labels(to))
         return TRUE;
     g_autoptr(GArray) folders = cache_message_folders(txn, target->message, error);
     for (guint i = 0; folders && i < folders->len; i++)

@@ -49,24 +49,6 @@ static gboolean note_name(const ImapResponse *response, gpointer data, GError **
     return TRUE;
 }
 
-static gboolean fetch_names(SyncContext *context, const ImapSet *uids, GArray *names,
-                            GError **error)
-{
-    gboolean ok = TRUE;
-    guint range = 0;
-
-    imap_client_set_handler(context->imap, note_name, names);
-    while (ok) {
-        g_autoptr(GString) set = g_string_new(NULL);
-        if (!imap_set_format_some(uids, &range, 8000, set))
-            break;
-        ok = imap_client_run(context->imap, NULL, error, "UID FETCH %s (UID X-GM-MSGID X-GM-THRID)",
-                             set->str);
-    }
-    imap_client_set_handler(context->imap, NULL, NULL);
-    return ok;
-}
-
 static gboolean write_names(SyncContext *context, gint64 folder, const GArray *names,
                             GError **error)
 {
@@ -78,8 +60,7 @@ static gboolean write_names(SyncContext *context, gint64 folder, const GArray *n
             return FALSE;
         for (; i < end; i++) {
             const Name *name = &g_array_index(names, Name, i);
-            g_autofree char *id =
-                g_strdup_printf(IMAP_GM_MSGID_PREFIX "%" G_GUINT64_FORMAT, name->name);
+            g_autofree char *id = imap_gm_msgid_format(name->name);
             CachePlacement row;
             if (cache_placement_by_base(txn, folder, name->uid, &row, NULL) &&
                 !cache_message_name(txn, row.message, id, name->thread, error))
@@ -103,7 +84,8 @@ static gboolean name_folder(SyncContext *context, const GArray *nameless, guint 
 
     for (guint i = from; i < to; i++)
         imap_set_add(uids, g_array_index(nameless, CacheNameless, i).base_uid);
-    if (sync_select_epoch(context, folder, &reason) && fetch_names(context, uids, names, &reason))
+    if (sync_select_epoch(context, folder, &reason) &&
+        sync_fetch_each(context, uids, "UID X-GM-MSGID X-GM-THRID", note_name, names, &reason))
         return write_names(context, folder, names, error);
     if (g_error_matches(reason, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED) ||
         g_error_matches(reason, SYNC_ERROR, SYNC_ERROR_AGAIN))

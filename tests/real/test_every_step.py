@@ -101,15 +101,8 @@ class Steps:
                            password="secret", environment=environment, plain=True)
 
     def settle(self, account, note):
-        for _ in range(20):
-            try:
-                account("sync")
-                if account.pending() == (0, 0, 0):
-                    account("sync")
-                    return
-            except SyncError as error:
-                reason = error
-        self.fail(f"{note}: {account('pending')} {locals().get('reason')}")
+        reason = account.settle(20)
+        self.assertIsNone(reason, note)
 
     def check(self, account, note):
         """What it has come to, on both sides, each message once."""

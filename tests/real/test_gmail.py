@@ -8,7 +8,7 @@ import sqlite3
 
 from harness import LONG, Case, GmailLike, Link
 from harness.gmail import ALL, SPAM, STARRED, TRASH
-from harness.syncaccount import SyncAccount, SyncError
+from harness.syncaccount import SyncAccount
 
 
 def mail(subject, text="Good morning!"):
@@ -401,15 +401,8 @@ class Random(Case):
 
     def settle(self):
         self.account("online")
-        for _ in range(12):
-            try:
-                self.account("sync")
-                if self.account.pending() == (0, 0, 0):
-                    self.account("sync")
-                    return
-            except SyncError:
-                pass
-        self.fail(f"{self.account('pending')} with seed {self.seed}")
+        reason = self.account.settle(12)
+        self.assertIsNone(reason, f"with seed {self.seed}")
 
     def check(self):
         for name in (*self.FOLDERS, ALL, STARRED):

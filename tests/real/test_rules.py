@@ -83,15 +83,7 @@ class Rules(Sides):
     def settle(self):
         """Syncs until nothing is to be done."""
         self.account("online")
-        for _ in range(20):
-            try:
-                self.account("sync")
-                if self.account.pending() == (0, 0, 0):
-                    self.account("sync")
-                    return
-            except SyncError:
-                pass
-        self.fail(self.account("pending"))
+        self.assertIsNone(self.account.settle(20))
 
     def sync_once(self):
         """A round, however it ends."""

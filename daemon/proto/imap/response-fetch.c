@@ -196,3 +196,22 @@ gboolean imap_fetch_data_section(const ImapFetchData *data, const char *section,
     }
     return FALSE;
 }
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+#define GM_MSGID_PREFIX "gm:"
+
+char *imap_gm_msgid_format(guint64 id)
+{
+    return g_strdup_printf(GM_MSGID_PREFIX "%" G_GUINT64_FORMAT, id);
+}
+
+guint64 imap_gm_msgid_parse(const char *name)
+{
+    guint64 id;
+
+    if (!name || !g_str_has_prefix(name, GM_MSGID_PREFIX) ||
+        !g_ascii_string_to_unsigned(name + strlen(GM_MSGID_PREFIX), 10, 0, G_MAXUINT64, &id, NULL))
+        return 0;
+    return id;
+}

@@ -9,8 +9,10 @@
 
 G_BEGIN_DECLS
 
-/* An X-GM-MSGID as a name that is told from object ids by how it begins. */
-#define IMAP_GM_MSGID_PREFIX "gm:"
+/* An X-GM-MSGID as a name that is told from object ids by how it begins; the caller frees. */
+char *imap_gm_msgid_format(guint64 id);
+/* The other way round; 0: it is none, or NULL. */
+guint64 imap_gm_msgid_parse(const char *name);
 
 typedef enum {
     IMAP_GOT_UID = 1,

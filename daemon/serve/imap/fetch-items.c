@@ -2,6 +2,7 @@
 /* The table of FETCH items (RFC 3501, 6.4.5 and 7.4.2). */
 #include "daemon/serve/imap/fetch-items.h"
 
+#include "daemon/proto/imap/response-fetch.h"
 #include "daemon/proto/mime/bodystructure.h"
 #include "daemon/proto/mime/section.h"
 #include "daemon/proto/mime/text.h"
@@ -260,7 +261,7 @@ static gboolean emit_preview(ImapFetchRun *run, const ImapFetchPlan *plan, const
 static gboolean emit_gm_msgid(ImapFetchRun *run, const ImapFetchPlan *plan,
                               const CacheFetchRow *row)
 {
-    imap_out_number(run->session->out, imap_gmail_id(row->remote_id));
+    imap_out_number(run->session->out, imap_gm_msgid_parse(row->remote_id));
     return TRUE;
 }
 

@@ -120,9 +120,11 @@ static gboolean emit_row(const CacheFetchRow *read, gpointer data)
 {
     Fetch *fetch = data;
     ImapFetchRun *run = &fetch->run;
-    CacheFetchRow listed = *read;
-    const CacheFetchRow *row = fetch->lists ? &listed : read;
+    CacheFetchRow listed;
+    const CacheFetchRow *row = read;
     if (fetch->lists) {
+        listed = *read;
+        row = &listed;
         listed.header = imap_fetch_fields_take(&fetch->fields, read->placement->uid);
         listed.header_length = strlen(listed.header);
     }

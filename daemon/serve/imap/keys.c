@@ -216,6 +216,8 @@ static gboolean read_stored(Read *read, const GArray *uids)
 {
     if (!read_rows(read, uids))
         return FALSE;
+    if (!read->keys->n_kinds)
+        return TRUE;
     order_by_message(read);
     for (read->kind = 0; read->kind < read->keys->n_kinds; read->kind++)
         if (!read_segments(read))

@@ -3,7 +3,6 @@
 #include "daemon/serve/imap/labels.h"
 
 #include "daemon/proto/imap/quote.h"
-#include "daemon/proto/imap/response-fetch.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
@@ -121,24 +120,6 @@ gint64 imap_label_make(CacheTxn *txn, const char *label, GError **error)
         return cache_folder_create(txn, label, CACHE_ROLE_NONE, error);
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID, "\"%s\" can't be given as a label", label);
     return 0;
-}
-
-/* ---- names ------------------------------------------------------------------------------------
- */
-
-guint64 imap_gmail_id(const char *remote_id)
-{
-    guint64 id;
-    if (!remote_id || !g_str_has_prefix(remote_id, IMAP_GM_MSGID_PREFIX) ||
-        !g_ascii_string_to_unsigned(remote_id + strlen(IMAP_GM_MSGID_PREFIX), 10, 0, G_MAXUINT64,
-                                    &id, NULL))
-        return 0;
-    return id;
-}
-
-char *imap_gmail_remote_id(guint64 id)
-{
-    return g_strdup_printf(IMAP_GM_MSGID_PREFIX "%" G_GUINT64_FORMAT, id);
 }
 
 /* ---- X-GM-RAW ---------------------------------------------------------------------------------

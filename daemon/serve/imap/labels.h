@@ -29,11 +29,6 @@ gint64 imap_label_find(CacheTxn *txn, const char *label);
  */
 gint64 imap_label_make(CacheTxn *txn, const char *label, GError **error);
 
-/* X-GM-MSGID of a message by its remote id; 0: it isn't known yet. */
-guint64 imap_gmail_id(const char *remote_id);
-/* The other way round; the caller frees. */
-char *imap_gmail_remote_id(guint64 id);
-
 /*
  * X-GM-RAW: what the provider finds in the selected folder, as UIDs. Blocks; no cache transaction
  * may be open. NULL: the tagged answer is set.

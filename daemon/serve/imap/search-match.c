@@ -4,6 +4,7 @@
 
 #include "cache/annotation.h"
 #include "daemon/index/text.h"
+#include "daemon/proto/imap/response-fetch.h"
 #include "daemon/proto/mime/text.h"
 #include "daemon/serve/imap/labels.h"
 #include "daemon/serve/imap/metadata.h"
@@ -389,7 +390,7 @@ static GArray *find_messages(CacheTxn *txn, const ImapSearchKey *key, GError **e
         return cache_folder_messages(txn, imap_label_find(txn, key->text), error);
     if (key->kind == IMAP_SEARCH_X_GM_THRID)
         return cache_thread_messages(txn, key->number, error);
-    g_autofree char *id = imap_gmail_remote_id(key->number);
+    g_autofree char *id = imap_gm_msgid_format(key->number);
     gint64 message = cache_message_by_remote_id(txn, id, error);
     return error && *error ? NULL : one_message(message);
 }

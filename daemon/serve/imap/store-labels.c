@@ -13,12 +13,6 @@
 /* Each message is in a few folders. */
 #define LABEL_SLICE 200
 
-static const CacheFlagsMode modes[] = {
-    [IMAP_STORE_REPLACE] = CACHE_FLAGS_SET,
-    [IMAP_STORE_ADD] = CACHE_FLAGS_ADD,
-    [IMAP_STORE_REMOVE] = CACHE_FLAGS_REMOVE,
-};
-
 typedef struct {
     ImapSession *session;
     const ImapStoreArgs *args;
@@ -130,7 +124,7 @@ static gboolean label_slice(LabelRun *run, guint count, GError **error)
     g_array_set_size(run->done, 0);
     if (!txn || !find_labels(run, txn, error) ||
         !cache_label(txn, session->view->folder, &g_array_index(run->uids, guint32, run->at), count,
-                     modes[run->args->mode], run->folders,
+                     imap_store_modes[run->args->mode], run->folders,
                      run->args->unchanged_since ? run->args->modseq : G_MAXUINT64, run->done,
                      run->modified, error) ||
         !tell_slice(run, txn, error) || !cache_commit(g_steal_pointer(&txn), error)) {
@@ -156,10 +150,7 @@ static void run_labels(LabelRun *run)
         if (!imap_session_send(run->session))
             return;
     }
-    if (run->modified->len)
-        imap_store_reply_modified(run->session, run->modified);
-    else if (run->touched < run->uids->len && !run->session->uid) /* RFC 2180, 4.2 */
-        imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
+    imap_store_reply(run->session, run->uids->len, run->touched, run->modified);
 }
 
 void imap_store_labels(ImapSession *session, const ImapStoreArgs *args, const GArray *uids)

@@ -25,20 +25,21 @@ typedef struct {
     guint touched;    /* how many were there */
 } StoreRun;
 
+const CacheFlagsMode imap_store_modes[] = {
+    [IMAP_STORE_REPLACE] = CACHE_FLAGS_SET,
+    [IMAP_STORE_ADD] = CACHE_FLAGS_ADD,
+    [IMAP_STORE_REMOVE] = CACHE_FLAGS_REMOVE,
+};
+
 static gboolean store_slice(StoreRun *run, guint count, GError **error)
 {
-    static const CacheFlagsMode modes[] = {
-        [IMAP_STORE_REPLACE] = CACHE_FLAGS_SET,
-        [IMAP_STORE_ADD] = CACHE_FLAGS_ADD,
-        [IMAP_STORE_REMOVE] = CACHE_FLAGS_REMOVE,
-    };
     const ImapStoreArgs *args = run->args;
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_WRITE_FULL, error);
     if (!txn || (run->at == 0 && !imap_intern_flags(txn, args->flags, &run->flags, error)))
         return FALSE;
     guint modified = run->modified->len;
     if (!cache_store(txn, run->session->view->folder, &g_array_index(run->uids, guint32, run->at),
-                     count, modes[args->mode], run->flags,
+                     count, imap_store_modes[args->mode], run->flags,
                      args->unchanged_since ? args->modseq : G_MAXUINT64, run->done, run->modified,
                      error))
         return FALSE;
@@ -59,7 +60,7 @@ static gboolean tell_slice(StoreRun *run)
     return imap_session_send(session);
 }
 
-void imap_store_reply_modified(ImapSession *session, const GArray *modified)
+static void reply_modified(ImapSession *session, const GArray *modified)
 {
     g_autoptr(ImapSet) set = imap_set_new();
     g_autoptr(GString) code = g_string_new("MODIFIED ");
@@ -69,6 +70,14 @@ void imap_store_reply_modified(ImapSession *session, const GArray *modified)
     }
     imap_set_format(set, code);
     imap_reply(session, IMAP_OK, code->str, "The others were changed by someone else");
+}
+
+void imap_store_reply(ImapSession *session, guint named, guint touched, const GArray *modified)
+{
+    if (modified->len)
+        reply_modified(session, modified);
+    else if (touched < named && !session->uid) /* RFC 2180, 4.2 */
+        imap_reply(session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
 }
 
 static void run_store(StoreRun *run)
@@ -85,10 +94,7 @@ static void run_store(StoreRun *run)
         if (!tell_slice(run))
             return;
     }
-    if (run->modified->len)
-        imap_store_reply_modified(run->session, run->modified);
-    else if (run->touched < run->uids->len && !run->session->uid) /* RFC 2180, 4.2 */
-        imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
+    imap_store_reply(run->session, run->uids->len, run->touched, run->modified);
 }
 
 /* RFC 4314, 4: what may not be changed is passed over (which cache_store() sees to), unless nothing

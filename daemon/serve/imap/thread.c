@@ -15,16 +15,6 @@ enum { DATE, SUBJECT, IDS, KINDS };
 static const CacheText kinds[KINDS] = {CACHE_TEXT_SORT_DATE, CACHE_TEXT_SORT_SUBJECT,
                                        CACHE_TEXT_THREAD};
 
-/* Cuts the line at *at off, and moves *at behind it; NULL: there is none. */
-static char *next_line(char **at)
-{
-    char *line = *at, *end = line ? strchr(line, '\n') : NULL;
-    if (end)
-        *end++ = '\0';
-    *at = end;
-    return line;
-}
-
 static ImapThreadMessage make_message(ImapSession *session, const ImapKeys *keys, guint index,
                                       GPtrArray *ids)
 {
@@ -37,10 +27,10 @@ static ImapThreadMessage make_message(ImapSession *session, const ImapKeys *keys
         .subject = imap_keys_text(keys, index, SUBJECT),
         .first_id = ids->len,
     };
-    const char *reply = next_line(&at), *id = next_line(&at), *reference;
+    const char *reply = strsep(&at, "\n"), *id = strsep(&at, "\n"), *reference;
     message.reply = *reply == 'R';
     message.id = id && *id ? id : NULL;
-    while ((reference = next_line(&at)))
+    while ((reference = strsep(&at, "\n")))
         g_ptr_array_add(ids, (char *)reference);
     message.n_ids = ids->len - message.first_id;
     return message;

@@ -87,6 +87,19 @@ class SyncAccount:
         """(rows with differences, open attempts, problems)"""
         return tuple(map(int, self("pending")[0]))
 
+    def settle(self, rounds):
+        """Syncs until nothing is to be done; why that isn't so after so many rounds, or None."""
+        reason = None
+        for _ in range(rounds):
+            try:
+                self("sync")
+                if self.pending() == (0, 0, 0):
+                    self("sync")
+                    return None
+            except SyncError as error:
+                reason = error
+        return f"{self('pending')} {reason}"
+
     def kill(self):
         self._process.kill()
         self._process.wait()
