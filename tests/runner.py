@@ -36,6 +36,8 @@ LONG_FIRST = ("test_every_step", "test_exactly_once", "test_submission", "test_i
 FILE_TIMEOUT = 900
 #: Seconds for one test; a class that needs more says so with `time_limit`.
 TEST_TIMEOUT = 240
+#: So many of the tests that took longest are named at the end.
+SLOWEST = 15
 BUILDS = {
     "build-tests": ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
     "build-plain": ["--buildtype=debugoptimized"],
@@ -50,6 +52,7 @@ class Tally:
         self.passed = 0
         self.skipped = []
         self.failures = []
+        self.seconds = {}
 
     def add(self, name, outcome, text=""):
         if outcome == "passed":
@@ -60,6 +63,8 @@ class Tally:
             self.failures.append((name, text))
 
     def report(self):
+        for name in sorted(self.seconds, key=self.seconds.get, reverse=True)[:SLOWEST]:
+            print(f"slow: {name}: {self.seconds[name]:.0f} s")
         for name, reason in self.skipped:
             print(f"skipped: {name}: {reason}")
         for name, text in self.failures:
@@ -262,12 +267,14 @@ def real_tests(wanted, tally):
         jobs = [pool.submit(real_file, path, Path(reports) / f"{path.stem}.jsonl", wanted)
                 for path in files]
         for job in jobs:
-            for name, outcome, text in job.result():
+            results, seconds = job.result()
+            tally.seconds.update(seconds)
+            for name, outcome, text in results:
                 tally.add(name, outcome, text)
 
 
 def real_file(path, report, wanted):
-    """Runs one file; returns [(test, outcome, text)]."""
+    """Runs one file; returns [(test, outcome, text)], and how long each test took."""
     if wanted and any(word == path.stem or word == path.name for word in wanted):
         wanted = []
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", POSTERN_BUILD=os.environ.get(
@@ -306,6 +313,8 @@ def outcomes(path, report, ended, said, seconds):
     lines = [json.loads(line) for line in report.read_text().splitlines()] \
         if report.exists() else []
     finished = [(name, outcome, text) for name, outcome, text, _ in lines if outcome != "started"]
+    begun = {name: when for name, outcome, _, when in lines if outcome == "started"}
+    took = {name: when - begun[name] for name, _, _, when in lines if name in begun}
     names = {name for name, _, _ in finished}
     for name, outcome, _, _ in lines:
         if outcome == "started" and name not in names:
@@ -320,7 +329,7 @@ def outcomes(path, report, ended, said, seconds):
         bad = sum(outcome == "failed" for _, outcome, _ in finished)
         say(f"  {path.name}: {sum(o == 'passed' for _, o, _ in finished)} passed, {bad} failed "
             f"({seconds:.0f} s)")
-    return finished
+    return finished, took
 
 
 def main():

@@ -308,7 +308,7 @@ class Postern:
             if not self.running():
                 raise AssertionError(f"posternd died while waiting for {what}:\n{self.log()[-4000:]}")
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited {timeout} s for {what}")
+                raise AssertionError(f"waited {timeout} s for {what}:\n{self.log()[-4000:]}")
             time.sleep(0.05)
 
     # Clients

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .link import free_port
+from .link import free_ports
 
 _MAIN = """
 compatibility_level = 3.6
@@ -45,7 +45,12 @@ smtpd_recipient_restrictions = permit_sasl_authenticated, reject
 smtpd_peername_lookup = no
 smtputf8_enable = yes
 message_size_limit = 67108864
-{settings}
+# What Dovecot doesn't take at once goes to it again soon, not after Postfix's five minutes.
+in_flow_delay = 0
+queue_run_delay = 2s
+minimal_backoff_time = 2s
+maximal_backoff_time = 10s
+transport_retry_time = 2s
 """
 
 _MASTER = """
@@ -82,17 +87,17 @@ def available():
 class Postfix:
     """`port` offers STARTTLS and then AUTH, `tls_port` is TLS from the first byte."""
 
-    def __init__(self, provider, settings=""):
+    def __init__(self, provider):
         self.directory = Path(tempfile.mkdtemp(prefix="postern-postfix-"))
         self.directory.chmod(0o755)
-        self.port, self.tls_port = free_port(), free_port()
+        self.port, self.tls_port = free_ports(2)
         for name in ("etc", "queue", "data", "log"):
             (self.directory / name).mkdir()
         shutil.chown(self.directory / "data", "postfix")
         certificate, key = provider.authority.certificate("valid")
         (self.directory / "etc" / "main.cf").write_text(_MAIN.format(
             dir=self.directory, lmtp=provider.lmtp, auth=provider.directory / "run/auth-postfix",
-            certificate=certificate, key=key, settings=settings))
+            certificate=certificate, key=key))
         (self.directory / "etc" / "master.cf").write_text(_MASTER.format(
             port=f"127.0.0.1:{self.port}", tls_port=f"127.0.0.1:{self.tls_port}"))
         self._postfix("start")
