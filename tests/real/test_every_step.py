@@ -5,8 +5,8 @@ commit and each command, and the line cut at bytes of either direction. What it 
 same.
 
 tests/run --long cuts at every byte. Both ends act on whole lines and literals only; a short run cuts before
-each line that is sent and somewhere in it, and somewhere in half of the lines that are received: at other
-places in every run."""
+half of the lines that are sent and somewhere in half of them, and somewhere in a quarter of those that are
+received: at other places in every run."""
 
 import itertools
 import random
@@ -179,9 +179,9 @@ class Steps:
             return range(len(data))
         places, start = set(), 0
         for line in data.splitlines(keepends=True):
-            if way == "up" or random.random() < 0.5:
+            if random.random() < (0.5 if way == "up" else 0.25):
                 places.add(start + random.randrange(len(line)))
-            if way == "up":
+            if way == "up" and random.random() < 0.5:
                 places.add(start)
             start += len(line)
         return sorted(places)

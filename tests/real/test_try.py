@@ -23,7 +23,7 @@ def build_directory():
 
 class Trial(Case):
     def setUp(self):
-        self.directory = tempfile.TemporaryDirectory(prefix="postern-test-")
+        self.directory = tempfile.TemporaryDirectory(prefix="try-")
         self.addCleanup(self.directory.cleanup)
         # Started by root, the provider runs as nobody and has to get in.
         os.chmod(self.directory.name, 0o711)

@@ -65,7 +65,7 @@ TEST(PasswordCommand, IsGivenUpAfterAWhile)
  * last reference gone too early, one in some hundred calls waited for a freed lock for ever. */
 TEST(PasswordCommand, ManyAtOnceAllComeBack)
 {
-    const int threads_count = 8, runs = 400;
+    const int threads_count = 8, runs = 150;
     std::atomic<int> done{0};
     std::vector<std::thread> threads;
 

@@ -148,6 +148,7 @@ service stats {{
 }}
 service imap {{
   process_limit = 1000
+  service_count = 100
 }}
 service submission {{
   chroot =
@@ -185,7 +186,7 @@ class Provider:
     def __init__(self, users=None, storage="mdbox", certificate="valid", without=(), directory=None,
                  separator="/", prefix="", settings="", start=True):
         self.users = users or {"ada@example.org": "lovelace"}
-        self.directory = Path(directory or tempfile.mkdtemp(prefix="postern-provider-"))
+        self.directory = Path(directory or tempfile.mkdtemp(prefix="provider-"))
         self._temporary = directory is None
         self.authority = Authority(self.directory / "tls")
         self.ca_file = self.authority.ca_file
