@@ -264,6 +264,134 @@ TEST_F(ImapTest, SortedContextsTellPlaces)
     )");
 }
 
+/* RFC 4731, 3.2, and RFC 7162, 3.1.9 and 3.1.10: the mod-sequence is of what the answer is about.
+ */
+TEST_F(ImapTest, SortsAndPartsTellTheirModseq)
+{
+    for (int i = 1; i <= 3; i++)
+        deliver(inbox, mail("a@a", "one", i));
+    auto client = select();
+    client->play(R"(
+        C: a SEARCH RETURN (MIN CONTEXT) MODSEQ 1
+        S~ * ESEARCH (TAG "a") MIN 1 MODSEQ 2
+        S: a OK …
+        C: b SEARCH RETURN (PARTIAL 1:2 MIN) MODSEQ 1
+        S: * ESEARCH (TAG "b") MIN 1 PARTIAL (1:2 1:2) MODSEQ 3
+        S: b OK …
+        C: c SEARCH RETURN (PARTIAL 1:2 COUNT) MODSEQ 1
+        S: * ESEARCH (TAG "c") COUNT 3 PARTIAL (1:2 1:2) MODSEQ 4
+        S: c OK …
+        C: d SEARCH RETURN (PARTIAL 4:5) MODSEQ 1
+        S: * ESEARCH (TAG "d") PARTIAL (4:5 NIL)
+        S: d OK …
+        C: e SORT (REVERSE DATE) UTF-8 MODSEQ 3
+        S: * SORT 3 2 (MODSEQ 4)
+        S: e OK …
+        C: f SORT (DATE) UTF-8 MODSEQ 5
+        S: * SORT
+        S: f OK …
+        C: g SORT RETURN (ALL) (REVERSE DATE) UTF-8 MODSEQ 1
+        S: * ESEARCH (TAG "g") ALL 3,2,1 MODSEQ 4
+        S: g OK …
+        C: h UID SORT RETURN (MAX) (REVERSE DATE) UTF-8 MODSEQ 1
+        S: * ESEARCH (TAG "h") UID MAX 1 MODSEQ 2
+        S: h OK …
+        C: i THREAD ORDEREDSUBJECT UTF-8 MODSEQ 3
+        S: * THREAD (2 3)
+        S: i OK …
+        C: j ESEARCH IN (inboxes) RETURN (MIN) MODSEQ 1
+        S: * ESEARCH (TAG "j" MAILBOX INBOX UIDVALIDITY …) UID MIN 1 MODSEQ 2
+        S: j OK …
+    )");
+}
+
+/* RFC 9394, 3.2, and RFC 9051, 6.4.4: "$" is what the answer is about, sorted too. */
+TEST_F(ImapTest, PartsAreSaved)
+{
+    for (int i = 1; i <= 5; i++)
+        deliver(inbox, mail("a@a", "one", i));
+    auto client = select();
+    client->play(R"(
+        C: a SEARCH RETURN (SAVE PARTIAL 2:3) ALL
+        S: * ESEARCH (TAG "a") PARTIAL (2:3 2:3)
+        S: a OK …
+        C: b UID SEARCH $
+        S: * SEARCH 2 3
+        S: b OK …
+        C: c SEARCH RETURN (SAVE PARTIAL 2:3 MIN) ALL
+        S: * ESEARCH (TAG "c") MIN 1 PARTIAL (2:3 2:3)
+        S: c OK …
+        C: d SEARCH $
+        S: * SEARCH 1 2 3
+        S: d OK …
+        C: e SEARCH RETURN (SAVE PARTIAL -1:-2 MIN MAX) ALL
+        S: * ESEARCH (TAG "e") MIN 1 MAX 5 PARTIAL (-1:-2 4:5)
+        S: e OK …
+        C: f SEARCH $
+        S: * SEARCH 1 4 5
+        S: f OK …
+        C: g SEARCH RETURN (SAVE PARTIAL 2:3 COUNT) ALL
+        S: * ESEARCH (TAG "g") COUNT 5 PARTIAL (2:3 2:3)
+        S: g OK …
+        C: h SEARCH $
+        S: * SEARCH 1 2 3 4 5
+        S: h OK …
+        C: i SEARCH RETURN (SAVE PARTIAL 6:7) ALL
+        S: * ESEARCH (TAG "i") PARTIAL (6:7 NIL)
+        S: i OK …
+        C: j SEARCH $
+        S: * SEARCH
+        S: j OK …
+        C: k SORT RETURN (SAVE MIN) (REVERSE DATE) UTF-8 ALL
+        S: * ESEARCH (TAG "k") MIN 5
+        S: k OK …
+        C: l SEARCH $
+        S: * SEARCH 5
+        S: l OK …
+        C: m SORT RETURN (SAVE PARTIAL 2:3) (REVERSE DATE) UTF-8 ALL
+        S: * ESEARCH (TAG "m") PARTIAL (2:3 4,3)
+        S: m OK …
+        C: n SEARCH $
+        S: * SEARCH 3 4
+        S: n OK …
+    )");
+}
+
+/* RFC 5182, 2.1, and RFC 9051, 6.4.4: so do the commands that are based on SEARCH. */
+TEST_F(ImapTest, RefusedSearchesSaveNothing)
+{
+    deliver(inbox, mail("a@a", "one", 1));
+    auto client = select();
+    for (const char *refused :
+         {"SORT RETURN (SAVE) (DATE) KLINGON ALL", "SORT RETURN (SAVE) (DATE) UTF-8 FILTER none",
+          "ESEARCH RETURN (SAVE) CHARSET KLINGON ALL",
+          "ESEARCH IN (selected) RETURN (SAVE COUNT) CHARSET KLINGON ALL",
+          "ESEARCH RETURN (SAVE) FILTER none"}) {
+        client->play("C: a SEARCH RETURN (SAVE) ALL\nS: a OK …\nC: b " + std::string(refused) +
+                     "\nS: b NO …\nC: c SEARCH $\nS: * SEARCH\nS: c OK …");
+        client->play("C: a SEARCH RETURN (SAVE) ALL\nS: a OK …");
+    }
+    for (const char *unread : {"SORT RETURN (SAVE) (DATE) UTF-8 NONSENSE", "ESEARCH NONSENSE",
+                               "SORT RETURN (COUNT) (DATE) KLINGON ALL"})
+        client->play("C: b " + std::string(unread) +
+                     "\nS: b …\nC: c SEARCH $\nS: * SEARCH 1\nS: c OK …");
+}
+
+/* RFC 7377, 2.1: each response to ESEARCH says which mailbox it is about. */
+TEST_F(ImapTest, ContextsOfSeveralMailboxesNameTheirs)
+{
+    deliver(inbox, mail("a@a", "one", 1));
+    auto client = select();
+    client->play(R"(
+        C: a ESEARCH RETURN (UPDATE COUNT) UNSEEN
+        S: * ESEARCH (TAG "a" MAILBOX INBOX UIDVALIDITY …) UID COUNT 1
+        S: a OK …
+        C: b STORE 1 +FLAGS.SILENT (\Seen)
+        S: * ESEARCH (TAG "a" MAILBOX INBOX UIDVALIDITY …) UID REMOVEFROM (0 1)
+        S: b OK …
+    )");
+}
+
 /* RFC 9585: how far a command is */
 TEST_F(ImapTest, LongCommandsTellTheirProgress)
 {

@@ -566,13 +566,26 @@ void imap_search_args_free(ImapSearchArgs *args)
     g_free(args);
 }
 
+/* " IN (...)" and " RETURN (...)" */
+static gboolean read_options(ImapLexer *lexer, ImapSearchArgs *args, GError **error)
+{
+    if (g_str_equal(lexer->command->name, "ESEARCH") && !read_scopes(lexer, args, error))
+        return FALSE;
+    return imap_search_return_read(lexer, &args->ret, error);
+}
+
+gboolean imap_search_saves(ImapLexer *lexer)
+{
+    g_autoptr(ImapSearchArgs) args = g_new0(ImapSearchArgs, 1);
+
+    return read_options(lexer, args, NULL) && (args->ret.options & IMAP_RETURN_SAVE) != 0;
+}
+
 ImapSearchArgs *imap_search_args_parse(ImapLexer *lexer, GError **error)
 {
     g_autoptr(ImapSearchArgs) args = g_new0(ImapSearchArgs, 1);
 
-    if (g_str_equal(lexer->command->name, "ESEARCH") && !read_scopes(lexer, args, error))
-        return NULL;
-    if (!imap_search_return_read(lexer, &args->ret, error) || !imap_lexer_space(lexer, error) ||
+    if (!read_options(lexer, args, error) || !imap_lexer_space(lexer, error) ||
         !read_charset(lexer, args, error))
         return NULL;
     args->key = imap_search_program_read(lexer, args->charset, error);

@@ -113,6 +113,9 @@ ImapSearchKey *imap_search_program_parse(const char *text, const ImapLimits *lim
                                          GError **error);
 /* " RETURN (...)", if it stands there. */
 gboolean imap_search_return_read(ImapLexer *lexer, ImapSearchReturn *out, GError **error);
+/* Whether what follows the name of SEARCH, SORT or ESEARCH asks to SAVE the result; the rest of it
+ * needn't be readable. */
+gboolean imap_search_saves(ImapLexer *lexer);
 
 /* Calls visit for a key and all below it, until it returns FALSE. Whether it never did. */
 gboolean imap_search_key_walk(const ImapSearchKey *key,

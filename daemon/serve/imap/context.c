@@ -16,6 +16,7 @@
 struct ImapContext {
     char *tag;
     gboolean uid;
+    gboolean several; /* of ESEARCH, whose answers name the mailbox (RFC 7377, 2.1) */
     ImapSearchKey *key;
     ImapSet *members;     /* UIDs */
     GArray *keys;         /* ImapSortKey; NULL: in the order of the mailbox */
@@ -121,7 +122,8 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
 {
     g_autoptr(ImapContext) context = g_new0(ImapContext, 1);
     context->tag = g_strdup(session->command->tag);
-    context->uid = session->uid || g_str_equal(session->command->name, "ESEARCH");
+    context->several = g_str_equal(session->command->name, "ESEARCH");
+    context->uid = session->uid || context->several;
     context->key = key;
     context->keys = keys;
     context->items = items;
@@ -150,6 +152,17 @@ static guint32 number_of(ImapSession *session, const ImapContext *context, guint
     return context->uid ? uid : imap_view_number(session->view, uid);
 }
 
+static void begin(ImapSession *session, const ImapContext *context)
+{
+    const ImapEsearch esearch = {
+        .tag = context->tag,
+        .uid = context->uid,
+        .mailbox = context->several ? session->view->name : NULL,
+        .uidvalidity = session->view->uidvalidity,
+    };
+    imap_esearch_begin(session, &esearch);
+}
+
 /* "* ESEARCH (TAG "B01") UID ADDTO (0 32768:32769)": the client keeps the mailbox's order. */
 static void tell_set(ImapSession *session, const ImapContext *context, const char *item,
                      const ImapSet *uids)
@@ -162,7 +175,7 @@ static void tell_set(ImapSession *session, const ImapContext *context, const cha
         imap_set_add(numbers, number_of(session, context, uid));
     if (imap_set_is_empty(numbers))
         return;
-    imap_esearch_begin(session, context->tag, context->uid);
+    begin(session, context);
     g_string_append_printf(session->out, " %s (0 ", item);
     imap_set_format(numbers, session->out);
     g_string_append(session->out, ")\r\n");
@@ -174,7 +187,7 @@ static void tell_pairs(ImapSession *session, const ImapContext *context, const c
 {
     if (!pairs->len)
         return;
-    imap_esearch_begin(session, context->tag, context->uid);
+    begin(session, context);
     g_string_append_printf(session->out, " %s (%s)\r\n", item, pairs->str);
 }
 

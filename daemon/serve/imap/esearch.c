@@ -16,11 +16,9 @@ static Window whole(const ImapEsearch *esearch)
     return (Window){0, esearch->numbers->len};
 }
 
-/* RFC 9394, 3.1: which part of the result it is. */
-static Window part(const ImapEsearch *esearch)
+/* RFC 9394, 3.1: which part of `count` results it is. */
+static Window part(const ImapPartial *partial, guint count)
 {
-    const ImapPartial *partial = &esearch->ret->partial;
-    guint count = esearch->numbers->len;
     Window window = {MIN(partial->first - 1, count), MIN(partial->last, count)};
     if (partial->from_end)
         window = (Window){count - window.end, count - window.first};
@@ -46,7 +44,7 @@ static void append_partial(const ImapEsearch *esearch, GString *out)
     g_string_append_printf(out, " PARTIAL (%s%u:%s%u ", sign,
                            partial->reversed ? partial->last : partial->first, sign,
                            partial->reversed ? partial->first : partial->last);
-    append_numbers(esearch, part(esearch), out);
+    append_numbers(esearch, part(partial, esearch->numbers->len), out);
     g_string_append_c(out, ')');
 }
 
@@ -54,7 +52,7 @@ static void append_partial(const ImapEsearch *esearch, GString *out)
 static void append_scores(const ImapEsearch *esearch, GString *out)
 {
     gboolean partial = esearch->ret->options & IMAP_RETURN_PARTIAL;
-    Window window = partial ? part(esearch) : whole(esearch);
+    Window window = partial ? part(&esearch->ret->partial, esearch->numbers->len) : whole(esearch);
     g_string_append(out, " RELEVANCY (");
     for (guint i = window.first; i < window.end; i++)
         g_string_append_printf(out, "%s%u", i > window.first ? " " : "",
@@ -62,26 +60,37 @@ static void append_scores(const ImapEsearch *esearch, GString *out)
     g_string_append_c(out, ')');
 }
 
-void imap_esearch_begin(ImapSession *session, const char *tag, gboolean uid)
+GArray *imap_esearch_told(const ImapSearchReturn *ret, const GArray *uids)
 {
-    g_string_append(session->out, "* ESEARCH (TAG ");
-    imap_quote_append_quoted(session->out, tag, strlen(tag));
-    g_string_append(session->out, uid ? ") UID" : ")");
+    const guint some = IMAP_RETURN_MIN | IMAP_RETURN_MAX | IMAP_RETURN_PARTIAL;
+    if ((ret->options & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT)) || !(ret->options & some))
+        return g_array_copy((GArray *)uids);
+    GArray *told = g_array_new(FALSE, FALSE, sizeof(guint32));
+    Window window = {0};
+    if (ret->options & IMAP_RETURN_PARTIAL)
+        window = part(&ret->partial, uids->len);
+    if (window.first < window.end)
+        g_array_append_vals(told, &g_array_index(uids, guint32, window.first),
+                            window.end - window.first);
+    if (uids->len && (ret->options & IMAP_RETURN_MIN))
+        g_array_append_vals(told, &g_array_index(uids, guint32, 0), 1);
+    if (uids->len && (ret->options & IMAP_RETURN_MAX))
+        g_array_append_vals(told, &g_array_index(uids, guint32, uids->len - 1), 1);
+    return told;
 }
 
 /* RFC 7377, 2.1: which mailbox it is about stands beside the tag. */
-static void begin(ImapSession *session, const ImapEsearch *esearch)
+void imap_esearch_begin(ImapSession *session, const ImapEsearch *esearch)
 {
-    if (!esearch->mailbox) {
-        imap_esearch_begin(session, esearch->tag, esearch->uid);
-        return;
-    }
     GString *out = session->out;
     g_string_append(out, "* ESEARCH (TAG ");
     imap_quote_append_quoted(out, esearch->tag, strlen(esearch->tag));
-    g_string_append(out, " MAILBOX ");
-    imap_quote_append_mailbox(out, esearch->mailbox, imap_session_utf8(session));
-    g_string_append_printf(out, " UIDVALIDITY %u) UID", esearch->uidvalidity);
+    if (esearch->mailbox) {
+        g_string_append(out, " MAILBOX ");
+        imap_quote_append_mailbox(out, esearch->mailbox, imap_session_utf8(session));
+        g_string_append_printf(out, " UIDVALIDITY %u", esearch->uidvalidity);
+    }
+    g_string_append(out, esearch->uid ? ") UID" : ")");
 }
 
 /* RFC 4731, 3.1: MIN, MAX and ALL of nothing aren't told. RFC 5267, 3: sorted, MIN and MAX are the
@@ -90,7 +99,7 @@ void imap_esearch_answer(ImapSession *session, const ImapEsearch *esearch)
 {
     GString *out = session->out;
     guint options = esearch->ret->options, count = esearch->numbers->len;
-    begin(session, esearch);
+    imap_esearch_begin(session, esearch);
     if (count && (options & IMAP_RETURN_MIN))
         g_string_append_printf(out, " MIN %u", g_array_index(esearch->numbers, guint32, 0));
     if (count && (options & IMAP_RETURN_MAX))

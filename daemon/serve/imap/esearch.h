@@ -22,5 +22,12 @@ typedef struct {
 /* Appends the response. */
 void imap_esearch_answer(ImapSession *session, const ImapEsearch *esearch);
 
-/* "* ESEARCH (TAG "a") UID" */
-void imap_esearch_begin(ImapSession *session, const char *tag, gboolean uid);
+/* "* ESEARCH (TAG "a") UID", of which all but the tag, `uid` and the mailbox may be missing. */
+void imap_esearch_begin(ImapSession *session, const ImapEsearch *esearch);
+
+/*
+ * Which of `uids` (guint32), found and in the order of the answer, the answer is about: with MIN,
+ * MAX or PARTIAL just those, but all with ALL or COUNT or none of these (RFC 4731, 3.2; RFC 5182,
+ * 2.4; RFC 9394, 3.2). In any order, and one may come twice.
+ */
+GArray *imap_esearch_told(const ImapSearchReturn *ret, const GArray *uids);

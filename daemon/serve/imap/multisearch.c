@@ -68,14 +68,6 @@ static GPtrArray *choose(ImapSession *session, const ImapSearchArgs *args)
     return g_steal_pointer(&names);
 }
 
-static guint64 highest(const GArray *modseqs)
-{
-    guint64 modseq = 0;
-    for (guint i = 0; modseqs && i < modseqs->len; i++)
-        modseq = MAX(modseq, g_array_index(modseqs, guint64, i));
-    return modseq;
-}
-
 /* RFC 7377, 2.1: a mailbox without a match isn't told of. */
 static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
 {
@@ -85,13 +77,13 @@ static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapF
         .ret = &args->ret,
         .numbers = found->uids,
         .scores = found->scores,
-        .modseq = highest(found->modseqs),
+        .modseq = imap_found_modseq(found, &args->ret, found->uids),
         .mailbox = session->view->name,
         .uidvalidity = session->view->uidvalidity,
     };
     imap_found_tell_unsearched(session, found);
     if (args->ret.options & IMAP_RETURN_SAVE)
-        imap_search_save(session, &args->ret, found);
+        imap_search_save(session, &args->ret, found->uids);
     if (found->uids->len && args->ret.options != IMAP_RETURN_SAVE)
         imap_esearch_answer(session, &esearch);
 }
@@ -151,9 +143,11 @@ static void search_all(ImapSession *session, ImapSearchArgs *args, const GPtrArr
 void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
+    ImapLexer start = *lexer;
     g_autoptr(ImapSearchArgs) args = imap_search_args_parse(lexer, &error);
     if (!args) {
         imap_reply_error(session, error);
+        imap_search_done(session, imap_search_saves(&start));
         return;
     }
     if (!args->ret.given)
@@ -161,4 +155,5 @@ void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
     g_autoptr(GPtrArray) names = acceptable(session, args) ? choose(session, args) : NULL;
     if (names && imap_context_allowed(session, &args->ret))
         search_all(session, args, names);
+    imap_search_done(session, args->ret.options & IMAP_RETURN_SAVE);
 }

@@ -7,6 +7,7 @@
  */
 #include "daemon/index/text.h"
 #include "daemon/serve/imap/enable.h"
+#include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/need.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/search-segments.h"
@@ -414,6 +415,32 @@ void imap_found_clear(ImapFound *found)
     g_clear_pointer(&found->uids, g_array_unref);
     g_clear_pointer(&found->modseqs, g_array_unref);
     g_clear_pointer(&found->scores, g_array_unref);
+}
+
+guint imap_found_index(const ImapFound *found, guint32 uid)
+{
+    guint low = 0, high = found->uids->len;
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        if (g_array_index(found->uids, guint32, middle) < uid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+guint64 imap_found_modseq(const ImapFound *found, const ImapSearchReturn *ret, const GArray *uids)
+{
+    guint64 modseq = 0;
+    if (!found->modseqs)
+        return 0;
+    g_autoptr(GArray) told = imap_esearch_told(ret, uids);
+    for (guint i = 0; i < told->len; i++) {
+        guint index = imap_found_index(found, g_array_index(told, guint32, i));
+        modseq = MAX(modseq, g_array_index(found->modseqs, guint64, index));
+    }
+    return modseq;
 }
 
 gboolean imap_found_scored(ImapSession *session, const ImapFound *found)

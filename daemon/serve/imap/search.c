@@ -16,43 +16,21 @@ static guint32 number_of(ImapSession *session, guint32 uid)
     return session->uid ? uid : imap_view_number(session->view, uid);
 }
 
-static guint64 highest(const GArray *modseqs)
-{
-    guint64 modseq = 0;
-    for (guint i = 0; i < modseqs->len; i++)
-        modseq = MAX(modseq, g_array_index(modseqs, guint64, i));
-    return modseq;
-}
-
-static void answer_search(ImapSession *session, const ImapFound *found)
+static void answer_search(ImapSession *session, const ImapSearchReturn *ret, const ImapFound *found)
 {
     GString *out = session->out;
+    guint64 modseq = imap_found_modseq(found, ret, found->uids);
     g_string_append(out, "* SEARCH");
     for (guint i = 0; i < found->uids->len; i++) {
         imap_out_literal(out, " ");
         imap_out_number(out, number_of(session, g_array_index(found->uids, guint32, i)));
     }
-    if (found->modseqs && found->modseqs->len)
-        g_string_append_printf(out, " (MODSEQ %" G_GUINT64_FORMAT ")", highest(found->modseqs));
+    if (modseq)
+        g_string_append_printf(out, " (MODSEQ %" G_GUINT64_FORMAT ")", modseq);
     g_string_append(out, "\r\n");
 }
 
 /* ---- ESEARCH --------------------------------------------------------------------------------- */
-
-/* The mod-sequence of what was asked for: of all, or just of the first and the last (RFC 7162,
- * 3.1.5). */
-static guint64 esearch_modseq(const ImapSearchReturn *ret, const ImapFound *found)
-{
-    const guint ends = IMAP_RETURN_MIN | IMAP_RETURN_MAX;
-    guint asked = ret->options & ~IMAP_RETURN_SAVE;
-    guint64 first = g_array_index(found->modseqs, guint64, 0);
-    guint64 last = g_array_index(found->modseqs, guint64, found->modseqs->len - 1);
-    if (asked == IMAP_RETURN_MIN)
-        return first;
-    if (asked == IMAP_RETURN_MAX)
-        return last;
-    return asked == ends ? MAX(first, last) : highest(found->modseqs);
-}
 
 static void answer_esearch(ImapSession *session, const ImapSearchReturn *ret,
                            const ImapFound *found)
@@ -68,34 +46,34 @@ static void answer_esearch(ImapSession *session, const ImapSearchReturn *ret,
         .ret = ret,
         .numbers = numbers,
         .scores = found->scores,
-        .modseq = found->modseqs && numbers->len ? esearch_modseq(ret, found) : 0,
+        .modseq = imap_found_modseq(found, ret, found->uids),
     };
     imap_esearch_answer(session, &esearch);
 }
 
 /* ---- $ --------------------------------------------------------------------------------------- */
 
-/* RFC 5182, 2.1: with MIN or MAX alone, just those are saved. */
-void imap_search_save(ImapSession *session, const ImapSearchReturn *ret, const ImapFound *found)
+static int compare_uids(const void *a, const void *b)
 {
-    const guint others = IMAP_RETURN_ALL | IMAP_RETURN_COUNT | IMAP_RETURN_PARTIAL;
-    const guint ends = IMAP_RETURN_MIN | IMAP_RETURN_MAX;
+    guint32 first = *(const guint32 *)a, second = *(const guint32 *)b;
+    return (first > second) - (first < second);
+}
+
+void imap_search_save(ImapSession *session, const ImapSearchReturn *ret, const GArray *uids)
+{
+    g_autoptr(GArray) told = imap_esearch_told(ret, uids);
+    g_array_sort(told, compare_uids);
     ImapView *view = session->view;
     g_clear_pointer(&view->saved, imap_set_free);
     view->saved = imap_set_new();
-    guint count = found->uids->len;
-    for (guint i = 0; i < count; i++) {
-        gboolean wanted = (ret->options & others) || !(ret->options & ends) ||
-                          (i == 0 && (ret->options & IMAP_RETURN_MIN)) ||
-                          (i == count - 1 && (ret->options & IMAP_RETURN_MAX));
-        if (wanted)
-            imap_set_add(view->saved, g_array_index(found->uids, guint32, i));
-    }
+    for (guint i = 0; i < told->len; i++)
+        imap_set_add(view->saved, g_array_index(told, guint32, i));
 }
 
-static void forget_saved(ImapSession *session)
+void imap_search_done(ImapSession *session, gboolean saves)
 {
-    g_clear_pointer(&session->view->saved, imap_set_free);
+    if (saves && session->view && session->status == IMAP_NO)
+        g_clear_pointer(&session->view->saved, imap_set_free);
 }
 
 /* ---- FILTER ---------------------------------------------------------------------------------- */
@@ -127,24 +105,13 @@ static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapF
     if (!ret.given && imap_session_rev2(session)) /* RFC 9051, 6.4.4: as RETURN (ALL) */
         ret = (ImapSearchReturn){.given = TRUE, .options = IMAP_RETURN_ALL};
     if (!ret.given) {
-        answer_search(session, found);
+        answer_search(session, &ret, found);
         return;
     }
     if (ret.options & IMAP_RETURN_SAVE)
-        imap_search_save(session, &ret, found);
+        imap_search_save(session, &ret, found->uids);
     if (ret.options != IMAP_RETURN_SAVE)
         answer_esearch(session, &ret, found);
-}
-
-/* What can't be read for its charset alone saves its result nonetheless, which is nothing. */
-static void refuse(ImapSession *session, ImapLexer *lexer, const GError *error)
-{
-    ImapSearchReturn ret = {FALSE};
-    imap_reply_error(session, error);
-    if (g_error_matches(error, IMAP_ERROR, IMAP_ERROR_CHARSET) &&
-        imap_search_return_read(lexer, &ret, NULL) && (ret.options & IMAP_RETURN_SAVE))
-        forget_saved(session); /* RFC 5182, 2.1 */
-    imap_fetch_args_free(ret.items);
 }
 
 void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
@@ -154,7 +121,8 @@ void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
     ImapLexer start = *lexer;
     g_autoptr(ImapSearchArgs) args = imap_search_args_parse(lexer, &error);
     if (!args) {
-        refuse(session, &start, error);
+        imap_reply_error(session, error);
+        imap_search_done(session, imap_search_saves(&start));
         return;
     }
     if (!imap_context_allowed(session, &args->ret) || !filters_fit(session, args))
@@ -164,6 +132,6 @@ void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
         if (args->ret.options & IMAP_RETURN_UPDATE)
             imap_context_add(session, g_steal_pointer(&args->key), NULL,
                              g_steal_pointer(&args->ret.items), found.uids);
-    } else if ((args->ret.options & IMAP_RETURN_SAVE) && session->status == IMAP_NO)
-        forget_saved(session); /* RFC 5182, 2.1 */
+    }
+    imap_search_done(session, args->ret.options & IMAP_RETURN_SAVE);
 }

@@ -63,15 +63,7 @@ static const SortKind kinds[] = {
 
 static guint8 score_of(const ImapFound *found, guint32 uid)
 {
-    guint low = 0, high = found->uids->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (g_array_index(found->uids, guint32, middle) < uid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return g_array_index(found->scores, guint8, low);
+    return g_array_index(found->scores, guint8, imap_found_index(found, uid));
 }
 
 static Value number_value(gint64 number)
@@ -219,27 +211,17 @@ static GArray *scores_of(const ImapFound *found, const GArray *uids)
     return scores;
 }
 
-static void answer_sort(ImapSession *session, const GArray *numbers)
+/* The mod-sequence is of RFC 7162, 3.1.9. */
+static void answer_sort(ImapSession *session, const GArray *numbers, guint64 modseq)
 {
     g_string_append(session->out, "* SORT");
     for (guint i = 0; i < numbers->len; i++) {
         imap_out_literal(session->out, " ");
         imap_out_number(session->out, g_array_index(numbers, guint32, i));
     }
+    if (modseq)
+        g_string_append_printf(session->out, " (MODSEQ %" G_GUINT64_FORMAT ")", modseq);
     g_string_append(session->out, "\r\n");
-}
-
-static void answer_esort(ImapSession *session, const ImapSearchReturn *ret, const GArray *numbers,
-                         const GArray *scores)
-{
-    const ImapEsearch esearch = {
-        .tag = session->command->tag,
-        .uid = session->uid,
-        .ret = ret,
-        .numbers = numbers,
-        .scores = scores,
-    };
-    imap_esearch_answer(session, &esearch);
 }
 
 static void answer(ImapSession *session, const ImapSortArgs *args, const ImapFound *found,
@@ -247,13 +229,21 @@ static void answer(ImapSession *session, const ImapSortArgs *args, const ImapFou
 {
     g_autoptr(GArray) numbers = numbers_of(session, uids);
     g_autoptr(GArray) scores = found->scores ? scores_of(found, uids) : NULL;
+    const ImapEsearch esearch = {
+        .tag = session->command->tag,
+        .uid = session->uid,
+        .ret = &args->ret,
+        .numbers = numbers,
+        .scores = scores,
+        .modseq = imap_found_modseq(found, &args->ret, uids),
+    };
     imap_found_tell_unsearched(session, found);
     if (args->ret.options & IMAP_RETURN_SAVE)
-        imap_search_save(session, &args->ret, found);
+        imap_search_save(session, &args->ret, uids);
     if (!args->ret.given)
-        answer_sort(session, numbers);
+        answer_sort(session, numbers, esearch.modseq);
     else if (args->ret.options != IMAP_RETURN_SAVE)
-        answer_esort(session, &args->ret, numbers, scores);
+        imap_esearch_answer(session, &esearch);
 }
 
 static gboolean asks_for_scores(const ImapSortArgs *args)
@@ -298,9 +288,12 @@ static void sort_messages(ImapSession *session, ImapSortArgs *args)
 void imap_cmd_sort(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
+    ImapLexer start = *lexer;
     g_autoptr(ImapSortArgs) args = imap_sort_args_parse(lexer, &error);
     if (args)
         sort_messages(session, args);
     else
         imap_reply_error(session, error);
+    imap_search_done(session, args ? (args->ret.options & IMAP_RETURN_SAVE) != 0
+                                   : imap_search_saves(&start));
 }
