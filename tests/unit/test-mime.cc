@@ -900,7 +900,8 @@ TEST(Decoding, InPiecesIsTheSameAsAtOnce)
          "hello"},
         {MIME_ENCODING_UUENCODE, "begin 644 x\n$:&5L;```\n \nend\n", "hell"},
         {MIME_ENCODING_UUENCODE, "begin 644 x\n#:&5L", "hel"},
-        {MIME_ENCODING_UUENCODE, "begin 644 x\r\n$:&5L;\r\n#:&5L\r\n \r\nbegin 644 y\n#:&5L", "hellhel"},
+        {MIME_ENCODING_UUENCODE, "begin 644 x\r\n$:&5L;\r\n#:&5L\r\n \r\nbegin 644 y\n#:&5L",
+         "hellhel"},
     };
 
     for (auto &c : cases)
@@ -1143,8 +1144,8 @@ TEST(Preview, ReadsNoMoreThanTheStart)
                   [](gsize, gsize, gpointer) -> GBytes * { return nullptr; }, nullptr)),
               "");
     EXPECT_EQ(mime_text_preview(
-                  parsed("\r\nx").get(),
-                  [](gsize, gsize, gpointer) -> GBytes * { return nullptr; }, nullptr),
+                  parsed("\r\nx").get(), [](gsize, gsize, gpointer) -> GBytes * { return nullptr; },
+                  nullptr),
               nullptr);
 }
 
@@ -1173,6 +1174,12 @@ TEST(Dates, AreReadInAllTheirForms)
         /* Not in the RFC, but in mailboxes. */
         {"Fri Nov 21 15:55:06 1997", 880127706, 0},
         {"Friday, 21 Nov 1997 15:55:06 +0000", 880127706, 0},
+        /* RFC 5256, 2.2: an invalid zone is UTC, and an invalid time 00:00:00. */
+        {"Fri, 21 Nov 1997 15:55:06 +0099", 880127706, 0},
+        {"Fri, 21 Nov 1997 15:55:06 nowhere", 880127706, 0},
+        {"Fri, 21 Nov 1997 25:99:06 +0200", 880070400, 0},
+        {"21 Nov 1997 noon", 880070400, 0},
+        {"21 Nov 1997", 880070400, 0},
     };
 
     for (auto &c : cases) {
@@ -1186,7 +1193,8 @@ TEST(Dates, AreReadInAllTheirForms)
 
 TEST(Dates, ThatAreNoneAreRefused)
 {
-    for (const char *value : {"", " ", "yesterday", "(", "Fri,", "Fri, 21"}) {
+    for (const char *value :
+         {"", " ", "yesterday", "(", "Fri,", "Fri, 21", "Fri, 31 Feb 1997 09:55:06 -0600"}) {
         ImapDateTime date;
 
         EXPECT_FALSE(mime_date_parse(value, strlen(value), &date)) << value;

@@ -275,7 +275,7 @@ TEST_F(AclTest, UidsAreToldOnlyOfWhatCanBeRead)
     )");
 }
 
-/* 4: SELECT, EXAMINE and STATUS need "r". */
+/* 4: SELECT, EXAMINE and STATUS need "r"; so does NOTIFY, which says so (RFC 5465, 3.1). */
 TEST_F(AclTest, ReadingNeedsARight)
 {
     shared("Drop", "li");
@@ -294,8 +294,11 @@ TEST_F(AclTest, ReadingNeedsARight)
         S: d OK …
         C: e ESEARCH IN (mailboxes Drop) ALL
         S: e OK …
-        C: f NOTIFY SET STATUS (mailboxes Drop (MessageNew MessageExpunge))
+        C: f NOTIFY SET STATUS (mailboxes Drop (MessageNew MessageExpunge)) (personal NONE)
+        S: * LIST (\NoAccess \HasNoChildren) "/" Drop
         S: f OK …
+        C: g NOTIFY SET (personal NONE)
+        S: g OK …
     )");
 }
 

@@ -143,6 +143,40 @@ TEST_F(ImapTest, NotifyRefusesWhatItCannotDo)
     )");
 }
 
+/* 5.2 and 7: nothing is fetched of what the client made itself. */
+TEST_F(ImapTest, OwnMessagesAreNotFetched)
+{
+    deliver(inbox, HELLO);
+    auto client = select();
+    client->play(R"(
+        C: a UID SEARCH RETURN (COUNT UPDATE (FLAGS)) ALL
+        S: * ESEARCH (TAG "a") UID COUNT 1
+        S: a OK …
+        C: b NOTIFY SET (selected (MessageNew (UID) MessageExpunge))
+        S: b OK …
+        C: c APPEND INBOX {6+}
+        C: a: b
+        C:
+        S: * 2 EXISTS
+        S: * 2 RECENT
+        S: * ESEARCH (TAG "a") UID ADDTO (0 2)
+        S: c OK …
+        C: d COPY 1 INBOX
+        S: * 3 EXISTS
+        S: * 3 RECENT
+        S: * ESEARCH (TAG "a") UID ADDTO (0 3)
+        S: d OK …
+    )");
+    deliver(inbox, HELLO);
+    client->play(R"(
+        S: * 4 EXISTS
+        S: * 4 RECENT
+        S: * ESEARCH (TAG "a") UID ADDTO (0 4)
+        S: * 4 FETCH (FLAGS (\Recent))
+        S: * 4 FETCH (UID 4)
+    )");
+}
+
 /* 7: what an UPDATE wants to have of new messages */
 TEST_F(ImapTest, ContextsFetchWhatIsNew)
 {

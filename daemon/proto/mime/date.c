@@ -80,6 +80,8 @@ static gint as_zone(const Words *words)
             return 0;
         number = number * 10 + (text[i] - '0');
     }
+    if (number % 100 > 59)
+        return 0;
     number = number / 100 * 60 + number % 100;
     return text[0] == '-' ? -number : number;
 }
@@ -115,17 +117,18 @@ static gboolean read_time(Words *words, Moment *moment)
     return next_word(words) && as_number(words, 2, 2, &moment->second);
 }
 
-static gboolean read_strictly(const char *value, gsize length, ImapDateTime *out)
+/* `timed`: with a time, and its zone if there is one. */
+static gboolean read_strictly(const char *value, gsize length, gboolean timed, ImapDateTime *out)
 {
     g_autoptr(GString) word = g_string_sized_new(32);
     Words words = {.tokens = {.pos = value, .end = value + length}, .word = word};
     Moment moment = {0};
 
     mime_token_skip_space(&words.tokens);
-    if (!read_day(&words, &moment) || !read_time(&words, &moment))
+    if (!read_day(&words, &moment) || (timed && !read_time(&words, &moment)))
         return FALSE;
 
-    gint zone = next_word(&words) ? as_zone(&words) : 0;
+    gint zone = timed && next_word(&words) ? as_zone(&words) : 0;
     g_autoptr(GDateTime) date =
         g_date_time_new_utc(moment.year, moment.month, moment.day, moment.hour, moment.minute,
                             MIN(moment.second, 59)); /* a leap second isn't one to GLib */
@@ -139,7 +142,7 @@ static gboolean read_strictly(const char *value, gsize length, ImapDateTime *out
 
 gboolean mime_date_parse(const char *value, gsize length, ImapDateTime *out)
 {
-    if (read_strictly(value, length, out))
+    if (read_strictly(value, length, TRUE, out))
         return TRUE;
 
     mime_charset_need_gmime();
@@ -148,7 +151,7 @@ gboolean mime_date_parse(const char *value, gsize length, ImapDateTime *out)
     g_autoptr(GDateTime) date = g_mime_utils_header_decode_date(text);
 
     if (date == NULL)
-        return FALSE;
+        return read_strictly(value, length, FALSE, out);
     out->time = g_date_time_to_unix(date);
     out->zone = (gint32)(g_date_time_get_utc_offset(date) / G_TIME_SPAN_MINUTE);
     return TRUE;

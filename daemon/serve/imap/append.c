@@ -303,6 +303,7 @@ static void run_append(ImapSession *session, guint32 replaced)
         reply_no_target(session, error);
         return;
     }
+    imap_view_made(session, session->append->folder, uids);
     if (!session->append->readable) { /* RFC 4315, 5: then nothing is said of it */
         imap_reply(session, IMAP_OK, NULL, replaced ? "Replaced." : "Appended.");
         return;

@@ -264,7 +264,7 @@ static void tell_items(ImapSession *session, const ImapContext *context, const I
     guint32 uid;
     imap_set_iter_init(&iter, added);
     while (context->items && imap_set_iter_next(&iter, &uid))
-        if (uid > last_known)
+        if (uid > last_known && !imap_set_contains(session->view->made, uid))
             g_array_append_val(uids, uid);
     if (uids->len)
         imap_fetch_tell(session, context->items, uids);

@@ -110,6 +110,7 @@ static void run_copy(CopyRun *run, const GArray *uids)
         imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
         return;
     }
+    imap_view_made(run->session, run->target, run->made);
     tell(run, run->move ? "Moved." : "Copied.");
 }
 

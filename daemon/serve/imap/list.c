@@ -137,6 +137,8 @@ void imap_list_tell(ImapSession *session, const ImapMailbox *mailbox, const char
             IMAP_LIST_RETURN_SUBSCRIBED | IMAP_LIST_RETURN_CHILDREN | IMAP_LIST_RETURN_SPECIAL_USE,
     };
     g_string_append(session->out, "* LIST (");
+    if (mailbox->folder && !(cache_folder_rights(mailbox->folder) & CACHE_RIGHT_READ))
+        append_attribute(session->out, "\\NoAccess");
     append_attributes(session, &args, mailbox);
     append_name(session, mailbox->delimiter, mailbox->name);
     if (old_name) {

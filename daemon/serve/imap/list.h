@@ -6,5 +6,5 @@
 #include "daemon/serve/imap/session.h"
 
 /* "* LIST (...) "/" name", with the name it had before where `old_name` isn't NULL. A mailbox
- * without a folder is \NonExistent. */
+ * without a folder is \NonExistent, one that can't be read \NoAccess. */
 void imap_list_tell(ImapSession *session, const ImapMailbox *mailbox, const char *old_name);

@@ -374,6 +374,28 @@ static void tell_start(ImapSession *session, CacheTxn *txn, const ImapNotify *no
     }
 }
 
+static gboolean is_asked_for(const ImapNotifyArgs *args, const ImapMailbox *mailbox)
+{
+    for (guint i = 0; i < args->groups->len; i++) {
+        const ImapNotifyGroup *group = args->groups->pdata[i];
+        if (group->events && imap_scope_names(group->scope, mailbox))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* RFC 5465, 3.1: "\NoAccess" for what is listed, but can't be watched, as it can't be read. */
+static void tell_no_access(ImapSession *session, const ImapNotify *notify)
+{
+    const ImapMailboxes *mailboxes = notify->picture->mailboxes;
+    for (guint i = 0; i < mailboxes->sorted->len; i++) {
+        const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
+        if (mailbox->folder && !(cache_folder_rights(mailbox->folder) & CACHE_RIGHT_READ) &&
+            is_asked_for(notify->args, mailbox))
+            imap_list_tell(session, mailbox, NULL);
+    }
+}
+
 static ImapNotify *begin(ImapSession *session, ImapNotifyArgs *args, GError **error)
 {
     g_autoptr(ImapNotify) notify = g_new0(ImapNotify, 1);
@@ -382,6 +404,7 @@ static ImapNotify *begin(ImapSession *session, ImapNotifyArgs *args, GError **er
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
     if (!txn || !(notify->picture = picture_take(session, txn, error)))
         return NULL;
+    tell_no_access(session, notify);
     if (args->status)
         tell_start(session, txn, notify);
     return g_steal_pointer(&notify);

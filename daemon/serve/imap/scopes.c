@@ -35,8 +35,13 @@ static gboolean any_name(const ImapScope *scope, const ImapMailbox *mailbox,
 
 gboolean imap_scope_holds(const ImapScope *scope, const ImapMailbox *mailbox)
 {
-    if (!mailbox->folder || !mailbox->folder->selectable ||
-        !(cache_folder_rights(mailbox->folder) & CACHE_RIGHT_READ)) /* RFC 5465, 3.1; RFC 7377, 5 */
+    return imap_scope_names(scope, mailbox) &&
+           (cache_folder_rights(mailbox->folder) & CACHE_RIGHT_READ);
+}
+
+gboolean imap_scope_names(const ImapScope *scope, const ImapMailbox *mailbox)
+{
+    if (!mailbox->folder || !mailbox->folder->selectable)
         return FALSE;
     switch (scope->kind) {
     case IMAP_SCOPE_INBOXES: /* the provider may deliver anywhere: then it is the same (RFC

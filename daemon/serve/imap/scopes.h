@@ -7,4 +7,6 @@
 
 /* Whether the scope names the mailbox, which exists and can be selected. Not for SELECTED and
  * SELECTED-DELAYED, which are the session's to know. */
+gboolean imap_scope_names(const ImapScope *scope, const ImapMailbox *mailbox);
+/* Whether it may be read besides (RFC 5465, 3.1; RFC 7377, 2.2). */
 gboolean imap_scope_holds(const ImapScope *scope, const ImapMailbox *mailbox);

@@ -115,6 +115,7 @@ ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_o
     view->keywords = g_ptr_array_new_with_free_func(g_free);
     view->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     view->set_texts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    view->made = imap_set_new();
     view->own = g_array_new(FALSE, FALSE, sizeof(CacheChange));
     view->contexts = g_ptr_array_new_with_free_func((GDestroyNotify)imap_context_free);
     if (!read_start(session, view, name, start, error))
@@ -134,6 +135,7 @@ void imap_view_free(ImapView *view)
     g_clear_pointer(&view->known, g_hash_table_unref);
     g_clear_pointer(&view->set_texts, g_hash_table_unref);
     g_clear_pointer(&view->recent, imap_set_free);
+    g_clear_pointer(&view->made, imap_set_free);
     g_clear_pointer(&view->saved, imap_set_free);
     g_free(view->name);
     g_free(view);
@@ -528,7 +530,7 @@ static void tell_items(ImapSession *session, const GArray *changed, guint32 last
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
     for (guint i = 0; items && i < changed->len; i++) {
         guint32 uid = g_array_index(changed, CacheChange, i).uid;
-        if (uid > last_known)
+        if (uid > last_known && !imap_set_contains(session->view->made, uid))
             g_array_append_val(uids, uid);
     }
     if (uids->len)
@@ -553,6 +555,8 @@ static void tell(ImapSession *session, gboolean expunges, guint events, News *ne
             tell_changed(session, news->changed, last_known);
         imap_contexts_changed(session, news->changed, last_known);
         tell_items(session, news->changed, last_known);
+        imap_set_free(view->made);
+        view->made = imap_set_new();
     }
     view->modseq = MAX(view->modseq, news->modseq);
     if (expunges)
@@ -590,4 +594,13 @@ void imap_view_own(ImapView *view, const CacheChange *changes, guint count)
 {
     if (count)
         g_array_append_vals(view->own, changes, count);
+}
+
+void imap_view_made(ImapSession *session, gint64 folder, const GArray *uids)
+{
+    ImapView *view = session->view;
+    if (!view || view->folder != folder)
+        return;
+    for (guint i = 0; i < uids->len; i++)
+        imap_set_add(view->made, g_array_index(uids, guint32, i));
 }

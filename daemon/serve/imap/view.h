@@ -31,6 +31,7 @@ struct ImapView {
     GHashTable *known;     /* the same, case folded, */
     GHashTable *set_texts; /* and keyword set -> " Junk $Forwarded" */
     GArray *own;           /* CacheChange: this session's changes, which it was told already */
+    ImapSet *made;         /* UIDs of messages this session made, and was not told of yet */
     GPtrArray *contexts;   /* ImapContext: searches kept up to date */
     guint64 url_resets;    /* of its key, that were told (RFC 4467) */
     ImapSet *saved;        /* UIDs of SEARCH RETURN (SAVE), or NULL (RFC 5182) */
@@ -97,3 +98,6 @@ void imap_view_report(ImapSession *session, gboolean expunges);
 
 /* Changes this session made and told, by ascending UID; the next report doesn't repeat them. */
 void imap_view_own(ImapView *view, const CacheChange *changes, guint count);
+/* Messages this session made in `folder` (guint32), be it the selected one or not: the report tells
+ * of them, but nothing that is fetched of new messages unasked (RFC 5465, 5.2 and 7). */
+void imap_view_made(ImapSession *session, gint64 folder, const GArray *uids);
