@@ -221,6 +221,94 @@ TEST_F(ImapTest, ContextsAreKeptUpToDate)
     )");
 }
 
+/* RFC 5267, 4.3: updates are to what the same search would find. */
+TEST_F(ImapTest, ContextsKnowWhichMessageIsTheLast)
+{
+    deliver(inbox, mail("a@a", "one", 1));
+    deliver(inbox, mail("a@a", "two", 2));
+    auto client = select();
+    client->play(R"(
+        C: a UID SEARCH RETURN (UPDATE ALL) UID *
+        S: * ESEARCH (TAG "a") UID ALL 2
+        S: a OK …
+        C: b UID SEARCH RETURN (UPDATE ALL) NOT UID 4:*
+        S: * ESEARCH (TAG "b") UID ALL 1
+        S: b OK …
+        C: c SEARCH RETURN (UPDATE ALL) *
+        S: * ESEARCH (TAG "c") ALL 2
+        S: c OK …
+    )");
+    deliver(inbox, mail("a@a", "three", 3));
+    client->play(R"(
+        C: d NOOP
+        S: * 3 EXISTS
+        S: * 3 RECENT
+        S: * ESEARCH (TAG "a") UID REMOVEFROM (0 2)
+        S: * ESEARCH (TAG "a") UID ADDTO (0 3)
+        S: * ESEARCH (TAG "b") UID ADDTO (0 2)
+        S: d OK …
+        C: e STORE 3 +FLAGS.SILENT (\Deleted)
+        S: e OK …
+        C: f EXPUNGE
+        S: * ESEARCH (TAG "a") UID REMOVEFROM (0 3)
+        S: * 3 EXPUNGE
+        S: * ESEARCH (TAG "a") UID ADDTO (0 2)
+        S: * ESEARCH (TAG "b") UID REMOVEFROM (0 2)
+        S: f OK …
+    )");
+}
+
+/* RFC 5466, 3.1, and RFC 5267, 4.3: a filter is inserted, and its numbers mean what they mean when
+ * the command is received. */
+TEST_F(ImapTest, ContextsKeepTheirFilters)
+{
+    deliver(inbox, mail("a@a", "one", 1));
+    deliver(inbox, mail("a@a", "two", 2));
+    auto client = select();
+    client->play(R"(
+        C: a SETMETADATA "" (/private/filters/values/first "1 FILTER new" /private/filters/values/new "UNSEEN")
+        S: a OK …
+        C: b UID SEARCH RETURN (UPDATE ALL) FILTER first
+        S: * ESEARCH (TAG "b") UID ALL 1
+        S: b OK …
+        C: c SETMETADATA "" (/private/filters/values/new NIL)
+        S: c OK …
+        C: d STORE 1 +FLAGS.SILENT (\Deleted)
+        S: d OK …
+        C: e EXPUNGE
+        S: * ESEARCH (TAG "b") UID REMOVEFROM (0 1)
+        S: * 1 EXPUNGE
+        S: e OK …
+        C: f STORE 1 +FLAGS.SILENT (\Flagged)
+        S: f OK …
+    )");
+}
+
+/* RFC 5466, 5: filters that name filters grow fast. */
+TEST_F(ImapTest, FiltersHaveBounds)
+{
+    deliver(inbox, mail("a@a", "one", 1));
+    auto client = select();
+    for (int i = 0; i < 9; i++) {
+        std::string name = std::to_string(i), below = " FILTER f" + std::to_string(i + 1);
+        client->command("a SETMETADATA \"\" (/private/filters/values/f" + name + " \"ALL" + below +
+                        below + below + below + below + below + below + "\")");
+    }
+    client->play(R"(
+        C: b SETMETADATA "" (/private/filters/values/f9 "ALL")
+        S: b OK …
+        C: c SEARCH FILTER f7
+        S: * SEARCH 1
+        S: c OK …
+        C: d SEARCH FILTER f0
+        S: d NO [LIMIT] …
+        C: e SETMETADATA "" (/private/filters/values/loop "NOT FILTER loop")
+        S: e OK …
+        C: f SEARCH FILTER loop
+        S: f NO [UNDEFINED-FILTER loop] …
+    )");
+}
+
 /* RFC 5267, 4.3.3 and 4.3.4: places in the order sorted */
 TEST_F(ImapTest, SortedContextsTellPlaces)
 {

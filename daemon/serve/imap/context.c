@@ -7,16 +7,21 @@
 #include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/fetch.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/search-match.h"
 #include "daemon/serve/imap/search.h"
 #include "daemon/serve/imap/sort.h"
 #include "daemon/serve/imap/view.h"
 
 #define CONTEXTS_MAX 20
 
+/* As deep as filters may stand in filters. */
+#define FILTERS_DEEP_MAX 10
+
 struct ImapContext {
     char *tag;
     gboolean uid;
-    gboolean several; /* of ESEARCH, whose answers name the mailbox (RFC 7377, 2.1) */
+    gboolean with_last; /* whether a message is the last one matters: "UID 5:*" */
+    gboolean several;   /* of ESEARCH, whose answers name the mailbox (RFC 7377, 2.1) */
     ImapSearchKey *key;
     ImapSet *members;     /* UIDs */
     GArray *keys;         /* ImapSortKey; NULL: in the order of the mailbox */
@@ -66,21 +71,38 @@ gboolean imap_context_allowed(ImapSession *session, const ImapSearchReturn *ret)
     return FALSE;
 }
 
+static void add_child(ImapSearchKey *key, ImapSearchKey *child)
+{
+    key->children = g_ptr_array_new_with_free_func((GDestroyNotify)imap_search_key_free);
+    g_ptr_array_add(key->children, child);
+}
+
 /* Nothing is met: NOT ALL. */
 static void freeze_empty(ImapSearchKey *key)
 {
     ImapSearchKey *all = g_new0(ImapSearchKey, 1);
     all->kind = IMAP_SEARCH_ALL;
     key->kind = IMAP_SEARCH_NOT;
-    key->children = g_ptr_array_new_with_free_func((GDestroyNotify)imap_search_key_free);
-    g_ptr_array_add(key->children, all);
+    add_child(key, all);
 }
 
-/* Sequence numbers and "$" mean the messages that they mean now. */
-static void freeze(ImapSession *session, ImapSearchKey *key)
+/* RFC 5466, 3.1: the filter's program is inserted as it is now. */
+static void insert_filter(ImapSession *session, ImapSearchKey *key)
 {
+    ImapSearchKey *program = imap_match_filter(session, key->text);
+    if (!program)
+        return;
+    key->kind = IMAP_SEARCH_AND;
+    add_child(key, program);
+}
+
+/* Sequence numbers and "$" mean the messages that they mean now, in filters too. */
+static void freeze(ImapSession *session, ImapSearchKey *key, guint filters)
+{
+    if (key->kind == IMAP_SEARCH_FILTER && filters++ < FILTERS_DEEP_MAX)
+        insert_filter(session, key);
     for (guint i = 0; key->children && i < key->children->len; i++)
-        freeze(session, key->children->pdata[i]);
+        freeze(session, key->children->pdata[i], filters);
     if (!key->set || (key->kind == IMAP_SEARCH_UID && !key->set->saved))
         return;
     g_autoptr(GArray) uids = imap_view_resolve(session, key->set, FALSE, FALSE);
@@ -99,6 +121,14 @@ static void freeze(ImapSession *session, ImapSearchKey *key)
 static gboolean is_known_here(const ImapSearchKey *key, gpointer data)
 {
     return key->kind != IMAP_SEARCH_X_GM_RAW;
+}
+
+static gboolean is_without_star(const ImapSearchKey *key, gpointer data)
+{
+    for (guint i = 0; key->set && i < key->set->n_ranges; i++)
+        if (!key->set->ranges[i].first || !key->set->ranges[i].last)
+            return FALSE;
+    return TRUE;
 }
 
 /* How relevant a message is depends on all the others. */
@@ -137,11 +167,12 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
         refuse(session, context->tag, "Relevancy isn't kept up to date");
         return;
     }
+    freeze(session, key, 0);
     if (!imap_search_key_walk(key, is_known_here, NULL)) {
         refuse(session, context->tag, "What the provider finds isn't kept up to date");
         return;
     }
-    freeze(session, key);
+    context->with_last = !imap_search_key_walk(key, is_without_star, NULL);
     g_ptr_array_add(session->view->contexts, g_steal_pointer(&context));
 }
 
@@ -315,15 +346,34 @@ static gboolean update_aside(ImapSession *session, ImapContext *context, const G
     return ok;
 }
 
+/* What the news may have changed for the context: the messages themselves, and the one that was the
+ * last, or now is. `uids` are those that changed. */
+static GArray *touched(ImapSession *session, const ImapContext *context, GArray *uids,
+                       guint32 last_known)
+{
+    const ImapView *view = session->view;
+    guint32 end = last_known < G_MAXUINT32 ? last_known + 1 : last_known;
+    guint place = 0, old = imap_view_lower_bound(view, end);
+    if (!context->with_last || !old)
+        return g_array_ref(uids);
+    guint32 last = imap_view_uid(view, old - 1);
+    GArray *all = g_array_copy(uids);
+    while (place < all->len && g_array_index(all, guint32, place) < last)
+        place++;
+    g_array_insert_val(all, place, last); /* twice does no harm */
+    return all;
+}
+
 void imap_contexts_changed(ImapSession *session, const GArray *changes, guint32 last_known)
 {
     GPtrArray *contexts = session->view->contexts;
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    for (guint i = 0; contexts->len && i < changes->len; i++)
+    for (guint i = 0; changes && contexts->len && i < changes->len; i++)
         g_array_append_val(uids, g_array_index(changes, CacheChange, i).uid);
-    for (guint i = 0; uids->len && i < contexts->len;) {
+    for (guint i = 0; i < contexts->len;) {
         ImapContext *context = contexts->pdata[i];
-        if (update_aside(session, context, uids, last_known)) {
+        g_autoptr(GArray) among = touched(session, context, uids, last_known);
+        if (!among->len || update_aside(session, context, among, last_known)) {
             i++;
             continue;
         }

@@ -28,6 +28,7 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
  * in the view. */
 void imap_contexts_expunged(ImapSession *session, const GArray *uids);
 
-/* Tells what new and changed messages (CacheChange, by UID) add to the contexts, or take away. They
- * have been told; those above `last_known` are new. No cache transaction may be open. */
+/* Tells what new and changed messages (CacheChange, by UID; or NULL) add to the contexts, or take
+ * away, and what becoming or ceasing to be the last one does. They have been told, as have been
+ * expunges; those above `last_known` are new. No cache transaction may be open. */
 void imap_contexts_changed(ImapSession *session, const GArray *changes, guint32 last_known);

@@ -15,6 +15,9 @@
 /* Filters within filters (RFC 5466, 3.1: at least 3); more are a loop. */
 #define FILTERS_DEEP_MAX 10
 
+/* Filters of a program, each as often as it is named: ten levels could name millions. */
+#define FILTERS_MAX 200
+
 /* So many words of a fuzzy text are looked for one by one; what is behind them, as it stands. */
 #define FUZZY_WORDS_MAX 16
 
@@ -561,15 +564,27 @@ static char *filter_text(ImapSession *session, const char *name)
     return NULL;
 }
 
+ImapSearchKey *imap_match_filter(ImapSession *session, const char *name)
+{
+    g_autofree char *text = filter_text(session, name);
+    return text ? imap_search_program_parse(text, session->limits, session->mode, NULL) : NULL;
+}
+
+/* NULL: the answer is set. */
 static const ImapSearchKey *find_filter(ImapMatch *match, const char *name)
 {
-    ImapSession *session = match->session;
-    g_autofree char *text =
-        match->filter_depth < FILTERS_DEEP_MAX ? filter_text(session, name) : NULL;
+    if (match->filters->len == FILTERS_MAX) {
+        imap_reply(match->session, IMAP_NO, "LIMIT", "There are too many filters in the filters");
+        return NULL;
+    }
     ImapSearchKey *key =
-        text ? imap_search_program_parse(text, session->limits, session->mode, NULL) : NULL;
-    if (key)
-        g_ptr_array_add(match->filters, key);
+        match->filter_depth < FILTERS_DEEP_MAX ? imap_match_filter(match->session, name) : NULL;
+    if (!key) {
+        g_autofree char *code = g_strdup_printf("UNDEFINED-FILTER %s", name);
+        imap_reply(match->session, IMAP_NO, code, "There is no such filter");
+        return NULL;
+    }
+    g_ptr_array_add(match->filters, key);
     return key;
 }
 
@@ -577,11 +592,8 @@ static const ImapSearchKey *find_filter(ImapMatch *match, const char *name)
 static Node *compile_filter(ImapMatch *match, const ImapSearchKey *key)
 {
     const ImapSearchKey *program = find_filter(match, key->text);
-    if (!program) {
-        g_autofree char *code = g_strdup_printf("UNDEFINED-FILTER %s", key->text);
-        imap_reply(match->session, IMAP_NO, code, "There is no such filter");
+    if (!program)
         return NULL;
-    }
     match->filter_depth++;
     Node *node = compile(match, program);
     match->filter_depth--;

@@ -76,6 +76,10 @@ static inline void imap_match_note(ImapMatchWord *words, guint key, gboolean met
 /* The UIDs (guint32) that alone can match, as far as the program's sets say. */
 GArray *imap_match_candidates(const ImapMatch *match);
 
+/* The program of a stored filter (RFC 5466, 3.1), in which there may be filters again; free with
+ * imap_search_key_free. NULL: there is none. */
+ImapSearchKey *imap_match_filter(ImapSession *session, const char *name);
+
 /* How well a message that was found meets what stands in FUZZY, from 1 to 100 (RFC 6203, 4). */
 guint imap_match_score(const ImapMatch *match, const ImapMatchWord *words);
 

@@ -553,15 +553,17 @@ static void tell(ImapSession *session, gboolean expunges, guint events, News *ne
         tell_new(session, news);
         if (events & IMAP_EVENT_FLAG_CHANGE)
             tell_changed(session, news->changed, last_known);
-        imap_contexts_changed(session, news->changed, last_known);
-        tell_items(session, news->changed, last_known);
-        imap_set_free(view->made);
-        view->made = imap_set_new();
     }
+    if (news->changed || news->expunged)
+        imap_contexts_changed(session, news->changed, last_known);
+    if (news->changed)
+        tell_items(session, news->changed, last_known);
     view->modseq = MAX(view->modseq, news->modseq);
     if (expunges)
         view->expunge_modseq = view->modseq;
     g_array_set_size(view->own, 0);
+    imap_set_free(view->made);
+    view->made = imap_set_new();
 }
 
 /* RFC 4467, 6: another session said RESETKEY. */
