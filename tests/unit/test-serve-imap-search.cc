@@ -498,6 +498,41 @@ TEST_F(ImapTest, LongCommandsTellTheirProgress)
     )");
 }
 
+/* RFC 7162, 3.2.10.2: no VANISHED (nor EXPUNGE) in a UID SEARCH that holds message numbers. */
+TEST_F(ImapTest, NumbersStayInSearchesThatHoldSome)
+{
+    for (int i = 0; i < 4; i++)
+        deliver(inbox, mail("a@a", "one", 1));
+    auto client = select(), other = select();
+    other->play("C: a STORE 1 +FLAGS.SILENT (\\Deleted)\nS: a OK …\nC: b EXPUNGE\n"
+                "S: * 1 EXPUNGE\nS: b OK …");
+    client->play(R"(
+        C: a SETMETADATA "" (/private/filters/values/second "2")
+        S: * 1 EXPUNGE
+        S: a OK …
+    )");
+    other->play("C: a STORE 1 +FLAGS.SILENT (\\Deleted)\nS: a OK …\nC: b EXPUNGE\n"
+                "S: * 1 EXPUNGE\nS: b OK …");
+    client->play(R"(
+        C: b UID SEARCH NOT 2:*
+        S: * SEARCH 2
+        S: b OK …
+        C: c UID SEARCH FILTER second
+        S: * SEARCH 3
+        S: c OK …
+        C: d UID SORT (ARRIVAL) UTF-8 2
+        S: * SORT 3
+        S: d OK …
+        C: e UID THREAD REFS UTF-8 2
+        S: * THREAD (3)
+        S: e OK …
+        C: f UID SEARCH UID 1:*
+        S: * SEARCH 2 3 4
+        S: * 1 EXPUNGE
+        S: f OK …
+    )");
+}
+
 /* RFC 9586 */
 TEST_F(ImapTest, UidOnlyKnowsNoNumbers)
 {
@@ -510,6 +545,9 @@ TEST_F(ImapTest, UidOnlyKnowsNoNumbers)
         C: 02 EXPUNGE
         S: * 1 EXPUNGE
         S: 02 OK …
+        C: w SEARCH RETURN (UPDATE COUNT) FLAGGED
+        S: * ESEARCH (TAG "w") COUNT 0
+        S: w OK …
         C: 03 ENABLE UIDONLY
         S: * ENABLED UIDONLY
         S: 03 OK …
@@ -549,6 +587,7 @@ TEST_F(ImapTest, UidOnlyKnowsNoNumbers)
     client->play(R"(
         C: 16 NOOP
         S: * 4 UIDFETCH (FLAGS (\Flagged \Recent))
+        S: * ESEARCH (TAG "w") UID ADDTO (0 4)
         S: 16 OK …
     )");
 }

@@ -135,13 +135,14 @@ gboolean imap_command_allowed(ImapSession *session, const ImapEntry *entry)
     return TRUE;
 }
 
-/* RFC 3501, 7.4.1, and RFC 7162, 3.2.10.2: where the client counts by sequence numbers, they stay.
- */
+/* RFC 3501, 7.4.1, and RFC 7162, 3.2.10.2: where the client counts by sequence numbers, they stay;
+ * so they do in a UID SEARCH for some. */
 static void report(ImapSession *session, const ImapEntry *entry)
 {
     if (!session->view || (entry->flags & IMAP_NO_NEWS))
         return;
-    imap_view_report(session, !(entry->flags & IMAP_KEEPS_NUMBERS) || session->uid);
+    gboolean by_uid = session->uid && !session->numbered;
+    imap_view_report(session, !(entry->flags & IMAP_KEEPS_NUMBERS) || by_uid);
 }
 
 void imap_command_run(ImapSession *session)
@@ -150,6 +151,7 @@ void imap_command_run(ImapSession *session)
     const ImapEntry *entry = imap_command_find(command->name);
     session->command = command;
     session->uid = command->uid;
+    session->numbered = FALSE;
     session->entry = entry;
     imap_reply(session, IMAP_OK, NULL, "");
     imap_progress_begin(session);

@@ -178,16 +178,22 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
+/* With UIDONLY there are no numbers any more, whatever it began with (RFC 9586, 3). */
+static gboolean tells_uids(ImapSession *session, const ImapContext *context)
+{
+    return context->uid || imap_session_uidonly(session);
+}
+
 static guint32 number_of(ImapSession *session, const ImapContext *context, guint32 uid)
 {
-    return context->uid ? uid : imap_view_number(session->view, uid);
+    return tells_uids(session, context) ? uid : imap_view_number(session->view, uid);
 }
 
 static void begin(ImapSession *session, const ImapContext *context)
 {
     const ImapEsearch esearch = {
         .tag = context->tag,
-        .uid = context->uid,
+        .uid = tells_uids(session, context),
         .mailbox = context->several ? session->view->name : NULL,
         .uidvalidity = session->view->uidvalidity,
     };

@@ -369,6 +369,7 @@ static gboolean compile_set(ImapMatch *match, Node *node)
                    "With UIDONLY a search has no message numbers");
         return FALSE;
     }
+    match->session->numbered |= !uid && !node->key->set->saved;
     g_autoptr(GArray) uids = imap_view_resolve(match->session, node->key->set, uid, FALSE);
     if (!uids)
         return FALSE;

@@ -50,6 +50,7 @@ typedef struct {
     const ImapCommand *command;
     const ImapEntry *entry;
     gboolean uid;        /* it stood after UID */
+    gboolean numbered;   /* it searches by sequence numbers */
     gint64 progress_due; /* when the client is next told how far it is; monotonic, microseconds */
 
     GString *out; /* responses that have not been handed to the stream yet */
