@@ -120,6 +120,46 @@ TEST_F(ImapTest, NotifyTellsOfNamesSubscriptionsAndAnnotations)
     client->play("S: * METADATA INBOX /shared/comment");
 }
 
+/* 5.4 */
+TEST_F(ImapTest, NotifyTellsOfNamesThatLeaveItsScope)
+{
+    make_folder("Lists/a");
+    make_folder("Lists/a/b");
+    auto client = connect(), other = connect();
+    client->play(R"(
+        C: a NOTIFY SET (subtree Lists (MailboxName))
+        S: a OK …
+    )");
+    other->play("C: a RENAME Lists/a Away\nS: a OK …");
+    client->play("S: * LIST (\\HasChildren) \"/\" Away (\"OLDNAME\" (Lists/a))");
+    other->play("C: b RENAME Away Lists/c\nS: b OK …");
+    client->play("S: * LIST (\\HasChildren) \"/\" Lists/c (\"OLDNAME\" (Away))");
+    other->play("C: c DELETE Lists/c\nS: c OK …");
+    client->play("S: * LIST (\\Noselect \\HasChildren) \"/\" Lists/c");
+    other->play("C: d CREATE Lists/c\nS: d OK …");
+    client->play("S: * LIST (\\HasChildren) \"/\" Lists/c");
+}
+
+/* 5.4: the direct parent is affected, whether it is an existing mailbox or not. */
+TEST_F(ImapTest, NotifyTellsOfParents)
+{
+    make_folder("Other");
+    auto client = connect(), other = connect();
+    client->play(R"(
+        C: a NOTIFY SET (personal (MailboxName))
+        S: a OK …
+    )");
+    other->play("C: a CREATE Lists/x/y\nS: a OK …");
+    client->play("S: * LIST (\\HasNoChildren) \"/\" Lists/x/y\n"
+                 "S: * LIST (\\Noselect \\HasChildren) \"/\" Lists/x");
+    other->play("C: b DELETE Lists/x/y\nS: b OK …");
+    client->play("S: * LIST (\\NonExistent \\HasNoChildren) \"/\" Lists/x/y\n"
+                 "S: * LIST (\\Noselect \\HasNoChildren) \"/\" Lists/x");
+    other->play("C: c CREATE Other/z\nS: c OK …");
+    client->play("S: * LIST (\\HasNoChildren) \"/\" Other/z\n"
+                 "S: * LIST (\\HasChildren) \"/\" Other");
+}
+
 TEST_F(ImapTest, NotifyRefusesWhatItCannotDo)
 {
     auto client = connect();

@@ -126,14 +126,19 @@ static const ImapMailbox *parent_of(const Picture *picture, const ImapMailbox *m
     return name ? g_hash_table_lookup(picture->mailboxes->by_name, name) : NULL;
 }
 
-/* RFC 5465, 5.4: the parent has got its first child, or lost its last. */
+/* RFC 5465, 5.4: the parent has got its first child, or lost its last, be it a mailbox or not. One
+ * that has come or gone itself is told anyway. */
 static void tell_parent(const Comparison *comparison, const ImapMailbox *mailbox)
 {
     const ImapMailbox *before = parent_of(comparison->before, mailbox);
     const ImapMailbox *now = parent_of(comparison->now, mailbox);
-    if (before && now && before->has_children != now->has_children &&
-        (events_of(comparison->args, now) & IMAP_EVENT_MAILBOX_NAME))
-        imap_list_tell(comparison->session, now, NULL);
+    const ImapMailbox *one = now ? now : before;
+    gboolean same = before && now && before->has_children == now->has_children;
+    gboolean told = (!before || !now) && one && one->folder && one->folder->selectable;
+    if (!one || same || told)
+        return;
+    const ImapMailbox gone = {.name = one->name, .delimiter = one->delimiter};
+    imap_list_tell(comparison->session, now ? now : &gone, NULL);
 }
 
 /* Whether the mailbox above it was renamed as well, so that it only went along. */
@@ -157,6 +162,9 @@ static void tell_name(const Comparison *comparison, const ImapMailbox *before,
         tell_parent(comparison, now);
     } else if (!g_str_equal(before->name, now->name) && !went_along(comparison, before, now)) {
         imap_list_tell(comparison->session, now, before->name);
+    } else if (before->folder->selectable != now->folder->selectable) {
+        /* Deleted with mailboxes below it, or made again. */
+        imap_list_tell(comparison->session, now, NULL);
     }
 }
 
@@ -200,14 +208,12 @@ static void compare_mailbox(const Comparison *comparison, const ImapMailbox *now
 {
     const ImapMailbox *before = g_hash_table_lookup(comparison->before->by_id, &now->folder->id);
     guint events = events_of(comparison->args, now);
-    if (events & IMAP_EVENT_MAILBOX_NAME)
+    /* Renamed, deleted or unsubscribed, it may have left the scope that it was in. */
+    guint either = events | (before ? events_of(comparison->args, before) : 0);
+    if (either & IMAP_EVENT_MAILBOX_NAME)
         tell_name(comparison, before, now);
-    if (before && before->subscribed != now->subscribed) {
-        /* Unsubscribed, it may have left the scope that it was in. */
-        events |= events_of(comparison->args, before) & IMAP_EVENT_SUBSCRIPTION;
-        if (events & IMAP_EVENT_SUBSCRIPTION)
-            imap_list_tell(comparison->session, now, NULL);
-    }
+    if (before && before->subscribed != now->subscribed && (either & IMAP_EVENT_SUBSCRIPTION))
+        imap_list_tell(comparison->session, now, NULL);
     tell_messages(comparison, events, before, now);
 }
 
