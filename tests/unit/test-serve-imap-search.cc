@@ -480,6 +480,28 @@ TEST_F(ImapTest, ContextsOfSeveralMailboxesNameTheirs)
     )");
 }
 
+/* RFC 7377, 2.2: UPDATE applies only to the selected mailbox, but to that by whichever name. */
+TEST_F(ImapTest, UpdatesAreOfTheSelectedMailboxOnly)
+{
+    gint64 other = make_folder("Other");
+    deliver(inbox, mail("a@a", "one", 1));
+    deliver(other, mail("a@a", "one", 1));
+    auto client = select();
+    client->play(R"(
+        C: a ESEARCH IN (personal) RETURN (UPDATE COUNT) UNSEEN
+        S: * ESEARCH (TAG "a" MAILBOX Other UIDVALIDITY …) UID COUNT 1
+        S: * ESEARCH (TAG "a" MAILBOX INBOX UIDVALIDITY …) UID COUNT 1
+        S: a OK …
+        C: b ESEARCH IN (mailboxes Other) RETURN (UPDATE COUNT) UNSEEN
+        S: * ESEARCH (TAG "b" MAILBOX Other UIDVALIDITY …) UID COUNT 1
+        S: * NO [NOUPDATE "b"] …
+        S: b OK …
+        C: c STORE 1 +FLAGS.SILENT (\Seen)
+        S: * ESEARCH (TAG "a" MAILBOX INBOX UIDVALIDITY …) UID REMOVEFROM (0 1)
+        S: c OK …
+    )");
+}
+
 /* RFC 9585: how far a command is */
 TEST_F(ImapTest, LongCommandsTellTheirProgress)
 {

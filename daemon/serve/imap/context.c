@@ -140,7 +140,7 @@ static gboolean can_be_sorted_in(const GArray *keys)
     return TRUE;
 }
 
-static void refuse(ImapSession *session, const char *tag, const char *why)
+void imap_context_refuse(ImapSession *session, const char *tag, const char *why)
 {
     g_autoptr(GString) code = g_string_new("NOUPDATE ");
     imap_quote_append_quoted(code, tag, strlen(tag));
@@ -160,16 +160,16 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
     context->members = set_of(uids);
     context->order = keys ? g_array_copy((GArray *)uids) : NULL;
     if (session->view->contexts->len >= CONTEXTS_MAX) {
-        refuse(session, context->tag, "Too many contexts");
+        imap_context_refuse(session, context->tag, "Too many contexts");
         return;
     }
     if (!can_be_sorted_in(keys)) {
-        refuse(session, context->tag, "Relevancy isn't kept up to date");
+        imap_context_refuse(session, context->tag, "Relevancy isn't kept up to date");
         return;
     }
     freeze(session, key, 0);
     if (!imap_search_key_walk(key, is_known_here, NULL)) {
-        refuse(session, context->tag, "What the provider finds isn't kept up to date");
+        imap_context_refuse(session, context->tag, "What the provider finds isn't kept up to date");
         return;
     }
     context->with_last = !imap_search_key_walk(key, is_without_star, NULL);
@@ -383,7 +383,7 @@ void imap_contexts_changed(ImapSession *session, const GArray *changes, guint32 
             i++;
             continue;
         }
-        refuse(session, context->tag, "It can't be kept up to date any more");
+        imap_context_refuse(session, context->tag, "It can't be kept up to date any more");
         g_ptr_array_remove_index(contexts, i);
     }
 }

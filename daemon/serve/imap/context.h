@@ -24,6 +24,10 @@ gboolean imap_context_allowed(ImapSession *session, const ImapSearchReturn *ret)
 void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, ImapFetchArgs *items,
                       const GArray *uids);
 
+/* Says with NOUPDATE that a search, the one with `tag`, isn't or won't be kept up to date (RFC
+ * 5267, 4.3.1). */
+void imap_context_refuse(ImapSession *session, const char *tag, const char *why);
+
 /* Tells the contexts' REMOVEFROM for messages that are about to be told as expunged; they are still
  * in the view. */
 void imap_contexts_expunged(ImapSession *session, const GArray *uids);

@@ -42,9 +42,20 @@ static gboolean acceptable(ImapSession *session, const ImapSearchArgs *args)
     return why == NULL;
 }
 
-/* Names of the mailboxes to search but for the selected one, in order. NULL: the answer is set. */
-static GPtrArray *choose(ImapSession *session, const ImapSearchArgs *args)
+/* Whether it is the selected mailbox, and has to be searched as that: for UPDATE as well, however
+ * it is named (RFC 7377, 2.2). */
+static gboolean is_selected(const ImapSession *session, const ImapSearchArgs *args,
+                            const ImapMailbox *mailbox)
 {
+    return session->view && mailbox->folder->id == session->view->folder &&
+           (searches_selected(args) || (args->ret.options & IMAP_RETURN_UPDATE));
+}
+
+/* Names of the mailboxes to search but for the selected one, in order; and whether that is one of
+ * them. NULL: the answer is set. */
+static GPtrArray *choose(ImapSession *session, const ImapSearchArgs *args, gboolean *selected)
+{
+    *selected = searches_selected(args);
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     if (!args->scopes)
@@ -60,9 +71,9 @@ static GPtrArray *choose(ImapSession *session, const ImapSearchArgs *args)
         gboolean held = FALSE;
         for (guint k = 0; k < args->scopes->len && !held; k++)
             held = imap_scope_holds(args->scopes->pdata[k], mailbox);
-        if (session->view && searches_selected(args) && held)
-            held = mailbox->folder->id != session->view->folder;
-        if (held)
+        if (held && is_selected(session, args, mailbox))
+            *selected = TRUE;
+        else if (held)
             g_ptr_array_add(names, g_strdup(mailbox->name));
     }
     return g_steal_pointer(&names);
@@ -128,7 +139,8 @@ static gboolean is_other_than_modseq(const ImapSearchKey *key, gpointer data)
     return key->kind != IMAP_SEARCH_MODSEQ;
 }
 
-static void search_all(ImapSession *session, ImapSearchArgs *args, const GPtrArray *names)
+static void search_all(ImapSession *session, ImapSearchArgs *args, const GPtrArray *names,
+                       gboolean selected)
 {
     /* What enabling CONDSTORE tells is of the selected mailbox (RFC 7162, 3.1.5). */
     if (!imap_search_key_walk(args->key, is_other_than_modseq, NULL))
@@ -136,8 +148,10 @@ static void search_all(ImapSession *session, ImapSearchArgs *args, const GPtrArr
     for (guint i = 0; i < names->len && !session->ended; i++)
         if (!search_mailbox(session, names->pdata[i], args) || !imap_session_send(session))
             return;
-    if (searches_selected(args))
+    if (selected)
         search_selected(session, args);
+    else if (args->ret.options & IMAP_RETURN_UPDATE)
+        imap_context_refuse(session, session->command->tag, "The selected mailbox isn't searched");
 }
 
 void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
@@ -152,8 +166,10 @@ void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
     }
     if (!args->ret.given)
         args->ret = (ImapSearchReturn){.given = TRUE, .options = IMAP_RETURN_ALL};
-    g_autoptr(GPtrArray) names = acceptable(session, args) ? choose(session, args) : NULL;
+    gboolean selected;
+    g_autoptr(GPtrArray) names =
+        acceptable(session, args) ? choose(session, args, &selected) : NULL;
     if (names && imap_context_allowed(session, &args->ret))
-        search_all(session, args, names);
+        search_all(session, args, names, selected);
     imap_search_done(session, args->ret.options & IMAP_RETURN_SAVE);
 }
