@@ -27,6 +27,7 @@ typedef enum {
     CACHE_ERROR_NOT_FOUND, /* no such folder, message, or content not here */
     CACHE_ERROR_EXISTS,    /* a folder of that name is there already */
     CACHE_ERROR_INVALID,   /* a name or value that can't be (names too long, INBOX deleted, ...) */
+    CACHE_ERROR_CHILDREN,  /* a folder that only has others below it can't be deleted before them */
 } CacheError;
 
 typedef struct Cache Cache;

@@ -229,9 +229,26 @@ CacheFolder *cache_folder_get(CacheTxn *txn, gint64 id, GError **error)
     return read_named(txn, SQL_GET, DB_INT(id), number, error);
 }
 
+/* What is below INBOX may be named with that in any case, too. */
+static CacheFolder *find_below_inbox(CacheTxn *txn, const char *name)
+{
+    const gsize length = strlen("INBOX");
+    if (g_ascii_strncasecmp(name, "INBOX", length) != 0 || !name[length])
+        return NULL;
+    g_autofree char *folded = g_strconcat("INBOX", name + length, NULL);
+    g_autoptr(CacheFolder) folder = read_one(txn, SQL_FIND, DB_TEXT(folded), NULL);
+    return folder && folder->delimiter == name[length] ? g_steal_pointer(&folder) : NULL;
+}
+
 CacheFolder *cache_folder_find(CacheTxn *txn, const char *name, GError **error)
 {
-    return read_named(txn, SQL_FIND, DB_TEXT(inbox_folded(name)), name, error);
+    g_autoptr(GError) failure = NULL;
+    CacheFolder *folder = read_named(txn, SQL_FIND, DB_TEXT(inbox_folded(name)), name, &failure);
+    if (g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND))
+        folder = find_below_inbox(txn, name);
+    if (!folder)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return folder;
 }
 
 CacheFolder *cache_folder_find_base(CacheTxn *txn, const char *base_name, GError **error)
@@ -635,8 +652,11 @@ gboolean cache_folder_delete(CacheTxn *txn, gint64 id, GError **error)
     g_autoptr(GPtrArray) below = folders_below(txn, folder, error);
     if (!below)
         return FALSE;
-    if (below->len && !folder->selectable)
-        return name_invalid(folder->name, "has folders below it; delete those first", error);
+    if (below->len && !folder->selectable) {
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_CHILDREN,
+                    "The folder %s has others below it: delete those first", folder->name);
+        return FALSE;
+    }
 
     if (below->len) {
         folder->selectable = FALSE;

@@ -91,7 +91,7 @@ gint64 cache_folder_create(CacheTxn *txn, const char *name, CacheRole role, GErr
 
 /*
  * Takes a folder from the view, with the messages in it (never INBOX: INVALID). A folder with
- * children becomes not selectable, and one that is that already can't be deleted (INVALID; RFC
+ * children becomes not selectable, and one that is that already can't be deleted (CHILDREN; RFC
  * 3501, 6.3.4). The row stays, without a name, while the base or an open attempt needs it.
  */
 gboolean cache_folder_delete(CacheTxn *txn, gint64 id, GError **error);

@@ -18,6 +18,7 @@ static PosternError cache_code(int code)
     case CACHE_ERROR_EXISTS:
         return POSTERN_ERROR_EXISTS;
     case CACHE_ERROR_INVALID:
+    case CACHE_ERROR_CHILDREN:
         return POSTERN_ERROR_INVALID_ARGUMENT;
     default:
         return POSTERN_ERROR_FAILED;

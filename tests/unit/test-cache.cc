@@ -392,7 +392,7 @@ TEST_F(CacheTest, DeletingAFolderWithChildrenLeavesItsName)
         EXPECT_FALSE(row->selectable);
         EXPECT_EQ(row->exists, 0u);
         EXPECT_FALSE(cache_folder_delete(txn, top, error));
-        EXPECT_EQ(error.code(), CACHE_ERROR_INVALID);
+        EXPECT_EQ(error.code(), CACHE_ERROR_CHILDREN);
         txn.commit();
     }
     EXPECT_EQ(make_folder("a"), top);

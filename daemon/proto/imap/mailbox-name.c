@@ -219,6 +219,12 @@ char *imap_name_decode(const char *wire, gsize length, GError **error)
     return NULL;
 }
 
+/* Controls, and the separators of lines and paragraphs (RFC 6855, 3). */
+static gboolean ends_line(gunichar c)
+{
+    return g_unichar_iscntrl(c) || c == 0x2028 || c == 0x2029;
+}
+
 gboolean imap_name_check_new(const char *name, GError **error)
 {
     const char *problem = NULL;
@@ -229,7 +235,7 @@ gboolean imap_name_check_new(const char *name, GError **error)
     else if (!g_utf8_validate(name, -1, NULL))
         problem = "the mailbox name is not valid UTF-8";
     for (const char *p = name; problem == NULL && *p != '\0'; p = g_utf8_next_char(p)) {
-        if (g_unichar_iscntrl(g_utf8_get_char(p)))
+        if (ends_line(g_utf8_get_char(p)))
             problem = "a mailbox name must not contain control characters";
         else if (is_escape(g_utf8_get_char(p)))
             problem = "the mailbox name is not valid modified UTF-7 (RFC 3501, 5.1.3)";

@@ -33,9 +33,15 @@ static CacheTxn *begin(ImapSession *session, GError **error)
 static gboolean check_new(ImapSession *session, const char *name)
 {
     g_autoptr(GError) error = NULL;
-    if (imap_name_check_new(name, &error))
+    if (!imap_name_check_new(name, &error)) {
+        imap_reply(session, IMAP_NO, "CANNOT", error->message);
+        return FALSE;
+    }
+    /* RFC 9051, 5.1, and RFC 6855, 3: in UTF-8 they are Net-Unicode. */
+    g_autofree char *normal = g_utf8_normalize(name, -1, G_NORMALIZE_NFC);
+    if (!imap_session_utf8(session) || g_strcmp0(name, normal) == 0)
         return TRUE;
-    imap_reply(session, IMAP_NO, "CANNOT", error->message);
+    imap_reply(session, IMAP_NO, "CANNOT", "The mailbox name is not in normalization form C");
     return FALSE;
 }
 
@@ -59,12 +65,15 @@ static gboolean may_create(CacheTxn *txn, const char *name, GError **error)
     return TRUE;
 }
 
-/* "name/" says that there will be mailboxes below (RFC 3501, 6.3.3): here any name may have them.
+/*
+ * "name/" says that there will be mailboxes below (RFC 3501, 6.3.3): here any name may have them.
+ * "inbox/name" is below INBOX, which is written in one way only (5.1).
  */
-static void strip_delimiter(CacheTxn *txn, char *name)
+static void settle_name(CacheTxn *txn, char *name)
 {
     char delimiter = delimiter_of(txn);
     gsize length = strlen(name);
+    imap_name_fold_inbox(name, delimiter);
     if (delimiter && length > 1 && name[length - 1] == delimiter)
         name[length - 1] = 0;
 }
@@ -146,7 +155,7 @@ void imap_cmd_create(ImapSession *session, ImapLexer *lexer)
     gint64 id = 0;
     g_autoptr(CacheTxn) txn = begin(session, &error);
     if (txn) {
-        strip_delimiter(txn, name);
+        settle_name(txn, name);
         if (!choose_role(session, txn, names, &role))
             return;
         if (may_create(txn, name, &error))
@@ -234,7 +243,7 @@ static gboolean rename_folder(ImapSession *session, const char *from, char *to, 
     g_autoptr(CacheFolder) folder = txn ? cache_folder_find(txn, from, error) : NULL;
     if (!folder)
         return FALSE;
-    strip_delimiter(txn, to);
+    settle_name(txn, to);
     if (!may_rename(session, txn, folder, to, error))
         return FALSE;
     if (imap_name_is_inbox(folder->name)) {
@@ -269,9 +278,12 @@ static void set_subscribed(ImapSession *session, ImapLexer *lexer, gboolean subs
     if (!name)
         return;
     g_autoptr(CacheTxn) txn = begin(session, &error);
-    g_autoptr(CacheFolder) folder =
-        txn && subscribed ? imap_rights_find(session, txn, name, &error) : NULL;
-    if (!txn || (subscribed && !folder) || !cache_subscribe(txn, name, subscribed, &error) ||
+    g_autoptr(CacheFolder) folder = NULL;
+    if (txn)
+        folder = subscribed ? imap_rights_find(session, txn, name, &error)
+                            : cache_folder_find(txn, name, NULL);
+    if (!txn || (subscribed && !folder) ||
+        !cache_subscribe(txn, folder ? folder->name : name, subscribed, &error) ||
         !cache_commit(g_steal_pointer(&txn), &error))
         imap_reply_error(session, error);
 }

@@ -42,6 +42,7 @@ static const ErrorCode cache_codes[] = {
     {CACHE_ERROR_NOT_FOUND, IMAP_NO, "NONEXISTENT", NULL},
     {CACHE_ERROR_EXISTS, IMAP_NO, "ALREADYEXISTS", NULL},
     {CACHE_ERROR_INVALID, IMAP_NO, "CANNOT", NULL},
+    {CACHE_ERROR_CHILDREN, IMAP_NO, "HASCHILDREN", NULL},
 };
 
 static const ErrorCode grammar_codes[] = {
