@@ -303,7 +303,7 @@ TEST_F(GmailTest, ALabelChangesTheModSequenceWhereverTheMessageIs)
         S: * 2 FETCH (X-GM-LABELS (\Inbox foo))
         S: c OK …
     )");
-    client->play("C: e DELETE foo\nS: * 2 FETCH (MODSEQ (…) FLAGS (\\Recent))\nS: e OK …");
+    client->play("C: e DELETE foo\nS: * 2 FETCH (UID 2 MODSEQ (…) FLAGS (\\Recent))\nS: e OK …");
     other->play("C: d NOOP\nS: * 2 FETCH (UID 2 MODSEQ (…) FLAGS (\\Recent))\nS: d OK …");
 }
 

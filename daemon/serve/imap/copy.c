@@ -16,6 +16,7 @@ typedef struct {
     guint32 uidvalidity;
     gboolean readable; /* the target */
     gboolean move;
+    guint64 modseq;    /* of the selected mailbox, as of the last slice */
     GArray *from, *to; /* guint32 */
     GArray *made;      /* guint32: those of `to` that weren't there before (set-like stores) */
 } CopyRun;
@@ -36,15 +37,24 @@ static gboolean find_target(CopyRun *run, const char *name, GError **error)
     return TRUE;
 }
 
+static gboolean note_modseq(CopyRun *run, CacheTxn *txn, gint64 selected, GError **error)
+{
+    g_autoptr(CacheFolder) folder = run->move ? cache_folder_get(txn, selected, error) : NULL;
+    if (folder)
+        run->modseq = folder->highestmodseq;
+    return !run->move || folder;
+}
+
 static gboolean copy_slice(CopyRun *run, const guint32 *uids, guint count, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_WRITE_FULL, error);
     g_autoptr(CacheFolder) target = txn ? cache_folder_get(txn, run->target, error) : NULL;
     guint before = run->from->len;
+    gint64 selected = run->session->view->folder;
     if (!target ||
-        !cache_copy(txn, run->session->view->folder, uids, count, run->target, run->move, run->from,
-                    run->to, error) ||
-        !cache_commit(g_steal_pointer(&txn), error)) {
+        !cache_copy(txn, selected, uids, count, run->target, run->move, run->from, run->to,
+                    error) ||
+        !note_modseq(run, txn, selected, error) || !cache_commit(g_steal_pointer(&txn), error)) {
         g_array_set_size(run->from, before);
         g_array_set_size(run->to, before);
         return FALSE;
@@ -72,13 +82,23 @@ static void undo(CopyRun *run)
     }
 }
 
+/* RFC 6851, 4.4: the report that comes before this answer tells everything up to here. */
+static void reply_moved(const CopyRun *run, const char *text)
+{
+    g_autofree char *code = g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, run->modseq);
+    gboolean wanted = run->from->len && (run->session->enabled & IMAP_ENABLED_QRESYNC);
+    imap_reply(run->session, IMAP_OK, wanted ? code : NULL, text);
+}
+
 static void tell(CopyRun *run, const char *text)
 {
     ImapSession *session = run->session;
-    if (!run->from->len || !run->readable) { /* RFC 4315, 5 */
+    if (run->move)
+        reply_moved(run, text);
+    else
         imap_reply(session, IMAP_OK, NULL, text);
+    if (!run->from->len || !run->readable) /* RFC 4315, 5 */
         return;
-    }
     g_autoptr(GString) code = g_string_new(NULL);
     g_string_printf(code, "COPYUID %u ", run->uidvalidity);
     imap_uidplus_format(run->from, code);
@@ -86,7 +106,8 @@ static void tell(CopyRun *run, const char *text)
     imap_uidplus_format(run->to, code);
     if (run->move) /* RFC 6851, 4.3: before the expunges */
         imap_untagged(session, "OK", code->str, "Moved");
-    imap_reply(session, IMAP_OK, run->move ? NULL : code->str, text);
+    else
+        imap_reply(session, IMAP_OK, code->str, text);
 }
 
 static void run_copy(CopyRun *run, const GArray *uids)

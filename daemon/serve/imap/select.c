@@ -3,29 +3,32 @@
  * SELECT and EXAMINE (RFC 3501, 6.3.1), with CONDSTORE and QRESYNC (RFC 7162, 3.1.8 and 3.2.5),
  * and what ends them: CLOSE and UNSELECT.
  */
-#include "daemon/proto/imap/quote.h"
 #include "daemon/proto/imap/select-args.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/expunge.h"
+#include "daemon/serve/imap/list.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/urlauth.h"
 #include "daemon/serve/imap/view.h"
 
-/* RFC 9051, 6.3.2 */
-static void tell_name(ImapSession *session, const CacheFolder *folder)
+/* RFC 9051, 6.3.2: with accurate attributes, and what the client called it ("inbox"). */
+static void tell_name(ImapSession *session, CacheFolder *folder, const char *called)
 {
-    char delimiter[2] = {folder->delimiter, 0};
-    g_string_append(session->out, "* LIST () ");
-    imap_quote_append_nstring(session->out, *delimiter ? delimiter : NULL, FALSE);
-    g_string_append_c(session->out, ' ');
-    imap_quote_append_mailbox(session->out, folder->name, imap_session_utf8(session));
-    g_string_append(session->out, "\r\n");
+    const ImapMailbox alone = {
+        .name = folder->name, .delimiter = folder->delimiter, .folder = folder};
+    const ImapMailbox *mailbox = NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, NULL);
+    g_autoptr(ImapMailboxes) mailboxes = txn ? imap_mailboxes_read(txn, NULL) : NULL;
+    if (mailboxes)
+        mailbox = g_hash_table_lookup(mailboxes->by_name, folder->name);
+    imap_list_tell(session, mailbox ? mailbox : &alone,
+                   strcmp(called, folder->name) != 0 ? called : NULL);
 }
 
-static void tell_start(ImapSession *session, const ImapViewStart *start)
+static void tell_start(ImapSession *session, const ImapViewStart *start, const char *called)
 {
     const CacheFolder *folder = start->folder;
     const ImapView *view = session->view;
@@ -33,7 +36,7 @@ static void tell_start(ImapSession *session, const ImapViewStart *start)
     imap_view_tell_flags(session);
     imap_view_tell_count(session);
     if (imap_session_rev2(session))
-        tell_name(session, folder);
+        tell_name(session, start->folder, called);
     else if (start->first_unseen && !imap_session_uidonly(session))
         g_string_append_printf(out, "* OK [UNSEEN %u] First unseen\r\n",
                                imap_view_number(view, start->first_unseen));
@@ -118,10 +121,18 @@ static void leave(ImapSession *session)
     imap_untagged(session, "OK", "CLOSED", "The mailbox before is closed");
 }
 
+/* The mailbox's name as the client wrote it. */
+static char *read_called(const ImapLexer *lexer)
+{
+    ImapLexer ahead = *lexer;
+    return imap_lexer_space(&ahead, NULL) ? imap_lexer_astring(&ahead, "", NULL) : NULL;
+}
+
 static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_only)
 {
     g_autoptr(GError) error = NULL;
     g_auto(ImapViewStart) start = {0};
+    g_autofree char *called = read_called(lexer);
     g_autoptr(ImapSelectArgs) args = imap_select_args_parse(lexer, &error);
     if (!args) {
         imap_reply_error(session, error);
@@ -143,7 +154,7 @@ static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_o
         imap_reply_error(session, error);
         return;
     }
-    tell_start(session, &start);
+    tell_start(session, &start, called);
     if (args->qresync && args->uidvalidity == start.folder->uidvalidity &&
         !tell_since(session, args, start.folder->modseq_floor, &error)) {
         g_clear_pointer(&session->view, imap_view_free);
@@ -169,7 +180,8 @@ void imap_cmd_unselect(ImapSession *session, ImapLexer *lexer)
         g_clear_pointer(&session->view, imap_view_free);
 }
 
-/* RFC 3501, 6.4.2: expunges without telling; RFC 7162, 3.2.8: and tells the mod-sequence. */
+/* RFC 3501, 6.4.2: expunges without telling; RFC 7162, 3.2.8: no mod-sequence is told either, as
+ * the client would take itself to be up to date. */
 void imap_cmd_close(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
@@ -183,8 +195,4 @@ void imap_cmd_close(ImapSession *session, ImapLexer *lexer)
         return;
     }
     g_clear_pointer(&session->view, imap_view_free);
-    if (modseq && (session->enabled & IMAP_ENABLED_QRESYNC)) {
-        g_autofree char *code = g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, modseq);
-        imap_reply(session, IMAP_OK, code, "Closed.");
-    }
 }

@@ -308,6 +308,15 @@ void imap_view_begin_fetch(ImapSession *session, guint32 number, guint32 uid)
         imap_out_literal(session->out, " FETCH (");
 }
 
+/* RFC 7162, 3.2.4: from the first command on that enables CONDSTORE; RFC 9051, 7.5.2: always. */
+static gboolean changes_have_uids(const ImapSession *session)
+{
+    const guint needing = IMAP_ENABLED_CONDSTORE | IMAP_ENABLED_QRESYNC | IMAP_ENABLED_REV2;
+    if (imap_session_uidonly(session))
+        return FALSE; /* it is in the number's place */
+    return session->uid || session->notify || (session->enabled & needing);
+}
+
 void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags)
 {
     guint32 number = imap_view_number(session->view, change->uid);
@@ -317,8 +326,7 @@ void imap_view_append_change(ImapSession *session, const CacheChange *change, gb
         imap_view_learn(session, change->flags.keywords);
     GString *out = session->out;
     imap_view_begin_fetch(session, number, change->uid);
-    if (!imap_session_uidonly(session) &&
-        (session->uid || session->notify || (session->enabled & IMAP_ENABLED_QRESYNC))) {
+    if (changes_have_uids(session)) {
         imap_out_literal(out, "UID ");
         imap_out_number(out, change->uid);
         imap_out_literal(out, " ");

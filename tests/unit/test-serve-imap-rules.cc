@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The local IMAP server: rules of the standards that are easily overlooked, one test for each. */
+#include "imap-transcript.h"
+
+namespace
+{
+
+const std::string NOTE = "From: ada@example.org\r\nSubject: note\r\n\r\nGood morning!\r\n";
+
+class RulesTest : public ImapTest
+{
+  protected:
+    void SetUp() override
+    {
+        ImapTest::SetUp();
+        for (int i = 0; i < 4; i++)
+            deliver(inbox, NOTE);
+    }
+};
+
+/* RFC 7162, 3.2.4: CONDSTORE, however enabled, brings UIDs too; RFC 9051, 7.5.2: so does rev2. */
+TEST_F(RulesTest, ChangesAreToldWithTheirUids)
+{
+    auto ada = connect(), bob = connect(), carl = select();
+    ada->play("C: a SELECT INBOX (CONDSTORE)\nS~ a OK …");
+    bob->play("C: a ENABLE IMAP4rev2\nS~ a OK …\nC: b SELECT INBOX\nS~ b OK …");
+    carl->play("C: a STORE 2 +FLAGS (\\Flagged)\nS: * 2 FETCH (FLAGS (\\Flagged \\Recent))\nS: a OK …");
+    ada->play(R"(
+        C: c NOOP
+        S: * 2 FETCH (UID 2 MODSEQ (…) FLAGS (\Flagged))
+        S: c OK …
+        C: d STORE 3 +FLAGS.SILENT (\Seen)
+        S: * 3 FETCH (UID 3 MODSEQ (…))
+        S: d OK …
+        C: e FETCH 4 (BODY[TEXT])
+        S~ )
+        S: * 4 FETCH (UID 4 MODSEQ (…) FLAGS (\Seen))
+        S: e OK …
+        C: f FETCH 4 FLAGS
+        S: * 4 FETCH (FLAGS (\Seen))
+        S: f OK …
+    )");
+    bob->play(R"(
+        C: c NOOP
+        S: * 2 FETCH (UID 2 FLAGS (\Flagged))
+        S: * 3 FETCH (UID 3 FLAGS (\Seen))
+        S: * 4 FETCH (UID 4 FLAGS (\Seen))
+        S: c OK …
+    )");
+}
+
+/* RFC 7162, 3.2.8: of CLOSE no HIGHESTMODSEQ; 3.2.7 and 3.2.9: of EXPUNGE; RFC 6851, 4.4: of MOVE,
+ * where anything was moved. */
+TEST_F(RulesTest, WhatTakesMessagesAwayTellsTheModSequenceButForClose)
+{
+    make_folder("Work");
+    auto client = connect();
+    client->play(R"(
+        C: a ENABLE QRESYNC
+        S~ a OK …
+        C: b SELECT INBOX
+        S~ b OK …
+        C: c MOVE 1 Work
+        S: * OK [COPYUID … 1 1] …
+        S: * VANISHED 1
+        S: c OK [HIGHESTMODSEQ …] …
+        C: d UID MOVE 77 Work
+        S: d OK Moved.
+        C: e UID MOVE 2 INBOX
+        S: * OK [COPYUID … 2 5] …
+        S: * VANISHED 2
+        S: * 3 EXISTS
+        S: * 3 RECENT
+        S: e OK [HIGHESTMODSEQ …] …
+        C: f STORE 1:2 +FLAGS.SILENT (\Deleted)
+        S~ f OK …
+        C: g UID EXPUNGE 3
+        S: * VANISHED 3
+        S: g OK [HIGHESTMODSEQ …] …
+        C: h CLOSE
+        S: h OK CLOSE done.
+        C: i STATUS INBOX (MESSAGES)
+        S: * STATUS INBOX (MESSAGES 1)
+        S: i OK …
+    )");
+}
+
+/* RFC 5530, 3 */
+TEST_F(RulesTest, ANameThatOnlyHasChildrenIsNotDeletedBeforeThem)
+{
+    make_folder("Work/Plans");
+    connect()->play(R"(
+        C: a CREATE Work
+        S: a OK …
+        C: b DELETE Work
+        S: b OK …
+        C: c DELETE Work
+        S: c NO [HASCHILDREN] …
+        C: d DELETE Work/Plans
+        S: d OK …
+        C: e DELETE Work
+        S: e OK …
+    )");
+}
+
+/* RFC 9051, 6.3.2: SELECT's LIST is accurate, and says what another name the client used stands for
+ * (the example of 8). */
+TEST_F(RulesTest, Rev2SelectsTellWhatTheMailboxIs)
+{
+    make_folder("Sent", CACHE_ROLE_SENT);
+    make_folder("Work");
+    make_folder("Work/Plans");
+    connect()->play(R"(
+        C: a ENABLE IMAP4rev2
+        S~ a OK …
+        C: b SUBSCRIBE Sent
+        S: b OK …
+        C: c SELECT Sent
+        S~ * LIST (\HasNoChildren \Subscribed \Sent) "/" Sent
+        S~ c OK …
+        C: d EXAMINE Work
+        S~ * LIST (\HasChildren) "/" Work
+        S~ d OK …
+        C: e SELECT inbox
+        S~ * LIST (\HasNoChildren) "/" INBOX ("OLDNAME" (inbox))
+        S~ e OK …
+    )");
+}
+
+/* RFC 3501, 5.1: INBOX is written in any case, so what is below it is, too; LIST shows one INBOX.
+ */
+TEST_F(RulesTest, WhatIsBelowInboxIsBelowIt)
+{
+    make_folder("Work");
+    connect()->play(R"(
+        C: a CREATE inbox/sub
+        S: a OK …
+        C: b CREATE Inbox/sub
+        S: b NO [ALREADYEXISTS] …
+        C: c RENAME Work iNBOX/Work/
+        S: c OK …
+        C: d LIST "" *
+        S: * LIST (\HasChildren) "/" INBOX
+        S: * LIST (\HasNoChildren) "/" INBOX/Work
+        S: * LIST (\HasNoChildren) "/" INBOX/sub
+        S: d OK …
+        C: e SUBSCRIBE inbox/sub
+        S: e OK …
+        C: f LSUB "" *
+        S: * LSUB () "/" INBOX/sub
+        S: f OK …
+        C: g UNSUBSCRIBE inBox/sub
+        S: g OK …
+        C: h LSUB "" *
+        S: h OK …
+        C: i STATUS inbox/sub (MESSAGES)
+        S: * STATUS INBOX/sub (MESSAGES 0)
+        S: i OK …
+        C: j DELETE inbox/sub
+        S: j OK …
+    )");
+}
+
+/* RFC 9051, 5.1: no new names in UTF-8 but Net-Unicode; RFC 6855, 3: without line separators. */
+TEST_F(RulesTest, NewNamesInUtf8AreNormalized)
+{
+    const std::string composed = "Caf\u00e9", decomposed = "Cafe\u0301";
+    auto client = connect();
+    client->play("C: a ENABLE UTF8=ACCEPT\nS~ a OK …");
+    client->play("C: b CREATE \"" + decomposed + "\"\nS: b NO [CANNOT] …");
+    client->play("C: c CREATE \"" + composed + "\"\nS: c OK …");
+    client->play("C: d RENAME \"" + composed + "\" \"" + decomposed + "\"\nS: d NO [CANNOT] …");
+    client->play("C: e CREATE \"a\u2028b\"\nS: e NO [CANNOT] …");
+}
+
+} // namespace
