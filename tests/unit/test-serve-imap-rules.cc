@@ -24,7 +24,8 @@ TEST_F(RulesTest, ChangesAreToldWithTheirUids)
     auto ada = connect(), bob = connect(), carl = select();
     ada->play("C: a SELECT INBOX (CONDSTORE)\nS~ a OK …");
     bob->play("C: a ENABLE IMAP4rev2\nS~ a OK …\nC: b SELECT INBOX\nS~ b OK …");
-    carl->play("C: a STORE 2 +FLAGS (\\Flagged)\nS: * 2 FETCH (FLAGS (\\Flagged \\Recent))\nS: a OK …");
+    carl->play(
+        "C: a STORE 2 +FLAGS (\\Flagged)\nS: * 2 FETCH (FLAGS (\\Flagged \\Recent))\nS: a OK …");
     ada->play(R"(
         C: c NOOP
         S: * 2 FETCH (UID 2 MODSEQ (…) FLAGS (\Flagged))
@@ -158,6 +159,29 @@ TEST_F(RulesTest, WhatIsBelowInboxIsBelowIt)
         S: i OK …
         C: j DELETE inbox/sub
         S: j OK …
+    )");
+}
+
+/* RFC 5258, 3.5: upstream may have a folder without those above it. */
+TEST_F(RulesTest, ANameThatIsNoneIsListedWithWhatIsBelowIt)
+{
+    CacheFolder folder = {};
+    folder.name = folder.base_name = (char *)"Customers/ABC";
+    folder.delimiter = '/';
+    folder.selectable = folder.base_selectable = TRUE;
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_NE(cache_folder_add(txn, &folder, error), 0) << error.text();
+        txn.commit();
+    }
+    connect()->play(R"(
+        C: a LIST "" ("C%" "I%")
+        S: * LIST (\NonExistent \HasChildren) "/" Customers
+        S: * LIST () "/" INBOX
+        S: a OK …
+        C: b LIST "" Customers
+        S: * LIST (\Noselect \HasChildren) "/" Customers
+        S: b OK …
     )");
 }
 

@@ -93,11 +93,12 @@ static void append_attributes(ImapSession *session, const ImapListArgs *args,
 {
     GString *out = session->out;
     gboolean plain = !args->extended, rev1 = plain && !imap_session_rev2(session);
+    gboolean children = !mailbox->folder && mailbox->has_children; /* RFC 5258, 3.5 */
     if (!mailbox->folder)
         append_attribute(out, rev1 ? "\\Noselect" : "\\NonExistent");
     else if (!mailbox->folder->selectable || lacks_status(args, mailbox))
         append_attribute(out, "\\Noselect");
-    if (plain || (args->returns & IMAP_LIST_RETURN_CHILDREN))
+    if (plain || children || (args->returns & IMAP_LIST_RETURN_CHILDREN))
         append_attribute(out, mailbox->has_children ? "\\HasChildren" : "\\HasNoChildren");
     if (mailbox->subscribed && (args->returns & IMAP_LIST_RETURN_SUBSCRIBED))
         append_attribute(out, "\\Subscribed");
