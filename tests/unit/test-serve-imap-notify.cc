@@ -107,9 +107,10 @@ TEST_F(ImapTest, NotifyTellsOfNamesSubscriptionsAndAnnotations)
     client->play("S: * LIST (\\HasNoChildren) \"/\" NewMailbox");
     other->play("C: b SUBSCRIBE NewMailbox\nS: b OK …");
     client->play("S: * LIST (\\HasNoChildren \\Subscribed) \"/\" NewMailbox");
-    other->play("C: c CREATE Other\nS: c OK …\nC: d RENAME Other Another\nS: d OK …");
-    client->play("S: * LIST (\\HasNoChildren) \"/\" Other\n"
-                 "S: * LIST (\\HasNoChildren) \"/\" Another (\"OLDNAME\" (Other))");
+    other->play("C: c CREATE Other\nS: c OK …");
+    client->play("S: * LIST (\\HasNoChildren) \"/\" Other");
+    other->play("C: d RENAME Other Another\nS: d OK …");
+    client->play("S: * LIST (\\HasNoChildren) \"/\" Another (\"OLDNAME\" (Other))");
     other->play("C: e DELETE Another\nS: e OK …");
     client->play("S: * LIST (\\NonExistent \\HasNoChildren) \"/\" Another");
     other->play("C: f SETMETADATA INBOX (/shared/comment \"x\")\nS: f OK …");
