@@ -86,6 +86,30 @@ TEST_F(RulesTest, WhatTakesMessagesAwayTellsTheModSequenceButForClose)
     )");
 }
 
+/* RFC 7162, 3.1.3, example 10: a conditional STORE that fails tells what is there instead. */
+TEST_F(RulesTest, AConditionalStoreThatFailsTellsWhy)
+{
+    auto ada = select();
+    ada->play("C: a STORE 2:3 +FLAGS.SILENT (\\Flagged)\nS: a OK …");
+    auto bob = connect();
+    bob->play(R"(
+        C: a SELECT INBOX (CONDSTORE)
+        S~ a OK …
+        C: b UID STORE 2:4 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\Seen)
+        S: * 4 FETCH (UID 4 MODSEQ (…))
+        S: * 2 FETCH (UID 2 MODSEQ (…) FLAGS (\Flagged))
+        S: * 3 FETCH (UID 3 MODSEQ (…) FLAGS (\Flagged))
+        S: b OK [MODIFIED 2:3] …
+    )");
+    ada->play("C: b STORE 2 +FLAGS.SILENT (\\Draft)\nS~ b OK …");
+    bob->play(R"(
+        C: c STORE 2:3 (UNCHANGEDSINCE 5) +FLAGS (\Seen)
+        S: * 3 FETCH (UID 3 MODSEQ (…) FLAGS (\Flagged))
+        S: * 2 FETCH (UID 2 MODSEQ (…) FLAGS (\Flagged \Draft))
+        S: c OK [MODIFIED 2:3] …
+    )");
+}
+
 /* RFC 5530, 3 */
 TEST_F(RulesTest, ANameThatOnlyHasChildrenIsNotDeletedBeforeThem)
 {

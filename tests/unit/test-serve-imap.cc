@@ -430,6 +430,7 @@ TEST_F(ImapTest, ConditionalStoreLeavesWhatOthersChanged)
     client->play(R"(
         C: a STORE 1 (UNCHANGEDSINCE 0) +FLAGS.SILENT (\Seen)
         S: * OK [HIGHESTMODSEQ …] …
+        S: * 1 FETCH (UID 1 MODSEQ (…) FLAGS (\Recent))
         S: a OK [MODIFIED 1] …
         C: b UID STORE 1:2 (UNCHANGEDSINCE 1000) +FLAGS.SILENT (\Seen)
         S: * 1 FETCH (UID 1 MODSEQ (…))

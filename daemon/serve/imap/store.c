@@ -60,6 +60,40 @@ static gboolean tell_slice(StoreRun *run)
     return imap_session_send(session);
 }
 
+static gboolean collect_known(const CacheFetchRow *row, gpointer data)
+{
+    StoreRun *run = data;
+    const CachePlacement *placement = row->placement;
+    CacheChange change = {
+        .uid = placement->uid, .modseq = placement->modseq, .flags = placement->flags};
+    if (change.modseq <= run->session->view->modseq)
+        g_array_append_val(run->done, change);
+    return TRUE;
+}
+
+/*
+ * RFC 7162, 3.1.3: the client is told why a conditional STORE has failed, so that it needn't ask.
+ * What has changed since the last report comes with the next one anyway; other changes are older,
+ * and NOOP would never tell them.
+ */
+static gboolean tell_modified(StoreRun *run, GError **error)
+{
+    const GArray *uids = run->modified;
+    if (!uids->len)
+        return TRUE;
+    g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_READ, error);
+    if (!txn || !cache_fetch(txn, run->session->view->folder, &g_array_index(uids, guint32, 0),
+                             uids->len, 0, collect_known, run, error))
+        return FALSE;
+    g_clear_pointer(&txn, cache_end);
+    for (guint i = 0; i < run->done->len; i++) {
+        imap_view_append_change(run->session, &g_array_index(run->done, CacheChange, i), TRUE);
+        if (run->session->out->len > IMAP_SLICE_BYTES && !imap_session_send(run->session))
+            return TRUE;
+    }
+    return TRUE;
+}
+
 static void reply_modified(ImapSession *session, const GArray *modified)
 {
     g_autoptr(ImapSet) set = imap_set_new();
@@ -94,7 +128,10 @@ static void run_store(StoreRun *run)
         if (!tell_slice(run))
             return;
     }
-    imap_store_reply(run->session, run->uids->len, run->touched, run->modified);
+    if (tell_modified(run, &error))
+        imap_store_reply(run->session, run->uids->len, run->touched, run->modified);
+    else
+        imap_reply_error(run->session, error);
 }
 
 /* RFC 4314, 4: what may not be changed is passed over (which cache_store() sees to), unless nothing
