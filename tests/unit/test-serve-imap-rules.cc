@@ -186,6 +186,43 @@ TEST_F(RulesTest, WhatIsBelowInboxIsBelowIt)
     )");
 }
 
+/* RFC 3501, 5.1: what upstream has below "Inbox" is below INBOX; there isn't another one. */
+TEST_F(RulesTest, ThereIsOneInboxHoweverUpstreamWritesIt)
+{
+    CacheFolder folder = {};
+    folder.name = folder.base_name = (char *)"Inbox/Sub";
+    folder.delimiter = '/';
+    folder.selectable = folder.base_selectable = TRUE;
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_NE(cache_folder_add(txn, &folder, error), 0) << error.text();
+        txn.commit();
+    }
+    connect()->play(R"(
+        C: a LIST "" *
+        S: * LIST (\HasChildren) "/" INBOX
+        S: * LIST (\HasNoChildren) "/" Inbox/Sub
+        S: a OK …
+        C: b SELECT Inbox/Sub
+        S~ b OK …
+    )");
+}
+
+/* RFC 3501, 3: no command that isn't one of its state, whatever it brings. */
+TEST_F(RulesTest, NothingIsAppendedBeforeLogin)
+{
+    auto client = connect(false);
+    client->play(R"(
+        C: a APPEND INBOX {5}
+        S: a BAD Log in first
+        C: b APPEND INBOX {5+}
+        C: hello
+        S: b BAD Log in first
+        C: c NOOP
+        S: c OK …
+    )");
+}
+
 /* RFC 5258, 3.5: upstream may have a folder without those above it. */
 TEST_F(RulesTest, ANameThatIsNoneIsListedWithWhatIsBelowIt)
 {

@@ -193,6 +193,8 @@ static ImapFeed announce_argument(ImapAssembler *as)
 
 static ImapFeed announce_message(ImapAssembler *as)
 {
+    if (as->limits.message == 0)
+        return fail(as, TRUE, NULL, "Log in first");
     if (as->literal.size > as->limits.message)
         return fail(as, TRUE, "TOOBIG",
                     "the message is larger than %" G_GUINT64_FORMAT " octets, the most that is "

@@ -2,6 +2,8 @@
 /* The tree of mailbox names. */
 #include "daemon/serve/imap/mailboxes.h"
 
+#include "daemon/proto/imap/mailbox-name.h"
+
 #include <string.h>
 
 static void mailbox_free(ImapMailbox *mailbox)
@@ -21,6 +23,7 @@ void imap_mailboxes_free(ImapMailboxes *mailboxes)
 static ImapMailbox *get(ImapMailboxes *mailboxes, const char *name, gsize length, char delimiter)
 {
     g_autofree char *key = g_strndup(name, length);
+    imap_name_fold_inbox(key, 0); /* also where it is above "Inbox/name", as upstream has it */
     ImapMailbox *mailbox = g_hash_table_lookup(mailboxes->by_name, key);
     if (mailbox)
         return mailbox;
