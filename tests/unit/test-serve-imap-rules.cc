@@ -186,6 +186,23 @@ TEST_F(RulesTest, WhatIsBelowInboxIsBelowIt)
     )");
 }
 
+/* RFC 3501, 6.3.5: "it is an error to attempt to rename to a mailbox name that already exists". */
+TEST_F(RulesTest, InboxIsNotRenamedToAnExistingNameEither)
+{
+    auto client = connect();
+    client->play(R"(
+        C: a CREATE Work/Plans
+        S: a OK …
+        C: b RENAME INBOX Work
+        S: b NO [ALREADYEXISTS] …
+        C: c RENAME INBOX Work/Plans
+        S: c NO [ALREADYEXISTS] …
+        C: d STATUS INBOX (MESSAGES)
+        S: * STATUS INBOX (MESSAGES 4)
+        S: d OK …
+    )");
+}
+
 /* RFC 3501, 5.1: what upstream has below "Inbox" is below INBOX; there isn't another one. */
 TEST_F(RulesTest, ThereIsOneInboxHoweverUpstreamWritesIt)
 {

@@ -226,6 +226,11 @@ static gboolean may_rename(ImapSession *session, CacheTxn *txn, const CacheFolde
 static gboolean rename_inbox(ImapSession *session, gint64 inbox, const char *name, GError **error)
 {
     g_autoptr(CacheTxn) txn = begin(session, error);
+    g_autoptr(CacheFolder) taken = txn ? cache_folder_find(txn, name, NULL) : NULL;
+    if (taken) { /* CREATE would make a mailbox of a name that is none yet */
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_EXISTS, "There is a folder %s already", name);
+        return FALSE;
+    }
     gint64 target = txn ? cache_folder_create(txn, name, CACHE_ROLE_NONE, error) : 0;
     g_autoptr(GArray) uids = target ? cache_uids(txn, inbox, error) : NULL;
     if (!uids || !copy_annotations(txn, inbox, target, error) ||
