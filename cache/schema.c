@@ -147,10 +147,12 @@ static const char VERSION_8[] =
     "CREATE INDEX IF NOT EXISTS message_thread_thread ON message_thread (thread);"
     "CREATE TABLE IF NOT EXISTS message_nameless (message INTEGER PRIMARY KEY);";
 
+/* Texts were folded to composed characters before: they are written anew, too. */
+#define VERSION_9 VERSION_7
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3},
-    {4, VERSION_4}, {5, VERSION_5}, {6, VERSION_6},
-    {7, VERSION_7}, {8, VERSION_8}, {0},
+    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3}, {4, VERSION_4}, {5, VERSION_5},
+    {6, VERSION_6}, {7, VERSION_7}, {8, VERSION_8}, {9, VERSION_9}, {0},
 };
 
 static gboolean read_version(Db *db, int *version, GError **error)

@@ -346,6 +346,24 @@ TEST_F(TextTest, FieldsAreSearchedAsTheyAreWritten)
             << c.program;
 }
 
+/* RFC 5255, 4.5 (I18NLEVEL=1): the comparator is i;unicode-casemap, which decomposes (RFC 5051). */
+TEST_F(TextTest, ALetterIsFoundInTheSameWithAnAccent)
+{
+    deliver(inbox, "Subject: =?utf-8?q?Caf=C3=A9?=\r\n\r\nCAFE\xcc\x81\r\n");
+    deliver(inbox, "Subject: cafe\r\n\r\ncafe\r\n");
+    client = select();
+    for (bool indexed : {false, true}) {
+        if (indexed)
+            index_all();
+        for (const char *key : {"SUBJECT", "BODY", "TEXT"}) {
+            std::string search = std::string("a SEARCH CHARSET UTF-8 ") + key;
+            EXPECT_EQ(client->command(search + " Cafe"), "* SEARCH 1 2\r\na OK SEARCH done.\r\n");
+            EXPECT_EQ(client->command(search + " \"CAF\u00c9\""),
+                      "* SEARCH 1\r\na OK SEARCH done.\r\n");
+        }
+    }
+}
+
 /* What HTML says in the place of its images is text, what it says of itself isn't. */
 TEST_F(TextTest, WhatStandsForImagesIsFound)
 {

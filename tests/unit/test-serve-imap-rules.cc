@@ -275,4 +275,19 @@ TEST_F(RulesTest, NewNamesInUtf8AreNormalized)
     client->play("C: e CREATE \"a\u2028b\"\nS: e NO [CANNOT] …");
 }
 
+/* RFC 8474, 4: another UIDVALIDITY, another mailbox. */
+TEST_F(RulesTest, AMailboxMadeAgainAboveOthersHasAnotherId)
+{
+    make_folder("Lists");
+    make_folder("Lists/a");
+    auto client = connect();
+    std::string before = client->command("a STATUS Lists (MAILBOXID)");
+    client->play("C: b DELETE Lists\nS: b OK …\n");
+    std::string created = client->command("c CREATE Lists");
+    std::string after = client->command("a STATUS Lists (MAILBOXID)");
+    std::string id = created.substr(created.find('('), created.find(']') - created.find('('));
+    EXPECT_NE(before, after);
+    EXPECT_NE(after.find(id), std::string::npos) << created << after;
+}
+
 } // namespace

@@ -46,10 +46,9 @@ static void append_folded_line(const char *line, gsize length, GString *out)
         return;
     }
 
-    g_autofree char *composed = g_utf8_normalize(line, (gssize)length, G_NORMALIZE_ALL_COMPOSE);
-    g_autofree char *folded = composed != NULL ? g_utf8_casefold(composed, -1) : NULL;
-    g_autofree char *again =
-        folded != NULL ? g_utf8_normalize(folded, -1, G_NORMALIZE_ALL_COMPOSE) : NULL;
+    g_autofree char *decomposed = g_utf8_normalize(line, (gssize)length, G_NORMALIZE_ALL);
+    g_autofree char *folded = decomposed != NULL ? g_utf8_casefold(decomposed, -1) : NULL;
+    g_autofree char *again = folded != NULL ? g_utf8_normalize(folded, -1, G_NORMALIZE_ALL) : NULL;
 
     g_string_append(out, again != NULL ? again : "");
 }

@@ -152,21 +152,22 @@ void imap_cmd_create(ImapSession *session, ImapLexer *lexer)
     CacheRole role;
     if (!name)
         return;
-    gint64 id = 0;
+    g_autoptr(CacheFolder) made = NULL;
     g_autoptr(CacheTxn) txn = begin(session, &error);
     if (txn) {
         settle_name(txn, name);
         if (!choose_role(session, txn, names, &role))
             return;
-        if (may_create(txn, name, &error))
-            id = cache_folder_create(txn, name, role, &error);
+        gint64 id =
+            may_create(txn, name, &error) ? cache_folder_create(txn, name, role, &error) : 0;
+        made = id ? cache_folder_get(txn, id, &error) : NULL;
     }
-    if (!id || !cache_commit(g_steal_pointer(&txn), &error)) {
+    if (!made || !cache_commit(g_steal_pointer(&txn), &error)) {
         imap_reply_error(session, error);
         return;
     }
     g_autoptr(GString) code = g_string_new("MAILBOXID ("); /* RFC 8474, 4.1 */
-    imap_mailbox_id_format(id, code);
+    imap_mailbox_id_format(made, code);
     g_string_append_c(code, ')');
     imap_reply(session, IMAP_OK, code->str, "Created.");
 }

@@ -2,9 +2,9 @@
 /* Object identifiers (RFC 8474). */
 #include "daemon/serve/imap/objectid.h"
 
-void imap_mailbox_id_format(gint64 folder, GString *out)
+void imap_mailbox_id_format(const CacheFolder *folder, GString *out)
 {
-    g_string_append_printf(out, "F%" G_GINT64_FORMAT, folder);
+    g_string_append_printf(out, "F%" G_GINT64_FORMAT "-%u", folder->id, folder->uidvalidity);
 }
 
 void imap_email_id_format(gint64 message, GString *out)

@@ -5,9 +5,11 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "cache/folder.h"
 
-void imap_mailbox_id_format(gint64 folder, GString *out);
+/* With another UIDVALIDITY it is another mailbox (RFC 8474, 4): deleted where there are some below
+ * it, and made again, it is still the same folder of the cache. */
+void imap_mailbox_id_format(const CacheFolder *folder, GString *out);
 void imap_email_id_format(gint64 message, GString *out);
 /* The message that EMAILID names; 0: none. */
 gint64 imap_email_id_parse(const char *id);

@@ -48,7 +48,7 @@ static void tell_start(ImapSession *session, const ImapViewStart *start, const c
     /* RFC 4467, 6 */
     g_string_append(out, "* OK [URLMECH " IMAP_URLAUTH_MECHANISM "] URLs can be authorized\r\n");
     g_string_append(out, "* OK [MAILBOXID (");
-    imap_mailbox_id_format(folder->id, out);
+    imap_mailbox_id_format(folder, out);
     g_string_append(out, ")] The mailbox's id\r\n");
 }
 

@@ -104,7 +104,7 @@ void imap_status_format(ImapSession *session, CacheTxn *txn, const CacheFolder *
             imap_out_number(out, items_offered[i].value(&run));
         } else {
             g_string_append_c(out, '(');
-            imap_mailbox_id_format(folder->id, out);
+            imap_mailbox_id_format(folder, out);
             g_string_append_c(out, ')');
         }
     }
