@@ -7,7 +7,6 @@ unit tests of what is threaded, build-plain for what tests run thousands of time
 
 import argparse
 import concurrent.futures
-import contextlib
 import faulthandler
 import json
 import os
@@ -29,14 +28,12 @@ PLAIN = ("tests/tools/sync-account",)
 THREADED = ("cache", "net", "relay", "serve-imap", "search", "queue")
 #: What of these takes long there and has one thread only: GoogleTest's names.
 ONE_THREAD = ("CacheModel.*", "CacheDamage.*", "CacheKill.*", "CacheStress.*", "FilterTest.*",
-              "LargeTest.*", "TextTest.FindsWhat*", "TextTest.RareWords*", "TextTest.Texts*", "TextTest.Subjects*", "TextTest.AKill*")
+              "LargeTest.*", "TextTest.FindsWhat*", "TextTest.RareWords*", "TextTest.Texts*",
+              "TextTest.Subjects*", "TextTest.AKill*")
 #: How many files of real servers run at once: they wait more than they work.
 REAL_JOBS = 3
 #: The files that take longest start first, so that all end together.
 LONG_FIRST = ("test_every_step", "test_exactly_once", "test_submission", "test_imap_read", "test_sync")
-#: Where the tests' files are, with so many bytes free: fsync on a busy disk takes longer than most tests.
-MEMORY = Path("/dev/shm")
-MEMORY_NEEDED = 8 << 30
 FILE_TIMEOUT = 900
 #: Seconds for one test; a class that needs more says so with `time_limit`.
 TEST_TIMEOUT = 240
@@ -82,27 +79,6 @@ class Tally:
 
 def say(text):
     print(text, flush=True)
-
-
-# Where files go
-
-def memory_is_there():
-    try:
-        space = os.statvfs(MEMORY)
-    except OSError:
-        return False
-    return os.access(MEMORY, os.W_OK) and space.f_bavail * space.f_frsize >= MEMORY_NEEDED \
-        and not space.f_flag & os.ST_NOEXEC
-
-
-@contextlib.contextmanager
-def temporary_files():
-    """Where mktemp and its kin put files, for all that is run; what is left behind goes at the end."""
-    where = MEMORY if "TMPDIR" not in os.environ and memory_is_there() else None
-    with tempfile.TemporaryDirectory(prefix="p-", dir=where, ignore_cleanup_errors=True) as directory:
-        os.chmod(directory, 0o755)  # servers with users of their own find their files in there
-        os.environ["TMPDIR"] = tempfile.tempdir = directory
-        yield
 
 
 # Building
@@ -378,8 +354,7 @@ def main():
     if problem:
         tally.add("build", "failed", problem[-8000:])
     else:
-        with temporary_files():
-            run_tests(options, tally)
+        run_tests(options, tally)
     say(f"({time.monotonic() - started:.0f} s)")
     tally.report()
     return 1 if tally.failures or not tally.passed else 0

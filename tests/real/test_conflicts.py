@@ -47,7 +47,9 @@ class Sides:
 
     def there(self, folder):
         """{name: flags}, as a sorted list, so that doubles show."""
-        self.imap.ok(f'SELECT "{folder}"')
+        # A folder deleted and made again: Dovecot may find out at the first attempt.
+        if self.imap.command(f'SELECT "{folder}"').status != "OK":
+            self.imap.ok(f'SELECT "{folder}"')
         result = self.imap.ok("UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         found = []
         for items in result.fetched().values():

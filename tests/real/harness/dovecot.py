@@ -148,7 +148,6 @@ service stats {{
 }}
 service imap {{
   process_limit = 1000
-  service_count = 100
 }}
 service submission {{
   chroot =
