@@ -2,11 +2,11 @@
 /* The text of a message as people read it: decoded, in UTF-8. For SEARCH (folded, so that comparing
  * bytes is comparing text), SORT, and previews.
  *
- * Folding is NFKD, full case folding, NFKD again, line by line: whatever i;unicode-casemap (RFC 5051)
- * takes for the same is the same, and "Straße" matches "STRASSE" besides. A composed accent matches
- * a combining one, so a letter is found in the same with an accent, but not the other way round, and
- * full-width letters match plain ones. What is searched for has to be folded with mime_text_fold,
- * too. White space stays as it is, but for line ends, which become "\n". */
+ * Folding is NFKD, full case folding, NFKD again, line by line: whatever i;unicode-casemap (RFC
+ * 5051) takes for the same is the same, and "Straße" matches "STRASSE" besides. A composed accent
+ * matches a combining one, so a letter is found in the same with an accent, but not the other way
+ * round, and full-width letters match plain ones. What is searched for has to be folded with
+ * mime_text_fold, too. White space stays as it is, but for line ends, which become "\n". */
 #pragma once
 
 #include "daemon/proto/mime/structure.h"
