@@ -115,7 +115,8 @@ def unit_tests(name, only, wanted, tally, without=()):
         environment = dict(os.environ, GTEST_OUTPUT=f"xml:{reports}/",
                            UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1",
                            TSAN_OPTIONS=f"second_deadlock_stack=1:suppressions={TOP}/tests/tsan.supp",
-                           G_DEBUG="fatal-criticals")
+                           # GLib's own pools hide from sanitizers who owns what.
+                           G_DEBUG="fatal-criticals", G_SLICE="always-malloc")
         if wanted or without:
             environment["GTEST_FILTER"] = ":".join(f"*{word}*" for word in wanted) + \
                 "-" + ":".join(without)

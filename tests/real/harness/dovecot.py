@@ -350,11 +350,19 @@ class Provider:
                 said = self._process.stdout.read().decode(errors="replace") \
                     if self._process.poll() is not None else "still starting after 20 s"
                 raise RuntimeError(f"Dovecot did not start: {said}\n{self.log()[-2000:]}")
-            try:
-                socket.create_connection(("127.0.0.1", waiting[0]), 5).close()
-                waiting.pop(0)
-            except OSError:
+            if self._answers(waiting[-1]):
+                waiting.pop()
+            else:
                 time.sleep(0.02)
+
+    def _answers(self, port):
+        """Whether somebody listens there; on the IMAP port, whether he says hello: one whose other ports are
+        taken listens, too, for a moment, before he gives up."""
+        try:
+            with socket.create_connection(("127.0.0.1", port), 5) as sock:
+                return port != self.ports["imap"] or sock.recv(1) == b"*"
+        except OSError:
+            return False
 
     def _signal_all(self, number):
         try:
