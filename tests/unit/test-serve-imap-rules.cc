@@ -16,6 +16,17 @@ class RulesTest : public ImapTest
         for (int i = 0; i < 4; i++)
             deliver(inbox, NOTE);
     }
+    /* A folder found upstream, just as it is named there. */
+    void add_upstream(const char *name)
+    {
+        CacheFolder folder = {};
+        folder.name = folder.base_name = (char *)name;
+        folder.delimiter = '/';
+        folder.selectable = folder.base_selectable = TRUE;
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_NE(cache_folder_add(txn, &folder, error), 0) << error.text();
+        txn.commit();
+    }
 };
 
 /* RFC 7162, 3.2.4: CONDSTORE, however enabled, brings UIDs too; RFC 9051, 7.5.2: so does rev2. */
@@ -206,15 +217,7 @@ TEST_F(RulesTest, InboxIsNotRenamedToAnExistingNameEither)
 /* RFC 3501, 5.1: what upstream has below "Inbox" is below INBOX; there isn't another one. */
 TEST_F(RulesTest, ThereIsOneInboxHoweverUpstreamWritesIt)
 {
-    CacheFolder folder = {};
-    folder.name = folder.base_name = (char *)"Inbox/Sub";
-    folder.delimiter = '/';
-    folder.selectable = folder.base_selectable = TRUE;
-    {
-        Txn txn(cache, CACHE_WRITE_FULL);
-        ASSERT_NE(cache_folder_add(txn, &folder, error), 0) << error.text();
-        txn.commit();
-    }
+    add_upstream("Inbox/Sub");
     connect()->play(R"(
         C: a LIST "" *
         S: * LIST (\HasChildren) "/" INBOX
@@ -243,15 +246,7 @@ TEST_F(RulesTest, NothingIsAppendedBeforeLogin)
 /* RFC 5258, 3.5: upstream may have a folder without those above it. */
 TEST_F(RulesTest, ANameThatIsNoneIsListedWithWhatIsBelowIt)
 {
-    CacheFolder folder = {};
-    folder.name = folder.base_name = (char *)"Customers/ABC";
-    folder.delimiter = '/';
-    folder.selectable = folder.base_selectable = TRUE;
-    {
-        Txn txn(cache, CACHE_WRITE_FULL);
-        ASSERT_NE(cache_folder_add(txn, &folder, error), 0) << error.text();
-        txn.commit();
-    }
+    add_upstream("Customers/ABC");
     connect()->play(R"(
         C: a LIST "" ("C%" "I%")
         S: * LIST (\NonExistent \HasChildren) "/" Customers

@@ -14,9 +14,6 @@
 
 #define CONTEXTS_MAX 20
 
-/* As deep as filters may stand in filters. */
-#define FILTERS_DEEP_MAX 10
-
 struct ImapContext {
     char *tag;
     gboolean uid;
@@ -99,7 +96,7 @@ static void insert_filter(ImapSession *session, ImapSearchKey *key)
 /* Sequence numbers and "$" mean the messages that they mean now, in filters too. */
 static void freeze(ImapSession *session, ImapSearchKey *key, guint filters)
 {
-    if (key->kind == IMAP_SEARCH_FILTER && filters++ < FILTERS_DEEP_MAX)
+    if (key->kind == IMAP_SEARCH_FILTER && filters++ < IMAP_FILTERS_DEEP_MAX)
         insert_filter(session, key);
     for (guint i = 0; key->children && i < key->children->len; i++)
         freeze(session, key->children->pdata[i], filters);

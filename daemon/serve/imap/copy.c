@@ -3,6 +3,7 @@
 #include "cache/change.h"
 #include "cache/folder.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/expunge.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/uidplus.h"
@@ -37,24 +38,16 @@ static gboolean find_target(CopyRun *run, const char *name, GError **error)
     return TRUE;
 }
 
-static gboolean note_modseq(CopyRun *run, CacheTxn *txn, gint64 selected, GError **error)
-{
-    g_autoptr(CacheFolder) folder = run->move ? cache_folder_get(txn, selected, error) : NULL;
-    if (folder)
-        run->modseq = folder->highestmodseq;
-    return !run->move || folder;
-}
-
 static gboolean copy_slice(CopyRun *run, const guint32 *uids, guint count, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_WRITE_FULL, error);
     g_autoptr(CacheFolder) target = txn ? cache_folder_get(txn, run->target, error) : NULL;
     guint before = run->from->len;
-    gint64 selected = run->session->view->folder;
     if (!target ||
-        !cache_copy(txn, selected, uids, count, run->target, run->move, run->from, run->to,
-                    error) ||
-        !note_modseq(run, txn, selected, error) || !cache_commit(g_steal_pointer(&txn), error)) {
+        !cache_copy(txn, run->session->view->folder, uids, count, run->target, run->move, run->from,
+                    run->to, error) ||
+        (run->move && !imap_expunge_modseq(run->session, txn, &run->modseq, error)) ||
+        !cache_commit(g_steal_pointer(&txn), error)) {
         g_array_set_size(run->from, before);
         g_array_set_size(run->to, before);
         return FALSE;
@@ -82,21 +75,12 @@ static void undo(CopyRun *run)
     }
 }
 
-/* RFC 6851, 4.4: the report that comes before this answer tells everything up to here. */
-static void reply_moved(const CopyRun *run, const char *text)
-{
-    g_autofree char *code = g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, run->modseq);
-    gboolean wanted = run->from->len && (run->session->enabled & IMAP_ENABLED_QRESYNC);
-    imap_reply(run->session, IMAP_OK, wanted ? code : NULL, text);
-}
-
 static void tell(CopyRun *run, const char *text)
 {
     ImapSession *session = run->session;
-    if (run->move)
-        reply_moved(run, text);
-    else
-        imap_reply(session, IMAP_OK, NULL, text);
+    imap_reply(session, IMAP_OK, NULL, text);
+    if (run->move && run->from->len)
+        imap_expunge_reply(session, run->modseq, text);
     if (!run->from->len || !run->readable) /* RFC 4315, 5 */
         return;
     g_autoptr(GString) code = g_string_new(NULL);

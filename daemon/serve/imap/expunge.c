@@ -34,24 +34,28 @@ static GArray *find_deleted(ImapSession *session, const GArray *uids, GError **e
     return g_steal_pointer(&deleted);
 }
 
+gboolean imap_expunge_modseq(ImapSession *session, CacheTxn *txn, guint64 *modseq, GError **error)
+{
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, session->view->folder, error);
+    if (folder)
+        *modseq = folder->highestmodseq;
+    return folder != NULL;
+}
+
 static gboolean expunge_slice(ImapSession *session, const guint32 *uids, guint count,
                               guint64 *modseq, GError **error)
 {
-    gint64 id = session->view->folder;
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
-    if (!txn || !cache_expunge(txn, id, uids, count, FALSE, NULL, error))
-        return FALSE;
-    g_autoptr(CacheFolder) folder = cache_folder_get(txn, id, error);
-    if (!folder)
-        return FALSE;
-    *modseq = folder->highestmodseq;
-    return cache_commit(g_steal_pointer(&txn), error);
+    return txn && cache_expunge(txn, session->view->folder, uids, count, FALSE, NULL, error) &&
+           (!modseq || imap_expunge_modseq(session, txn, modseq, error)) &&
+           cache_commit(g_steal_pointer(&txn), error);
 }
 
 gboolean imap_expunge_deleted(ImapSession *session, const GArray *uids, guint64 *modseq,
                               GError **error)
 {
-    *modseq = 0;
+    if (modseq)
+        *modseq = 0;
     g_autoptr(GArray) deleted = find_deleted(session, uids, error);
     if (!deleted)
         return FALSE;
@@ -60,6 +64,14 @@ gboolean imap_expunge_deleted(ImapSession *session, const GArray *uids, guint64 
                            MIN(deleted->len - at, EXPUNGE_SLICE), modseq, error))
             return FALSE;
     return TRUE;
+}
+
+void imap_expunge_reply(ImapSession *session, guint64 modseq, const char *text)
+{
+    if (!modseq || !(session->enabled & IMAP_ENABLED_QRESYNC))
+        return;
+    g_autofree char *code = g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, modseq);
+    imap_reply(session, IMAP_OK, code, text);
 }
 
 void imap_cmd_expunge(ImapSession *session, ImapLexer *lexer)
@@ -75,13 +87,8 @@ void imap_cmd_expunge(ImapSession *session, ImapLexer *lexer)
         return;
     }
     uids = set ? imap_view_resolve(session, set, TRUE, TRUE) : g_array_ref(session->view->uids);
-    if (!imap_expunge_deleted(session, uids, &modseq, &error)) {
+    if (imap_expunge_deleted(session, uids, &modseq, &error))
+        imap_expunge_reply(session, modseq, "Expunged.");
+    else
         imap_reply_error(session, error);
-        return;
-    }
-    if (!modseq || !(session->enabled & IMAP_ENABLED_QRESYNC))
-        return;
-    /* RFC 7162, 3.2.7: the report that comes before this answer tells everything up to here. */
-    g_autofree char *code = g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, modseq);
-    imap_reply(session, IMAP_OK, code, "Expunged.");
 }

@@ -126,6 +126,12 @@ static const ImapMailbox *parent_of(const Picture *picture, const ImapMailbox *m
     return name ? g_hash_table_lookup(picture->mailboxes->by_name, name) : NULL;
 }
 
+static void tell_nonexistent(const Comparison *comparison, const ImapMailbox *before)
+{
+    const ImapMailbox gone = {.name = before->name, .delimiter = before->delimiter};
+    imap_list_tell(comparison->session, &gone, NULL);
+}
+
 /* RFC 5465, 5.4: the parent has got its first child, or lost its last, be it a mailbox or not. One
  * that has come or gone itself is told anyway. */
 static void tell_parent(const Comparison *comparison, const ImapMailbox *mailbox)
@@ -137,8 +143,10 @@ static void tell_parent(const Comparison *comparison, const ImapMailbox *mailbox
     gboolean told = (!before || !now) && one && one->folder && one->folder->selectable;
     if (!one || same || told)
         return;
-    const ImapMailbox gone = {.name = one->name, .delimiter = one->delimiter};
-    imap_list_tell(comparison->session, now ? now : &gone, NULL);
+    if (now)
+        imap_list_tell(comparison->session, now, NULL);
+    else
+        tell_nonexistent(comparison, before);
 }
 
 /* Whether the mailbox above it was renamed as well, so that it only went along. */
@@ -221,8 +229,7 @@ static void tell_gone(const Comparison *comparison, const ImapMailbox *before)
 {
     if (!(events_of(comparison->args, before) & IMAP_EVENT_MAILBOX_NAME))
         return;
-    const ImapMailbox gone = {.name = before->name, .delimiter = before->delimiter};
-    imap_list_tell(comparison->session, &gone, NULL);
+    tell_nonexistent(comparison, before);
     tell_parent(comparison, before);
 }
 

@@ -12,9 +12,6 @@
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
-/* Filters within filters (RFC 5466, 3.1: at least 3); more are a loop. */
-#define FILTERS_DEEP_MAX 10
-
 /* Filters of a program, each as often as it is named: ten levels could name millions. */
 #define FILTERS_MAX 200
 
@@ -578,8 +575,9 @@ static const ImapSearchKey *find_filter(ImapMatch *match, const char *name)
         imap_reply(match->session, IMAP_NO, "LIMIT", "There are too many filters in the filters");
         return NULL;
     }
-    ImapSearchKey *key =
-        match->filter_depth < FILTERS_DEEP_MAX ? imap_match_filter(match->session, name) : NULL;
+    ImapSearchKey *key = match->filter_depth < IMAP_FILTERS_DEEP_MAX
+                             ? imap_match_filter(match->session, name)
+                             : NULL;
     if (!key) {
         g_autofree char *code = g_strdup_printf("UNDEFINED-FILTER %s", name);
         imap_reply(match->session, IMAP_NO, code, "There is no such filter");

@@ -76,6 +76,9 @@ static inline void imap_match_note(ImapMatchWord *words, guint key, gboolean met
 /* The UIDs (guint32) that alone can match, as far as the program's sets say. */
 GArray *imap_match_candidates(const ImapMatch *match);
 
+/* Filters within filters (RFC 5466, 3.1: at least 3); more are a loop. */
+#define IMAP_FILTERS_DEEP_MAX 10
+
 /* The program of a stored filter (RFC 5466, 3.1), in which there may be filters again; free with
  * imap_search_key_free. NULL: there is none. */
 ImapSearchKey *imap_match_filter(ImapSession *session, const char *name);

@@ -185,12 +185,11 @@ void imap_cmd_unselect(ImapSession *session, ImapLexer *lexer)
 void imap_cmd_close(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
-    guint64 modseq = 0;
     if (!imap_reply_end(session, lexer))
         return;
     gboolean expunges = !session->view->read_only && session->account->pushes_all &&
                         imap_rights_selected_has(session, CACHE_RIGHT_EXPUNGE); /* RFC 4314, 4 */
-    if (expunges && !imap_expunge_deleted(session, session->view->uids, &modseq, &error)) {
+    if (expunges && !imap_expunge_deleted(session, session->view->uids, NULL, &error)) {
         imap_reply_error(session, error);
         return;
     }
