@@ -4,7 +4,7 @@
  */
 #include "daemon/daemon.h"
 
-#include "daemon/bus.h"
+#include "daemon/bus/bus.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "daemon/accounts.h"
+#include "daemon/account/accounts.h"
 
 typedef struct Bus Bus;
 

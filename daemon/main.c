@@ -2,7 +2,7 @@
 /*
  * posternd: options, signals, readiness, and the end.
  */
-#include "daemon/bus.h"
+#include "daemon/bus/bus.h"
 #include "daemon/log.h"
 
 #include <glib-unix.h>

@@ -4,8 +4,8 @@
 
 #include "cache/change.h"
 #include "cache/folder.h"
+#include "daemon/index/render.h"
 #include "daemon/proto/mime/header.h"
-#include "daemon/render.h"
 
 /* ---- what is there already ------------------------------------------------------------------- */
 

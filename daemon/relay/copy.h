@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "cache/queue.h"
+#include "cache/queue/queue.h"
 
 typedef struct {
     Queue *queue;

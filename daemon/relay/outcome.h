@@ -17,7 +17,7 @@
  */
 #pragma once
 
-#include "cache/queue.h"
+#include "cache/queue/queue.h"
 #include "daemon/upstream/smtp.h"
 
 #define RELAY_REFUSALS_MAX 37

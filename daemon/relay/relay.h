@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "cache/queue.h"
-#include "daemon/account.h"
+#include "cache/queue/queue.h"
+#include "daemon/config/settings.h"
 
 typedef struct Relay Relay;
 

@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include "cache/queue.h"
+#include "cache/queue/queue.h"
+#include "daemon/fetch/bodies.h"
 #include "daemon/serve/login.h"
-#include "daemon/sync/bodies.h"
 
 /* What a session needs of an account; made by the daemon, alive as long as any session that refers
  * to it. */

@@ -2,7 +2,7 @@
 /* What the parts of a round share. */
 #include "daemon/sync/context.h"
 
-#include "daemon/render.h"
+#include "daemon/index/render.h"
 #include <string.h>
 
 G_DEFINE_QUARK(sync - error, sync_error)

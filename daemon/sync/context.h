@@ -7,8 +7,8 @@
 
 #include "cache/attempt.h"
 #include "cache/folder.h"
+#include "daemon/fetch/bodies.h"
 #include "daemon/proto/imap/response-fetch.h"
-#include "daemon/sync/bodies.h"
 #include "daemon/sync/decide.h"
 #include "daemon/upstream/imap.h"
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/sync/bodies.h"
+#include "daemon/fetch/bodies.h"
 
 typedef struct Sync Sync;
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/account.h"
+#include "daemon/config/settings.h"
 
 typedef struct SyncWatch SyncWatch;
 

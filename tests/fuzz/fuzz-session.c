@@ -9,7 +9,7 @@
 #include "cache/change.h"
 #include "cache/content.h"
 #include "cache/folder.h"
-#include "daemon/render.h"
+#include "daemon/index/render.h"
 #include "daemon/serve/serve.h"
 #include "daemon/upstream/imap-quota.h"
 #include "daemon/upstream/smtp.h"

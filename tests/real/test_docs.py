@@ -61,7 +61,7 @@ class Documents(unittest.TestCase):
             self.assertTrue(option == "--help" or option in man("data/posternd.1"), option)
 
     def test_every_key_of_the_configuration_is_in_its_man_page(self):
-        source = text("daemon/config.c")
+        source = text("daemon/config/config.c")
         keys = set(re.findall(r'^    \{"([a-z0-9-]+)", (?:parse|refuse)_', source, re.M)) - REFUSED
         keys |= set(re.findall(r'^    \{"([a-z0-9]+)", "[a-z0-9]+", (?:TRUE|FALSE), \d+\}', source,
                                re.M))

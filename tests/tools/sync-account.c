@@ -10,8 +10,8 @@
 #include "cache/attempt.h"
 #include "cache/change.h"
 #include "cache/folder.h"
+#include "daemon/index/render.h"
 #include "daemon/proto/imap/set.h"
-#include "daemon/render.h"
 #include "daemon/sync/sync.h"
 #include <signal.h>
 #include <stdio.h>

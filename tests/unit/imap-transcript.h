@@ -19,7 +19,7 @@
 #include <thread>
 
 extern "C" {
-#include "daemon/render.h"
+#include "daemon/index/render.h"
 #include "daemon/serve/serve.h"
 }
 

@@ -8,8 +8,8 @@
 #include <string>
 
 extern "C" {
-#include "daemon/config-edit.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
+#include "daemon/config/edit.h"
 #include <glib/gstdio.h>
 #include <sys/stat.h>
 #include <unistd.h>

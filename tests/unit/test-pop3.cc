@@ -7,7 +7,7 @@
 extern "C" {
 #include "cache/change.h"
 #include "cache/folder.h"
-#include "daemon/render.h"
+#include "daemon/index/render.h"
 }
 
 /* Stands in for sync: what the provider has, and whether it can be reached. */

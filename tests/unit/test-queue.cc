@@ -18,7 +18,7 @@
 #include <vector>
 
 extern "C" {
-#include "cache/queue.h"
+#include "cache/queue/queue.h"
 }
 
 namespace

@@ -10,8 +10,8 @@
 #include <vector>
 
 extern "C" {
-#include "daemon/config.h"
-#include "daemon/secret.h"
+#include "daemon/config/config.h"
+#include "daemon/config/secret.h"
 #include <glib/gstdio.h>
 }
 

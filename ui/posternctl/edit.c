@@ -5,8 +5,8 @@
  */
 #include "ui/posternctl/ctl.h"
 
-#include "daemon/config-edit.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
+#include "daemon/config/edit.h"
 
 static char *config_path(Ctl *ctl, GError **error)
 {

@@ -9,7 +9,7 @@
 
 #include "cache/change.h"
 #include "cache/folder.h"
-#include "daemon/render.h"
+#include "daemon/index/render.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/intern.h"
 #include "daemon/serve/imap/reply.h"

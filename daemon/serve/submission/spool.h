@@ -2,7 +2,7 @@
 /* Where a message is collected: in memory up to 1 MiB, then in an unnamed file. */
 #pragma once
 
-#include "cache/queue.h"
+#include "cache/queue/queue.h"
 
 typedef struct {
     Queue *queue;

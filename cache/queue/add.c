@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Accepting messages. Parts are compressed by the thread that brings them. A message of more than
+ * 1 MiB is stored in several transactions first, its number in `staging`, so that nobody waits for
+ * all of it and none of it is held in memory; the last transaction makes it an entry.
+ */
+#include "cache/queue/private.h"
+
+#include <errno.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#define SLICE (4 * QUEUE_PART_SIZE)
+
+typedef struct {
+    guint number;
+    gsize length;
+    GBytes *data; /* compressed, or as it is where that is not smaller */
+} Part;
+
+typedef struct {
+    QueueEntry *entry;
+    gint64 id;
+    GArray *parts; /* Part: what this transaction stores */
+    gboolean staged;
+} Addition;
+
+static void part_clear(gpointer data)
+{
+    g_bytes_unref(((Part *)data)->data);
+}
+
+static GBytes *pack(GBytes *raw)
+{
+    gsize length, room;
+    const void *data = g_bytes_get_data(raw, &length);
+    g_autofree void *packed = g_malloc(room = ZSTD_compressBound(length));
+
+    gsize size = ZSTD_compress(packed, room, data, length, 1);
+    if (ZSTD_isError(size) || size >= length)
+        return g_bytes_ref(raw);
+    return g_bytes_new(packed, size);
+}
+
+/* Cuts `bytes` into parts, numbered from `number`; an empty message has one too. */
+static void cut(GArray *parts, GBytes *bytes, guint number)
+{
+    gsize size = g_bytes_get_size(bytes), at = 0;
+    do {
+        gsize length = MIN(size - at, QUEUE_PART_SIZE);
+        g_autoptr(GBytes) raw = g_bytes_new_from_bytes(bytes, at, length);
+        Part part = {number++, length, pack(raw)};
+        g_array_append_val(parts, part);
+        at += length;
+    } while (at < size);
+}
+
+/* ---- within a transaction -------------------------------------------------------------------- */
+
+static gboolean insert_parts(Db *db, gint64 id, GArray *parts, GError **error)
+{
+    for (guint i = 0; i < parts->len; i++) {
+        Part *part = &g_array_index(parts, Part, i);
+        if (!db_run(db, error, "INSERT INTO part VALUES (?1, ?2, ?3)",
+                    DB_INT(queue_part_id(id, part->number)), DB_INT(part->length),
+                    DB_BYTES(part->data)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean insert_recipients(Db *db, gint64 id, GPtrArray *recipients, GError **error)
+{
+    for (guint i = 0; i < recipients->len; i++) {
+        QueueRecipient *recipient = g_ptr_array_index(recipients, i);
+        if (!db_run(db, error, "INSERT INTO recipient VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    DB_INT(id), DB_INT(i), DB_TEXT(recipient->address), DB_TEXT(recipient->notify),
+                    DB_TEXT(recipient->orcpt), DB_INT(recipient->state), DB_TEXT(recipient->reply)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean insert_entry(Db *db, gint64 id, const QueueEntry *entry, GError **error)
+{
+    return db_run(
+        db, error,
+        "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?16, ?13,"
+        " ?14, max(?13, ?14), 0, ?15)",
+        DB_INT(id), DB_TEXT(entry->account), DB_TEXT(entry->sender), DB_TEXT(entry->ret),
+        DB_TEXT(entry->envid), DB_INT(entry->eightbit), DB_INT(entry->smtputf8),
+        DB_INT(entry->size), DB_TEXT(entry->subject), DB_INT(entry->submitted),
+        DB_INT(entry->state), DB_INT(entry->attempts), DB_INT(entry->next_attempt),
+        DB_INT(entry->send_at), DB_TEXT(entry->last_error), DB_INT(entry->refusals));
+}
+
+static gboolean accept_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    Addition *add = data;
+    return insert_entry(db, add->id, add->entry, error) &&
+           insert_recipients(db, add->id, add->entry->recipients, error) &&
+           insert_parts(db, add->id, add->parts, error) &&
+           (!add->staged ||
+            db_run(db, error, "DELETE FROM staging WHERE entry = ?1", DB_INT(add->id)));
+}
+
+static gboolean stage_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    Addition *add = data;
+    return db_run(db, error, "INSERT OR IGNORE INTO staging VALUES (?1)", DB_INT(add->id)) &&
+           insert_parts(db, add->id, add->parts, error);
+}
+
+static gboolean unstage_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    Addition *add = data;
+    return db_run(db, error, "DELETE FROM part WHERE id BETWEEN ?1 AND ?2",
+                  DB_INT(queue_part_id(add->id, 0)),
+                  DB_INT(queue_part_id(add->id, QUEUE_PARTS_MAX))) &&
+           db_run(db, error, "DELETE FROM staging WHERE entry = ?1", DB_INT(add->id));
+}
+
+/* ---- a message ------------------------------------------------------------------------------- */
+
+/* Up to SLICE bytes of `body` or of the file; NULL on failure. */
+static GBytes *read_slice(GBytes *body, int fd, guint64 offset, gsize length, GError **error)
+{
+    if (body)
+        return g_bytes_new_from_bytes(body, offset, length);
+    g_autofree guint8 *buffer = g_malloc(length);
+    for (gsize at = 0; at < length;) {
+        ssize_t n = pread(fd, buffer + at, length - at, (off_t)(offset + at));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            g_set_error(error, CACHE_ERROR, CACHE_ERROR_FAILED,
+                        "The message could not be read back: %s",
+                        n < 0 ? g_strerror(errno) : "its file is too short");
+            return NULL;
+        }
+        at += n;
+    }
+    return g_bytes_new_take(g_steal_pointer(&buffer), length);
+}
+
+static gboolean store(Queue *queue, Addition *add, GBytes *body, int fd, GError **error)
+{
+    guint64 size = add->entry->size, at = 0;
+
+    do {
+        gsize length = MIN(size - at, SLICE);
+        g_autoptr(GBytes) slice = read_slice(body, fd, at, length, error);
+        if (!slice)
+            return FALSE;
+        g_array_set_size(add->parts, 0);
+        cut(add->parts, slice, at / QUEUE_PART_SIZE);
+        at += length;
+        if (at < size) {
+            add->staged = TRUE;
+            if (!queue_commit(queue, stage_work, add, error))
+                return FALSE;
+        }
+    } while (at < size);
+    return queue_commit(queue, accept_work, add, error);
+}
+
+static gboolean check(const QueueEntry *entry, GBytes *body, int fd, GError **error)
+{
+    if (!entry->account || !entry->sender || entry->recipients->len == 0 || !body == (fd < 0) ||
+        (body && g_bytes_get_size(body) != entry->size)) {
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
+                    "A message needs an account, a sender, a recipient and its bytes");
+        return FALSE;
+    }
+    if (entry->size <= (guint64)QUEUE_PART_SIZE * QUEUE_PARTS_MAX)
+        return TRUE;
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID, "The message is too large for the queue");
+    return FALSE;
+}
+
+gboolean queue_add(Queue *queue, QueueEntry *entry, GBytes *body, int body_fd, GError **error)
+{
+    if (!check(entry, body, body_fd, error))
+        return FALSE;
+
+    pthread_mutex_lock(&queue->lock);
+    Addition add = {.entry = entry, .id = ++queue->last_id};
+    pthread_mutex_unlock(&queue->lock);
+    add.parts = g_array_new(FALSE, FALSE, sizeof(Part));
+    g_array_set_clear_func(add.parts, part_clear);
+
+    gboolean ok = store(queue, &add, body, body_fd, error);
+    if (ok)
+        entry->id = add.id;
+    else if (add.staged)
+        queue_commit(queue, unstage_work, &add, NULL); /* else when the queue is opened again */
+    g_array_unref(add.parts);
+    return ok;
+}

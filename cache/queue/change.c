@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What happens to entries: taken and written back by the relay, changed by people, purged.
+ * Numbers of states in SQL are QueueState's and QueueRecipientState's. */
+#include "cache/queue/private.h"
+
+/* ---- the relay ------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *account;
+    gint64 now;
+    QueueEntry *entry; /* out */
+} Take;
+
+static gboolean take_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    Take *take = data;
+    gint64 id = 0;
+
+    g_clear_pointer(&take->entry, queue_entry_free);
+    {
+        g_auto(DbQuery) query = db_query(db,
+                                         "SELECT id FROM entry WHERE account = ?1 AND state = 0"
+                                         " AND due <= ?2 ORDER BY due, id LIMIT 1",
+                                         DB_TEXT(take->account), DB_INT(take->now));
+        if (db_next(&query))
+            id = db_int(&query, 0);
+        if (!db_done(&query, error) || id == 0)
+            return id == 0 && db_done(&query, NULL);
+    }
+    if (!db_run(db, error, "UPDATE entry SET state = ?2 WHERE id = ?1", DB_INT(id),
+                DB_INT(QUEUE_SENDING)))
+        return FALSE;
+    take->entry = queue_entry_load(db, id, error);
+    return take->entry != NULL;
+}
+
+QueueEntry *queue_take(Queue *queue, const char *account, gint64 now, GError **error)
+{
+    Take take = {.account = account, .now = now};
+    gint64 due;
+
+    /* Looking is free, an empty commit is not. */
+    if (!queue_next_due(queue, account, &due, error) || due > now)
+        return NULL;
+    if (!queue_commit(queue, take_work, &take, error))
+        g_clear_pointer(&take.entry, queue_entry_free);
+    return take.entry;
+}
+
+typedef struct {
+    const char *account;
+    gint64 now;
+    const char *reason;
+} Unreachable;
+
+static gboolean unreachable_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    const Unreachable *note = data;
+    return db_run(db, error,
+                  "UPDATE entry SET attempts = attempts + 1, last_error = ?3 WHERE id IN"
+                  " (SELECT id FROM entry WHERE account = ?1 AND state = 0 AND due <= ?2"
+                  "  ORDER BY due, id LIMIT 100)",
+                  DB_TEXT(note->account), DB_INT(note->now), DB_TEXT(note->reason));
+}
+
+gboolean queue_note_unreachable(Queue *queue, const char *account, gint64 now, const char *reason,
+                                GError **error)
+{
+    Unreachable note = {account, now, reason};
+    return queue_commit(queue, unreachable_work, &note, error);
+}
+
+static gboolean delete_parts(Db *db, gint64 id, GError **error)
+{
+    return db_run(db, error, "DELETE FROM part WHERE id BETWEEN ?1 AND ?2",
+                  DB_INT(queue_part_id(id, 0)), DB_INT(queue_part_id(id, QUEUE_PARTS_MAX)));
+}
+
+/* Rows that don't change aren't written. */
+static gboolean update_recipients(Db *db, const QueueEntry *entry, GError **error)
+{
+    for (guint i = 0; i < entry->recipients->len; i++) {
+        QueueRecipient *recipient = g_ptr_array_index(entry->recipients, i);
+        if (!db_run(db, error,
+                    "UPDATE recipient SET state = ?3, reply = ?4 WHERE entry = ?1 AND position = ?2"
+                    " AND (state <> ?3 OR reply IS NOT ?4)",
+                    DB_INT(entry->id), DB_INT(i), DB_INT(recipient->state),
+                    DB_TEXT(recipient->reply)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean update_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    const QueueEntry *entry = data;
+    gboolean sent = entry->state == QUEUE_SENT;
+    gint64 finished = sent ? g_get_real_time() / G_USEC_PER_SEC : 0;
+
+    if (!db_run(db, error,
+                "UPDATE entry SET state = ?2, attempts = ?3, next_attempt = ?4, send_at = ?5,"
+                " due = max(?4, ?5), finished = ?6, last_error = ?7, refusals = ?8 WHERE id = ?1",
+                DB_INT(entry->id), DB_INT(entry->state), DB_INT(entry->attempts),
+                DB_INT(entry->next_attempt), DB_INT(entry->send_at), DB_INT(finished),
+                DB_TEXT(entry->last_error), DB_INT(entry->refusals)))
+        return FALSE;
+    return update_recipients(db, entry, error) && (!sent || delete_parts(db, entry->id, error));
+}
+
+gboolean queue_update(Queue *queue, const QueueEntry *entry, GError **error)
+{
+    return queue_commit(queue, update_work, (gpointer)entry, error);
+}
+
+/* ---- people ---------------------------------------------------------------------------------- */
+
+#define STATE(name) (1 << QUEUE_##name)
+
+/* ?1 is the entry, ?2 a time. */
+typedef struct {
+    const char *verb;
+    guint allowed;      /* STATE()s */
+    const char *entry;  /* what becomes of the entry */
+    const char *others; /* and of its recipients or parts; may be NULL */
+} Action;
+
+static const char RECIPIENTS_AGAIN[] =
+    "UPDATE recipient SET state = 0, reply = NULL WHERE entry = ?1 AND state IN (2, 3)";
+
+static const Action RETRY = {
+    "retried", STATE(WAITING) | STATE(FAILED) | STATE(HELD),
+    "UPDATE entry SET state = 0, refusals = 0, next_attempt = 0, due = send_at WHERE id = ?1",
+    RECIPIENTS_AGAIN};
+static const Action HOLD = {"held", STATE(WAITING) | STATE(HELD),
+                            "UPDATE entry SET state = 2 WHERE id = ?1", NULL};
+static const Action RELEASE = {
+    "released", STATE(HELD),
+    "UPDATE entry SET state = 0, next_attempt = 0, due = send_at, last_error = NULL WHERE id = ?1",
+    "UPDATE recipient SET state = 0 WHERE entry = ?1 AND state = 3"};
+static const Action SEND_AT = {
+    "scheduled", STATE(WAITING) | STATE(HELD),
+    "UPDATE entry SET send_at = ?2, due = max(?2, next_attempt) WHERE id = ?1", NULL};
+static const Action CANCEL = {"cancelled", STATE(WAITING) | STATE(HELD) | STATE(FAILED),
+                              "DELETE FROM entry WHERE id = ?1",
+                              "DELETE FROM recipient WHERE entry = ?1"};
+
+static const char *const STATE_WORDS[] = {
+    [QUEUE_WAITING] = "is waiting", [QUEUE_SENDING] = "is being sent just now",
+    [QUEUE_HELD] = "is held",       [QUEUE_FAILED] = "was refused by the provider",
+    [QUEUE_SENT] = "has been sent",
+};
+
+typedef struct {
+    gint64 id;
+    const Action *action;
+    gint64 when;
+} Change;
+
+static gboolean check_allowed(Db *db, const Change *change, GError **error)
+{
+    g_auto(DbQuery) query =
+        db_query(db, "SELECT state FROM entry WHERE id = ?1", DB_INT(change->id));
+    if (!db_next(&query)) {
+        if (db_done(&query, error))
+            g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                        "There is no message %" G_GINT64_FORMAT " in the queue", change->id);
+        return FALSE;
+    }
+    guint state = db_int(&query, 0) & 7;
+    if (change->action->allowed & (1u << state))
+        return TRUE;
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
+                "Message %" G_GINT64_FORMAT " %s, so it can't be %s", change->id,
+                state < G_N_ELEMENTS(STATE_WORDS) ? STATE_WORDS[state] : "is in another state",
+                change->action->verb);
+    return FALSE;
+}
+
+static gboolean change_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    const Change *change = data;
+    const Action *action = change->action;
+    const DbValue values[] = {DB_INT(change->id), DB_INT(change->when)};
+
+    return check_allowed(db, change, error) &&
+           db_run_values(db, error, action->entry, values, action == &SEND_AT ? 2 : 1) &&
+           (!action->others || db_run(db, error, action->others, DB_INT(change->id))) &&
+           (action != &CANCEL || delete_parts(db, change->id, error));
+}
+
+static gboolean change_entry(Queue *queue, gint64 id, const Action *action, gint64 when,
+                             GError **error)
+{
+    Change change = {id, action, when};
+    return queue_commit(queue, change_work, &change, error);
+}
+
+gboolean queue_retry(Queue *queue, gint64 id, GError **error)
+{
+    return change_entry(queue, id, &RETRY, 0, error);
+}
+
+gboolean queue_hold(Queue *queue, gint64 id, GError **error)
+{
+    return change_entry(queue, id, &HOLD, 0, error);
+}
+
+gboolean queue_release(Queue *queue, gint64 id, GError **error)
+{
+    return change_entry(queue, id, &RELEASE, 0, error);
+}
+
+gboolean queue_cancel(Queue *queue, gint64 id, GError **error)
+{
+    return change_entry(queue, id, &CANCEL, 0, error);
+}
+
+gboolean queue_send_at(Queue *queue, gint64 id, gint64 when, GError **error)
+{
+    return change_entry(queue, id, &SEND_AT, when, error);
+}
+
+/* ---- purging --------------------------------------------------------------------------------- */
+
+static gboolean purge_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    gint64 before = *(gint64 *)data;
+    return db_run(db, error,
+                  "DELETE FROM recipient WHERE entry IN"
+                  " (SELECT id FROM entry WHERE state = 4 AND finished < ?1)",
+                  DB_INT(before)) &&
+           db_run(db, error, "DELETE FROM entry WHERE state = 4 AND finished < ?1",
+                  DB_INT(before)) &&
+           db_run(db, error, "PRAGMA incremental_vacuum");
+}
+
+gboolean queue_purge_sent(Queue *queue, gint64 before, GError **error)
+{
+    return queue_commit(queue, purge_work, &before, error);
+}

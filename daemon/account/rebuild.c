@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "daemon/account/rebuild.h"
+
+#include "cache/repair.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+/* How cache_set_aside() calls it, before the time. */
+#define ASIDE "mail.db.damaged-"
+
+/* What was lost is remembered in the new cache. */
+#define LOST_KEY "salvage-lost"
+
+static gboolean is_marked(const char *dir)
+{
+    g_autofree char *mark = g_build_filename(dir, CACHE_DAMAGE_MARK, NULL);
+    return g_file_test(mark, G_FILE_TEST_EXISTS);
+}
+
+/* A database that was closed in order has no WAL. */
+static gboolean was_crashed(const char *dir)
+{
+    g_autofree char *wal = g_build_filename(dir, "mail.db-wal", NULL);
+    GStatBuf info;
+
+    return g_stat(wal, &info) == 0 && info.st_size > 0;
+}
+
+/* Opens it; CORRUPT also where a look at all of it says so. */
+static Cache *open_checked(const char *dir, const char *identity, GError **error)
+{
+    gboolean check = was_crashed(dir);
+    g_autoptr(Cache) cache = cache_open(dir, identity, error);
+
+    if (!cache || (check && !cache_check(cache, error)))
+        return NULL;
+    return g_steal_pointer(&cache);
+}
+
+static gboolean note_lost(Cache *cache, guint lost, GError **error)
+{
+    g_autofree char *text = g_strdup_printf("%u", lost);
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, error);
+
+    return txn && cache_meta_set(txn, LOST_KEY, text, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
+static void carry_over(Cache *cache, const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    CacheSalvage result = {0};
+
+    if (!cache_salvage(cache, path, &result, &error) || !note_lost(cache, result.lost, &error))
+        g_warning("What existed only in %s can't be read: %s", path, error->message);
+    else
+        g_message("%s: carried over %u folders and %u messages that exist only here; %u are lost",
+                  path, result.folders, result.contents, result.lost);
+}
+
+static Cache *rebuild(const char *dir, const char *identity, GError **error)
+{
+    g_autofree char *mark = g_build_filename(dir, CACHE_DAMAGE_MARK, NULL);
+    g_autofree char *path = cache_set_aside(dir, error);
+    g_autoptr(Cache) cache = path ? cache_open(dir, identity, error) : NULL;
+
+    if (!cache)
+        return NULL;
+    carry_over(cache, path);
+    g_unlink(mark);
+    return g_steal_pointer(&cache);
+}
+
+/* The newest database that was set aside (not its -wal or -shm); NULL: none is there (any more). */
+static char *find_aside(const char *dir)
+{
+    g_autoptr(GDir) listing = g_dir_open(dir, 0, NULL);
+    char *newest = NULL;
+
+    for (const char *name; listing && (name = g_dir_read_name(listing));)
+        if (g_str_has_prefix(name, ASIDE) && !strchr(name + strlen(ASIDE), '-') &&
+            g_strcmp0(name, newest) > 0) {
+            g_free(newest);
+            newest = g_strdup(name);
+        }
+    return newest;
+}
+
+static char *describe(Cache *cache, const char *dir)
+{
+    g_autofree char *aside = find_aside(dir);
+    g_autoptr(CacheTxn) txn = aside ? cache_begin(cache, CACHE_READ, NULL) : NULL;
+    g_autofree char *lost = txn ? cache_meta_get(txn, LOST_KEY) : NULL;
+
+    if (!aside && cache_was_copied(cache))
+        return g_strdup(
+            "The cache is a copy that was restored or moved, so mail clients will read all "
+            "folders anew, under new numbers.");
+    if (!aside)
+        return NULL;
+    return g_strdup_printf(
+        "The cache was damaged and has been made anew; mail comes again from the "
+        "provider, what existed only here was carried over (%s messages could "
+        "not be read). Check the disk, and delete %s/%s when nothing is missing.",
+        lost ? lost : "some", dir, aside);
+}
+
+Cache *rebuild_open(const char *dir, const char *identity, char **notice, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    Cache *cache = is_marked(dir) ? NULL : open_checked(dir, identity, &reason);
+
+    *notice = NULL;
+    if (!cache && (!reason || g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_CORRUPT))) {
+        g_warning("%s: %s; making it anew", dir, reason ? reason->message : "it was found damaged");
+        cache = rebuild(dir, identity, error);
+    } else if (!cache) {
+        g_propagate_error(error, g_steal_pointer(&reason));
+    }
+    if (cache)
+        *notice = describe(cache, dir);
+    return cache;
+}

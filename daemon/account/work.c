@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Builds, connects and stops the parts of one account.
+ */
+#include "daemon/account/work.h"
+
+#include "cache/attempt.h"
+#include "cache/folder.h"
+#include "daemon/account/rebuild.h"
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Connections of an account that fetch bodies; with sync and IDLE five, well below what providers
+ * allow. */
+#define FETCHERS 3
+
+#define PENDING_LIMIT 100000
+
+char *account_data_dir(const char *data_dir, const char *id)
+{
+    return g_build_filename(data_dir, "accounts", id, NULL);
+}
+
+/* The floor under the UIDVALIDITYs of an account whose cache was purged waits here. */
+static char *floor_path(const char *data_dir, const char *id)
+{
+    return g_build_filename(data_dir, "uidvalidity", id, NULL);
+}
+
+static void restore_floor(const char *data_dir, const char *id)
+{
+    g_autofree char *dir = account_data_dir(data_dir, id);
+    g_autofree char *here = g_build_filename(dir, "uidvalidity", NULL);
+    g_autofree char *kept = floor_path(data_dir, id);
+
+    if (g_file_test(kept, G_FILE_TEST_EXISTS) && !g_file_test(here, G_FILE_TEST_EXISTS)) {
+        g_mkdir_with_parents(dir, 0700);
+        g_rename(kept, here);
+    }
+}
+
+/* Says what the person can do about a cache that doesn't open. */
+static void add_remedy(GError **error, const char *dir)
+{
+    if (g_error_matches(*error, CACHE_ERROR, CACHE_ERROR_CORRUPT))
+        g_prefix_error(error,
+                       "the cache in %s is damaged; stop posternd, move mail.db away and start it "
+                       "again, the mail is then fetched anew: ",
+                       dir);
+    else if (g_error_matches(*error, CACHE_ERROR, CACHE_ERROR_FULL))
+        g_prefix_error(error, "the disk that holds %s is full; make room on it: ", dir);
+    else if (g_error_matches(*error, CACHE_ERROR, CACHE_ERROR_NEWER))
+        g_prefix_error(error, "the cache in %s was made by a newer Postern; install that: ", dir);
+    else
+        g_prefix_error(error, "the cache in %s can't be opened: ", dir);
+}
+
+static gboolean open_cache(AccountWork *work, const char *data_dir, GError **error)
+{
+    const AccountSettings *settings = work->settings;
+    g_autofree char *dir = account_data_dir(data_dir, settings->id);
+    g_autofree char *identity =
+        g_strdup_printf("%s:%s@%s:%u", settings->incoming->protocol, settings->user,
+                        settings->incoming->host, settings->incoming->port);
+    g_autofree char *passwords = g_build_filename(dir, "local-passwords", NULL);
+
+    restore_floor(data_dir, settings->id);
+    work->cache = rebuild_open(dir, identity, &work->notice, error);
+    if (!work->cache) {
+        add_remedy(error, dir);
+        return FALSE;
+    }
+    work->verifiers = serve_verifiers_load(passwords, error);
+    return work->verifiers != NULL;
+}
+
+static gboolean open_tls(AccountWork *work, GError **error)
+{
+    work->tls = net_tls_client_new(work->settings->tls_ca_file, error);
+    if (!work->tls && work->settings->tls_ca_file)
+        g_prefix_error(error, "tls-ca-file=%s can't be used: ", work->settings->tls_ca_file);
+    return work->tls != NULL;
+}
+
+static void watch_changes(AccountWork *work)
+{
+    work->changed_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    work->view_watch = cache_watch_view(work->cache, 0, work->changed_fd);
+    work->pending_watch = cache_watch_pending(work->cache, work->changed_fd);
+}
+
+static void start_threads(AccountWork *work, const AccountWorkContext *context)
+{
+    work->bodies = sync_bodies_new(work->settings, work->cache, secrets_password, context->secrets,
+                                   work->tls, FETCHERS);
+    work->sync = sync_new(work->settings, work->cache, work->bodies, secrets_password,
+                          context->secrets, work->tls, context->sync_report, context->report_data);
+    work->indexer = indexer_new(work->cache);
+    if (!work->settings->outgoing || !work->queue)
+        return;
+    gboolean copies = work->settings->save_sent == ACCOUNT_SAVE_SENT_ALWAYS;
+    work->copy = (RelayCopy){work->queue, work->cache};
+    work->relay = relay_new(work->settings, work->queue, secrets_password, context->secrets,
+                            work->tls, context->relay_report, context->report_data,
+                            copies ? relay_copy_keep : NULL, &work->copy);
+}
+
+AccountWork *account_work_start(const AccountWorkContext *context, AccountSettings *settings,
+                                GError **error)
+{
+    AccountWork *work = g_new0(AccountWork, 1);
+
+    work->settings = account_settings_ref(settings);
+    work->queue = context->queue;
+    work->changed_fd = -1;
+    if (!open_tls(work, error) || !open_cache(work, context->data_dir, error)) {
+        account_work_stop(work);
+        return NULL;
+    }
+    watch_changes(work);
+    start_threads(work, context);
+
+    work->serve = g_new0(ServeAccount, 1);
+    work->serve->refs = 1;
+    work->serve->settings = account_settings_ref(settings);
+    work->serve->cache = work->cache;
+    work->serve->bodies = work->bodies;
+    work->serve->verifiers = work->verifiers;
+    work->serve->pushes_all = TRUE;
+    return work;
+}
+
+void account_work_stop(AccountWork *work)
+{
+    g_clear_pointer(&work->serve, serve_account_unref);
+    g_clear_pointer(&work->relay, relay_free);
+    g_clear_pointer(&work->sync, sync_free);
+    g_clear_pointer(&work->bodies, sync_bodies_free);
+    g_clear_pointer(&work->indexer, indexer_free);
+    g_clear_pointer(&work->view_watch, cache_unwatch);
+    g_clear_pointer(&work->pending_watch, cache_unwatch);
+    g_clear_pointer(&work->verifiers, serve_verifiers_free);
+    g_clear_pointer(&work->cache, cache_close);
+    g_free(work->notice);
+    g_clear_pointer(&work->tls, net_tls_client_unref);
+    account_settings_unref(work->settings);
+    if (work->changed_fd >= 0)
+        close(work->changed_fd);
+    g_free(work);
+}
+
+static gboolean is_loopback(const char *host)
+{
+    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
+    return address ? g_inet_address_get_is_loopback(address) : strcmp(host, "localhost") == 0;
+}
+
+static gboolean reachable(const NetEndpoint *endpoint, gboolean forced_offline, gboolean network)
+{
+    return !forced_offline && (network || is_loopback(endpoint->host));
+}
+
+void account_work_set_online(AccountWork *work, gboolean forced_offline, gboolean network)
+{
+    const AccountSettings *settings = work->settings;
+
+    sync_set_online(work->sync, reachable(settings->incoming, forced_offline, network));
+    if (work->relay)
+        relay_set_online(work->relay, reachable(settings->outgoing, forced_offline, network));
+}
+
+/* ---- counting ------------------------------------------------------------------------------ */
+
+static gboolean count_pending(const CachePlacement *placement, gpointer data)
+{
+    guint *count = data;
+    return ++*count < PENDING_LIMIT;
+}
+
+static gboolean count_in(CacheTxn *txn, AccountCounts *counts, GError **error)
+{
+    g_autoptr(GPtrArray) folders = cache_folder_list(txn, error);
+    if (!folders)
+        return FALSE;
+    for (guint i = 0; i < folders->len; i++) {
+        const CacheFolder *folder = g_ptr_array_index(folders, i);
+        if (!folder->name)
+            continue;
+        counts->folders++;
+        counts->messages += folder->exists;
+    }
+    if (!cache_placement_each_pending(txn, 0, count_pending, &counts->changes, error))
+        return FALSE;
+    g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
+    counts->problems = problems ? problems->len : 0;
+    return problems != NULL;
+}
+
+gboolean account_work_counts(AccountWork *work, AccountCounts *counts, GError **error)
+{
+    *counts = (AccountCounts){0};
+    g_autoptr(CacheTxn) txn = cache_begin(work->cache, CACHE_READ, error);
+    if (!txn || !count_in(txn, counts, error))
+        return FALSE;
+    counts->bytes = cache_disk_size(work->cache);
+    counts->last_sync = sync_last(work->sync);
+    return TRUE;
+}
+
+/* ---- purging ------------------------------------------------------------------------------- */
+
+void account_data_purge(const char *data_dir, const char *id)
+{
+    g_autofree char *dir = account_data_dir(data_dir, id);
+    g_autofree char *here = g_build_filename(dir, "uidvalidity", NULL);
+    g_autofree char *kept = floor_path(data_dir, id);
+    g_autofree char *kept_dir = g_path_get_dirname(kept);
+    g_autoptr(GDir) listing = g_dir_open(dir, 0, NULL);
+
+    g_mkdir_with_parents(kept_dir, 0700);
+    g_rename(here, kept);
+    for (const char *name; listing && (name = g_dir_read_name(listing));) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+        g_unlink(path);
+    }
+    g_rmdir(dir);
+}

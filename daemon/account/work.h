@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What one enabled account consists of while it runs: its cache and the threads around it. Starting
+ * and stopping block (SQLite, joins) and belong into a worker thread.
+ */
+#pragma once
+
+#include "daemon/config/secret.h"
+#include "daemon/index/index.h"
+#include "daemon/relay/copy.h"
+#include "daemon/relay/relay.h"
+#include "daemon/serve/serve.h"
+#include "daemon/sync/sync.h"
+
+typedef struct {
+    AccountSettings *settings;
+    Cache *cache;
+    char *notice; /* what the user should know about the cache, or NULL */
+    NetTlsClient *tls;
+    ServeVerifiers *verifiers;
+    SyncBodies *bodies;
+    Sync *sync;
+    Indexer *indexer;
+    Relay *relay;   /* NULL: the account has no outgoing server */
+    RelayCopy copy; /* for the relay */
+    Queue *queue;
+    ServeAccount *serve;
+    int changed_fd; /* eventfd: something that AccountCounts counts has changed */
+    CacheWatch *view_watch, *pending_watch;
+} AccountWork;
+
+typedef struct {
+    const char *data_dir;
+    Secrets *secrets;
+    Queue *queue;
+    AccountReport sync_report, relay_report; /* also called while account_work_start() runs */
+    gpointer report_data;
+} AccountWorkContext;
+
+/* Opens the cache and starts the threads, which begin offline. On failure `error` says what to do
+ * about it. */
+AccountWork *account_work_start(const AccountWorkContext *context, AccountSettings *settings,
+                                GError **error);
+
+/* Joins the threads and closes the cache. No session may refer to the account any more. */
+void account_work_stop(AccountWork *work);
+
+/* What the system and the user say: hosts on loopback are reached without a network too. */
+void account_work_set_online(AccountWork *work, gboolean forced_offline, gboolean network);
+
+typedef struct {
+    guint folders;
+    guint64 messages;
+    guint64 bytes;    /* on the disk */
+    guint changes;    /* that upstream hasn't taken yet; counted up to 100,000 */
+    guint problems;   /* refused by upstream */
+    gint64 last_sync; /* Unix seconds; 0: never */
+} AccountCounts;
+
+/* Reads the cache: blocking. */
+gboolean account_work_counts(AccountWork *work, AccountCounts *counts, GError **error);
+
+/* The directory of an account's cache; the caller frees. */
+char *account_data_dir(const char *data_dir, const char *id);
+
+/* Removes an account's cache and local passwords. The floor under its UIDVALIDITYs stays, so that
+ * clients never see an old number again when the ID comes back. */
+void account_data_purge(const char *data_dir, const char *id);

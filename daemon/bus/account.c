@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * org.postern.Postern1.Account, one object for each account of the configuration.
+ */
+#include "daemon/bus/private.h"
+
+#include "cache/folder.h"
+
+#include <string.h>
+
+/* ---- properties ---------------------------------------------------------------------------- */
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+/* Commands may hold secrets, and nobody on the bus needs them: they are passed over. */
+static GVariant *describe_settings(const ConfigAccount *config)
+{
+    GVariantDict dict;
+    GHashTableIter iter;
+    gpointer key, value;
+
+    g_variant_dict_init(&dict, NULL);
+    g_hash_table_iter_init(&iter, config->values);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        if (!g_str_has_suffix(key, "command") && !strstr(key, "pass") && !strstr(key, "secret"))
+            g_variant_dict_insert(&dict, key, "s", value);
+    }
+    return g_variant_dict_end(&dict);
+}
+
+static void insert_url(GVariantDict *dict, const char *key, const NetEndpoint *endpoint)
+{
+    g_autofree char *url = endpoint ? net_endpoint_to_string(endpoint) : NULL;
+    g_variant_dict_insert(dict, key, "s", or_empty(url));
+}
+
+static GVariant *describe_upstream(const Account *account)
+{
+    const AccountSettings *settings = account->config->settings;
+    const AccountStatus *status = &account->status;
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    insert_url(&dict, "Incoming", settings ? settings->incoming : NULL);
+    insert_url(&dict, "Outgoing", settings ? settings->outgoing : NULL);
+    g_variant_dict_insert(&dict, "IncomingState", "s", bus_state_name(status->incoming));
+    g_variant_dict_insert(&dict, "OutgoingState", "s", bus_state_name(status->outgoing));
+    g_variant_dict_insert(&dict, "IncomingError", "s", or_empty(status->incoming_error));
+    g_variant_dict_insert(&dict, "OutgoingError", "s", or_empty(status->outgoing_error));
+    return g_variant_dict_end(&dict);
+}
+
+static GVariant *describe_pending(const AccountCounts *counts)
+{
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    g_variant_dict_insert(&dict, "Changes", "u", counts->changes);
+    g_variant_dict_insert(&dict, "Problems", "u", counts->problems);
+    return g_variant_dict_end(&dict);
+}
+
+static GVariant *describe_sockets(const Daemon *daemon, const char *id)
+{
+    static const char *const protocols[] = {"imap", "pop3", "submission"};
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    for (guint i = 0; daemon->config->sockets && i < G_N_ELEMENTS(protocols); i++) {
+        g_autofree char *path = listeners_socket_path(daemon->run_dir, id, protocols[i]);
+        g_variant_dict_insert(&dict, protocols[i], "s", path);
+    }
+    return g_variant_dict_end(&dict);
+}
+
+void bus_account_changed(Account *account, gpointer data)
+{
+    Bus *bus = data;
+    PosternAccount *object = account->bus;
+    const AccountSettings *settings = account->config->settings;
+    const AccountStatus *status = &account->status;
+
+    if (!object)
+        return;
+    postern_account_set_id(object, account->config->id);
+    postern_account_set_address(
+        object, or_empty(settings ? settings->address
+                                  : g_hash_table_lookup(account->config->values, "address")));
+    postern_account_set_state(object, bus_state_name(status->state));
+    postern_account_set_last_error(object, or_empty(status->error));
+    postern_account_set_last_sync(object, status->counts.last_sync);
+    postern_account_set_progress(object, status->progress);
+    postern_account_set_folders(object, status->counts.folders);
+    postern_account_set_messages(object, status->counts.messages);
+    postern_account_set_cached_bytes(object, status->counts.bytes);
+    postern_account_set_pending_changes(object, describe_pending(&status->counts));
+    postern_account_set_settings(object, describe_settings(account->config));
+    postern_account_set_upstream(object, describe_upstream(account));
+    postern_account_set_sockets(object, describe_sockets(bus->daemon, account->config->id));
+    postern_account_set_local_passwords(object, (const char *const *)status->local_passwords);
+    /* What is to be known about an account's cache is among the daemon's problems. */
+    bus_daemon_changed(bus);
+}
+
+/* ---- methods ------------------------------------------------------------------------------- */
+
+Account *bus_account_of(PosternAccount *object)
+{
+    return g_object_get_data(G_OBJECT(object), "account");
+}
+
+static Bus *bus_of(PosternAccount *object)
+{
+    Bus *bus = g_object_get_data(G_OBJECT(object), "bus");
+    bus_touch(bus);
+    return bus;
+}
+
+static void synced(const GError *error, gpointer data)
+{
+    if (error)
+        bus_return_error(data, error);
+    else
+        g_dbus_method_invocation_return_value(data, NULL);
+}
+
+static gboolean on_sync(PosternAccount *object, GDBusMethodInvocation *invocation, gboolean wait,
+                        gpointer data)
+{
+    bus_of(object);
+    account_sync(bus_account_of(object), wait ? synced : NULL, invocation);
+    if (!wait)
+        postern_account_complete_sync(object, invocation);
+    return TRUE;
+}
+
+static void configured(Bus *bus, const char *id, const GError *error, gpointer data)
+{
+    synced(error, data);
+}
+
+static gboolean on_configure(PosternAccount *object, GDBusMethodInvocation *invocation,
+                             GVariant *settings, const char *password, gpointer data)
+{
+    bus_settings_change(bus_of(object), bus_account_of(object)->config->id, FALSE, settings,
+                        password, configured, invocation);
+    return TRUE;
+}
+
+/* A password for the account as it is: Configure with nothing but it would restart the account even
+ * for the outgoing one alone. */
+typedef struct {
+    AccountSettings *settings;
+    char *password;
+    gboolean outgoing;
+    GDBusMethodInvocation *invocation;
+    Bus *bus;
+} NewPassword;
+
+static void store_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    NewPassword *new = data;
+    GError *error = NULL;
+    gboolean both = !new->outgoing &&new->settings->outgoing;
+
+    if (secrets_store(new->settings, new->outgoing, new->password, &error) &&
+        (!both || secrets_store(new->settings, TRUE, new->password, &error)))
+        g_task_return_boolean(task, TRUE);
+    else
+        g_task_return_error(task, error);
+}
+
+static void stored(GObject *source, GAsyncResult *result, gpointer data)
+{
+    NewPassword *new = data;
+    g_autoptr(GError) error = NULL;
+    Account *account = accounts_get(new->bus->daemon->accounts, new->settings->id);
+
+    bus_ran(new->bus);
+    g_task_propagate_boolean(G_TASK(result), &error);
+    if (!error && account)
+        account_sync(account, NULL, NULL);
+    synced(error, new->invocation);
+    account_settings_unref(new->settings);
+    account_password_free(new->password);
+    g_free(new);
+}
+
+static gboolean on_set_password(PosternAccount *object, GDBusMethodInvocation *invocation,
+                                const char *password, gboolean outgoing, gpointer data)
+{
+    Bus *bus = bus_of(object);
+    AccountSettings *settings = bus_account_of(object)->config->settings;
+
+    if (!settings || !*password || (outgoing && !settings->outgoing)) {
+        bus_return(invocation, POSTERN_ERROR_INVALID_ARGUMENT, "%s",
+                   !*password ? "the password is empty" : "the account has no such server");
+        return TRUE;
+    }
+    if (outgoing ? settings->outgoing_password_command : settings->password_command) {
+        bus_return(invocation, POSTERN_ERROR_INVALID_ARGUMENT,
+                   "the account's password comes from a command; take that out of postern.conf "
+                   "first");
+        return TRUE;
+    }
+    NewPassword *new = g_new0(NewPassword, 1);
+    new->settings = account_settings_ref(settings);
+    new->password = g_strdup(password);
+    new->outgoing = outgoing;
+    new->invocation = invocation;
+    new->bus = bus;
+    bus_run(bus, store_thread, stored, new);
+    return TRUE;
+}
+
+/* ---- methods that ask the account's work --------------------------------------------------- */
+
+typedef struct {
+    GDBusMethodInvocation *invocation;
+    char *name;
+    char **names; /* of all local passwords, where the job has changed them */
+} WorkCall;
+
+/* Answers with the variant that the job gave (NULL without error: nothing to say). */
+static void answer(Account *account, gpointer result, const GError *error, gpointer data)
+{
+    WorkCall *call = data;
+
+    if (call->names)
+        account_set_local_passwords(account, call->names);
+    if (error)
+        bus_return_error(call->invocation, error);
+    else
+        g_dbus_method_invocation_return_value(call->invocation, result);
+    if (result)
+        g_variant_unref(result);
+    g_free(call->name);
+    g_free(call);
+}
+
+static void run(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
+                const char *name)
+{
+    WorkCall *call = g_new0(WorkCall, 1);
+
+    bus_of(object);
+    call->invocation = invocation;
+    call->name = g_strdup(name);
+    account_run(bus_account_of(object), job, answer, call);
+}
+
+/* The next free of client, client-2, … */
+static char *free_name(ServeVerifiers *verifiers)
+{
+    g_auto(GStrv) names = serve_verifiers_names(verifiers);
+    char *name = g_strdup("client");
+
+    for (guint n = 2; g_strv_contains((const char *const *)names, name); n++) {
+        g_free(name);
+        name = g_strdup_printf("client-%u", n);
+    }
+    return name;
+}
+
+static gpointer new_password_job(AccountWork *work, gpointer data, GError **error)
+{
+    WorkCall *call = data;
+    g_autofree char *name = *call->name ? g_strdup(call->name) : free_name(work->verifiers);
+    g_auto(GStrv) names = serve_verifiers_names(work->verifiers);
+    GVariantDict dict;
+
+    if (g_strv_contains((const char *const *)names, name)) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_EXISTS,
+                    "%s has a local password named %s already; revoke it first, or choose another "
+                    "name",
+                    work->settings->id, name);
+        return NULL;
+    }
+    char *password = serve_verifiers_add(work->verifiers, name, error);
+    if (!password)
+        return NULL;
+    g_variant_dict_init(&dict, NULL);
+    g_variant_dict_insert(&dict, "Name", "s", name);
+    g_variant_dict_insert(&dict, "User", "s", work->settings->id);
+    g_variant_dict_insert(&dict, "Password", "s", password);
+    account_password_free(password);
+    call->names = serve_verifiers_names(work->verifiers);
+    return g_variant_ref_sink(g_variant_new("(@a{sv})", g_variant_dict_end(&dict)));
+}
+
+static gboolean on_new_local_password(PosternAccount *object, GDBusMethodInvocation *invocation,
+                                      const char *name, gpointer data)
+{
+    run(object, invocation, new_password_job, name);
+    return TRUE;
+}
+
+static gpointer revoke_job(AccountWork *work, gpointer data, GError **error)
+{
+    WorkCall *call = data;
+    g_auto(GStrv) names = serve_verifiers_names(work->verifiers);
+
+    if (!g_strv_contains((const char *const *)names, call->name))
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_NOT_FOUND,
+                    "%s has no local password named %s", work->settings->id, call->name);
+    else if (serve_verifiers_revoke(work->verifiers, call->name, error))
+        call->names = serve_verifiers_names(work->verifiers);
+    return NULL;
+}
+
+static gboolean on_revoke_local_password(PosternAccount *object, GDBusMethodInvocation *invocation,
+                                         const char *name, gpointer data)
+{
+    run(object, invocation, revoke_job, name);
+    return TRUE;
+}
+
+static const char *const role_names[] = {
+    [CACHE_ROLE_NONE] = "",         [CACHE_ROLE_INBOX] = "inbox",
+    [CACHE_ROLE_ALL] = "all",       [CACHE_ROLE_ARCHIVE] = "archive",
+    [CACHE_ROLE_DRAFTS] = "drafts", [CACHE_ROLE_FLAGGED] = "flagged",
+    [CACHE_ROLE_JUNK] = "junk",     [CACHE_ROLE_SENT] = "sent",
+    [CACHE_ROLE_TRASH] = "trash",   [CACHE_ROLE_IMPORTANT] = "important",
+};
+
+static void describe_folder(GVariantBuilder *builder, const CacheFolder *folder)
+{
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    g_variant_dict_insert(&dict, "Name", "s", folder->name);
+    g_variant_dict_insert(&dict, "Role", "s", role_names[folder->role]);
+    g_variant_dict_insert(&dict, "Messages", "u", folder->exists);
+    g_variant_dict_insert(&dict, "Unseen", "u", folder->unseen);
+    g_variant_dict_insert(&dict, "Size", "t", folder->size);
+    g_variant_dict_insert(&dict, "Selectable", "b", folder->selectable);
+    g_variant_dict_insert(&dict, "LastSync", "x", folder->synced);
+    g_variant_builder_add_value(builder, g_variant_dict_end(&dict));
+}
+
+static gpointer folders_job(AccountWork *work, gpointer data, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(work->cache, CACHE_READ, error);
+    g_autoptr(GPtrArray) folders = txn ? cache_folder_list(txn, error) : NULL;
+    GVariantBuilder builder;
+
+    if (!folders)
+        return NULL;
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < folders->len; i++) {
+        const CacheFolder *folder = g_ptr_array_index(folders, i);
+        if (folder->name)
+            describe_folder(&builder, folder);
+    }
+    return g_variant_ref_sink(g_variant_new("(aa{sv})", &builder));
+}
+
+static gboolean on_list_folders(PosternAccount *object, GDBusMethodInvocation *invocation,
+                                gpointer data)
+{
+    run(object, invocation, folders_job, "");
+    return TRUE;
+}
+
+/* ---- the object's life --------------------------------------------------------------------- */
+
+void bus_account_added(Account *account, gpointer data)
+{
+    static const struct {
+        const char *signal;
+        GCallback handler;
+    } handlers[] = {
+        {"handle-sync", G_CALLBACK(on_sync)},
+        {"handle-configure", G_CALLBACK(on_configure)},
+        {"handle-set-password", G_CALLBACK(on_set_password)},
+        {"handle-new-local-password", G_CALLBACK(on_new_local_password)},
+        {"handle-revoke-local-password", G_CALLBACK(on_revoke_local_password)},
+        {"handle-list-folders", G_CALLBACK(on_list_folders)},
+    };
+    Bus *bus = data;
+    g_autofree char *path = postern_account_path(account->config->id);
+    g_autoptr(PosternObjectSkeleton) place = postern_object_skeleton_new(path);
+    PosternAccount *object = postern_account_skeleton_new();
+
+    account->bus = object;
+    g_object_set_data(G_OBJECT(object), "account", account);
+    g_object_set_data(G_OBJECT(object), "bus", bus);
+    for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
+        g_signal_connect(object, handlers[i].signal, handlers[i].handler, NULL);
+    bus_pending_connect(object);
+    bus_account_changed(account, bus);
+    postern_object_skeleton_set_account(place, object);
+    g_dbus_object_manager_server_export(bus->objects, G_DBUS_OBJECT_SKELETON(place));
+}
+
+void bus_account_removed(Account *account, gpointer data)
+{
+    Bus *bus = data;
+    g_autofree char *path = postern_account_path(account->config->id);
+
+    g_dbus_object_manager_server_unexport(bus->objects, path);
+    g_clear_object((PosternAccount **)&account->bus);
+}

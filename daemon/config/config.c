@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reading postern.conf. A bad value in one account spoils that account only; the others go on.
+ */
+#include "daemon/config/config.h"
+
+#include "daemon/config/edit.h"
+#include "daemon/net/listen.h"
+
+#include <gio/gio.h>
+#include <string.h>
+#include <unistd.h>
+
+const ConfigListenKey config_listen_keys[CONFIG_LISTEN_KEYS] = {
+    {"imap", "imap", FALSE, 12143},
+    {"imaps", "imap", TRUE, 12993},
+    {"pop3", "pop3", FALSE, 12110},
+    {"pop3s", "pop3", TRUE, 12995},
+    {"submission", "submission", FALSE, 12587},
+    {"submissions", "submission", TRUE, 12465},
+};
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+static void address_free(gpointer data)
+{
+    ConfigAddress *address = data;
+    g_free(address->host);
+    g_free(address);
+}
+
+ConfigAccount *config_account_ref(ConfigAccount *account)
+{
+    g_atomic_int_inc(&account->refs);
+    return account;
+}
+
+void config_account_unref(ConfigAccount *account)
+{
+    if (!g_atomic_int_dec_and_test(&account->refs))
+        return;
+    g_free(account->id);
+    g_clear_pointer(&account->settings, account_settings_unref);
+    g_free(account->error);
+    g_hash_table_unref(account->values);
+    g_free(account);
+}
+
+void config_free(Config *config)
+{
+    if (!config)
+        return;
+    g_free(config->path);
+    for (guint i = 0; i < CONFIG_LISTEN_KEYS; i++)
+        g_clear_pointer(&config->listen[i], g_ptr_array_unref);
+    g_ptr_array_unref(config->accounts);
+    g_ptr_array_unref(config->warnings);
+    g_free(config);
+}
+
+ConfigAccount *config_find(const Config *config, const char *id)
+{
+    for (guint i = 0; i < config->accounts->len; i++) {
+        ConfigAccount *account = g_ptr_array_index(config->accounts, i);
+        if (strcmp(account->id, id) == 0)
+            return account;
+    }
+    return NULL;
+}
+
+gboolean config_account_equal(const ConfigAccount *a, const ConfigAccount *b)
+{
+    GHashTableIter iter;
+    gpointer key, value;
+
+    if (g_strcmp0(a->error, b->error) != 0 ||
+        g_hash_table_size(a->values) != g_hash_table_size(b->values))
+        return FALSE;
+    g_hash_table_iter_init(&iter, a->values);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        if (g_strcmp0(value, g_hash_table_lookup(b->values, key)) != 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean config_valid_id(const char *id)
+{
+    static const char *const reserved[] = {"all", "local", "new", NULL};
+
+    if (g_strv_contains(reserved, id))
+        return FALSE;
+    gsize length = strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    return length > 0 && length <= 64 && id[length] == '\0';
+}
+
+char *config_suggest_id(const Config *config, const char *address)
+{
+    g_autofree char *base = g_ascii_strdown(address, -1);
+    char *at = strrchr(base, '@');
+
+    if (at)
+        *at = '\0';
+    for (char *c = base; *c; c++) {
+        if (!g_ascii_islower(*c) && !g_ascii_isdigit(*c))
+            *c = '-';
+    }
+    if (strlen(base) > 48)
+        base[48] = '\0';
+    if (!*base)
+        return config_suggest_id(config, "mail@");
+    char *id = g_strdup(base);
+    for (guint n = 2; !config_valid_id(id) || config_find(config, id); n++) {
+        g_free(id);
+        id = g_strdup_printf("%s-%u", base, n);
+    }
+    return id;
+}
+
+/* ---- an account's keys ------------------------------------------------------------------- */
+
+typedef gboolean (*KeyParser)(AccountSettings *settings, const char *value, GError **error);
+
+static gboolean bad(GError **error, const char *message)
+{
+    g_set_error_literal(error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_INVALID_VALUE, message);
+    return FALSE;
+}
+
+static gboolean looks_like_address(const char *text)
+{
+    const char *at = strrchr(text, '@');
+
+    if (!at || at == text || !at[1] || strlen(text) > 254 || !g_utf8_validate(text, -1, NULL))
+        return FALSE;
+    for (const char *c = text; *c; c++) {
+        if (g_ascii_iscntrl(*c) || strchr(" <>,;\"()", *c))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean set_text(char **field, const char *value)
+{
+    g_free(*field);
+    *field = *value ? g_strdup(value) : NULL;
+    return TRUE;
+}
+
+static gboolean parse_address(AccountSettings *settings, const char *value, GError **error)
+{
+    if (!looks_like_address(value))
+        return bad(error, "is not a mail address; write it as ada@example.org");
+    return set_text(&settings->address, value);
+}
+
+static gboolean parse_aliases(AccountSettings *settings, const char *value, GError **error)
+{
+    g_auto(GStrv) parts = g_strsplit_set(value, ";,", -1);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+    for (char **part = parts; *part; part++) {
+        const char *alias = g_strstrip(*part);
+        if (!*alias)
+            continue;
+        if (strcmp(alias, "*") != 0 && !looks_like_address(alias))
+            return bad(error, "lists addresses, *@domain or *, separated by semicolons");
+        g_strv_builder_add(builder, alias);
+    }
+    g_strfreev(settings->aliases);
+    settings->aliases = g_strv_builder_end(builder);
+    return TRUE;
+}
+
+static gboolean parse_name(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_text(&settings->name, value);
+}
+
+static gboolean parse_endpoint(NetEndpoint **field, const char *value, GError **error)
+{
+    g_clear_pointer(field, net_endpoint_free);
+    return !*value || (*field = net_endpoint_parse(value, error));
+}
+
+static gboolean parse_incoming(AccountSettings *settings, const char *value, GError **error)
+{
+    if (!parse_endpoint(&settings->incoming, value, error))
+        return FALSE;
+    if (settings->incoming && strcmp(settings->incoming->protocol, "imap") != 0)
+        return bad(error, "has to be an IMAP server; write imaps://HOST or imap://HOST");
+    return TRUE;
+}
+
+static gboolean parse_outgoing(AccountSettings *settings, const char *value, GError **error)
+{
+    if (!parse_endpoint(&settings->outgoing, value, error))
+        return FALSE;
+    if (settings->outgoing && strcmp(settings->outgoing->protocol, "submission") != 0)
+        return bad(error, "has to be a submission server; write submissions://HOST or "
+                          "submission://HOST");
+    return TRUE;
+}
+
+static gboolean parse_user(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_text(&settings->user, value);
+}
+
+static gboolean parse_outgoing_user(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_text(&settings->outgoing_user, value);
+}
+
+static gboolean parse_command(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_text(&settings->password_command, value);
+}
+
+static gboolean parse_outgoing_command(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_text(&settings->outgoing_password_command, value);
+}
+
+static gboolean parse_auth(AccountSettings *settings, const char *value, GError **error)
+{
+    if (strcmp(value, "oauth2") == 0)
+        return bad(error, "oauth2 is not possible yet; write password, and use an app password if "
+                          "the provider has them");
+    if (*value && strcmp(value, "password") != 0)
+        return bad(error, "is not known; write password");
+    return TRUE;
+}
+
+static gboolean parse_ca_file(AccountSettings *settings, const char *value, GError **error)
+{
+    if (*value && !g_path_is_absolute(value))
+        return bad(error, "has to be an absolute path");
+    return set_text(&settings->tls_ca_file, value);
+}
+
+static gboolean parse_prefetch(AccountSettings *settings, const char *value, GError **error)
+{
+    char *end;
+    guint64 days = g_ascii_strtoull(value, &end, 10);
+
+    if (!*value || strcmp(value, "all") == 0)
+        settings->prefetch_days = ACCOUNT_PREFETCH_ALL;
+    else if (strcmp(value, "headers") == 0)
+        settings->prefetch_days = ACCOUNT_PREFETCH_HEADERS;
+    else if (g_ascii_isdigit(*value) && strcmp(end, "d") == 0 && days > 0 && days <= 36500)
+        settings->prefetch_days = (int)days;
+    else
+        return bad(error, "is not known; write all, headers, or a number of days such as 90d");
+    return TRUE;
+}
+
+static gboolean parse_save_sent(AccountSettings *settings, const char *value, GError **error)
+{
+    static const char *const words[] = {"auto", "always", "never"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (strcmp(value, words[i]) == 0) {
+            settings->save_sent = (AccountSaveSent)i;
+            return TRUE;
+        }
+    }
+    return !*value || bad(error, "is not known; write auto, always or never");
+}
+
+static gboolean parse_flag(const char *value, gboolean *flag)
+{
+    if (strcmp(value, "true") == 0 || strcmp(value, "1") == 0)
+        *flag = TRUE;
+    else if (strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
+        *flag = FALSE;
+    else
+        return !*value;
+    return TRUE;
+}
+
+static gboolean parse_enabled(AccountSettings *settings, const char *value, GError **error)
+{
+    return parse_flag(value, &settings->enabled) || bad(error, "is not known; write true or false");
+}
+
+static gboolean refuse_password(AccountSettings *settings, const char *value, GError **error)
+{
+    return bad(error, "a password doesn't belong in this file; take the line out, and give the "
+                      "password with 'posternctl account set ID --password-stdin' or set "
+                      "password-command");
+}
+
+static gboolean refuse_oauth(AccountSettings *settings, const char *value, GError **error)
+{
+    return !*value || bad(error, "belongs to OAuth 2, which is not possible yet; take the line out "
+                                 "and use password-command");
+}
+
+static const struct {
+    const char *key;
+    KeyParser parse;
+} account_keys[] = {
+    {"address", parse_address},
+    {"aliases", parse_aliases},
+    {"name", parse_name},
+    {"incoming", parse_incoming},
+    {"outgoing", parse_outgoing},
+    {"user", parse_user},
+    {"auth", parse_auth},
+    {"password-command", parse_command},
+    {"outgoing-user", parse_outgoing_user},
+    {"outgoing-password-command", parse_outgoing_command},
+    {"tls-ca-file", parse_ca_file},
+    {"prefetch", parse_prefetch},
+    {"save-sent", parse_save_sent},
+    {"enabled", parse_enabled},
+    {"password", refuse_password},
+    {"outgoing-password", refuse_password},
+    {"passwd", refuse_password},
+    {"secret", refuse_password},
+    {"token-command", refuse_oauth},
+    {"goa", refuse_oauth},
+};
+
+gboolean config_is_account_key(const char *key)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(account_keys); i++) {
+        if (strcmp(account_keys[i].key, key) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* ---- an account's group ------------------------------------------------------------------ */
+
+static gboolean check_required(AccountSettings *settings, const char **key, GError **error)
+{
+    *key = "address";
+    if (!settings->address)
+        return bad(error, "is missing; add a line such as address=ada@example.org");
+    *key = "incoming";
+    if (!settings->incoming)
+        return bad(error, "is missing; add a line such as incoming=imaps://imap.example.org");
+    return TRUE;
+}
+
+static void fill_defaults(AccountSettings *settings)
+{
+    if (!settings->user)
+        settings->user = g_strdup(settings->address);
+    if (!settings->outgoing_user)
+        settings->outgoing_user = g_strdup(settings->user);
+    if (!settings->outgoing_password_command)
+        settings->outgoing_password_command = g_strdup(settings->password_command);
+    if (!settings->aliases)
+        settings->aliases = g_new0(char *, 1);
+}
+
+static gboolean parse_key(AccountSettings *settings, const char *key, const char *value,
+                          gboolean *known, GError **error)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(account_keys); i++) {
+        if (strcmp(account_keys[i].key, key) == 0) {
+            *known = TRUE;
+            return account_keys[i].parse(settings, value, error);
+        }
+    }
+    *known = FALSE;
+    return TRUE;
+}
+
+static void warn(Config *config, const char *group, const char *key, const char *what)
+{
+    g_ptr_array_add(config->warnings,
+                    key ? g_strdup_printf("%s: [%s] %s: %s", config->path, group, key, what)
+                        : g_strdup_printf("%s: [%s]: %s", config->path, group, what));
+}
+
+/* Reads the group's keys into `settings`; on failure *at is the key that is bad. */
+static gboolean parse_keys(Config *config, GKeyFile *file, const char *group,
+                           ConfigAccount *account, AccountSettings *settings, char **at,
+                           GError **error)
+{
+    g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
+
+    for (char **key = keys; *key; key++) {
+        g_autoptr(GError) failure = NULL;
+        g_autofree char *value = g_key_file_get_string(file, group, *key, &failure);
+        gboolean known = FALSE;
+
+        g_free(*at);
+        *at = g_strdup(*key);
+        /* GLib gives some value even where an escape is wrong. */
+        if (failure)
+            return bad(error, "can't be read as text in UTF-8; a backslash is written \\\\");
+        g_strchomp(value);
+        if (!parse_key(settings, *key, value, &known, error))
+            return FALSE;
+        if (!known)
+            warn(config, group, *key, "this key is not known and has no effect");
+        g_hash_table_replace(account->values, g_strdup(*key), g_steal_pointer(&value));
+    }
+    const char *required;
+    if (check_required(settings, &required, error))
+        return TRUE;
+    g_free(*at);
+    *at = g_strdup(required);
+    return FALSE;
+}
+
+static void parse_account(Config *config, GKeyFile *file, const char *group, const char *id)
+{
+    ConfigAccount *account = g_new0(ConfigAccount, 1);
+    g_autoptr(AccountSettings) settings = g_new0(AccountSettings, 1);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *at = NULL;
+
+    settings->refs = 1;
+    settings->id = g_strdup(id);
+    settings->prefetch_days = ACCOUNT_PREFETCH_ALL;
+    settings->enabled = TRUE;
+    account->refs = 1;
+    account->id = g_strdup(id);
+    account->values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_ptr_array_add(config->accounts, account);
+
+    if (parse_keys(config, file, group, account, settings, &at, &error)) {
+        fill_defaults(settings);
+        account->settings = g_steal_pointer(&settings);
+        return;
+    }
+    account->error = g_strdup_printf("%s: [%s] %s: %s", config->path, group, at, error->message);
+}
+
+/* ---- [listen] ------------------------------------------------------------------------------ */
+
+static void parse_listen_key(Config *config, guint i, const char *value)
+{
+    g_auto(GStrv) parts = g_strsplit(value, ";", -1);
+
+    config->listen[i] = g_ptr_array_new_with_free_func(address_free);
+    for (char **part = parts; *part; part++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *host = NULL;
+        guint16 port = 0;
+
+        if (!*g_strstrip(*part))
+            continue;
+        if (!net_parse_listen_address(*part, &host, &port, &error) || port == 0) {
+            warn(config, "listen", config_listen_keys[i].key,
+                 error ? error->message : "port 0 is none; choose one above 1023");
+            continue;
+        }
+        ConfigAddress *address = g_new0(ConfigAddress, 1);
+        address->host = g_steal_pointer(&host);
+        address->port = port;
+        g_ptr_array_add(config->listen[i], address);
+    }
+}
+
+static gboolean parse_port_key(Config *config, const char *key, const char *value)
+{
+    for (guint i = 0; i < CONFIG_LISTEN_KEYS; i++) {
+        if (strcmp(config_listen_keys[i].key, key) == 0) {
+            parse_listen_key(config, i, value);
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static void parse_listen(Config *config, GKeyFile *file)
+{
+    g_auto(GStrv) keys = g_key_file_get_keys(file, "listen", NULL, NULL);
+
+    for (char **key = keys; *key; key++) {
+        g_autofree char *value = g_key_file_get_value(file, "listen", *key, NULL);
+        g_strstrip(value);
+        if (strcmp(*key, "sockets") == 0) {
+            if (!parse_flag(value, &config->sockets))
+                warn(config, "listen", *key, "is not known; write true or false");
+        } else if (!parse_port_key(config, *key, value)) {
+            warn(config, "listen", *key, "this key is not known and has no effect");
+        }
+    }
+}
+
+/* ---- the file ------------------------------------------------------------------------------ */
+
+static void parse_group(Config *config, GKeyFile *file, const char *group)
+{
+    if (strcmp(group, "listen") == 0) {
+        parse_listen(config, file);
+        return;
+    }
+    if (!g_str_has_prefix(group, "account ")) {
+        warn(config, group, NULL, "this group is not known and has no effect");
+        return;
+    }
+    g_autofree char *id = g_strstrip(g_strdup(group + strlen("account ")));
+    if (config_valid_id(id) && !config_find(config, id))
+        parse_account(config, file, group, id);
+    else
+        warn(config, group, NULL,
+             "an account's ID has to be its own, of a-z, 0-9 and -, and not all, local or new; "
+             "this account is left out");
+}
+
+static void warn_about_shared_addresses(Config *config)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (guint i = 0; i < config->accounts->len; i++) {
+        ConfigAccount *account = g_ptr_array_index(config->accounts, i);
+        if (!account->settings || g_hash_table_add(seen, account->settings->address))
+            continue;
+        g_autofree char *group = g_strdup_printf("account %s", account->id);
+        warn(config, group, "address",
+             "an account above has this address too; clients reach this one by its ID only");
+    }
+}
+
+Config *config_parse(const char *path, const char *text, GError **error)
+{
+    g_autoptr(GKeyFile) file = g_key_file_new();
+
+    if (!g_key_file_load_from_data(file, text, (gsize)-1, G_KEY_FILE_NONE, error)) {
+        g_prefix_error(error, "%s is not a key file; mend it or move it away: ", path);
+        return NULL;
+    }
+    Config *config = g_new0(Config, 1);
+    config->path = g_strdup(path);
+    config->sockets = TRUE;
+    config->accounts = g_ptr_array_new_with_free_func((GDestroyNotify)config_account_unref);
+    config->warnings = g_ptr_array_new_with_free_func(g_free);
+
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    for (char **group = groups; *group; group++)
+        parse_group(config, file, *group);
+    warn_about_shared_addresses(config);
+    return config;
+}
+
+Config *config_load(const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) failure = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, &failure)) {
+        if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+            return config_parse(path, "", error);
+        g_set_error(error, failure->domain, failure->code,
+                    "%s can't be read: %s; mend its permissions (chmod 600)", path,
+                    failure->message);
+        return NULL;
+    }
+    return config_parse(path, text, error);
+}
+
+/* ---- the first start ------------------------------------------------------------------------ */
+
+/* The default port, or a free one where another program has it. */
+static guint16 choose_port(guint16 wanted)
+{
+    int fd = net_listen_tcp("127.0.0.1", wanted, NULL);
+
+    if (fd < 0)
+        fd = net_listen_tcp("127.0.0.1", 0, NULL);
+    if (fd < 0)
+        return wanted;
+    guint16 port = net_local_port(fd);
+    close(fd);
+    return port;
+}
+
+/* What a person who opens the file for the first time should know. */
+static const char *const listen_comments[] = {
+    "Every key may be empty (off) or a list: 127.0.0.1:12143;[::1]:12143. Loopback only.",
+    "imap, pop3 and submission offer STARTTLS (STLS); the others are TLS from the first byte.",
+    "postern.conf(5) explains this file.",
+};
+
+static gboolean write_listen(const Config *config, const gboolean missing[CONFIG_LISTEN_KEYS],
+                             gboolean first, GError **error)
+{
+    g_autoptr(ConfigEdit) edit = config_edit_open(config->path, error);
+
+    if (!edit)
+        return FALSE;
+    for (guint i = 0; first && i < G_N_ELEMENTS(listen_comments); i++)
+        config_edit_comment(edit, "listen", listen_comments[i]);
+    for (guint i = 0; i < CONFIG_LISTEN_KEYS; i++) {
+        if (!missing[i])
+            continue;
+        const ConfigAddress *address = g_ptr_array_index(config->listen[i], 0);
+        g_autofree char *value = g_strdup_printf("%s:%u", address->host, address->port);
+        config_edit_set(edit, "listen", config_listen_keys[i].key, value);
+    }
+    return config_edit_save(edit, error);
+}
+
+gboolean config_complete_listen(Config *config, GError **error)
+{
+    gboolean missing[CONFIG_LISTEN_KEYS];
+    guint count = 0;
+
+    for (guint i = 0; i < CONFIG_LISTEN_KEYS; i++) {
+        missing[i] = !config->listen[i];
+        if (!missing[i])
+            continue;
+        g_autofree char *value =
+            g_strdup_printf("127.0.0.1:%u", choose_port(config_listen_keys[i].port));
+        parse_listen_key(config, i, value);
+        count++;
+    }
+    return count == 0 || write_listen(config, missing, count == CONFIG_LISTEN_KEYS, error);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Called from worker threads: each call runs a main context of its own, so that it can give up
+ * after a minute. Passwords are wiped as soon as they have been handed over.
+ */
+#include "daemon/config/secret.h"
+
+#include <gio/gio.h>
+#include <libsecret/secret.h>
+#include <pthread.h>
+#include <string.h>
+
+#define SECRET_SECONDS 60
+#define PASSWORD_LIMIT 4096
+
+static const SecretSchema schema = {
+    "org.postern.Postern",
+    SECRET_SCHEMA_NONE,
+    {
+        {"account", SECRET_SCHEMA_ATTRIBUTE_STRING},
+        {"protocol", SECRET_SCHEMA_ATTRIBUTE_STRING},
+        {"host", SECRET_SCHEMA_ATTRIBUTE_STRING},
+        {"port", SECRET_SCHEMA_ATTRIBUTE_INTEGER},
+        {"user", SECRET_SCHEMA_ATTRIBUTE_STRING},
+        {NULL, 0},
+    },
+};
+
+/* ---- waiting with a limit ------------------------------------------------------------------ */
+
+typedef struct {
+    GMainContext *context;
+    GCancellable *cancellable;
+    GAsyncResult *result;
+} Wait;
+
+static gboolean wait_over(gpointer data)
+{
+    g_cancellable_cancel(data);
+    return G_SOURCE_REMOVE;
+}
+
+static void wait_done(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Wait *wait = data;
+    wait->result = g_object_ref(result);
+}
+
+static void wait_begin(Wait *wait, guint seconds)
+{
+    wait->context = g_main_context_new();
+    wait->cancellable = g_cancellable_new();
+    wait->result = NULL;
+    g_main_context_push_thread_default(wait->context);
+
+    g_autoptr(GSource) timer = g_timeout_source_new_seconds(seconds);
+    g_source_set_callback(timer, wait_over, wait->cancellable, NULL);
+    g_source_attach(timer, wait->context);
+}
+
+static void wait_run(Wait *wait)
+{
+    while (!wait->result)
+        g_main_context_iteration(wait->context, TRUE);
+}
+
+/* The result goes before the context: sources that go with it lock the context, whose last
+ * reference GLib's own thread may hold by then, and give up at any moment. */
+static void wait_end(Wait *wait)
+{
+    g_clear_object(&wait->result);
+    g_object_unref(wait->cancellable);
+    g_main_context_pop_thread_default(wait->context);
+    g_main_context_unref(wait->context);
+}
+
+/* ---- the command --------------------------------------------------------------------------- */
+
+static gboolean locked(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static gboolean locked(GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error_literal(error, ACCOUNT_ERROR_DOMAIN, ACCOUNT_SECRET_LOCKED, message);
+    return FALSE;
+}
+
+/* The last words of a program, fit for one line of a message. */
+static char *last_words(GBytes *stderr_bytes)
+{
+    gsize length = 0;
+    const char *data = stderr_bytes ? g_bytes_get_data(stderr_bytes, &length) : NULL;
+    g_autofree char *text = g_utf8_make_valid(data ? data : "", (gssize)MIN(length, 400));
+
+    for (char *c = text; *c; c++) {
+        if (g_ascii_iscntrl(*c))
+            *c = ' ';
+    }
+    g_strstrip(text);
+    return *text ? g_strdup(text) : g_strdup("it gave no reason");
+}
+
+/* Takes the first line out of `output`, and wipes the rest. */
+static char *first_line(GBytes *output)
+{
+    gsize length = 0;
+    char *data = (char *)g_bytes_get_data(output, &length);
+    char *end = length ? memchr(data, '\n', length) : NULL;
+    gsize line = end ? (gsize)(end - data) : length;
+    char *password = NULL;
+
+    if (line && data[line - 1] == '\r')
+        line--;
+    if (line && line <= PASSWORD_LIMIT && !memchr(data, '\0', line))
+        password = g_strndup(data, line);
+    if (length)
+        explicit_bzero(data, length);
+    return password;
+}
+
+char *secrets_run_command(const char *command, guint seconds, GError **error)
+{
+    g_autoptr(GSubprocessLauncher) launcher =
+        g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
+    g_autoptr(GBytes) output = NULL, words = NULL;
+    g_autoptr(GError) failure = NULL;
+    Wait wait;
+
+    wait_begin(&wait, seconds);
+    g_autoptr(GSubprocess) process =
+        g_subprocess_launcher_spawn(launcher, &failure, "/bin/sh", "-c", command, NULL);
+    if (process) {
+        g_subprocess_communicate_async(process, NULL, wait.cancellable, wait_done, &wait);
+        wait_run(&wait);
+        g_subprocess_communicate_finish(process, wait.result, &output, &words, &failure);
+    }
+    if (process && failure)
+        g_subprocess_force_exit(process);
+    wait_end(&wait);
+
+    if (failure) {
+        if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+            locked(error, "the password command has not answered for %u s; try it in a terminal",
+                   seconds);
+        else
+            locked(error, "the password command can't be run: %s", failure->message);
+        return NULL;
+    }
+    char *password = first_line(output);
+    if (!g_subprocess_get_successful(process) || !password) {
+        g_autofree char *reason = last_words(words);
+        account_password_free(password);
+        if (g_subprocess_get_successful(process))
+            locked(error, "the password command printed no password; try it in a terminal");
+        else
+            locked(error, "the password command failed: %s", reason);
+        return NULL;
+    }
+    return password;
+}
+
+/* ---- the secret service -------------------------------------------------------------------- */
+
+static const NetEndpoint *endpoint_of(const AccountSettings *settings, gboolean outgoing)
+{
+    return outgoing ? settings->outgoing : settings->incoming;
+}
+
+static const char *user_of(const AccountSettings *settings, gboolean outgoing)
+{
+    return outgoing ? settings->outgoing_user : settings->user;
+}
+
+static GHashTable *attributes_of(const AccountSettings *settings, gboolean outgoing)
+{
+    const NetEndpoint *endpoint = endpoint_of(settings, outgoing);
+    return secret_attributes_build(&schema, "account", settings->id, "protocol", endpoint->protocol,
+                                   "host", endpoint->host, "port", (int)endpoint->port, "user",
+                                   user_of(settings, outgoing), NULL);
+}
+
+static char *look_up(const AccountSettings *settings, gboolean outgoing, GError **error)
+{
+    g_autoptr(GHashTable) attributes = attributes_of(settings, outgoing);
+    g_autoptr(GError) failure = NULL;
+    Wait wait;
+
+    wait_begin(&wait, SECRET_SECONDS);
+    secret_password_lookupv(&schema, attributes, wait.cancellable, wait_done, &wait);
+    wait_run(&wait);
+    char *stored = secret_password_lookup_nonpageable_finish(wait.result, &failure);
+    wait_end(&wait);
+
+    char *password = g_strdup(stored);
+    if (stored)
+        secret_password_free(stored);
+    if (failure) {
+        locked(error,
+               "the secret service can't be asked (%s); unlock it, or give the account a "
+               "password-command",
+               failure->message);
+    } else if (!password) {
+        g_set_error(error, ACCOUNT_ERROR_DOMAIN, ACCOUNT_SECRET_MISSING,
+                    "no password is stored for %s at %s; give it with 'posternctl account set %s "
+                    "--password-stdin'",
+                    user_of(settings, outgoing), endpoint_of(settings, outgoing)->host,
+                    settings->id);
+    }
+    return password;
+}
+
+gboolean secrets_store(const AccountSettings *settings, gboolean outgoing, const char *password,
+                       GError **error)
+{
+    const NetEndpoint *endpoint = endpoint_of(settings, outgoing);
+    g_autoptr(GHashTable) attributes = attributes_of(settings, outgoing);
+    g_autofree char *label =
+        g_strdup_printf("Postern: %s, %s at %s", settings->id, endpoint->protocol, endpoint->host);
+    g_autoptr(GError) failure = NULL;
+    Wait wait;
+
+    wait_begin(&wait, SECRET_SECONDS);
+    secret_password_storev(&schema, attributes, SECRET_COLLECTION_DEFAULT, label, password,
+                           wait.cancellable, wait_done, &wait);
+    wait_run(&wait);
+    gboolean stored = secret_password_store_finish(wait.result, &failure);
+    wait_end(&wait);
+
+    return stored || locked(error,
+                            "the secret service can't keep the password (%s); start or unlock one "
+                            "such as GNOME Keyring, or use --password-command",
+                            failure->message);
+}
+
+void secrets_forget(const char *id)
+{
+    Wait wait;
+
+    wait_begin(&wait, SECRET_SECONDS);
+    secret_password_clear(&schema, wait.cancellable, wait_done, &wait, "account", id, NULL);
+    wait_run(&wait);
+    secret_password_clear_finish(wait.result, NULL);
+    wait_end(&wait);
+}
+
+/* ---- one asks for all ---------------------------------------------------------------------- */
+
+/* A question that is being asked; those who come meanwhile wait for its answer. */
+typedef struct {
+    char *key;
+    guint users;
+    gboolean done;
+    char *password;
+    GError *error;
+} Flight;
+
+struct Secrets {
+    pthread_mutex_t lock;
+    pthread_cond_t landed;
+    GPtrArray *flights;
+};
+
+Secrets *secrets_new(void)
+{
+    Secrets *secrets = g_new0(Secrets, 1);
+    pthread_mutex_init(&secrets->lock, NULL);
+    pthread_cond_init(&secrets->landed, NULL);
+    secrets->flights = g_ptr_array_new();
+    return secrets;
+}
+
+void secrets_free(Secrets *secrets)
+{
+    if (!secrets)
+        return;
+    g_assert(secrets->flights->len == 0);
+    g_ptr_array_unref(secrets->flights);
+    pthread_cond_destroy(&secrets->landed);
+    pthread_mutex_destroy(&secrets->lock);
+    g_free(secrets);
+}
+
+static Flight *find_flight(Secrets *secrets, const char *key)
+{
+    for (guint i = 0; i < secrets->flights->len; i++) {
+        Flight *flight = g_ptr_array_index(secrets->flights, i);
+        if (!flight->done && strcmp(flight->key, key) == 0)
+            return flight;
+    }
+    return NULL;
+}
+
+static void leave_flight(Secrets *secrets, Flight *flight)
+{
+    if (--flight->users)
+        return;
+    g_ptr_array_remove_fast(secrets->flights, flight);
+    account_password_free(flight->password);
+    g_clear_error(&flight->error);
+    g_free(flight->key);
+    g_free(flight);
+}
+
+static void fly(Secrets *secrets, Flight *flight, const AccountSettings *settings,
+                gboolean outgoing)
+{
+    const char *command =
+        outgoing ? settings->outgoing_password_command : settings->password_command;
+    GError *error = NULL;
+
+    pthread_mutex_unlock(&secrets->lock);
+    char *password = command ? secrets_run_command(command, SECRET_SECONDS, &error)
+                             : look_up(settings, outgoing, &error);
+    pthread_mutex_lock(&secrets->lock);
+    flight->password = password;
+    flight->error = error;
+    flight->done = TRUE;
+    pthread_cond_broadcast(&secrets->landed);
+}
+
+char *secrets_password(const AccountSettings *settings, gboolean outgoing, gpointer data,
+                       GError **error)
+{
+    Secrets *secrets = data;
+    const char *command =
+        outgoing ? settings->outgoing_password_command : settings->password_command;
+    g_autofree char *url = net_endpoint_to_string(endpoint_of(settings, outgoing));
+    g_autofree char *key = g_strjoin("\n", settings->id, url, user_of(settings, outgoing),
+                                     command ? command : "", NULL);
+
+    pthread_mutex_lock(&secrets->lock);
+    Flight *flight = find_flight(secrets, key);
+    gboolean mine = !flight;
+    if (mine) {
+        flight = g_new0(Flight, 1);
+        flight->key = g_steal_pointer(&key);
+        g_ptr_array_add(secrets->flights, flight);
+    }
+    flight->users++;
+    if (mine)
+        fly(secrets, flight, settings, outgoing);
+    while (!flight->done)
+        pthread_cond_wait(&secrets->landed, &secrets->lock);
+
+    char *password = g_strdup(flight->password);
+    if (!password)
+        g_propagate_error(error, g_error_copy(flight->error));
+    leave_flight(secrets, flight);
+    pthread_mutex_unlock(&secrets->lock);
+    return password;
+}

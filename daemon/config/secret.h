@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A provider's password: from the account's command, or from the secret service, where it is filed
+ * under account, protocol, host, port and user, and found for exactly these.
+ */
+#pragma once
+
+#include "daemon/config/settings.h"
+
+typedef struct Secrets Secrets;
+
+Secrets *secrets_new(void);
+void secrets_free(Secrets *secrets);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Secrets, secrets_free)
+
+/* An AccountPassword (account.h); `data` is the Secrets. Threads that ask for the same password at
+ * the same time share one run of the command. */
+char *secrets_password(const AccountSettings *settings, gboolean outgoing, gpointer data,
+                       GError **error);
+
+/* Files a password. Blocking. ACCOUNT_SECRET_LOCKED: no secret service is there, or it is locked.
+ */
+gboolean secrets_store(const AccountSettings *settings, gboolean outgoing, const char *password,
+                       GError **error);
+
+/* Forgets every password of account `id`. Blocking; a missing secret service is no failure. */
+void secrets_forget(const char *id);
+
+/* Runs `command` with /bin/sh -c, no input; the first line of what it prints. For
+ * secrets_password() and its test. */
+char *secrets_run_command(const char *command, guint seconds, GError **error);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An account's settings: their life, and which senders they allow.
+ */
+#include "daemon/config/settings.h"
+
+#include <string.h>
+
+GQuark account_error_quark(void)
+{
+    return g_quark_from_static_string("account-error");
+}
+
+AccountSettings *account_settings_ref(AccountSettings *settings)
+{
+    g_atomic_int_inc(&settings->refs);
+    return settings;
+}
+
+void account_settings_unref(AccountSettings *settings)
+{
+    if (!g_atomic_int_dec_and_test(&settings->refs))
+        return;
+    g_free(settings->id);
+    g_free(settings->address);
+    g_strfreev(settings->aliases);
+    g_free(settings->name);
+    g_clear_pointer(&settings->incoming, net_endpoint_free);
+    g_clear_pointer(&settings->outgoing, net_endpoint_free);
+    g_free(settings->user);
+    g_free(settings->outgoing_user);
+    g_free(settings->password_command);
+    g_free(settings->outgoing_password_command);
+    g_free(settings->tls_ca_file);
+    g_free(settings);
+}
+
+/* Local parts differ by case in theory only; providers don't tell ADA@ from ada@. */
+static gboolean same_text(const char *a, gsize a_length, const char *b, gsize b_length)
+{
+    g_autofree char *x = g_utf8_casefold(a, (gssize)a_length);
+    g_autofree char *y = g_utf8_casefold(b, (gssize)b_length);
+    return strcmp(x, y) == 0;
+}
+
+/* Whether `address` is `own`, or `own` with a +tag behind its local part. */
+static gboolean is_own(const char *own, const char *address)
+{
+    const char *own_at = strrchr(own, '@'), *at = strrchr(address, '@');
+
+    if (!own_at || !at || !same_text(own_at, strlen(own_at), at, strlen(at)))
+        return FALSE;
+    gsize length = (gsize)(at - address);
+    const char *plus = memchr(address, '+', length);
+    gsize untagged = plus ? (gsize)(plus - address) : length;
+    gsize own_length = (gsize)(own_at - own);
+    return same_text(own, own_length, address, length) ||
+           (untagged > 0 && same_text(own, own_length, address, untagged));
+}
+
+static gboolean alias_allows(const char *alias, const char *address)
+{
+    if (strcmp(alias, "*") == 0)
+        return TRUE;
+    if (!g_str_has_prefix(alias, "*@"))
+        return is_own(alias, address);
+    const char *at = strrchr(address, '@');
+    return at && at != address && same_text(alias + 1, strlen(alias + 1), at, strlen(at));
+}
+
+gboolean account_may_send_as(const AccountSettings *settings, const char *address)
+{
+    if (is_own(settings->address, address))
+        return TRUE;
+    for (char **alias = settings->aliases; alias && *alias; alias++) {
+        if (alias_allows(*alias, address))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+void account_password_free(char *password)
+{
+    if (!password)
+        return;
+    explicit_bzero(password, strlen(password));
+    g_free(password);
+}

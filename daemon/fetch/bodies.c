@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which content is fetched when. Requests of sessions come first: a thread of its own waits for
+ * them, and the prefetching threads look for them between two commands, which are kept short. What
+ * prefetch wants stands in a plan, a list of the newest messages that aren't here, from which the
+ * threads take pieces; it is made again when something new arrived.
+ */
+#include "daemon/fetch/bodies.h"
+
+#include "daemon/fetch/fetcher.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Messages planned at a time; each plan is one look into an index. */
+#define PLAN 4000
+
+/* Of a large folder that is new here, the newest headers come before any bodies. */
+#define HEADERS_FIRST        200
+#define HEADERS_FIRST_ENOUGH 1000
+
+/* Messages in one command: few enough that a request never waits long. */
+#define PIECE_MIN       4
+#define PIECE_MAX       400
+#define PIECE_USEC_SLOW (800 * 1000)
+#define PIECE_USEC_FAST (250 * 1000)
+
+/* A connection with nothing to do is closed after this long. */
+#define IDLE_SECONDS 60
+
+#define BACKOFF_MIN 2
+#define BACKOFF_MAX 300
+
+/* What a session waits for. */
+typedef struct {
+    GPtrArray *jobs;     /* FetchJob, not taken yet */
+    SyncExtract extract; /* of the one message; no section: contents are waited for */
+    GBytes *octets;      /* of that */
+    char *query;         /* what is searched for, or NULL, */
+    gint64 folder;       /* where, */
+    GArray *found;       /* and what was found: guint32 */
+    int event_fd;        /* written to when it is done */
+    gboolean done;
+    GError *error;
+    gint refs;
+} Request;
+
+typedef struct {
+    SyncBodies *bodies;
+    gboolean requests_only;
+    pthread_t thread;
+} Worker;
+
+struct SyncBodies {
+    AccountSettings *settings;
+    Cache *cache;
+    AccountPassword password;
+    gpointer password_data;
+    NetTlsClient *tls;
+
+    pthread_mutex_t lock;
+    pthread_cond_t work; /* signalled on any change that may mean work */
+    gboolean stop;
+    gboolean online;
+    NetCancel *cancel; /* of the present time online */
+    char *reason;      /* why offline */
+    GQueue requests;   /* Request */
+
+    GArray *plan;  /* CacheWanted */
+    guint planned; /* how many of them have been taken */
+    CacheContentState plan_state;
+    gboolean planless;   /* nothing was wanted when the last plan was made */
+    GHashTable *claimed; /* messages under way */
+    GHashTable *refused; /* messages that can't be had, until the next wake */
+    GHashTable *headed;  /* folders whose newest headers have been planned */
+    guint busy;          /* threads that prefetch */
+    gboolean failing;    /* the last thing a prefetching thread did failed */
+    guint wakes;         /* counted: each ends a back-off */
+
+    SyncBodiesListener listener;
+    gpointer listener_data;
+
+    Worker *workers;
+    guint n_workers;
+};
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void free_job(gpointer job)
+{
+    fetch_job_free(job);
+}
+
+static Request *request_new(void)
+{
+    Request *request = g_new0(Request, 1);
+
+    request->jobs = g_ptr_array_new_with_free_func(free_job);
+    request->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    request->refs = 1;
+    return request;
+}
+
+static void request_unref(Request *request)
+{
+    if (!g_atomic_int_dec_and_test(&request->refs))
+        return;
+    g_ptr_array_unref(request->jobs);
+    close(request->event_fd);
+    g_clear_error(&request->error);
+    g_free(request->extract.section);
+    g_clear_pointer(&request->octets, g_bytes_unref);
+    g_clear_pointer(&request->found, g_array_unref);
+    g_free(request->query);
+    g_free(request);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Request, request_unref)
+
+/* Under the lock. */
+static void request_done(Request *request, const GError *error)
+{
+    guint64 one = 1;
+
+    if (request->done)
+        return;
+    request->done = TRUE;
+    request->error = error ? g_error_copy(error) : NULL;
+    if (write(request->event_fd, &one, sizeof one) < 0)
+        g_warning("Waking a session: %s", g_strerror(errno));
+}
+
+static FetchJob *job_of(GPtrArray *jobs, gint64 folder, CacheContentState state)
+{
+    for (guint i = 0; i < jobs->len; i++) {
+        FetchJob *job = jobs->pdata[i];
+        if (job->folder == folder && job->items->len < PIECE_MAX)
+            return job;
+    }
+    FetchJob *job = fetch_job_new(folder, state);
+    g_ptr_array_add(jobs, job);
+    return job;
+}
+
+static gboolean find_present(const CachePlacement *placement, gpointer data)
+{
+    CachePlacement *found = data;
+
+    if (placement->base != CACHE_BASE_PRESENT)
+        return TRUE;
+    *found = *placement;
+    return FALSE;
+}
+
+/* Adds what isn't here of `messages` to the request's jobs, by folder. FALSE: one of them is
+ * nowhere upstream. */
+static gboolean plan_request(SyncBodies *bodies, Request *request, const gint64 *messages,
+                             gsize count, CacheContentState state, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(bodies->cache, CACHE_READ, error);
+
+    if (!txn)
+        return FALSE;
+    for (gsize i = 0; i < count; i++) {
+        CachePlacement found = {0};
+        if (cache_content_state(txn, messages[i]) >= state)
+            continue;
+        if (!cache_placement_each_of(txn, messages[i], find_present, &found, error))
+            return FALSE;
+        if (found.folder == 0) {
+            g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                                "The message is gone at the provider before it was fetched.");
+            return FALSE;
+        }
+        CacheWanted wanted = {.message = messages[i],
+                              .folder = found.folder,
+                              .base_uid = found.base_uid,
+                              .uid = found.uid};
+        g_array_append_val(job_of(request->jobs, found.folder, state)->items, wanted);
+    }
+    return TRUE;
+}
+
+static gboolean check_arrived(SyncBodies *bodies, const gint64 *messages, gsize count,
+                              CacheContentState state, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(bodies->cache, CACHE_READ, error);
+
+    for (gsize i = 0; txn && i < count; i++)
+        if (cache_content_state(txn, messages[i]) < state) {
+            g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                                "The provider doesn't give the message any more.");
+            return FALSE;
+        }
+    return txn != NULL;
+}
+
+/* Queues it, unless upstream isn't to be used now. */
+static gboolean queue_request(SyncBodies *bodies, Request *request, GError **error)
+{
+    gboolean online;
+
+    pthread_mutex_lock(&bodies->lock);
+    online = bodies->online && !bodies->stop;
+    if (online) {
+        g_atomic_int_inc(&request->refs);
+        g_queue_push_tail(&bodies->requests, request);
+        pthread_cond_broadcast(&bodies->work);
+    } else {
+        g_set_error(error, NET_ERROR, NET_ERROR_CONNECT, "Not here yet, and %s.",
+                    bodies->reason ? bodies->reason : "the provider can't be reached now");
+    }
+    pthread_mutex_unlock(&bodies->lock);
+    return online;
+}
+
+static gboolean await_request(SyncBodies *bodies, Request *request, NetCancel *cancel,
+                              GError **error)
+{
+    struct pollfd fds[] = {{.fd = request->event_fd, .events = POLLIN},
+                           {.fd = cancel ? net_cancel_fd(cancel) : -1, .events = POLLIN}};
+    gboolean ok = FALSE;
+
+    while (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno == EINTR)
+        ;
+    pthread_mutex_lock(&bodies->lock);
+    if (!request->done) {
+        g_set_error_literal(error, NET_ERROR, NET_ERROR_CANCELLED, "Cancelled.");
+        g_ptr_array_set_size(request->jobs, 0);
+    } else if (request->error) {
+        g_propagate_error(error, g_error_copy(request->error));
+    } else {
+        ok = TRUE;
+    }
+    pthread_mutex_unlock(&bodies->lock);
+    return ok;
+}
+
+gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages, gsize count,
+                          CacheContentState state, NetCancel *cancel, GError **error)
+{
+    g_autoptr(Request) request = request_new();
+
+    if (!plan_request(bodies, request, messages, count, state, error))
+        return FALSE;
+    if (request->jobs->len == 0)
+        return TRUE;
+    return queue_request(bodies, request, error) && await_request(bodies, request, cancel, error) &&
+           check_arrived(bodies, messages, count, state, error);
+}
+
+GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtract *extract,
+                            NetCancel *cancel, GError **error)
+{
+    g_autoptr(Request) request = request_new();
+
+    request->extract = *extract;
+    request->extract.section = g_strdup(extract->section);
+    if (!plan_request(bodies, request, &message, 1, CACHE_CONTENT_FULL, error))
+        return NULL;
+    if (request->jobs->len == 0) {
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "The message is here now.");
+        return NULL;
+    }
+    if (!queue_request(bodies, request, error) || !await_request(bodies, request, cancel, error))
+        return NULL;
+    return g_steal_pointer(&request->octets);
+}
+
+GArray *sync_bodies_search(SyncBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
+                           GError **error)
+{
+    g_autoptr(Request) request = request_new();
+
+    request->query = g_strdup(query);
+    request->folder = folder;
+    if (!queue_request(bodies, request, error) || !await_request(bodies, request, cancel, error))
+        return NULL;
+    return g_steal_pointer(&request->found);
+}
+
+/* ---- the plan -------------------------------------------------------------------------------- */
+
+static gint64 prefetch_since(const SyncBodies *bodies)
+{
+    int days = bodies->settings->prefetch_days;
+
+    if (days == ACCOUNT_PREFETCH_ALL)
+        return G_MININT64;
+    return days == ACCOUNT_PREFETCH_HEADERS
+               ? G_MAXINT64
+               : g_get_real_time() / G_USEC_PER_SEC - (gint64)days * 24 * 60 * 60;
+}
+
+/* Under the lock: keeps of `wanted` what nobody is fetching. TRUE: something is left. */
+static gboolean take_plan(SyncBodies *bodies, GArray *wanted, CacheContentState state)
+{
+    g_array_set_size(bodies->plan, 0);
+    bodies->planned = 0;
+    bodies->plan_state = state;
+    for (guint i = 0; wanted && i < wanted->len; i++) {
+        const CacheWanted *item = &g_array_index(wanted, CacheWanted, i);
+        if (!g_hash_table_contains(bodies->claimed, &item->message) &&
+            !g_hash_table_contains(bodies->refused, &item->message))
+            g_array_append_val(bodies->plan, *item);
+    }
+    return bodies->plan->len > 0;
+}
+
+static gboolean plan_folder(SyncBodies *bodies, CacheTxn *txn, gint64 folder,
+                            CacheContentState state, gint64 since, guint limit)
+{
+    guint more = g_hash_table_size(bodies->claimed) + g_hash_table_size(bodies->refused);
+    g_autoptr(GArray) wanted = cache_content_wanted(txn, folder, state, since, limit + more, NULL);
+
+    return take_plan(bodies, wanted, state);
+}
+
+static gboolean plan_newest_headers(SyncBodies *bodies, CacheTxn *txn, GPtrArray *folders)
+{
+    for (guint i = 0; i < folders->len; i++) {
+        const CacheFolder *folder = folders->pdata[i];
+        if (folder->missing < HEADERS_FIRST_ENOUGH ||
+            g_hash_table_contains(bodies->headed, &folder->id))
+            continue;
+        g_hash_table_add(bodies->headed, g_memdup2(&folder->id, sizeof folder->id));
+        if (plan_folder(bodies, txn, folder->id, CACHE_CONTENT_HEADER, G_MININT64, HEADERS_FIRST))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The folder with the newest first; where all of that is under way or can't be had, the others. */
+static gboolean plan_content(SyncBodies *bodies, CacheTxn *txn, GPtrArray *folders,
+                             CacheContentState state, gint64 since)
+{
+    if (since == G_MAXINT64)
+        return FALSE;
+    if (plan_folder(bodies, txn, 0, state, since, PLAN))
+        return TRUE;
+    for (guint i = 0; i < folders->len; i++) {
+        const CacheFolder *folder = folders->pdata[i];
+        if (folder->missing > 0 && plan_folder(bodies, txn, folder->id, state, since, PLAN))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Under the lock: makes a plan; FALSE: nothing is wanted. */
+static gboolean make_plan(SyncBodies *bodies)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(bodies->cache, CACHE_READ, NULL);
+    g_autoptr(GPtrArray) folders = txn ? cache_folder_list(txn, NULL) : NULL;
+    gint64 since = prefetch_since(bodies);
+
+    if (!folders)
+        return FALSE;
+    return plan_newest_headers(bodies, txn, folders) ||
+           plan_content(bodies, txn, folders, CACHE_CONTENT_FULL, since) ||
+           (since != G_MININT64 &&
+            plan_content(bodies, txn, folders, CACHE_CONTENT_HEADER, G_MININT64));
+}
+
+/* Under the lock: whether prefetch has something to take. */
+static gboolean have_plan(SyncBodies *bodies)
+{
+    if (bodies->planned < bodies->plan->len)
+        return TRUE;
+    if (bodies->planless)
+        return FALSE;
+    if (make_plan(bodies))
+        return TRUE;
+    bodies->planless = TRUE;
+    return FALSE;
+}
+
+/* Under the lock: the next `count` of the plan as a job; NULL: none. */
+static FetchJob *take_piece(SyncBodies *bodies, guint count)
+{
+    if (!have_plan(bodies))
+        return NULL;
+    const CacheWanted *first = &g_array_index(bodies->plan, CacheWanted, bodies->planned);
+    FetchJob *job = fetch_job_new(first->folder, bodies->plan_state);
+    while (bodies->planned < bodies->plan->len && job->items->len < count) {
+        const CacheWanted *item = &g_array_index(bodies->plan, CacheWanted, bodies->planned);
+        if (item->folder != job->folder)
+            break;
+        bodies->planned++;
+        if (g_hash_table_add(bodies->claimed, g_memdup2(&item->message, sizeof(gint64))))
+            g_array_append_val(job->items, *item);
+    }
+    return job;
+}
+
+/* ---- the threads ----------------------------------------------------------------------------- */
+
+/* Under the lock. */
+static gboolean is_busy(SyncBodies *bodies)
+{
+    return !bodies->stop && bodies->online &&
+           (bodies->busy > 0 || (!bodies->failing && have_plan(bodies)));
+}
+
+static void arrived(gpointer data)
+{
+    SyncBodies *bodies = data;
+
+    pthread_mutex_lock(&bodies->lock);
+    if (bodies->listener)
+        bodies->listener(is_busy(bodies), bodies->listener_data);
+    pthread_mutex_unlock(&bodies->lock);
+}
+
+/* Under the lock: what was finished is claimed no more, what didn't come isn't asked for again. */
+static void note_finished(SyncBodies *bodies, GArray *missing, GArray *finished)
+{
+    for (guint i = 0; i < finished->len; i++)
+        g_hash_table_remove(bodies->claimed, &g_array_index(finished, gint64, i));
+    for (guint i = 0; i < missing->len; i++)
+        g_hash_table_add(bodies->refused,
+                         g_memdup2(&g_array_index(missing, gint64, i), sizeof(gint64)));
+    g_array_set_size(missing, 0);
+    g_array_set_size(finished, 0);
+}
+
+/* A copy of the request's n-th job, which stays for another try; NULL behind the last, or when the
+ * session waits no more. */
+static FetchJob *request_job(SyncBodies *bodies, Request *request, guint n)
+{
+    FetchJob *job = NULL;
+
+    pthread_mutex_lock(&bodies->lock);
+    if (n < request->jobs->len)
+        job = fetch_job_copy(request->jobs->pdata[n]);
+    pthread_mutex_unlock(&bodies->lock);
+    return job;
+}
+
+static gboolean serve_extract(SyncBodies *bodies, Fetcher *fetcher, Request *request,
+                              GError **error)
+{
+    g_autoptr(FetchJob) job = request_job(bodies, request, 0);
+    if (!job)
+        return TRUE;
+    GBytes *octets = fetcher_extract(fetcher, &g_array_index(job->items, CacheWanted, 0),
+                                     &request->extract, error);
+    pthread_mutex_lock(&bodies->lock);
+    request->octets = octets;
+    pthread_mutex_unlock(&bodies->lock);
+    return octets != NULL;
+}
+
+static gboolean serve_search(SyncBodies *bodies, Fetcher *fetcher, Request *request, GError **error)
+{
+    GArray *found = fetcher_search(fetcher, request->folder, request->query, error);
+
+    pthread_mutex_lock(&bodies->lock);
+    request->found = found;
+    pthread_mutex_unlock(&bodies->lock);
+    return found != NULL;
+}
+
+/* One session's request, whole. */
+static gboolean serve_request(SyncBodies *bodies, Fetcher *fetcher, Request *request,
+                              GError **error)
+{
+    g_autoptr(GArray) missing = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autoptr(GArray) finished = g_array_new(FALSE, FALSE, sizeof(gint64));
+    FetchJob *job;
+
+    if (request->extract.section)
+        return serve_extract(bodies, fetcher, request, error);
+    if (request->query)
+        return serve_search(bodies, fetcher, request, error);
+    for (guint n = 0; (job = request_job(bodies, request, n)); n++)
+        if (!fetcher_start(fetcher, job, missing, finished, error))
+            return FALSE;
+    return fetcher_finish(fetcher, missing, finished, error);
+}
+
+/* Longer commands are more efficient, shorter ones let a request in sooner. */
+static guint adapt_piece(guint piece, gint64 usec)
+{
+    if (usec > PIECE_USEC_SLOW)
+        return MAX(piece / 2, PIECE_MIN);
+    return usec < PIECE_USEC_FAST ? MIN(piece * 2, PIECE_MAX) : piece;
+}
+
+/* Prefetches until there is nothing more, or something more urgent. */
+static gboolean prefetch(SyncBodies *bodies, Fetcher *fetcher, GError **error)
+{
+    g_autoptr(GArray) missing = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autoptr(GArray) finished = g_array_new(FALSE, FALSE, sizeof(gint64));
+    guint piece = 32;
+    gboolean ok = TRUE;
+
+    for (;;) {
+        pthread_mutex_lock(&bodies->lock);
+        note_finished(bodies, missing, finished);
+        FetchJob *job = bodies->stop || !bodies->online || !g_queue_is_empty(&bodies->requests)
+                            ? NULL
+                            : take_piece(bodies, piece);
+        pthread_mutex_unlock(&bodies->lock);
+        if (!job)
+            break;
+        gint64 start = g_get_monotonic_time();
+        ok = fetcher_start(fetcher, job, missing, finished, error);
+        if (!ok)
+            break;
+        piece = adapt_piece(piece, g_get_monotonic_time() - start);
+    }
+    ok = ok && fetcher_finish(fetcher, missing, finished, error);
+    pthread_mutex_lock(&bodies->lock);
+    note_finished(bodies, missing, finished);
+    pthread_mutex_unlock(&bodies->lock);
+    return ok;
+}
+
+/* Under the lock: waits for something to do; FALSE: the connection is to be closed, for nothing
+ * has been asked of it for a while, or upstream isn't to be used any more. */
+static gboolean wait_for_work(Worker *worker, Fetcher *fetcher)
+{
+    gboolean connected = fetcher_is_connected(fetcher);
+    SyncBodies *bodies = worker->bodies;
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_SECONDS;
+    for (;;) {
+        if (bodies->stop)
+            return TRUE;
+        if (connected && fetcher_is_cancelled(fetcher))
+            return FALSE;
+        if (bodies->online &&
+            (!g_queue_is_empty(&bodies->requests) || (!worker->requests_only && have_plan(bodies))))
+            return TRUE;
+        if (!connected)
+            pthread_cond_wait(&bodies->work, &bodies->lock);
+        else if (pthread_cond_timedwait(&bodies->work, &bodies->lock, &until) == ETIMEDOUT)
+            return FALSE;
+    }
+}
+
+/* Does one thing: a request, or prefetching for a while. */
+static gboolean work_once(Worker *worker, Fetcher *fetcher, Request *request, NetCancel *cancel,
+                          GError **error)
+{
+    if (!fetcher_is_connected(fetcher) && !fetcher_connect(fetcher, cancel, error))
+        return FALSE;
+    return request ? serve_request(worker->bodies, fetcher, request, error)
+                   : prefetch(worker->bodies, fetcher, error);
+}
+
+/* Under the lock: everything this thread had claimed is free again after a failure. With several
+ * threads that is more than its own, which at worst fetches something twice. */
+static void forget_claims(SyncBodies *bodies)
+{
+    g_hash_table_remove_all(bodies->claimed);
+    g_array_set_size(bodies->plan, 0);
+    bodies->planned = 0;
+    bodies->planless = FALSE;
+}
+
+/* After a failure: sleeps, longer each time, unless a request comes or upstream is set anew. */
+static void back_off(Worker *worker, guint *seconds)
+{
+    SyncBodies *bodies = worker->bodies;
+    struct timespec until;
+
+    *seconds = CLAMP(*seconds * 2, BACKOFF_MIN, BACKOFF_MAX);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += *seconds;
+    NetCancel *before = bodies->cancel;
+    guint wakes = bodies->wakes;
+    while (!bodies->stop && bodies->cancel == before && bodies->wakes == wakes &&
+           g_queue_is_empty(&bodies->requests))
+        if (pthread_cond_timedwait(&bodies->work, &bodies->lock, &until) == ETIMEDOUT)
+            return;
+}
+
+/* Under the lock, which is given up while it works. */
+static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
+{
+    SyncBodies *bodies = worker->bodies;
+    g_autoptr(GError) error = NULL;
+    Request *request = g_queue_pop_head(&bodies->requests);
+    g_autoptr(NetCancel) cancel = net_cancel_ref(bodies->cancel);
+
+    bodies->busy += !request;
+    pthread_mutex_unlock(&bodies->lock);
+    gboolean fresh = !fetcher_is_connected(fetcher);
+    gboolean ok = work_once(worker, fetcher, request, cancel, &error);
+    /* A connection that was idle may have been dropped unnoticed: once more, with a new one. */
+    if (!ok && !fresh && request && !net_cancel_triggered(cancel)) {
+        g_clear_error(&error);
+        fetcher_disconnect(fetcher);
+        ok = work_once(worker, fetcher, request, cancel, &error);
+    }
+    if (!ok)
+        fetcher_disconnect(fetcher);
+    pthread_mutex_lock(&bodies->lock);
+    bodies->busy -= !request;
+    if (request) {
+        request_done(request, error);
+        request_unref(request);
+    }
+    bodies->failing = !ok && !request;
+    if (ok) {
+        *backoff = 0;
+        return;
+    }
+    g_debug("Fetching for %s: %s", bodies->settings->id, error->message);
+    forget_claims(bodies);
+    if (!request)
+        back_off(worker, backoff);
+}
+
+static void *run_worker(void *data)
+{
+    Worker *worker = data;
+    SyncBodies *bodies = worker->bodies;
+    g_autoptr(Fetcher) fetcher = fetcher_new(bodies->settings, bodies->cache, bodies->password,
+                                             bodies->password_data, bodies->tls, arrived, bodies);
+    guint backoff = 0;
+
+    pthread_mutex_lock(&bodies->lock);
+    while (!bodies->stop) {
+        if (!wait_for_work(worker, fetcher)) {
+            pthread_mutex_unlock(&bodies->lock);
+            fetcher_disconnect(fetcher);
+            pthread_mutex_lock(&bodies->lock);
+            continue;
+        }
+        if (bodies->stop)
+            break;
+        work(worker, fetcher, &backoff);
+        pthread_mutex_unlock(&bodies->lock);
+        arrived(bodies);
+        pthread_mutex_lock(&bodies->lock);
+    }
+    pthread_mutex_unlock(&bodies->lock);
+    return NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static GHashTable *new_id_set(void)
+{
+    return g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+}
+
+static void init_lock(SyncBodies *bodies)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&bodies->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&bodies->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+SyncBodies *sync_bodies_new(AccountSettings *settings, Cache *cache, AccountPassword password,
+                            gpointer password_data, NetTlsClient *tls, guint fetchers)
+{
+    SyncBodies *bodies = g_new0(SyncBodies, 1);
+
+    bodies->settings = account_settings_ref(settings);
+    bodies->cache = cache;
+    bodies->password = password;
+    bodies->password_data = password_data;
+    bodies->tls = net_tls_client_ref(tls);
+    init_lock(bodies);
+    bodies->cancel = net_cancel_new();
+    g_queue_init(&bodies->requests);
+    bodies->plan = g_array_new(FALSE, FALSE, sizeof(CacheWanted));
+    bodies->claimed = new_id_set();
+    bodies->refused = new_id_set();
+    bodies->headed = new_id_set();
+    bodies->n_workers = fetchers + 1;
+    bodies->workers = g_new0(Worker, bodies->n_workers);
+    for (guint i = 0; i < bodies->n_workers; i++) {
+        bodies->workers[i].bodies = bodies;
+        bodies->workers[i].requests_only = i == 0;
+        pthread_create(&bodies->workers[i].thread, NULL, run_worker, &bodies->workers[i]);
+    }
+    return bodies;
+}
+
+/* Under the lock. */
+static void fail_requests(SyncBodies *bodies)
+{
+    g_autoptr(GError) error =
+        g_error_new(NET_ERROR, NET_ERROR_CANCELLED, "Not here yet, and %s.",
+                    bodies->reason ? bodies->reason : "the provider can't be reached now");
+    Request *request;
+
+    while ((request = g_queue_pop_head(&bodies->requests))) {
+        request_done(request, error);
+        request_unref(request);
+    }
+}
+
+void sync_bodies_free(SyncBodies *bodies)
+{
+    if (!bodies)
+        return;
+    pthread_mutex_lock(&bodies->lock);
+    bodies->stop = TRUE;
+    net_cancel_trigger(bodies->cancel);
+    fail_requests(bodies);
+    pthread_cond_broadcast(&bodies->work);
+    pthread_mutex_unlock(&bodies->lock);
+    for (guint i = 0; i < bodies->n_workers; i++)
+        pthread_join(bodies->workers[i].thread, NULL);
+    g_free(bodies->workers);
+    g_array_unref(bodies->plan);
+    g_hash_table_unref(bodies->claimed);
+    g_hash_table_unref(bodies->refused);
+    g_hash_table_unref(bodies->headed);
+    net_cancel_unref(bodies->cancel);
+    net_tls_client_unref(bodies->tls);
+    account_settings_unref(bodies->settings);
+    pthread_cond_destroy(&bodies->work);
+    pthread_mutex_destroy(&bodies->lock);
+    g_free(bodies->reason);
+    g_free(bodies);
+}
+
+void sync_bodies_set_online(SyncBodies *bodies, gboolean online, const char *reason)
+{
+    pthread_mutex_lock(&bodies->lock);
+    g_free(bodies->reason);
+    bodies->reason = g_strdup(reason);
+    if (bodies->online != online) {
+        bodies->online = online;
+        net_cancel_trigger(bodies->cancel);
+        net_cancel_unref(bodies->cancel);
+        bodies->cancel = net_cancel_new();
+        if (!online)
+            fail_requests(bodies);
+        pthread_cond_broadcast(&bodies->work);
+    }
+    pthread_mutex_unlock(&bodies->lock);
+}
+
+void sync_bodies_wake(SyncBodies *bodies)
+{
+    pthread_mutex_lock(&bodies->lock);
+    bodies->planless = FALSE;
+    bodies->failing = FALSE;
+    bodies->wakes++;
+    g_array_set_size(bodies->plan, 0);
+    bodies->planned = 0;
+    g_hash_table_remove_all(bodies->refused);
+    pthread_cond_broadcast(&bodies->work);
+    pthread_mutex_unlock(&bodies->lock);
+}
+
+void sync_bodies_set_listener(SyncBodies *bodies, SyncBodiesListener func, gpointer data)
+{
+    pthread_mutex_lock(&bodies->lock);
+    bodies->listener = func;
+    bodies->listener_data = data;
+    pthread_mutex_unlock(&bodies->lock);
+}
+
+gboolean sync_bodies_busy(SyncBodies *bodies)
+{
+    pthread_mutex_lock(&bodies->lock);
+    gboolean busy = is_busy(bodies);
+    pthread_mutex_unlock(&bodies->lock);
+    return busy;
+}

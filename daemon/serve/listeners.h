@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Where clients can connect: the ports of [listen], sockets that systemd hands over, and each
+ * account's Unix sockets. Connections are accepted in the main loop; who is at the other end is
+ * checked before a session starts. Main thread only.
+ */
+#pragma once
+
+#include "daemon/config/config.h"
+#include "daemon/serve/sessions.h"
+
+typedef struct Listeners Listeners;
+
+/* `run_dir` is where the accounts' sockets are made. Inherited sockets (sd_listen_fds) are taken
+ * over by name. */
+Listeners *listeners_new(Sessions *sessions, const char *run_dir);
+
+/* Closes all. Sessions must be gone before: they use the listeners' throttles. */
+void listeners_free(Listeners *listeners);
+
+/* Closes all sockets, so that nobody new comes. */
+void listeners_close(Listeners *listeners);
+
+/* Listens as `config` says; TLS from the first byte only where `tls`. NULL: nothing listens.
+ * Sockets that stay as they are aren't touched. */
+void listeners_configure(Listeners *listeners, const Config *config, gboolean tls);
+
+/* Makes an account's Unix sockets, and removes them. */
+void listeners_add_account(Listeners *listeners, ServeAccount *account);
+void listeners_remove_account(Listeners *listeners, const char *id);
+
+/* The path of an account's socket for "imap", "pop3" or "submission"; the caller frees. */
+char *listeners_socket_path(const char *run_dir, const char *id, const char *protocol);
+
+/* The D-Bus property: aa{sv}. */
+GVariant *listeners_describe(Listeners *listeners);
+
+/* Appends a sentence (char *) for each socket that isn't listened on though it should be. */
+void listeners_problems(Listeners *listeners, GPtrArray *problems);

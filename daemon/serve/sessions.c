@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A list under a lock. A thread that ends moves its session to the list of finished ones, where the
+ * main loop (or whoever waits for it) joins it: no thread is left behind.
+ */
+#include "daemon/serve/sessions.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+/* Enough for OpenSSL, SQLite and the parsers, whose recursion is bounded; only what is touched
+ * costs memory. */
+#define STACK_SIZE (512 * 1024)
+
+typedef struct {
+    Sessions *sessions;
+    pthread_t thread;
+    NetCancel *cancel;
+    int fd;
+    ServeProtocol protocol;
+    gboolean tls;
+    const char *listener;
+    ServeAccount *preauth;
+    ServeDaemon daemon;    /* its data is this session */
+    ServeAccount *account; /* the last one it looked up: for comparing only; under the lock */
+    char *account_id;      /* under the lock */
+    gint64 since;
+} Session;
+
+struct Sessions {
+    ServeDaemon daemon;
+    void (*changed)(gpointer data);
+    gpointer changed_data;
+
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    GPtrArray *running, *finished; /* Session */
+    guint notice;                  /* a source of the main loop is on its way */
+    gboolean complained;
+};
+
+static const char *const protocol_names[] = {"imap", "pop3", "submission"};
+
+Sessions *sessions_new(const ServeDaemon *daemon, void (*changed)(gpointer data), gpointer data)
+{
+    Sessions *sessions = g_new0(Sessions, 1);
+
+    sessions->daemon = *daemon;
+    sessions->changed = changed;
+    sessions->changed_data = data;
+    pthread_mutex_init(&sessions->lock, NULL);
+    pthread_cond_init(&sessions->ended, NULL);
+    sessions->running = g_ptr_array_new();
+    sessions->finished = g_ptr_array_new();
+    return sessions;
+}
+
+void sessions_set_tls(Sessions *sessions, NetTlsServer *tls)
+{
+    sessions->daemon.tls = tls;
+}
+
+/* ---- the end of a session ------------------------------------------------------------------ */
+
+/* Joins one finished thread; called and returns with the lock held. */
+static gboolean reap_one(Sessions *sessions)
+{
+    if (sessions->finished->len == 0)
+        return FALSE;
+    Session *session = g_ptr_array_remove_index_fast(sessions->finished, 0);
+    pthread_mutex_unlock(&sessions->lock);
+
+    pthread_join(session->thread, NULL);
+    net_cancel_unref(session->cancel);
+    g_free(session->account_id);
+    g_free(session);
+
+    pthread_mutex_lock(&sessions->lock);
+    return TRUE;
+}
+
+static gboolean on_notice(gpointer data)
+{
+    Sessions *sessions = data;
+
+    pthread_mutex_lock(&sessions->lock);
+    sessions->notice = 0;
+    while (reap_one(sessions))
+        continue;
+    pthread_mutex_unlock(&sessions->lock);
+    sessions->changed(sessions->changed_data);
+    return G_SOURCE_REMOVE;
+}
+
+/* With the lock held. */
+static void give_notice(Sessions *sessions)
+{
+    if (!sessions->notice)
+        sessions->notice = g_timeout_add(100, on_notice, sessions);
+}
+
+static void finish(Session *session)
+{
+    Sessions *sessions = session->sessions;
+
+    if (session->preauth)
+        serve_account_unref(session->preauth);
+    pthread_mutex_lock(&sessions->lock);
+    session->account = NULL;
+    g_ptr_array_remove_fast(sessions->running, session);
+    g_ptr_array_add(sessions->finished, session);
+    give_notice(sessions);
+    pthread_cond_broadcast(&sessions->ended);
+    pthread_mutex_unlock(&sessions->lock);
+}
+
+/* ---- in the session's thread --------------------------------------------------------------- */
+
+static ServeAccount *find_account(const char *login, gpointer data)
+{
+    Session *session = data;
+    Sessions *sessions = session->sessions;
+
+    /* Under the lock, so that sessions_end_account() either sees it here, or came before the
+     * account could still be found. */
+    pthread_mutex_lock(&sessions->lock);
+    ServeAccount *account = sessions->daemon.find_account(login, sessions->daemon.data);
+    if (account) {
+        session->account = account;
+        g_free(session->account_id);
+        session->account_id = g_strdup(account->settings->id);
+        give_notice(sessions);
+    }
+    pthread_mutex_unlock(&sessions->lock);
+    return account;
+}
+
+static void queued(const char *account, gpointer data)
+{
+    Session *session = data;
+    const ServeDaemon *daemon = &session->sessions->daemon;
+    daemon->queued(account, daemon->data);
+}
+
+static void serve(Session *session, NetStream *stream)
+{
+    static void (*const serve_protocol[])(NetStream *, const ServeDaemon *, ServeAccount *) = {
+        serve_imap, serve_pop3, serve_submission};
+    g_autoptr(GError) error = NULL;
+
+    if (session->tls && !net_stream_accept_tls(stream, session->daemon.tls, &error)) {
+        g_debug("%s: a client's TLS handshake failed: %s", session->listener, error->message);
+        return;
+    }
+    serve_protocol[session->protocol](stream, &session->daemon, session->preauth);
+    net_stream_close(stream);
+}
+
+static void *run(void *data)
+{
+    Session *session = data;
+    g_autofree char *name = g_strdup_printf("%s client", session->listener);
+    NetStream *stream = net_stream_new(session->fd, name, session->cancel);
+
+    serve(session, stream);
+    net_stream_free(stream);
+    finish(session);
+    return NULL;
+}
+
+/* ---- starting ------------------------------------------------------------------------------ */
+
+static gboolean start_thread(Session *session)
+{
+    pthread_attr_t attr;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_SIZE);
+    int failure = pthread_create(&session->thread, &attr, run, session);
+    pthread_attr_destroy(&attr);
+    if (failure)
+        g_warning("No thread for a client can be started: %s", g_strerror(failure));
+    return failure == 0;
+}
+
+static void complain_about_limit(Sessions *sessions)
+{
+    if (!sessions->complained)
+        g_warning("More than %d clients at once: new connections are closed until some leave",
+                  SESSIONS_LIMIT);
+    sessions->complained = TRUE;
+}
+
+void sessions_start(Sessions *sessions, int fd, const SessionKind *kind)
+{
+    pthread_mutex_lock(&sessions->lock);
+    while (reap_one(sessions))
+        continue;
+    if (sessions->running->len >= SESSIONS_LIMIT) {
+        complain_about_limit(sessions);
+        pthread_mutex_unlock(&sessions->lock);
+        close(fd);
+        return;
+    }
+    sessions->complained = FALSE;
+
+    Session *session = g_new0(Session, 1);
+    session->sessions = sessions;
+    session->cancel = net_cancel_new();
+    session->fd = fd;
+    session->protocol = kind->protocol;
+    session->tls = kind->tls;
+    session->listener = kind->listener;
+    session->daemon = sessions->daemon;
+    session->daemon.find_account = find_account;
+    session->daemon.queued = queued;
+    session->daemon.throttle = kind->throttle;
+    session->daemon.data = session;
+    session->since = g_get_real_time() / G_USEC_PER_SEC;
+    if (kind->preauth) {
+        session->preauth = session->account = serve_account_ref(kind->preauth);
+        session->account_id = g_strdup(kind->preauth->settings->id);
+    }
+    if (start_thread(session)) {
+        g_ptr_array_add(sessions->running, session);
+        give_notice(sessions);
+    } else {
+        if (session->preauth)
+            serve_account_unref(session->preauth);
+        net_cancel_unref(session->cancel);
+        g_free(session->account_id);
+        g_free(session);
+        close(fd);
+    }
+    pthread_mutex_unlock(&sessions->lock);
+}
+
+/* ---- ending -------------------------------------------------------------------------------- */
+
+/* Cancels the sessions of `account` (NULL: all); how many there are. With the lock held. */
+static guint cancel(Sessions *sessions, const ServeAccount *account)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < sessions->running->len; i++) {
+        Session *session = g_ptr_array_index(sessions->running, i);
+        if (account && session->account != account)
+            continue;
+        net_cancel_trigger(session->cancel);
+        count++;
+    }
+    return count;
+}
+
+void sessions_end_account(Sessions *sessions, ServeAccount *account)
+{
+    pthread_mutex_lock(&sessions->lock);
+    while (cancel(sessions, account))
+        pthread_cond_wait(&sessions->ended, &sessions->lock);
+    pthread_mutex_unlock(&sessions->lock);
+}
+
+void sessions_free(Sessions *sessions)
+{
+    pthread_mutex_lock(&sessions->lock);
+    while (cancel(sessions, NULL))
+        pthread_cond_wait(&sessions->ended, &sessions->lock);
+    while (reap_one(sessions))
+        continue;
+    if (sessions->notice)
+        g_source_remove(sessions->notice);
+    pthread_mutex_unlock(&sessions->lock);
+
+    g_ptr_array_unref(sessions->running);
+    g_ptr_array_unref(sessions->finished);
+    pthread_cond_destroy(&sessions->ended);
+    pthread_mutex_destroy(&sessions->lock);
+    g_free(sessions);
+}
+
+/* ---- describing ---------------------------------------------------------------------------- */
+
+static void describe(GVariantBuilder *builder, const Session *session)
+{
+    g_variant_builder_open(builder, G_VARIANT_TYPE_VARDICT);
+    g_variant_builder_add(builder, "{sv}", "Protocol",
+                          g_variant_new_string(protocol_names[session->protocol]));
+    g_variant_builder_add(builder, "{sv}", "Account",
+                          g_variant_new_string(session->account_id ? session->account_id : ""));
+    g_variant_builder_add(builder, "{sv}", "Listener", g_variant_new_string(session->listener));
+    g_variant_builder_add(builder, "{sv}", "Since", g_variant_new_int64(session->since));
+    g_variant_builder_close(builder);
+}
+
+GVariant *sessions_describe(Sessions *sessions)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
+    pthread_mutex_lock(&sessions->lock);
+    for (guint i = 0; i < sessions->running->len; i++)
+        describe(&builder, g_ptr_array_index(sessions->running, i));
+    pthread_mutex_unlock(&sessions->lock);
+    return g_variant_builder_end(&builder);
+}
