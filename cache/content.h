@@ -30,8 +30,7 @@ void cache_rendered_clear(CacheRendered *rendered);
 
 CacheContentState cache_content_state(CacheTxn *txn, gint64 message);
 
-/* ---- writing
- * --------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 typedef struct CacheContentWriter CacheContentWriter;
 
@@ -68,8 +67,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheContentWriter, cache_content_writer_free)
 gboolean cache_content_set_header(CacheTxn *txn, gint64 message, GBytes *header,
                                   const CacheRendered *rendered, GError **error);
 
-/* ---- reading
- * --------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 /* The exact size in bytes once the content is full; 0 with NOT_FOUND before. */
 guint64 cache_content_size(CacheTxn *txn, gint64 message, GError **error);
@@ -128,8 +126,7 @@ typedef gboolean (*CacheFetchFunc)(const CacheFetchRow *row, gpointer data);
 gboolean cache_fetch(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, guint what,
                      CacheFetchFunc func, gpointer data, GError **error);
 
-/* ---- what is wanted
- * --------------------------------------------------------------------------------- */
+/* ---- what is wanted ------------------------------------------------------------------------ */
 
 typedef struct {
     gint64 message;

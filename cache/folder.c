@@ -100,8 +100,8 @@ TxnFolder *txn_folder(CacheTxn *txn, gint64 id, GError **error)
     TxnFolder *folder = held(txn, id);
 
     if (!folder) {
-        TxnFolder new = {.id = id};
-        g_array_append_val(txn->folders, new);
+        TxnFolder fresh = {.id = id};
+        g_array_append_val(txn->folders, fresh);
         folder = &g_array_index(txn->folders, TxnFolder, txn->folders->len - 1);
     }
     return folder->loaded || load_counters(txn, folder, error) ? folder : NULL;

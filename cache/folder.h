@@ -113,8 +113,7 @@ GPtrArray *cache_subscriptions(CacheTxn *txn, GError **error); /* CacheSubscript
  * read transaction (EXAMINE) the mark stays. */
 gboolean cache_folder_take_recent(CacheTxn *txn, gint64 id, guint32 *recent_uid, GError **error);
 
-/* ---- by sync: the base ------------------------------------------------------------------------
- */
+/* ---- by sync: the base --------------------------------------------------------------------- */
 
 /*
  * A folder seen upstream for the first time: in the base and, unless `name` is taken, in the view.

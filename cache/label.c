@@ -28,8 +28,7 @@ static const char SQL_NAMELESS[] =
     " CROSS JOIN placement p INDEXED BY placement_message ON p.message = n.message"
     " WHERE p.base = 2 GROUP BY n.message ORDER BY p.folder, p.base_uid LIMIT ?";
 
-/* ---- whether it is one ------------------------------------------------------------------------
- */
+/* ---- whether it is one --------------------------------------------------------------------- */
 
 gboolean cache_is_set_like(CacheTxn *txn)
 {
@@ -63,8 +62,7 @@ static CacheRole role_of(CacheTxn *txn, gint64 folder)
     return db_next(&query) ? (CacheRole)db_int(&query, 0) : CACHE_ROLE_NONE;
 }
 
-/* ---- where a message is -----------------------------------------------------------------------
- */
+/* ---- where a message is -------------------------------------------------------------------- */
 
 static GArray *read_numbers(DbQuery *query, GError **error)
 {
@@ -137,8 +135,7 @@ gboolean label_touch_all(CacheTxn *txn, gint64 folder, GError **error)
     return messages != NULL;
 }
 
-/* ---- flags are the message's ------------------------------------------------------------------
- */
+/* ---- flags are the message's --------------------------------------------------------------- */
 
 typedef struct {
     CacheFlags from, to;
@@ -183,8 +180,7 @@ gboolean label_spread_flags(CacheTxn *txn, const CachePlacement *then, const Cac
     return places != NULL;
 }
 
-/* ---- changing labels --------------------------------------------------------------------------
- */
+/* ---- changing labels ----------------------------------------------------------------------- */
 
 /* One message while its labels are changed. */
 typedef struct {
@@ -296,8 +292,7 @@ gboolean cache_label(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize co
     return TRUE;
 }
 
-/* ---- names and threads ------------------------------------------------------------------------
- */
+/* ---- names and threads --------------------------------------------------------------------- */
 
 guint64 cache_message_thread(CacheTxn *txn, gint64 message)
 {

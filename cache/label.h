@@ -49,8 +49,7 @@ gboolean cache_label(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize co
                      CacheFlagsMode mode, const GArray *labels, guint64 unchanged_since,
                      GArray *done, GArray *modified, GError **error);
 
-/* ---- names and threads ------------------------------------------------------------------------
- */
+/* ---- names and threads --------------------------------------------------------------------- */
 
 /* The thread that upstream says a message is of; 0: not known. */
 guint64 cache_message_thread(CacheTxn *txn, gint64 message);

@@ -234,7 +234,7 @@ gboolean placement_attempted(CacheTxn *txn, gint64 folder, guint32 uid)
 
 /* One row on its way into the table. */
 typedef struct {
-    CachePlacement *new;
+    CachePlacement *now;
     CachePlacement old;
     gboolean had; /* `old` is there */
     int state, old_state;
@@ -243,46 +243,46 @@ typedef struct {
 
 static gboolean view_changes(const Change *change)
 {
-    if (!change->had || change->old.alive != change->new->alive)
-        return change->new->alive || change->had;
-    return change->new->alive && !cache_flags_equal(change->old.flags, change->new->flags);
+    if (!change->had || change->old.alive != change->now->alive)
+        return change->now->alive || change->had;
+    return change->now->alive && !cache_flags_equal(change->old.flags, change->now->flags);
 }
 
 static gboolean read_old(CacheTxn *txn, Change *change, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    CachePlacement *new = change->new;
+    CachePlacement *now = change->now;
 
-    if (new->uid) {
+    if (now->uid) {
         change->had =
-            find(txn, SQL_GET, new->folder, new->uid, &change->old, &change->old_state, &failure);
+            find(txn, SQL_GET, now->folder, now->uid, &change->old, &change->old_state, &failure);
         if (failure && !g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND)) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return FALSE;
         }
     }
-    if (change->had && change->old.message == new->message) {
+    if (change->had && change->old.message == now->message) {
         change->state = change->old_state;
         if (change->state == CACHE_CONTENT_FULL)
-            new->size = change->old.size;
+            now->size = change->old.size;
         return TRUE;
     }
-    return message_state(txn, new->message, &change->state, &new->size, error);
+    return message_state(txn, now->message, &change->state, &now->size, error);
 }
 
 /* The UID of a new row; one that is given must never have been given before. */
-static gboolean take_uid(TxnFolder *folder, CachePlacement *new, GError **error)
+static gboolean take_uid(TxnFolder *folder, CachePlacement *now, GError **error)
 {
-    gint64 uid = new->uid ? new->uid : folder->uidnext;
+    gint64 uid = now->uid ? now->uid : folder->uidnext;
 
     if (uid < folder->uidnext || uid >= G_MAXUINT32) {
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
                     uid >= G_MAXUINT32 ? "The folder's UIDs are used up"
                                        : "The UID %u has been used in this folder before",
-                    new->uid);
+                    now->uid);
         return FALSE;
     }
-    new->uid = (guint32)uid;
+    now->uid = (guint32)uid;
     folder->uidnext = uid + 1;
     folder->dirty = TRUE;
     return TRUE;
@@ -299,7 +299,7 @@ static gboolean take_uid(TxnFolder *folder, CachePlacement *new, GError **error)
 /* Nothing but flags and mod-sequence changes, as in most writes. */
 static gboolean only_flags(const Change *change)
 {
-    const CachePlacement *a = &change->old, *b = change->new;
+    const CachePlacement *a = &change->old, *b = change->now;
 
     return a->alive == b->alive && a->message == b->message && change->state == change->old_state &&
            a->size == b->size && a->date == b->date && a->zone == b->zone && a->saved == b->saved &&
@@ -309,7 +309,7 @@ static gboolean only_flags(const Change *change)
 
 static gboolean write_flags(CacheTxn *txn, const Change *change, GError **error)
 {
-    const CachePlacement *a = &change->old, *b = change->new;
+    const CachePlacement *a = &change->old, *b = change->now;
     gboolean same_base = cache_flags_equal(a->base_flags, b->base_flags);
 
     if (same_base && a->flags.keywords == b->flags.keywords)
@@ -326,87 +326,87 @@ static gboolean write_flags(CacheTxn *txn, const Change *change, GError **error)
 
 static gboolean write_row(CacheTxn *txn, const Change *change, GError **error)
 {
-    const CachePlacement *new = change->new;
+    const CachePlacement *now = change->now;
 
-    if (!keywords_keep(txn, new->flags.keywords, error) ||
-        !keywords_keep(txn, new->base_flags.keywords, error))
+    if (!keywords_keep(txn, now->flags.keywords, error) ||
+        !keywords_keep(txn, now->base_flags.keywords, error))
         return FALSE;
     if (!change->had)
-        return db_run(txn->db, error, SQL_INSERT, ROW_VALUES(new, change->state));
+        return db_run(txn->db, error, SQL_INSERT, ROW_VALUES(now, change->state));
     if (only_flags(change))
         return write_flags(txn, change, error);
-    return db_run(txn->db, error, SQL_UPDATE, ROW_VALUES(new, change->state));
+    return db_run(txn->db, error, SQL_UPDATE, ROW_VALUES(now, change->state));
 }
 
 /* Expunged UIDs are remembered; the row's mod-sequence says under which, should it come back. */
 static gboolean write_tombstone(CacheTxn *txn, const Change *change, GError **error)
 {
-    const CachePlacement *new = change->new;
+    const CachePlacement *now = change->now;
 
-    if (!new->alive && (!change->had || change->old.alive))
-        return db_run(txn->db, error, SQL_BURY, DB_INT(new->folder), DB_INT(new->modseq),
-                      DB_INT(new->uid));
-    if (new->alive && change->had && !change->old.alive)
-        return db_run(txn->db, error, SQL_EXHUME, DB_INT(new->folder), DB_INT(change->old.modseq),
-                      DB_INT(new->uid));
+    if (!now->alive && (!change->had || change->old.alive))
+        return db_run(txn->db, error, SQL_BURY, DB_INT(now->folder), DB_INT(now->modseq),
+                      DB_INT(now->uid));
+    if (now->alive && change->had && !change->old.alive)
+        return db_run(txn->db, error, SQL_EXHUME, DB_INT(now->folder), DB_INT(change->old.modseq),
+                      DB_INT(now->uid));
     return TRUE;
 }
 
 /* Whether the message is in one folder more, or fewer. */
 static gboolean labels_change(const Change *change)
 {
-    const CachePlacement *new = change->new;
+    const CachePlacement *now = change->now;
 
     if (!change->had)
-        return new->alive;
-    return change->old.alive != new->alive || (new->alive && change->old.message != new->message);
+        return now->alive;
+    return change->old.alive != now->alive || (now->alive && change->old.message != now->message);
 }
 
 static gboolean put(CacheTxn *txn, Change *change, GError **error)
 {
-    CachePlacement *new = change->new;
-    TxnFolder *folder = txn_folder(txn, new->folder, error);
+    CachePlacement *now = change->now;
+    TxnFolder *folder = txn_folder(txn, now->folder, error);
 
     if (!folder)
         return FALSE;
-    new->alive = new->alive != FALSE;
+    now->alive = now->alive != FALSE;
     change->view_changed = view_changes(change);
     /* A row that is dead from the start uses up a UID all the same. */
     gboolean numbered = change->view_changed || !change->had;
-    if (!txn_writes(txn, numbered, error) || (!change->had && !take_uid(folder, new, error)))
+    if (!txn_writes(txn, numbered, error) || (!change->had && !take_uid(folder, now, error)))
         return FALSE;
-    new->modseq = numbered ? txn_modseq(txn) : change->old.modseq;
+    now->modseq = numbered ? txn_modseq(txn) : change->old.modseq;
     if (!write_row(txn, change, error) || !write_tombstone(txn, change, error) ||
-        (change->view_changed && !uids_note(txn, new->folder, new->uid, new->alive,
-                                            (new->flags.system &CACHE_SEEN) != 0, error)))
+        (change->view_changed && !uids_note(txn, now->folder, now->uid, now->alive,
+                                            (now->flags.system & CACHE_SEEN) != 0, error)))
         return FALSE;
 
     if (change->had)
         placement_count(folder, &change->old, change->old_state, -1);
-    placement_count(folder, new, change->state, 1);
+    placement_count(folder, now, change->state, 1);
     if (numbered) {
-        folder->highestmodseq = (gint64) new->modseq;
+        folder->highestmodseq = (gint64)now->modseq;
         folder->dirty = TRUE;
     }
     if (change->view_changed) {
         folder->view_changed = TRUE;
-        txn->pending |= folder->pushed && differs(new);
+        txn->pending |= folder->pushed && differs(now);
     }
     return !labels_change(change) || !cache_is_set_like(txn) ||
-           label_touch(txn, new->message, new->folder, error);
+           label_touch(txn, now->message, now->folder, error);
 }
 
 gboolean cache_placement_put(CacheTxn *txn, CachePlacement *placement, GError **error)
 {
-    Change change = {.new = placement};
+    Change change = {.now = placement};
     return txn_writes(txn, FALSE, error) && read_old(txn, &change, error) &&
            put(txn, &change, error);
 }
 
-gboolean placement_rewrite(CacheTxn *txn, const CachePlacement *old, CachePlacement *new, int state,
+gboolean placement_rewrite(CacheTxn *txn, const CachePlacement *old, CachePlacement *now, int state,
                            GError **error)
 {
-    Change change = {.new = new, .old = *old, .had = TRUE, .state = state, .old_state = state};
+    Change change = {.now = now, .old = *old, .had = TRUE, .state = state, .old_state = state};
     return put(txn, &change, error);
 }
 

@@ -78,8 +78,7 @@ gboolean cache_placement_each_pending(CacheTxn *txn, gint64 folder, CachePlaceme
 gboolean cache_placement_each_of(CacheTxn *txn, gint64 message, CachePlacementFunc func,
                                  gpointer data, GError **error);
 
-/* ---- for sessions -------------------------------------------------------------------------------
- */
+/* ---- for sessions -------------------------------------------------------------------------- */
 
 /* The local UIDs of the live messages, ascending, guint32. The caller frees the array. */
 GArray *cache_uids(CacheTxn *txn, gint64 folder, GError **error);
@@ -101,8 +100,7 @@ typedef struct {
 gboolean cache_changes(CacheTxn *txn, gint64 folder, guint64 modseq, GArray **changed,
                        GArray **expunged, GError **error);
 
-/* ---- messages
- * ------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------ */
 
 /* A new message without content; `remote_id` is EMAILID or X-GM-MSGID, or NULL. Its number; 0 on
  * failure. */

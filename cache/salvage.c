@@ -53,16 +53,16 @@ typedef struct {
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 
-static void map_add(GHashTable *map, gint64 old, gint64 new)
+static void map_add(GHashTable *map, gint64 old, gint64 fresh)
 {
-    g_hash_table_insert(map, g_memdup2(&old, sizeof old), g_memdup2(&new, sizeof new));
+    g_hash_table_insert(map, g_memdup2(&old, sizeof old), g_memdup2(&fresh, sizeof fresh));
 }
 
 /* 0: not known */
 static gint64 map_get(GHashTable *map, gint64 old)
 {
-    const gint64 *new = g_hash_table_lookup(map, &old);
-    return new ? *new : 0;
+    const gint64 *fresh = g_hash_table_lookup(map, &old);
+    return fresh ? *fresh : 0;
 }
 
 static GHashTable *map_new(void)
@@ -214,19 +214,19 @@ static gboolean attempted(Salvage *salvage, const CachePlacement *row)
 static gint64 write_message(Salvage *salvage, CacheTxn *txn, Carried *carried, GError **error)
 {
     Message *message = &carried->message;
-    gint64 new = map_get(salvage->messages, carried->row.message);
+    gint64 fresh = map_get(salvage->messages, carried->row.message);
 
-    if (new)
-        return new;
-    new = cache_message_new(txn, message->remote_id, error);
-    if (!new || !label_nameless(txn, new, error) ||
+    if (fresh)
+        return fresh;
+    fresh = cache_message_new(txn, message->remote_id, error);
+    if (!fresh || !label_nameless(txn, fresh, error) ||
         (message->writer &&
-         !cache_content_writer_finish(message->writer, txn, new, &message->rendered, error)) ||
-        (message->hash && !message_set_hash(txn, new, message->hash, error)))
+         !cache_content_writer_finish(message->writer, txn, fresh, &message->rendered, error)) ||
+        (message->hash && !message_set_hash(txn, fresh, message->hash, error)))
         return 0;
     salvage->result->contents += message->writer != NULL;
-    map_add(salvage->messages, carried->row.message, new);
-    return new;
+    map_add(salvage->messages, carried->row.message, fresh);
+    return fresh;
 }
 
 static gboolean write_row(Salvage *salvage, CacheTxn *txn, Carried *carried, GError **error)
@@ -370,8 +370,8 @@ static gint64 carry_folder_row(Salvage *salvage, const CacheFolder *old, GError 
     row.base_uidnext = 0;
     row.base_highestmodseq = 0;
     row.synced = 0;
-    gint64 new = txn ? folder_restore(txn, &row, error) : 0;
-    return new &&cache_commit(g_steal_pointer(&txn), error) ? new : 0;
+    gint64 fresh = txn ? folder_restore(txn, &row, error) : 0;
+    return fresh && cache_commit(g_steal_pointer(&txn), error) ? fresh : 0;
 }
 
 static gboolean carry_folder(Salvage *salvage, const CacheFolder *old, GError **error)
@@ -396,10 +396,10 @@ static gboolean carry_folders(Salvage *salvage, GError **error)
         salvage->result->whole = FALSE;
     for (guint i = 0; i < list->len; i++) {
         const CacheFolder *old = list->pdata[i];
-        gint64 new = carry_folder_row(salvage, old, error);
-        if (!new)
+        gint64 fresh = carry_folder_row(salvage, old, error);
+        if (!fresh)
             return FALSE;
-        map_add(salvage->folders, old->id, new);
+        map_add(salvage->folders, old->id, fresh);
         salvage->result->folders++;
     }
     for (guint i = 0; i < list->len; i++)

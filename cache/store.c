@@ -72,7 +72,7 @@ static gboolean edit_flags(CacheTxn *txn, Edit *edit, CacheFlags *flags, GError 
 static gboolean store_one(CacheTxn *txn, gint64 folder, guint32 uid, Edit *edit,
                           guint64 unchanged_since, GArray *done, GArray *modified, GError **error)
 {
-    CachePlacement old, new;
+    CachePlacement old, now;
     gboolean there;
     int state;
 
@@ -84,13 +84,13 @@ static gboolean store_one(CacheTxn *txn, gint64 folder, guint32 uid, Edit *edit,
         g_array_append_val(modified, uid);
         return TRUE;
     }
-    new = old;
-    if (!edit_flags(txn, edit, &new.flags, error) ||
-        (!cache_flags_equal(old.flags, new.flags) &&
-         (!placement_rewrite(txn, &old, &new, state, error) ||
-          (cache_is_set_like(txn) && !label_spread_flags(txn, &old, &new, error)))))
+    now = old;
+    if (!edit_flags(txn, edit, &now.flags, error) ||
+        (!cache_flags_equal(old.flags, now.flags) &&
+         (!placement_rewrite(txn, &old, &now, state, error) ||
+          (cache_is_set_like(txn) && !label_spread_flags(txn, &old, &now, error)))))
         return FALSE;
-    CacheChange change = {uid, new.flags, new.modseq};
+    CacheChange change = {uid, now.flags, now.modseq};
     g_array_append_val(done, change);
     return TRUE;
 }

@@ -112,15 +112,15 @@ static struct UidChunk *get_chunk(CacheTxn *txn, gint64 id, GError **error)
         if (chunk->id == id)
             return chunk;
     }
-    struct UidChunk new = {.id = id};
-    if (!load_chunk(txn, &new, error))
+    struct UidChunk fresh = {.id = id};
+    if (!load_chunk(txn, &fresh, error))
         return NULL;
     if (txn->uid_chunks->len >= CHUNKS_MAX) {
         if (!uids_flush(txn, error))
             return NULL;
         g_array_set_size(txn->uid_chunks, 0);
     }
-    g_array_append_val(txn->uid_chunks, new);
+    g_array_append_val(txn->uid_chunks, fresh);
     return &g_array_index(txn->uid_chunks, struct UidChunk, txn->uid_chunks->len - 1);
 }
 

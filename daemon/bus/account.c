@@ -162,12 +162,12 @@ typedef struct {
 
 static void store_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-    NewPassword *new = data;
+    NewPassword *change = data;
     GError *error = NULL;
-    gboolean both = !new->outgoing &&new->settings->outgoing;
+    gboolean both = !change->outgoing && change->settings->outgoing;
 
-    if (secrets_store(new->settings, new->outgoing, new->password, &error) &&
-        (!both || secrets_store(new->settings, TRUE, new->password, &error)))
+    if (secrets_store(change->settings, change->outgoing, change->password, &error) &&
+        (!both || secrets_store(change->settings, TRUE, change->password, &error)))
         g_task_return_boolean(task, TRUE);
     else
         g_task_return_error(task, error);
@@ -175,18 +175,18 @@ static void store_thread(GTask *task, gpointer source, gpointer data, GCancellab
 
 static void stored(GObject *source, GAsyncResult *result, gpointer data)
 {
-    NewPassword *new = data;
+    NewPassword *change = data;
     g_autoptr(GError) error = NULL;
-    Account *account = accounts_get(new->bus->daemon->accounts, new->settings->id);
+    Account *account = accounts_get(change->bus->daemon->accounts, change->settings->id);
 
-    bus_ran(new->bus);
+    bus_ran(change->bus);
     g_task_propagate_boolean(G_TASK(result), &error);
     if (!error && account)
         account_sync(account, NULL, NULL);
-    synced(error, new->invocation);
-    account_settings_unref(new->settings);
-    account_password_free(new->password);
-    g_free(new);
+    synced(error, change->invocation);
+    account_settings_unref(change->settings);
+    account_password_free(change->password);
+    g_free(change);
 }
 
 static gboolean on_set_password(PosternAccount *object, GDBusMethodInvocation *invocation,
@@ -206,13 +206,13 @@ static gboolean on_set_password(PosternAccount *object, GDBusMethodInvocation *i
                    "first");
         return TRUE;
     }
-    NewPassword *new = g_new0(NewPassword, 1);
-    new->settings = account_settings_ref(settings);
-    new->password = g_strdup(password);
-    new->outgoing = outgoing;
-    new->invocation = invocation;
-    new->bus = bus;
-    bus_run(bus, store_thread, stored, new);
+    NewPassword *change = g_new0(NewPassword, 1);
+    change->settings = account_settings_ref(settings);
+    change->password = g_strdup(password);
+    change->outgoing = outgoing;
+    change->invocation = invocation;
+    change->bus = bus;
+    bus_run(bus, store_thread, stored, change);
     return TRUE;
 }
 

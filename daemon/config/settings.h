@@ -43,8 +43,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccountSettings, account_settings_unref)
  * aliases. */
 gboolean account_may_send_as(const AccountSettings *settings, const char *address);
 
-/* ---- how the parts of an account say how they are
- * -------------------------------------------------------- */
+/* ---- how the parts of an account say how they are ------------------------------------------ */
 
 typedef enum {
     ACCOUNT_DISABLED,

@@ -109,8 +109,7 @@ void net_stream_counts(NetStream *stream, guint64 *in, guint64 *out)
     *out = stream->sent;
 }
 
-/* ---- the transport
- * ------------------------------------------------------------------------------- */
+/* ---- the transport ------------------------------------------------------------------------- */
 
 static IoResult ssl_result(NetStream *stream, int result, GError **error)
 {
@@ -190,8 +189,7 @@ static IoResult transport_write(NetStream *stream, const void *data, gsize lengt
     return IO_DONE;
 }
 
-/* ---- waiting
- * ------------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------- */
 
 /*
  * One poll() over socket, cancellation and (unless -1) wake_fd. A set of NetWait, where
@@ -246,8 +244,7 @@ static gboolean closed_error(NetStream *stream, GError **error)
     return FALSE;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 /* Inflates what was received before; IO_WANT_READ when more has to be received first. */
 static IoResult inflate_pending(NetStream *stream, void *buffer, gsize length, gsize *got,
@@ -501,8 +498,7 @@ int net_stream_wait(NetStream *stream, int wake_fd, int timeout_ms, GError **err
     }
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static gboolean write_transport(NetStream *stream, const guint8 *data, gsize length, GError **error)
 {
@@ -610,8 +606,7 @@ void net_stream_close(NetStream *stream)
     stream->ended = TRUE;
 }
 
-/* ---- TLS, compression
- * ---------------------------------------------------------------------------- */
+/* ---- TLS, compression ---------------------------------------------------------------------- */
 
 static gboolean handshake(NetStream *stream, SSL_CTX *context, const char *host, GError **error)
 {

@@ -43,8 +43,7 @@ void net_stream_close(NetStream *stream);
 /* Seconds that one blocking call may see no progress; 0: for ever. */
 void net_stream_set_timeout(NetStream *stream, guint seconds);
 
-/* ---- reading
- * ----------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 /* Reads up to `length` bytes, at least one; 0 never: the end of the stream is NET_ERROR_CLOSED. -1
  * on failure. */
@@ -82,8 +81,7 @@ typedef enum { NET_READABLE = 1, NET_WOKEN = 2, NET_TIMED_OUT = 4 } NetWait;
  */
 int net_stream_wait(NetStream *stream, int wake_fd, int timeout_ms, GError **error);
 
-/* ---- writing
- * ----------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 /* Buffered (64 KiB); sends when the buffer is full. While output is blocked, input is not read. */
 gboolean net_stream_write(NetStream *stream, const void *data, gsize length, GError **error);
@@ -92,8 +90,7 @@ gboolean net_stream_printf(NetStream *stream, GError **error, const char *format
     G_GNUC_PRINTF(3, 4);
 gboolean net_stream_flush(NetStream *stream, GError **error);
 
-/* ---- TLS, compression
- * ------------------------------------------------------------------------------------ */
+/* ---- TLS, compression ---------------------------------------------------------------------- */
 
 /*
  * The client's side of a TLS handshake for `host` (SNI and verification). Input that was buffered

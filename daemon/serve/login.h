@@ -8,8 +8,7 @@
 
 #include "daemon/net/stream.h"
 
-/* ---- verifiers
- * ----------------------------------------------------------------------------------------- */
+/* ---- verifiers ----------------------------------------------------------------------------- */
 
 typedef struct ServeVerifiers ServeVerifiers;
 
@@ -29,17 +28,14 @@ char **serve_verifiers_names(ServeVerifiers *verifiers);
 /* Constant time over all of them. */
 gboolean serve_verifiers_check(ServeVerifiers *verifiers, const char *password);
 
-/* ---- throttling
- * ------------------------------------------------------------------------------------------ */
+/* ---- throttling ---------------------------------------------------------------------------- */
 
 typedef struct ServeThrottle ServeThrottle;
 ServeThrottle *serve_throttle_new(void);
 void serve_throttle_free(ServeThrottle *throttle);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ServeThrottle, serve_throttle_free)
 
-/* ---- SASL
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- SASL ---------------------------------------------------------------------------------- */
 
 typedef struct ServeSasl ServeSasl;
 

@@ -5,7 +5,11 @@
 #include "daemon/index/render.h"
 #include <string.h>
 
-G_DEFINE_QUARK(sync - error, sync_error)
+/* Without the static of G_DEFINE_QUARK, which threads would share unguarded. */
+GQuark sync_error_quark(void)
+{
+    return g_quark_from_static_string("postern-sync-error");
+}
 
 static void free_attempt(gpointer attempt)
 {

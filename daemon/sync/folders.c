@@ -35,8 +35,7 @@ static void assign(Reconcile *reconcile, CacheFolder *row, SyncListed *listed)
     g_hash_table_insert(reconcile->listed_of, row, listed);
 }
 
-/* ---- whether a listed name is a folder we know ------------------------------------------------
- */
+/* ---- whether a listed name is a folder we know --------------------------------------------- */
 
 /* Another object id, or other numbers, under the same name: another folder may have taken it. */
 static gboolean is_other(const CacheFolder *row, const SyncListed *listed)
@@ -218,8 +217,7 @@ static void assign_rest(Reconcile *reconcile, gboolean known)
     }
 }
 
-/* ---- what is gone -----------------------------------------------------------------------------
- */
+/* ---- what is gone -------------------------------------------------------------------------- */
 
 /* Not listed any more, or just as a level of names above others: RFC 3501, 6.3.4. */
 static gboolean is_gone(Reconcile *reconcile, const CacheFolder *row)
@@ -277,8 +275,7 @@ static gboolean collect_gone(Reconcile *reconcile, CacheTxn *txn, GError **error
     return TRUE;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static void set_string(char **to, const char *from)
 {
@@ -525,8 +522,7 @@ static gboolean write_all(Reconcile *reconcile, GError **error)
            cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* ---- what is to be pulled ---------------------------------------------------------------------
- */
+/* ---- what is to be pulled ------------------------------------------------------------------ */
 
 /* Whether the rights are as this provider tells them; else SELECT has to show them. */
 static gboolean knows_rights(SyncContext *context, const CacheFolder *row)
@@ -597,8 +593,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
            close_attempts(&reconcile, error) && collect_pulls(&reconcile, pull, error);
 }
 
-/* ---- the end of folders that are gone ---------------------------------------------------------
- */
+/* ---- the end of folders that are gone ------------------------------------------------------ */
 
 /* A folder is only a name in a tree while others stand below it. */
 static gboolean has_children(CacheTxn *txn, const CacheFolder *row)

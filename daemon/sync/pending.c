@@ -42,8 +42,7 @@ gboolean sync_retry_pending(Cache *cache, gint64 id, GError **error)
            cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------
- */
+/* ---- messages ------------------------------------------------------------------------------ */
 
 static gboolean collect(const CachePlacement *row, gpointer data)
 {
@@ -154,8 +153,7 @@ static gboolean give_up_placing(CacheTxn *txn, const CacheProblem *problem, GErr
     return give_up_messages(txn, problem, is_missing, take_back, error);
 }
 
-/* ---- folders ----------------------------------------------------------------------------------
- */
+/* ---- folders ------------------------------------------------------------------------------- */
 
 static gboolean give_up_create(CacheTxn *txn, const CacheProblem *problem, GError **error)
 {
@@ -218,8 +216,7 @@ gboolean sync_give_up_pending(Cache *cache, gint64 id, GError **error)
     return cache_problem_clear(txn, id, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* ---- a copy -----------------------------------------------------------------------------------
- */
+/* ---- a copy -------------------------------------------------------------------------------- */
 
 static gboolean write_piece(int fd, const char *data, gsize length, GError **error)
 {

@@ -67,8 +67,7 @@ static gboolean close_attempt(Copy *copy, GError **error)
            cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* ---- answers ------------------------------------------------------------------------------- */
 
 /* The moved message's old place: upstream it is empty now. */
 static gboolean empty_source(Copy *copy, CacheTxn *txn, CachePlacement *source, GError **error)
@@ -235,8 +234,7 @@ static guint send_copy(Copy *copy, const char *set, GError **error)
     return imap_client_send(imap, command, error);
 }
 
-/* ---- batches ----------------------------------------------------------------------------------
- */
+/* ---- batches ------------------------------------------------------------------------------- */
 
 /* In commands whose lines are not too long. */
 static gboolean copy_some(Push *push, const SyncAction *actions, guint count, gboolean *refused,

@@ -99,8 +99,7 @@ static gboolean open_attempt(Push *push, CacheAttemptKind kind, const CacheFolde
     return TRUE;
 }
 
-/* ---- creating ---------------------------------------------------------------------------------
- */
+/* ---- creating ------------------------------------------------------------------------------ */
 
 /* A mere level of names upstream can become a folder; one that was a folder until just now is
  * decided about first (folders.c). */
@@ -154,8 +153,7 @@ static gboolean create(Push *push, CacheFolder *row, GError **error)
     return answered;
 }
 
-/* ---- renaming ---------------------------------------------------------------------------------
- */
+/* ---- renaming ------------------------------------------------------------------------------ */
 
 static const CacheFolder *find_base(Push *push, const char *name)
 {
@@ -273,8 +271,7 @@ gboolean push_new_folders(Push *push, GError **error)
     return TRUE;
 }
 
-/* ---- deleting ---------------------------------------------------------------------------------
- */
+/* ---- deleting ------------------------------------------------------------------------------ */
 
 typedef struct {
     gboolean seen;
@@ -451,8 +448,7 @@ gboolean push_old_folders(Push *push, GError **error)
     return TRUE;
 }
 
-/* ---- subscriptions ----------------------------------------------------------------------------
- */
+/* ---- subscriptions ------------------------------------------------------------------------- */
 
 static gboolean write_subscribed(Push *push, const char *name, gboolean subscribed, GError **error)
 {

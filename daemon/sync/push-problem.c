@@ -74,8 +74,7 @@ gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count,
     return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* ---- what nobody wants any more ---------------------------------------------------------------
- */
+/* ---- what nobody wants any more ------------------------------------------------------------ */
 
 static gboolean is_unplaced(const CachePlacement *row)
 {

@@ -14,8 +14,7 @@
 /* Drafts are saved every few seconds while they are written; only what has rested is sent. */
 #define DRAFT_REST 30
 
-/* ---- what is held -----------------------------------------------------------------------------
- */
+/* ---- what is held -------------------------------------------------------------------------- */
 
 /* A placement (uid 0: all of a folder) and what may not be done to it. */
 typedef struct {
@@ -93,8 +92,7 @@ static gboolean hold_attempts(Push *push, CacheTxn *txn, GError **error)
     return attempts != NULL;
 }
 
-/* ---- the situation ----------------------------------------------------------------------------
- */
+/* ---- the situation ------------------------------------------------------------------------- */
 
 const CacheFolder *push_folder(const Push *push, gint64 id)
 {
@@ -157,8 +155,7 @@ void push_touch_role(Push *push, CacheRole role)
             push_touch(push, ((const CacheFolder *)row)->id);
 }
 
-/* ---- deciding ---------------------------------------------------------------------------------
- */
+/* ---- deciding ------------------------------------------------------------------------------ */
 
 static gboolean collect(const CachePlacement *placement, gpointer data)
 {
@@ -254,8 +251,7 @@ static gboolean decide(Push *push, GArray *pending, GError **error)
     return TRUE;
 }
 
-/* ---- set-like stores --------------------------------------------------------------------------
- */
+/* ---- set-like stores ----------------------------------------------------------------------- */
 
 static gboolean has_shared_flags(CacheFlags flags)
 {
@@ -325,8 +321,7 @@ static gboolean take_over(Push *push, GError **error)
     return !txn || cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* ---- batches ----------------------------------------------------------------------------------
- */
+/* ---- batches ------------------------------------------------------------------------------- */
 
 static gint compare_numbers(gint64 a, gint64 b)
 {
@@ -377,8 +372,7 @@ gboolean push_each_batch(Push *push, SyncActionKind kind, PushBatch batch, GErro
     return TRUE;
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------
- */
+/* ---- refusals ------------------------------------------------------------------------------ */
 
 const char *push_operation(SyncActionKind kind)
 {
@@ -453,8 +447,7 @@ gboolean push_run(Push *push, PushBatch batch, const SyncAction *actions, guint 
                             count == 1 ? actions[0].uid : 0, &reply, error);
 }
 
-/* ---- the pass ---------------------------------------------------------------------------------
- */
+/* ---- the pass ------------------------------------------------------------------------------ */
 
 /* What can be nowhere any more leaves the view. */
 static gboolean drop_lost(Push *push, GError **error)

@@ -11,10 +11,10 @@
 typedef struct {
     SyncContext *context;
     const CacheFolder *folder;
-    GArray *rows;       /* CachePlacement: what had a base UID */
-    GArray *messages;   /* SyncServerMessage: what is there now */
-    GArray *old, *new;  /* SyncCandidate of these */
-    GPtrArray *strings; /* what the candidates' keys borrow */
+    GArray *rows;          /* CachePlacement: what had a base UID */
+    GArray *messages;      /* SyncServerMessage: what is there now */
+    GArray *old, *arrived; /* SyncCandidate of these */
+    GPtrArray *strings;    /* what the candidates' keys borrow */
 } Reset;
 
 static void reset_clear(Reset *reset)
@@ -22,7 +22,7 @@ static void reset_clear(Reset *reset)
     g_clear_pointer(&reset->rows, g_array_unref);
     g_clear_pointer(&reset->messages, g_array_unref);
     g_clear_pointer(&reset->old, g_array_unref);
-    g_clear_pointer(&reset->new, g_array_unref);
+    g_clear_pointer(&reset->arrived, g_array_unref);
     g_clear_pointer(&reset->strings, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reset, reset_clear)
@@ -93,7 +93,7 @@ static gboolean collect_new(Reset *reset, GError **error)
         candidate.key.remote_id = message->remote_id;
         candidate.key.size = message->size;
         candidate.key.date = message->date;
-        g_array_append_val(reset->new, candidate);
+        g_array_append_val(reset->arrived, candidate);
     }
     return TRUE;
 }
@@ -197,11 +197,11 @@ gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder, GErr
     reset.rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
     reset.messages = sync_server_messages_new();
     reset.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
-    reset.new = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    reset.arrived = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
     reset.strings = g_ptr_array_new_with_free_func(g_free);
     if (!collect_old(&reset, error) || !collect_new(&reset, error))
         return FALSE;
-    sync_match(reset.old, reset.new);
+    sync_match(reset.old, reset.arrived);
     if (lost_too_many(&reset) && !sync_confirm(context, suspicion, error))
         return FALSE;
     sync_clear_suspicion(context, suspicion);

@@ -9,8 +9,7 @@
 /* So many are written in one transaction. */
 #define BATCH 500
 
-/* ---- what kind of store it is -----------------------------------------------------------------
- */
+/* ---- what kind of store it is -------------------------------------------------------------- */
 
 gboolean sync_learn_store(SyncContext *context, GError **error)
 {
@@ -26,8 +25,7 @@ gboolean sync_learn_store(SyncContext *context, GError **error)
            cache_set_set_like(txn, gmail, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names --------------------------------------------------------------------------------- */
 
 typedef struct {
     guint32 uid;
@@ -115,8 +113,7 @@ gboolean sync_name_messages(SyncContext *context, GError **error)
     return nameless != NULL;
 }
 
-/* ---- flags ------------------------------------------------------------------------------------
- */
+/* ---- flags --------------------------------------------------------------------------------- */
 
 static gboolean collect(const CachePlacement *row, gpointer data)
 {
@@ -198,8 +195,7 @@ gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, CacheFlags s
     return all != NULL;
 }
 
-/* ---- arrivals ---------------------------------------------------------------------------------
- */
+/* ---- arrivals ------------------------------------------------------------------------------ */
 
 /* The view has it here, and upstream it is here now, too. */
 static gboolean become(CacheTxn *txn, const CacheFolder *folder, const CachePlacement *row,
@@ -241,8 +237,7 @@ gboolean sync_arrive_in_set(CacheTxn *txn, const CacheFolder *folder, CachePlace
     return TRUE;
 }
 
-/* ---- once in a folder -------------------------------------------------------------------------
- */
+/* ---- once in a folder ---------------------------------------------------------------------- */
 
 static gboolean leave_view(CacheTxn *txn, CachePlacement *row, GError **error)
 {

@@ -9,14 +9,14 @@
 
 typedef struct {
     SyncContext *context;
-    GArray *old, *new;  /* SyncCandidate: of context->vanished and ->arrivals, by index */
-    GPtrArray *strings; /* what the candidates' keys borrow */
+    GArray *old, *arrived; /* SyncCandidate: of context->vanished and ->arrivals, by index */
+    GPtrArray *strings;    /* what the candidates' keys borrow */
 } Settle;
 
 static void settle_clear(Settle *settle)
 {
     g_clear_pointer(&settle->old, g_array_unref);
-    g_clear_pointer(&settle->new, g_array_unref);
+    g_clear_pointer(&settle->arrived, g_array_unref);
     g_clear_pointer(&settle->strings, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Settle, settle_clear)
@@ -84,7 +84,7 @@ static void add_arrivals(Settle *settle, CacheTxn *txn, gint64 folder, GHashTabl
         candidate.key.remote_id = keep(settle, cache_message_remote_id(txn, row.message));
         candidate.key.size = arrival->size;
         candidate.key.date = arrival->date;
-        g_array_append_val(settle->new, candidate);
+        g_array_append_val(settle->arrived, candidate);
     }
 }
 
@@ -217,7 +217,7 @@ gboolean sync_settle(SyncContext *context, GError **error)
     g_autoptr(GHashTable) dates = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 
     settle.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
-    settle.new = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    settle.arrived = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
     settle.strings = g_ptr_array_new_with_free_func(g_free);
     if (context->vanished->len > 0) {
         /* In set-like stores a message that left a folder is the same in others by its name: what
@@ -225,7 +225,7 @@ gboolean sync_settle(SyncContext *context, GError **error)
         if (!sync_is_set_like(context) &&
             (!collect_vanished(&settle, dates, error) || !collect_arrivals(&settle, dates, error)))
             return FALSE;
-        sync_match(settle.old, settle.new);
+        sync_match(settle.old, settle.arrived);
         if (!write_all(&settle, error))
             return FALSE;
     }

@@ -95,8 +95,7 @@ static void drain(int fd)
         g_debug("Reading a wake-up: %s", g_strerror(errno));
 }
 
-/* ---- reports ----------------------------------------------------------------------------------
- */
+/* ---- reports ------------------------------------------------------------------------------- */
 
 /* How much of what is wanted is here, 0 to 1. */
 static double progress(Sync *sync)
@@ -177,8 +176,7 @@ static void inbox_changed(gpointer data)
     wake(sync);
 }
 
-/* ---- connecting -------------------------------------------------------------------------------
- */
+/* ---- connecting ---------------------------------------------------------------------------- */
 
 static gboolean connect_upstream(Sync *sync, NetCancel *cancel, GError **error)
 {
@@ -213,8 +211,7 @@ static void disconnect_upstream(Sync *sync)
     sync->context->selected = 0;
 }
 
-/* ---- failures ---------------------------------------------------------------------------------
- */
+/* ---- failures ------------------------------------------------------------------------------ */
 
 /* What a failure means for the account, and for how long to wait at least. */
 static AccountState classify(const GError *error, guint *seconds)
@@ -248,8 +245,7 @@ static guint back_off(guint *backoff, guint least)
     return seconds < 4 ? seconds : seconds - (guint)g_random_int_range(0, (gint32)(seconds / 4));
 }
 
-/* ---- rounds -----------------------------------------------------------------------------------
- */
+/* ---- rounds -------------------------------------------------------------------------------- */
 
 static gboolean is_again(const GError *error)
 {
@@ -334,8 +330,7 @@ static guint round_failed(Sync *sync, const GError *error, guint *backoff)
     return back_off(backoff, least);
 }
 
-/* ---- the thread -------------------------------------------------------------------------------
- */
+/* ---- the thread ---------------------------------------------------------------------------- */
 
 typedef struct {
     gboolean stop, online;
@@ -510,8 +505,7 @@ static void *run(void *data)
     return NULL;
 }
 
-/* ---- from other threads -----------------------------------------------------------------------
- */
+/* ---- from other threads -------------------------------------------------------------------- */
 
 static void init_lock(Sync *sync)
 {

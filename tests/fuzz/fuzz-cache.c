@@ -113,8 +113,8 @@ static void fuzz_segment(const char *data, gsize length)
 {
     static const CacheTextNeedle needle = {"word", 4};
     static const gint64 wanted[] = {1, 2, 3, 3, 5, 8, 64, 65, 127, 300, 4000, G_MAXINT64};
-    static const CacheTextQuery query = {
-        CACHE_TEXT_SUBJECT, {0, 1}, wanted, G_N_ELEMENTS(wanted), &needle, 1};
+    static const CacheTextQuery query = {CACHE_TEXT_SUBJECT,   {0, 1},  wanted,
+                                         G_N_ELEMENTS(wanted), &needle, 1};
     gint64 position = 0;
     guint sum = 0;
 

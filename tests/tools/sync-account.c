@@ -19,8 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- dying at any step ------------------------------------------------------------------------
- */
+/* ---- dying at any step --------------------------------------------------------------------- */
 
 /*
  * With POSTERN_ABORT_AT=N the program is killed at the N-th step: before a commit, before commands
@@ -54,8 +53,7 @@ gboolean __wrap_net_stream_flush(NetStream *stream, GError **error)
     return ok;
 }
 
-/* -----------------------------------------------------------------------------------------------
- */
+/* ---- what the tool has ---------------------------------------------------------------------- */
 
 typedef struct {
     AccountSettings *settings;
@@ -128,8 +126,7 @@ static GArray *uids_of(const char *text)
     return uids;
 }
 
-/* ---- commands ---------------------------------------------------------------------------------
- */
+/* ---- commands ------------------------------------------------------------------------------ */
 
 static gboolean do_sync(Tool *tool, char **words, GError **error)
 {

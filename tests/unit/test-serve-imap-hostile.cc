@@ -155,7 +155,8 @@ TEST_F(ImapTest, ClientsThatSayNothingAreLoggedOut)
     notified->play("C: n NOTIFY SET (SELECTED (MessageNew (FLAGS) MessageExpunge))\nS: n OK …");
     g_usleep(2 * G_USEC_PER_SEC);
     talker->play("C: a NOOP\nS: a OK …");
-    deliver(inbox, "Subject: hello\r\n\r\nHello\r\n"); /* news put nothing off: the client may be gone */
+    deliver(inbox,
+            "Subject: hello\r\n\r\nHello\r\n"); /* news put nothing off: the client may be gone */
     idling->play("S: * 1 EXISTS\nS: * … RECENT\nS: * BYE You were away for too long");
     notified->play("S: * 1 EXISTS\nS~ * BYE You were away for too long");
     silent->play("S: * BYE You were away for too long");
@@ -174,8 +175,9 @@ TEST_F(ImapTest, BeingLoggedOutChangesNothing)
 {
     daemon.idle_seconds = 1;
     deliver(inbox, "Subject: hello\r\n\r\nHello\r\n");
-    select()->play("C: a STORE 1 +FLAGS (\\Deleted $Keep)\nS: * FLAGS …\nS: * OK …\nS: * 1 FETCH …\n"
-                 "S: a OK …\nS: * BYE You were away for too long");
+    select()->play(
+        "C: a STORE 1 +FLAGS (\\Deleted $Keep)\nS: * FLAGS …\nS: * OK …\nS: * 1 FETCH …\n"
+        "S: a OK …\nS: * BYE You were away for too long");
     connect()->play("C: a APPEND INBOX {5}\nS: + …\nC: Hello\nS: a OK …\n"
                     "C: b APPEND INBOX {500}\nS: + …\nC: Hello\nS: * BYE …");
     daemon.idle_seconds = 0;

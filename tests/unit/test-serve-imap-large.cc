@@ -105,7 +105,8 @@ class LargeTest : public ImapTest
                             "Content-Transfer-Encoding: base64\r\n\r\n";
         std::string end = "--b--\r\n", lines;
         client.send("a APPEND INBOX {" +
-                    std::to_string(start.size() + DECODED / 57 * 78 + end.size()) + "+}\r\n" + start);
+                    std::to_string(start.size() + DECODED / 57 * 78 + end.size()) + "+}\r\n" +
+                    start);
         for (size_t i = 0; i < DECODED / 57; i++) {
             std::string line = encoded_line(i);
             char *base64 = g_base64_encode((const guchar *)line.data(), line.size());

@@ -47,8 +47,7 @@ bool operator==(const CacheFlags &a, const CacheFlags &b)
     return cache_flags_equal(a, b);
 }
 
-/* ---- merge ------------------------------------------------------------------------------------
- */
+/* ---- merge --------------------------------------------------------------------------------- */
 
 TEST(Merge, KeepsJustTheBitsThatWereChangedHere)
 {
@@ -109,8 +108,7 @@ TEST(Difference, IsWhatHasToBeAddedAndRemoved)
     EXPECT_TRUE(remove == flags(CACHE_FLAGGED, 6));
 }
 
-/* ---- matching ---------------------------------------------------------------------------------
- */
+/* ---- matching ------------------------------------------------------------------------------ */
 
 GArray *candidates(std::vector<SyncCandidate> list)
 {
@@ -182,8 +180,7 @@ TEST(Match, TheObjectIdDecidesFirst)
     EXPECT_EQ(match({other, was}, {now}), (std::map<int, int>{{2, 5}}));
 }
 
-/* ---- push: one message ------------------------------------------------------------------------
- */
+/* ---- push: one message --------------------------------------------------------------------- */
 
 struct World {
     std::set<gint64> local_only, missing;
@@ -353,8 +350,7 @@ TEST(Push, AMoveToALocalFolderNeedsTheBytesBeforeTheSourceGoes)
               (Kinds{SYNC_EXPUNGE}));
 }
 
-/* ---- the model --------------------------------------------------------------------------------
- */
+/* ---- the model ----------------------------------------------------------------------------- */
 
 constexpr int FOLDERS = 3;
 

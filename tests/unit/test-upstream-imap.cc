@@ -158,8 +158,7 @@ class Connection
     GREET "C: A1 AUTHENTICATE PLAIN AGFkYQBsb3ZlbGFjZQ==\n"                                        \
           "S: A1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE MOVE UIDPLUS] in\n"
 
-/* ---- connecting -------------------------------------------------------------------------------
- */
+/* ---- connecting ---------------------------------------------------------------------------- */
 
 TEST(Login, AuthenticatesWithAnInitialResponseWhereOffered)
 {
@@ -259,8 +258,7 @@ TEST(Login, NothingIsSentWhereLoginIsDisabled)
     EXPECT_TRUE(connection.failed_with(IMAP_CLIENT_ERROR_SECURITY));
 }
 
-/* ---- STARTTLS ---------------------------------------------------------------------------------
- */
+/* ---- STARTTLS ------------------------------------------------------------------------------ */
 
 Options starttls()
 {
@@ -293,8 +291,7 @@ TEST(Starttls, WhatIsInjectedBeforeItIsNotRead)
     EXPECT_TRUE(g_error_matches(connection.error, NET_ERROR, NET_ERROR_TLS));
 }
 
-/* ---- commands ---------------------------------------------------------------------------------
- */
+/* ---- commands ------------------------------------------------------------------------------ */
 
 TEST(Commands, PipelinedOnesFindTheirAnswersInAnyOrder)
 {
@@ -448,8 +445,7 @@ TEST(Commands, WhatTheHandlerRefusesEndsTheRun)
     EXPECT_STREQ(connection.error->message, "the disk is full");
 }
 
-/* ---- folders ----------------------------------------------------------------------------------
- */
+/* ---- folders ------------------------------------------------------------------------------- */
 
 TEST(Select, ReadsWhatTheServerSaysOfTheFolder)
 {
@@ -517,8 +513,7 @@ TEST(Select, QresyncThatIsNotConfirmedIsNotUsed)
     EXPECT_TRUE(imap_client_select(connection.client, "INBOX", FALSE, 7, 900, &state, nullptr));
 }
 
-/* ---- IDLE -------------------------------------------------------------------------------------
- */
+/* ---- IDLE ---------------------------------------------------------------------------------- */
 
 TEST(Idle, EndsWhenWoken)
 {

@@ -4,4 +4,8 @@
  */
 #include "daemon/proto/imap/error.h"
 
-G_DEFINE_QUARK(imap - error - quark, imap_error)
+/* Without the static of G_DEFINE_QUARK, which threads would share unguarded. */
+GQuark imap_error_quark(void)
+{
+    return g_quark_from_static_string("imap-error");
+}

@@ -10,7 +10,11 @@
 /* Encoded bytes decoded at a time, so that no buffer is made for more than limit needs. */
 #define SLICE 65536
 
-G_DEFINE_QUARK(mime - decode - error - quark, mime_decode_error)
+/* Without the static of G_DEFINE_QUARK, which threads would share unguarded. */
+GQuark mime_decode_error_quark(void)
+{
+    return g_quark_from_static_string("mime-decode-error");
+}
 
 MimeEncoding mime_encoding_from_name(const char *name)
 {

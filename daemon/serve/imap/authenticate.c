@@ -109,8 +109,7 @@ void imap_cmd_unauthenticate(ImapSession *session, ImapLexer *lexer)
         imap_session_logout(session);
 }
 
-/* ---- TLS, DEFLATE
- * ------------------------------------------------------------------------------------- */
+/* ---- TLS, DEFLATE -------------------------------------------------------------------------- */
 
 void imap_cmd_starttls(ImapSession *session, ImapLexer *lexer)
 {

@@ -154,12 +154,12 @@ static gboolean went_along(const Comparison *comparison, const ImapMailbox *befo
                            const ImapMailbox *now)
 {
     const ImapMailbox *old = parent_of(comparison->before, before);
-    const ImapMailbox *new = parent_of(comparison->now, now);
-    if (!old || !new)
+    const ImapMailbox *current = parent_of(comparison->now, now);
+    if (!old || !current)
         return FALSE;
-    gboolean same = old->folder && new->folder && old->folder->id == new->folder->id;
-    return same && !g_str_equal(old->name, new->name) &&
-           g_str_equal(before->name + strlen(old->name), now->name + strlen(new->name));
+    gboolean same = old->folder && current->folder && old->folder->id == current->folder->id;
+    return same && !g_str_equal(old->name, current->name) &&
+           g_str_equal(before->name + strlen(old->name), now->name + strlen(current->name));
 }
 
 static void tell_name(const Comparison *comparison, const ImapMailbox *before,
