@@ -97,6 +97,7 @@ static gboolean insert_entry(Db *db, gint64 id, const QueueEntry *entry, GError 
 static gboolean accept_work(Queue *queue, Db *db, gpointer data, GError **error)
 {
     Addition *add = data;
+    queue_note_due(queue, add->entry->account);
     return insert_entry(db, add->id, add->entry, error) &&
            insert_recipients(db, add->id, add->entry->recipients, error) &&
            insert_parts(db, add->id, add->parts, error) &&

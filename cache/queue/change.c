@@ -122,6 +122,7 @@ typedef struct {
     guint allowed;      /* STATE()s */
     const char *entry;  /* what becomes of the entry */
     const char *others; /* and of its recipients or parts; may be NULL */
+    gboolean due;       /* then, or now, it is for the relay */
 } Action;
 
 static const char RECIPIENTS_AGAIN[] =
@@ -130,19 +131,19 @@ static const char RECIPIENTS_AGAIN[] =
 static const Action RETRY = {
     "retried", STATE(WAITING) | STATE(FAILED) | STATE(HELD),
     "UPDATE entry SET state = 0, refusals = 0, next_attempt = 0, due = send_at WHERE id = ?1",
-    RECIPIENTS_AGAIN};
+    RECIPIENTS_AGAIN, TRUE};
 static const Action HOLD = {"held", STATE(WAITING) | STATE(HELD),
-                            "UPDATE entry SET state = 2 WHERE id = ?1", NULL};
+                            "UPDATE entry SET state = 2 WHERE id = ?1", NULL, FALSE};
 static const Action RELEASE = {
     "released", STATE(HELD),
     "UPDATE entry SET state = 0, next_attempt = 0, due = send_at, last_error = NULL WHERE id = ?1",
-    "UPDATE recipient SET state = 0 WHERE entry = ?1 AND state = 3"};
+    "UPDATE recipient SET state = 0 WHERE entry = ?1 AND state = 3", TRUE};
 static const Action SEND_AT = {
     "scheduled", STATE(WAITING) | STATE(HELD),
-    "UPDATE entry SET send_at = ?2, due = max(?2, next_attempt) WHERE id = ?1", NULL};
+    "UPDATE entry SET send_at = ?2, due = max(?2, next_attempt) WHERE id = ?1", NULL, TRUE};
 static const Action CANCEL = {"cancelled", STATE(WAITING) | STATE(HELD) | STATE(FAILED),
                               "DELETE FROM entry WHERE id = ?1",
-                              "DELETE FROM recipient WHERE entry = ?1"};
+                              "DELETE FROM recipient WHERE entry = ?1", FALSE};
 
 static const char *const STATE_WORDS[] = {
     [QUEUE_WAITING] = "is waiting", [QUEUE_SENDING] = "is being sent just now",
@@ -156,10 +157,11 @@ typedef struct {
     gint64 when;
 } Change;
 
-static gboolean check_allowed(Db *db, const Change *change, GError **error)
+/* Whether the entry's state allows it; *account is whose it is. */
+static gboolean check_allowed(Db *db, const Change *change, char **account, GError **error)
 {
     g_auto(DbQuery) query =
-        db_query(db, "SELECT state FROM entry WHERE id = ?1", DB_INT(change->id));
+        db_query(db, "SELECT state, account FROM entry WHERE id = ?1", DB_INT(change->id));
     if (!db_next(&query)) {
         if (db_done(&query, error))
             g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
@@ -167,8 +169,10 @@ static gboolean check_allowed(Db *db, const Change *change, GError **error)
         return FALSE;
     }
     guint state = db_int(&query, 0) & 7;
-    if (change->action->allowed & (1u << state))
+    if (change->action->allowed & (1u << state)) {
+        *account = g_strdup(db_column_text(&query, 1));
         return TRUE;
+    }
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
                 "Message %" G_GINT64_FORMAT " %s, so it can't be %s", change->id,
                 state < G_N_ELEMENTS(STATE_WORDS) ? STATE_WORDS[state] : "is in another state",
@@ -181,9 +185,13 @@ static gboolean change_work(Queue *queue, Db *db, gpointer data, GError **error)
     const Change *change = data;
     const Action *action = change->action;
     const DbValue values[] = {DB_INT(change->id), DB_INT(change->when)};
+    g_autofree char *account = NULL;
 
-    return check_allowed(db, change, error) &&
-           db_run_values(db, error, action->entry, values, action == &SEND_AT ? 2 : 1) &&
+    if (!check_allowed(db, change, &account, error))
+        return FALSE;
+    if (action->due)
+        queue_note_due(queue, account);
+    return db_run_values(db, error, action->entry, values, action == &SEND_AT ? 2 : 1) &&
            (!action->others || db_run(db, error, action->others, DB_INT(change->id))) &&
            (action != &CANCEL || delete_parts(db, change->id, error));
 }

@@ -19,12 +19,15 @@ struct Queue {
     char *path;
     int lock_fd;
 
-    pthread_mutex_t lock; /* jobs, leading, last_id and watches */
+    pthread_mutex_t lock; /* jobs, leading and last_id */
     QueueJob *first_job, *last_job;
     gboolean leading;
     gint64 last_id;
-    GArray *watches; /* int: eventfds */
-    Db *writer;      /* the leader's */
+    Db *writer;     /* the leader's, */
+    GPtrArray *due; /* and this: accounts (char *) whose watches its transactions wake */
+
+    pthread_mutex_t watch_lock;
+    GPtrArray *watches; /* QueueWatch */
 
     pthread_mutex_t reader_lock;
     Db *reader;
@@ -38,6 +41,13 @@ typedef gboolean (*QueueWork)(Queue *queue, Db *db, gpointer data, GError **erro
 
 /* Runs `work` and returns when it is on the disk, or failed and left nothing. */
 gboolean queue_commit(Queue *queue, QueueWork work, gpointer data, GError **error);
+
+/* For a QueueWork that leaves an entry of `account` waiting that wasn't, or at another time: wakes
+ * those who watch its due entries when it is on the disk. */
+void queue_note_due(Queue *queue, const char *account);
+
+/* Wakes those who watch changes, and those who watch the due entries of the accounts in `due`. */
+void queue_watches_notify(Queue *queue, GPtrArray *due);
 
 /* Makes the file's schema what this version expects, and puts what a crash left in order. */
 gboolean queue_schema_prepare(Queue *queue, GError **error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The queue: opening and closing, group commit, watches. */
+/* The queue: opening and closing. */
 #include "cache/private.h"
 #include "cache/queue/private.h"
 
@@ -36,8 +36,10 @@ Queue *queue_open(const char *path, GError **error)
 
     queue->path = g_strdup(path);
     queue->lock_fd = -1;
-    queue->watches = g_array_new(FALSE, FALSE, sizeof(int));
+    queue->watches = g_ptr_array_new();
+    queue->due = g_ptr_array_new_with_free_func(g_free);
     pthread_mutex_init(&queue->lock, NULL);
+    pthread_mutex_init(&queue->watch_lock, NULL);
     pthread_mutex_init(&queue->reader_lock, NULL);
     g_autofree char *lock = g_strconcat(path, ".lock", NULL);
     queue->lock_fd = lock_take(lock, path, error);
@@ -67,8 +69,10 @@ void queue_close(Queue *queue)
     if (queue->lock_fd >= 0)
         close(queue->lock_fd);
     pthread_mutex_destroy(&queue->reader_lock);
+    pthread_mutex_destroy(&queue->watch_lock);
     pthread_mutex_destroy(&queue->lock);
-    g_array_unref(queue->watches);
+    g_ptr_array_unref(queue->watches);
+    g_ptr_array_unref(queue->due);
     g_free(queue->path);
     g_free(queue);
 }
@@ -90,126 +94,4 @@ int queue_temporary_file(Queue *queue, GError **error)
                     code == ENOSPC || code == EDQUOT ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
                     "No file can be made in %s: %s", directory, g_strerror(code));
     return fd;
-}
-
-/* ---- group commit ---------------------------------------------------------------------------- */
-
-struct QueueJob {
-    QueueWork work;
-    gpointer data;
-    gboolean ok, done;
-    GError *error;
-    pthread_cond_t turn; /* done, or to lead */
-    QueueJob *next;
-};
-
-/* All jobs in one transaction; FALSE: it was rolled back, and *error says why. A job that refused
- * has its own error and doesn't count. */
-static gboolean run_together(Queue *queue, QueueJob *jobs, GError **error)
-{
-    Db *db = queue->writer;
-
-    db->failed = FALSE;
-    if (!db_exec(db, "BEGIN IMMEDIATE", error))
-        return FALSE;
-    for (QueueJob *job = jobs; job && !db->failed; job = job->next) {
-        g_clear_error(&job->error);
-        job->ok = job->work(queue, db, job->data, &job->error);
-        if (db->failed && !job->next && job == jobs)
-            g_propagate_error(error, g_steal_pointer(&job->error));
-    }
-    if (!db->failed && db_exec(db, "COMMIT", error))
-        return TRUE;
-    if (!sqlite3_get_autocommit(db->handle))
-        db_exec(db, "ROLLBACK", NULL);
-    return FALSE;
-}
-
-/* When a shared transaction fails, each tries alone: one message too large for a full disk is no
- * reason to refuse the others. */
-static void run_jobs(Queue *queue, QueueJob *jobs)
-{
-    if (jobs->next && run_together(queue, jobs, NULL))
-        return;
-    for (QueueJob *job = jobs, *next; job; job = next) {
-        g_autoptr(GError) error = NULL;
-        next = g_steal_pointer(&job->next);
-        if (!run_together(queue, job, &error)) {
-            job->ok = FALSE;
-            g_clear_error(&job->error);
-            job->error = g_steal_pointer(&error);
-        }
-        job->next = next;
-    }
-}
-
-static void wake_watchers(Queue *queue) /* locked */
-{
-    for (guint i = 0; i < queue->watches->len; i++) {
-        guint64 one = 1;
-        if (write(g_array_index(queue->watches, int, i), &one, sizeof one) < 0)
-            g_debug("queue: a watcher is full"); /* then it is awake already */
-    }
-}
-
-static void lead(Queue *queue) /* locked, and again when it returns */
-{
-    QueueJob *jobs = g_steal_pointer(&queue->first_job);
-
-    queue->last_job = NULL;
-    queue->leading = TRUE;
-    pthread_mutex_unlock(&queue->lock);
-    run_jobs(queue, jobs);
-    pthread_mutex_lock(&queue->lock);
-    queue->leading = FALSE;
-    for (QueueJob *job = jobs, *next; job; job = next) {
-        next = job->next; /* the job is its owner's once it is done */
-        job->done = TRUE;
-        pthread_cond_signal(&job->turn);
-    }
-    if (queue->first_job)
-        pthread_cond_signal(&queue->first_job->turn);
-    wake_watchers(queue);
-}
-
-gboolean queue_commit(Queue *queue, QueueWork work, gpointer data, GError **error)
-{
-    QueueJob job = {.work = work, .data = data};
-
-    pthread_cond_init(&job.turn, NULL);
-    pthread_mutex_lock(&queue->lock);
-    if (queue->last_job)
-        queue->last_job->next = &job;
-    else
-        queue->first_job = &job;
-    queue->last_job = &job;
-    while (!job.done) {
-        if (queue->leading)
-            pthread_cond_wait(&job.turn, &queue->lock);
-        else
-            lead(queue);
-    }
-    pthread_mutex_unlock(&queue->lock);
-    pthread_cond_destroy(&job.turn);
-    if (!job.ok)
-        g_propagate_error(error, job.error);
-    return job.ok;
-}
-
-/* ---- watches --------------------------------------------------------------------------------- */
-
-void queue_watch(Queue *queue, int event_fd)
-{
-    pthread_mutex_lock(&queue->lock);
-    g_array_append_val(queue->watches, event_fd);
-    pthread_mutex_unlock(&queue->lock);
-}
-
-void queue_unwatch(Queue *queue, int event_fd)
-{
-    pthread_mutex_lock(&queue->lock);
-    for (guint i = queue->watches->len; i-- > 0;)
-        if (g_array_index(queue->watches, int, i) == event_fd)
-            g_array_remove_index_fast(queue->watches, i);
-    pthread_mutex_unlock(&queue->lock);
 }

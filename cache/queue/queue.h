@@ -111,7 +111,7 @@ gboolean queue_update(Queue *queue, const QueueEntry *entry, GError **error);
 
 /*
  * What a person asks for; CACHE_ERROR_INVALID with a reason where the entry's state doesn't allow
- * it (any more). Whoever calls wakes the account's relay.
+ * it (any more).
  *   retry    waiting: now; failed or held: again, for the recipients that don't have it
  *   hold     waiting: until released
  *   release  held: to be sent
@@ -127,6 +127,22 @@ gboolean queue_send_at(Queue *queue, gint64 id, gint64 when, GError **error);
 /* Removes entries that were sent before `before` (Unix seconds). */
 gboolean queue_purge_sent(Queue *queue, gint64 before, GError **error);
 
-/* After each commit 1 is written to `event_fd` (not blocking). */
-void queue_watch(Queue *queue, int event_fd);
-void queue_unwatch(Queue *queue, int event_fd);
+/* ---- change notices ------------------------------------------------------------------------ */
+
+typedef struct QueueWatch QueueWatch;
+
+/*
+ * After each commit that gives the relay of `account` something to do (an entry was added, retried,
+ * released, or is to go at another time), 1 is written to `event_fd`: an eventfd owned by the
+ * caller, which outlives the watch, and best doesn't block. What the relay itself writes (queue_take(),
+ * queue_update(), queue_note_unreachable()) wakes nobody. So a relay looks at queue_next_due() when it
+ * starts, when it is woken, and when that time has come. Any thread.
+ */
+QueueWatch *queue_watch_due(Queue *queue, const char *account, int event_fd);
+
+/* The same after every commit, whatever it changed. */
+QueueWatch *queue_watch_changes(Queue *queue, int event_fd);
+
+/* NULL is fine. The queue must still be open. */
+void queue_unwatch(QueueWatch *watch);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(QueueWatch, queue_unwatch)

@@ -23,7 +23,8 @@ struct Bus {
 
     guint queue_subtree;
     int queue_fd; /* eventfd: the queue has changed */
-    guint queue_watch, queue_timer;
+    QueueWatch *queue_watch;
+    guint queue_source, queue_timer;
     gboolean queue_busy;
     GHashTable *queue_seen; /* N → what its readers were last told: GVariant a{sv} */
     GQueue queue_order;     /* N, oldest first */

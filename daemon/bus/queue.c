@@ -461,19 +461,18 @@ void bus_queue_export(Bus *bus)
     if (!bus->daemon->queue)
         return;
     bus->queue_fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
-    queue_watch(bus->daemon->queue, bus->queue_fd);
-    bus->queue_watch = g_unix_fd_add(bus->queue_fd, G_IO_IN, on_queue, bus);
+    bus->queue_watch = queue_watch_changes(bus->daemon->queue, bus->queue_fd);
+    bus->queue_source = g_unix_fd_add(bus->queue_fd, G_IO_IN, on_queue, bus);
 }
 
 void bus_queue_unexport(Bus *bus)
 {
     g_dbus_connection_unregister_subtree(bus->connection, bus->queue_subtree);
-    g_clear_handle_id(&bus->queue_watch, g_source_remove);
+    g_clear_handle_id(&bus->queue_source, g_source_remove);
     g_clear_handle_id(&bus->queue_timer, g_source_remove);
-    if (bus->queue_fd >= 0) {
-        queue_unwatch(bus->daemon->queue, bus->queue_fd);
+    g_clear_pointer(&bus->queue_watch, queue_unwatch);
+    if (bus->queue_fd >= 0)
         close(bus->queue_fd);
-    }
     g_queue_clear_full(&bus->queue_order, g_free);
     g_hash_table_unref(bus->queue_seen);
 }

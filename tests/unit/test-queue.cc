@@ -393,18 +393,58 @@ TEST_F(QueueTest, ADamagedFileIsReportedAsSuch)
     EXPECT_TRUE(g_error_matches(error, CACHE_ERROR, CACHE_ERROR_CORRUPT)) << error->message;
 }
 
+/* Whether the eventfd was written to since the last call. */
+static bool Woken(int fd)
+{
+    guint64 count = 0;
+    return read(fd, &count, sizeof count) == (ssize_t)sizeof count;
+}
+
 TEST_F(QueueTest, EachCommitWakesTheWatchers)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    guint64 count = 0;
-    queue_watch(queue, fd);
+    QueueWatch *watch = queue_watch_changes(queue, fd);
     add(queue, "a");
-    EXPECT_EQ(read(fd, &count, sizeof count), (ssize_t)sizeof count);
-    EXPECT_GE(count, 1u);
-    queue_unwatch(queue, fd);
+    EXPECT_TRUE(Woken(fd));
+    queue_unwatch(watch);
     add(queue, "b");
-    EXPECT_LT(read(fd, &count, sizeof count), 0);
+    EXPECT_FALSE(Woken(fd));
     close(fd);
+}
+
+TEST_F(QueueTest, WhatAnAccountsRelayHasToDoWakesItAndNothingElse)
+{
+    int ada = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), eve = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    g_autoptr(QueueWatch) watch = queue_watch_due(queue, "ada", ada);
+    g_autoptr(QueueWatch) other = queue_watch_due(queue, "eve", eve);
+    gint64 id = add(queue, "one", "ada");
+    EXPECT_TRUE(Woken(ada));
+
+    g_autoptr(QueueEntry) entry = queue_take(queue, "ada", 1000000, nullptr);
+    ASSERT_NE(entry, nullptr);
+    entry->state = QUEUE_WAITING;
+    entry->next_attempt = 2000000;
+    EXPECT_TRUE(queue_update(queue, entry, nullptr));
+    EXPECT_TRUE(queue_note_unreachable(queue, "ada", 3000000, "no network", nullptr));
+    EXPECT_FALSE(Woken(ada)) << "its own writing";
+
+    EXPECT_TRUE(queue_retry(queue, id, nullptr));
+    EXPECT_TRUE(Woken(ada)) << "retry";
+    EXPECT_TRUE(queue_hold(queue, id, nullptr));
+    EXPECT_FALSE(Woken(ada)) << "hold";
+    EXPECT_TRUE(queue_release(queue, id, nullptr));
+    EXPECT_TRUE(Woken(ada)) << "release";
+    EXPECT_TRUE(queue_send_at(queue, id, 5, nullptr));
+    EXPECT_TRUE(Woken(ada)) << "send at";
+    EXPECT_FALSE(queue_release(queue, id, nullptr));
+    EXPECT_FALSE(Woken(ada)) << "what is refused";
+    EXPECT_TRUE(queue_cancel(queue, id, nullptr));
+    EXPECT_FALSE(Woken(ada)) << "cancel";
+    EXPECT_FALSE(Woken(eve)) << "another's";
+    g_clear_pointer(&watch, queue_unwatch);
+    g_clear_pointer(&other, queue_unwatch);
+    close(ada);
+    close(eve);
 }
 
 TEST_F(QueueTest, ManyClientsAtOnceEachGetTheirOwnMessage)
