@@ -180,6 +180,7 @@ static CacheFolder *read_folder(Fetcher *fetcher, gint64 id, GError **error)
 static gboolean select_folder(Fetcher *fetcher, gint64 id, GError **error)
 {
     g_autoptr(CacheFolder) folder = read_folder(fetcher, id, error);
+    ImapSelect what = {.read_only = TRUE};
     g_auto(ImapSelected) state = {0};
 
     if (!folder)
@@ -189,7 +190,8 @@ static gboolean select_folder(Fetcher *fetcher, gint64 id, GError **error)
         return FALSE;
     }
     fetcher->selected = 0;
-    if (!imap_client_select(fetcher->imap, folder->base_name, TRUE, 0, 0, &state, error))
+    what.name = folder->base_name;
+    if (!imap_client_select(fetcher->imap, &what, &state, error))
         return FALSE;
     if (state.uidvalidity != folder->base_uidvalidity) {
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
@@ -364,7 +366,7 @@ static guint send_job(Fetcher *fetcher, const FetchJob *job, GError **error)
                                   : " (UID BODY.PEEK[HEADER])");
     command = imap_client_command(fetcher->imap, "UID FETCH");
     imap_client_command_text(command, text->str);
-    return imap_client_send(fetcher->imap, command, error);
+    return imap_client_send_with(fetcher->imap, command, note_content, fetcher, error);
 }
 
 static gboolean start_job(Fetcher *fetcher, FetchJob *job, gboolean again, GError **error)
@@ -388,10 +390,8 @@ static gboolean ask_again(Fetcher *fetcher, FetchJob *rest, GError **error)
 {
     g_autoptr(FetchJob) owned = rest;
 
-    imap_client_set_handler(fetcher->imap, note_content, fetcher);
-    gboolean ok = imap_client_run(fetcher->imap, NULL, error, "NOOP");
-    imap_client_set_handler(fetcher->imap, NULL, NULL);
-    return ok && start_job(fetcher, g_steal_pointer(&owned), TRUE, error);
+    return imap_client_run(fetcher->imap, NULL, error, "NOOP") &&
+           start_job(fetcher, g_steal_pointer(&owned), TRUE, error);
 }
 
 /* Sorts a finished job's messages: what came is finished, and so is, the second time, what didn't.
@@ -423,10 +423,8 @@ static gboolean finish_oldest(Fetcher *fetcher, GArray *missing, GArray *finishe
     Started *started = g_queue_peek_head(&fetcher->started);
     g_auto(ImapReply) reply = {0};
 
-    imap_client_set_handler(fetcher->imap, note_content, fetcher);
-    gboolean ok = imap_client_finish(fetcher->imap, started->number, &reply, error);
-    imap_client_set_handler(fetcher->imap, NULL, NULL);
-    if (!ok || !write_batch(fetcher, error))
+    if (!imap_client_finish(fetcher->imap, started->number, &reply, error) ||
+        !write_batch(fetcher, error))
         return FALSE;
     FetchJob *rest = sort_out(fetcher, started, missing, finished);
     g_queue_pop_head(&fetcher->started);
@@ -519,11 +517,9 @@ GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const SyncE
 
     if (fetcher->selected != wanted->folder && !select_folder(fetcher, wanted->folder, error))
         return NULL;
-    imap_client_set_handler(fetcher->imap, note_extract, &extraction);
-    gboolean ok =
-        imap_client_run(fetcher->imap, NULL, error, "UID FETCH %u (UID BODY.PEEK[%s]<%u.%u>)",
-                        wanted->base_uid, extract->section, extract->offset, extract->length);
-    imap_client_set_handler(fetcher->imap, NULL, NULL);
+    gboolean ok = imap_client_run_with(fetcher->imap, note_extract, &extraction, NULL, error,
+                                       "UID FETCH %u (UID BODY.PEEK[%s]<%u.%u>)", wanted->base_uid,
+                                       extract->section, extract->offset, extract->length);
     if (ok && !extraction.octets)
         g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
                             "The provider doesn't give the message any more.");
@@ -546,7 +542,7 @@ static gboolean note_found(const ImapResponse *response, gpointer data, GError *
     return search != NULL;
 }
 
-static gboolean send_search(Fetcher *fetcher, const char *query, GError **error)
+static gboolean run_search(Fetcher *fetcher, const char *query, ImapSet *found, GError **error)
 {
     ImapClientCommand *command = imap_client_command(fetcher->imap, "UID SEARCH");
 
@@ -554,8 +550,7 @@ static gboolean send_search(Fetcher *fetcher, const char *query, GError **error)
         imap_client_command_text(command, " CHARSET UTF-8");
     imap_client_command_text(command, " X-GM-RAW");
     imap_client_command_string(command, query, strlen(query));
-    guint number = imap_client_send(fetcher->imap, command, error);
-    return number != 0 && imap_client_finish(fetcher->imap, number, NULL, error);
+    return imap_client_run_command(fetcher->imap, command, note_found, found, NULL, error);
 }
 
 GArray *fetcher_search(Fetcher *fetcher, gint64 folder, const char *query, GError **error)
@@ -566,10 +561,7 @@ GArray *fetcher_search(Fetcher *fetcher, gint64 folder, const char *query, GErro
 
     if (fetcher->selected != folder && !select_folder(fetcher, folder, error))
         return NULL;
-    imap_client_set_handler(fetcher->imap, note_found, found);
-    gboolean ok = send_search(fetcher, query, error);
-    imap_client_set_handler(fetcher->imap, NULL, NULL);
-    if (!ok)
+    if (!run_search(fetcher, query, found, error))
         return NULL;
     GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
     imap_set_iter_init(&iter, found);

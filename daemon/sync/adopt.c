@@ -118,11 +118,8 @@ static gboolean note_digest(const ImapResponse *response, gpointer data, GError 
 static gboolean digest_there(SyncContext *context, guint32 uid, char **digest, GError **error)
 {
     *digest = NULL;
-    imap_client_set_handler(context->imap, note_digest, digest);
-    gboolean ok =
-        imap_client_run(context->imap, NULL, error, "UID FETCH %u (UID BODY.PEEK[])", uid);
-    imap_client_set_handler(context->imap, NULL, NULL);
-    return ok;
+    return imap_client_run_with(context->imap, note_digest, digest, NULL, error,
+                                "UID FETCH %u (UID BODY.PEEK[])", uid);
 }
 
 /* ---- matching -------------------------------------------------------------------------------- */

@@ -182,18 +182,28 @@ void sync_flags_format(SyncContext *context, CacheFlags flags, GString *out)
 
 /* ---- selecting ------------------------------------------------------------------------------- */
 
-gboolean sync_select(SyncContext *context, const CacheFolder *folder, guint64 modseq,
-                     GError **error)
+gboolean sync_select_since(SyncContext *context, const CacheFolder *folder, guint64 modseq,
+                           ImapHandler handler, gpointer data, GError **error)
 {
+    const ImapSelect what = {.name = folder->base_name,
+                             .uidvalidity = folder->base_uidvalidity,
+                             .modseq = modseq,
+                             .handler = handler,
+                             .data = data};
+
     imap_selected_clear(&context->state);
     context->selected = 0;
-    if (!imap_client_select(context->imap, folder->base_name, FALSE, folder->base_uidvalidity,
-                            modseq, &context->state, error)) {
+    if (!imap_client_select(context->imap, &what, &context->state, error)) {
         g_prefix_error(error, "%s: ", folder->base_name);
         return FALSE;
     }
     context->selected = folder->id;
     return TRUE;
+}
+
+gboolean sync_select(SyncContext *context, const CacheFolder *folder, GError **error)
+{
+    return sync_select_since(context, folder, 0, NULL, NULL, error);
 }
 
 gboolean sync_select_epoch(SyncContext *context, gint64 id, GError **error)
@@ -208,7 +218,7 @@ gboolean sync_select_epoch(SyncContext *context, gint64 id, GError **error)
         g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't upstream yet", folder->name);
         return FALSE;
     }
-    if (context->selected != id && !sync_select(context, folder, 0, error))
+    if (context->selected != id && !sync_select(context, folder, error))
         return FALSE;
     gboolean same = context->state.uidvalidity == folder->base_uidvalidity &&
                     (!context->state.mailboxid || !folder->remote_id ||
@@ -245,18 +255,16 @@ guint32 sync_shown_rights(const SyncContext *context)
 gboolean sync_fetch_each(SyncContext *context, const ImapSet *uids, const char *items,
                          ImapHandler func, gpointer data, GError **error)
 {
-    gboolean ok = TRUE;
     guint range = 0;
 
-    imap_client_set_handler(context->imap, func, data);
-    while (ok) {
+    for (;;) {
         g_autoptr(GString) set = g_string_new(NULL);
         if (!imap_set_format_some(uids, &range, 8000, set))
-            break;
-        ok = imap_client_run(context->imap, NULL, error, "UID FETCH %s (%s)", set->str, items);
+            return TRUE;
+        if (!imap_client_run_with(context->imap, func, data, NULL, error, "UID FETCH %s (%s)",
+                                  set->str, items))
+            return FALSE;
     }
-    imap_client_set_handler(context->imap, NULL, NULL);
-    return ok;
 }
 
 /* ---- Message-IDs ----------------------------------------------------------------------------- */

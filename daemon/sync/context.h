@@ -122,10 +122,12 @@ static inline SyncMask sync_mask(const CacheFolder *folder)
     return (SyncMask){folder->flag_mask, folder->keyword_mask};
 }
 
-/* Selects a folder (again, where QRESYNC's answers are wanted: modseq > 0). REFUSED: it can't be
- * selected. */
-gboolean sync_select(SyncContext *context, const CacheFolder *folder, guint64 modseq,
-                     GError **error);
+/* Selects a folder. REFUSED: it can't be selected. */
+gboolean sync_select(SyncContext *context, const CacheFolder *folder, GError **error);
+
+/* The same; what QRESYNC tells of changes after `modseq` (0: none) goes to `handler`. */
+gboolean sync_select_since(SyncContext *context, const CacheFolder *folder, guint64 modseq,
+                           ImapHandler handler, gpointer data, GError **error);
 
 /* Selects a folder for push: it must be in the epoch that the base is from, else AGAIN. */
 gboolean sync_select_epoch(SyncContext *context, gint64 folder, GError **error);

@@ -91,6 +91,7 @@ static gboolean has_same_content(Reconcile *reconcile, const CacheFolder *row,
 {
     SyncContext *context = reconcile->context;
     g_autoptr(GArray) sample = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    const ImapSelect what = {.name = listed->name, .read_only = TRUE};
     g_auto(ImapSelected) state = {0};
     g_autoptr(ImapSet) uids = imap_set_new();
     g_autoptr(GString) set = g_string_new(NULL);
@@ -110,7 +111,7 @@ static gboolean has_same_content(Reconcile *reconcile, const CacheFolder *row,
     }
     imap_set_format(uids, set);
     context->selected = 0;
-    if (!imap_client_select(context->imap, listed->name, TRUE, 0, 0, &state, error) ||
+    if (!imap_client_select(context->imap, &what, &state, error) ||
         !sync_fetch_attributes(context, set->str, agree, sample, error))
         return FALSE;
     for (guint i = 0; i < sample->len; i++) {

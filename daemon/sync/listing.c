@@ -139,8 +139,9 @@ static char *status_items(SyncContext *context)
                            sync_has(context, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 }
 
-static gboolean list(SyncContext *context, GError **error)
+static gboolean list(Answers *answers, GError **error)
 {
+    SyncContext *context = answers->context;
     g_autofree char *items = status_items(context);
     g_autoptr(GString) options = g_string_new(NULL);
 
@@ -153,17 +154,20 @@ static gboolean list(SyncContext *context, GError **error)
         g_hash_table_size(context->rights_asked) == 0)
         g_string_append(options, " MYRIGHTS");
     if (options->len == 0)
-        return imap_client_run(context->imap, NULL, error, "LIST \"\" \"*\"");
-    return imap_client_run(context->imap, NULL, error, "LIST \"\" \"*\" RETURN (%s)",
-                           options->str + 1);
+        return imap_client_run_with(context->imap, note, answers, NULL, error, "LIST \"\" \"*\"");
+    return imap_client_run_with(context->imap, note, answers, NULL, error,
+                                "LIST \"\" \"*\" RETURN (%s)", options->str + 1);
 }
 
-static gboolean list_subscribed(SyncContext *context, GError **error)
+static gboolean list_subscribed(Answers *answers, GError **error)
 {
-    return imap_client_run(context->imap, NULL, error,
-                           sync_has(context, IMAP_CAP_LIST_EXTENDED)
-                               ? "LIST (SUBSCRIBED) \"\" \"*\""
-                               : "LSUB \"\" \"*\"");
+    SyncContext *context = answers->context;
+
+    answers->subscribed = TRUE;
+    return imap_client_run_with(context->imap, note, answers, NULL, error,
+                                sync_has(context, IMAP_CAP_LIST_EXTENDED)
+                                    ? "LIST (SUBSCRIBED) \"\" \"*\""
+                                    : "LSUB \"\" \"*\"");
 }
 
 static gboolean finish_all(SyncContext *context, GArray *numbers, GError **error)
@@ -179,11 +183,12 @@ static gboolean finish_all(SyncContext *context, GArray *numbers, GError **error
 }
 
 /* One command about each folder that `wants` it, pipelined; `items` behind the name. */
-static gboolean ask_each(SyncContext *context, const SyncListing *listing, const char *name,
-                         const char *items,
+static gboolean ask_each(Answers *answers, const char *name, const char *items,
                          gboolean (*wants)(SyncContext *context, const SyncListed *listed),
                          GError **error)
 {
+    SyncContext *context = answers->context;
+    const SyncListing *listing = answers->listing;
     g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(guint));
 
     for (guint i = 0; i < listing->folders->len; i++) {
@@ -193,7 +198,7 @@ static gboolean ask_each(SyncContext *context, const SyncListing *listing, const
         ImapClientCommand *command = imap_client_command(context->imap, name);
         imap_client_command_mailbox(command, listed->name);
         imap_client_command_text(command, items);
-        guint number = imap_client_send(context->imap, command, error);
+        guint number = imap_client_send_with(context->imap, command, note, answers, error);
         if (number == 0)
             return FALSE;
         g_array_append_val(numbers, number);
@@ -208,12 +213,12 @@ static gboolean wants_status(SyncContext *context, const SyncListed *listed)
     return !listed->has_status && sync_listed_selectable(listed);
 }
 
-static gboolean ask_statuses(SyncContext *context, const SyncListing *listing, GError **error)
+static gboolean ask_statuses(Answers *answers, GError **error)
 {
-    g_autofree char *items = status_items(context);
+    g_autofree char *items = status_items(answers->context);
     g_autofree char *text = g_strconcat(" ", items, NULL);
 
-    return ask_each(context, listing, "STATUS", text, wants_status, error);
+    return ask_each(answers, "STATUS", text, wants_status, error);
 }
 
 static gboolean wants_rights(SyncContext *context, const SyncListed *listed)
@@ -222,11 +227,14 @@ static gboolean wants_rights(SyncContext *context, const SyncListed *listed)
 }
 
 /* RFC 4314, 3.5; what LIST hasn't told already. */
-static gboolean ask_rights(SyncContext *context, const SyncListing *listing, GError **error)
+static gboolean ask_rights(Answers *answers, GError **error)
 {
+    SyncContext *context = answers->context;
+    const SyncListing *listing = answers->listing;
+
     if (!sync_has(context, IMAP_CAP_ACL))
         return TRUE;
-    if (!ask_each(context, listing, "MYRIGHTS", "", wants_rights, error))
+    if (!ask_each(answers, "MYRIGHTS", "", wants_rights, error))
         return FALSE;
     for (guint i = 0; i < listing->folders->len; i++) {
         const SyncListed *listed = listing->folders->pdata[i];
@@ -265,12 +273,8 @@ SyncListing *sync_listing_fetch(SyncContext *context, GError **error)
     if (!unselect(context, error))
         return NULL;
     renew_rights(context);
-    imap_client_set_handler(context->imap, note, &answers);
-    gboolean ok = list(context, error);
-    answers.subscribed = TRUE;
-    ok = ok && list_subscribed(context, error) && ask_statuses(context, listing, error) &&
-         ask_rights(context, listing, error);
-    imap_client_set_handler(context->imap, NULL, NULL);
+    gboolean ok = list(&answers, error) && list_subscribed(&answers, error) &&
+                  ask_statuses(&answers, error) && ask_rights(&answers, error);
     return ok ? g_steal_pointer(&listing) : NULL;
 }
 

@@ -74,10 +74,7 @@ static gboolean note_flags(const ImapResponse *response, gpointer data, GError *
 
 static gboolean run_noting_flags(Pull *pull, const char *command, GError **error)
 {
-    imap_client_set_handler(pull->context->imap, note_flags, pull);
-    gboolean ok = imap_client_run(pull->context->imap, NULL, error, "%s", command);
-    imap_client_set_handler(pull->context->imap, NULL, NULL);
-    return ok;
+    return imap_client_run_with(pull->context->imap, note_flags, pull, NULL, error, "%s", command);
 }
 
 /* ---- flags ----------------------------------------------------------------------------------- */
@@ -334,11 +331,9 @@ gboolean sync_fetch_attributes(SyncContext *context, const char *set, SyncArriva
                        : sync_has(context, IMAP_CAP_OBJECTID) ? " EMAILID"
                                                               : "";
 
-    imap_client_set_handler(context->imap, note_attributes, &fetch);
-    gboolean ok = imap_client_run(context->imap, NULL, error,
-                                  "UID FETCH %s (UID FLAGS INTERNALDATE RFC822.SIZE%s)", set, more);
-    imap_client_set_handler(context->imap, NULL, NULL);
-    return ok && flush_batch(&fetch, error);
+    return imap_client_run_with(context->imap, note_attributes, &fetch, NULL, error,
+                                "UID FETCH %s (UID FLAGS INTERNALDATE RFC822.SIZE%s)", set, more) &&
+           flush_batch(&fetch, error);
 }
 
 /* The message of an arrival: known by its remote id, or new. FALSE: failed. */
@@ -644,10 +639,9 @@ static gboolean select_for_pull(Pull *pull, gboolean *qresync, GError **error)
 
     *qresync = sync_has(context, IMAP_CAP_QRESYNC) && pull->folder->synced &&
                pull->folder->base_highestmodseq > 0;
-    imap_client_set_handler(context->imap, note_flags, pull);
     gboolean ok =
-        sync_select(context, pull->folder, *qresync ? pull->folder->base_highestmodseq : 0, error);
-    imap_client_set_handler(context->imap, NULL, NULL);
+        sync_select_since(context, pull->folder, *qresync ? pull->folder->base_highestmodseq : 0,
+                          note_flags, pull, error);
     if (ok && context->state.uidvalidity == 0) {
         g_set_error(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED,
                     "the server gives %s no lasting UIDs, so it can't be kept here",

@@ -27,10 +27,10 @@ static ImapSet *search(Push *push, const char *what, GError **error)
 {
     g_autoptr(ImapSet) found = imap_set_new();
 
-    imap_client_set_handler(push->context->imap, note_search, found);
-    gboolean ok = imap_client_run(push->context->imap, NULL, error, "UID SEARCH %s", what);
-    imap_client_set_handler(push->context->imap, NULL, NULL);
-    return ok ? g_steal_pointer(&found) : NULL;
+    return imap_client_run_with(push->context->imap, note_search, found, NULL, error,
+                                "UID SEARCH %s", what)
+               ? g_steal_pointer(&found)
+               : NULL;
 }
 
 static gboolean run(Push *push, const char *command, const char *set, const char *rest,

@@ -136,15 +136,16 @@ static gboolean is_empty(CacheFlags flags)
     return flags.system == 0 && flags.keywords == 0;
 }
 
-static guint send_store(Push *push, const char *set, const char *mode, CacheFlags flags,
+static guint send_store(Store *store, const char *set, const char *mode, CacheFlags flags,
                         GError **error)
 {
-    ImapClientCommand *command = imap_client_command(push->context->imap, "UID STORE");
+    SyncContext *context = store->push->context;
+    ImapClientCommand *command = imap_client_command(context->imap, "UID STORE");
     g_autoptr(GString) names = g_string_new(NULL);
 
-    sync_flags_format(push->context, flags, names);
+    sync_flags_format(context, flags, names);
     imap_client_command_printf(command, " %s %s (%s)", set, mode, names->str);
-    return imap_client_send(push->context->imap, command, error);
+    return imap_client_send_with(context->imap, command, note_flags, store, error);
 }
 
 static gboolean finish_store(Push *push, guint number, gboolean *refused, ImapReply *reply,
@@ -163,23 +164,24 @@ static gboolean finish_store(Push *push, guint number, gboolean *refused, ImapRe
 }
 
 /* One line of UIDs: what is added and what is removed go out together. */
-static gboolean store_set(Push *push, const char *set, const SyncAction *what, gboolean *refused,
-                          ImapReply *reply, GError **error)
+static gboolean store_set(Store *store, const char *set, gboolean *refused, ImapReply *reply,
+                          GError **error)
 {
+    const SyncAction *what = store->actions;
     guint add = 0, remove = 0;
 
     if (!is_empty(what->add)) {
-        add = send_store(push, set, "+FLAGS", what->add, error);
+        add = send_store(store, set, "+FLAGS", what->add, error);
         if (add == 0)
             return FALSE;
     }
     if (!is_empty(what->remove)) {
-        remove = send_store(push, set, "-FLAGS", what->remove, error);
+        remove = send_store(store, set, "-FLAGS", what->remove, error);
         if (remove == 0)
             return FALSE;
     }
-    return (add == 0 || finish_store(push, add, refused, reply, error)) &&
-           (remove == 0 || finish_store(push, remove, refused, reply, error));
+    return (add == 0 || finish_store(store->push, add, refused, reply, error)) &&
+           (remove == 0 || finish_store(store->push, remove, refused, reply, error));
 }
 
 /* Servers may leave out answers for what didn't change. Who doesn't answer then is gone: the
@@ -201,8 +203,8 @@ static gboolean ask_rest(Store *store, GError **error)
         g_autoptr(GString) set = g_string_new(NULL);
         if (!imap_set_format_some(rest, &range, PUSH_LINE, set))
             return TRUE;
-        if (!imap_client_run(store->push->context->imap, NULL, error, "UID FETCH %s (UID FLAGS)",
-                             set->str))
+        if (!imap_client_run_with(store->push->context->imap, note_flags, store, NULL, error,
+                                  "UID FETCH %s (UID FLAGS)", set->str))
             return FALSE;
     }
 }
@@ -221,7 +223,7 @@ static gboolean store_all(Store *store, gboolean *refused, ImapReply *reply, GEr
         g_autoptr(GString) text = g_string_new(NULL);
         if (!imap_set_format_some(set, &range, PUSH_LINE, text))
             break;
-        if (!store_set(store->push, text->str, store->actions, refused, reply, error))
+        if (!store_set(store, text->str, refused, reply, error))
             return FALSE;
     }
     return (*refused || ask_rest(store, error)) && flush_answers(store, error);
@@ -240,9 +242,7 @@ static gboolean store(Push *push, const SyncAction *actions, guint count, gboole
     batch.by_uid = g_hash_table_new(NULL, NULL);
     batch.answered = g_hash_table_new(NULL, NULL);
     batch.answers = g_array_new(FALSE, FALSE, sizeof(Answer));
-    imap_client_set_handler(push->context->imap, note_flags, &batch);
     gboolean ok = store_all(&batch, refused, reply, error);
-    imap_client_set_handler(push->context->imap, NULL, NULL);
     g_hash_table_unref(batch.by_uid);
     g_hash_table_unref(batch.answered);
     g_array_unref(batch.answers);

@@ -21,8 +21,7 @@ static gboolean run(Push *push, const char *operation, const CacheFolder *folder
     imap_client_command_mailbox(text, first);
     if (second)
         imap_client_command_mailbox(text, second);
-    guint number = imap_client_send(imap, text, error);
-    if (number == 0 || !imap_client_finish(imap, number, &reply, error))
+    if (!imap_client_run_command(imap, text, NULL, NULL, &reply, error))
         return FALSE;
     *ok = reply.cond == IMAP_COND_OK;
     if (*ok)
@@ -302,10 +301,7 @@ static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known,
 
     imap_client_command_mailbox(command, row->base_name);
     imap_client_command_text(command, " (MESSAGES UIDVALIDITY UIDNEXT)");
-    guint number = imap_client_send(imap, command, error);
-    imap_client_set_handler(imap, note_status, &status);
-    gboolean ok = number != 0 && imap_client_finish(imap, number, &reply, error);
-    imap_client_set_handler(imap, NULL, NULL);
+    gboolean ok = imap_client_run_command(imap, command, note_status, &status, &reply, error);
     if (row->base_uidvalidity == 0)
         *known = status.seen && status.messages == 0;
     else
@@ -412,7 +408,7 @@ static gboolean leave(Push *push, gint64 folder, GError **error)
         return imap_client_run(push->context->imap, NULL, error, "UNSELECT");
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
     g_autoptr(CacheFolder) inbox = txn ? cache_folder_find_base(txn, "INBOX", error) : NULL;
-    return inbox && sync_select(push->context, inbox, 0, error);
+    return inbox && sync_select(push->context, inbox, error);
 }
 
 static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
@@ -465,8 +461,7 @@ static gboolean push_subscription(Push *push, const CacheSubscription *row, GErr
     g_auto(ImapReply) reply = {0};
 
     imap_client_command_mailbox(command, row->name);
-    guint number = imap_client_send(imap, command, error);
-    if (number == 0 || !imap_client_finish(imap, number, &reply, error))
+    if (!imap_client_run_command(imap, command, NULL, NULL, &reply, error))
         return FALSE;
     /* Refused to forget what it doesn't know: done. Refused to note it: the next round asks again.
      */

@@ -40,6 +40,7 @@ static gboolean note(const ImapResponse *response, gpointer data, GError **error
 static ImapClient *connect_inbox(SyncWatch *watch, NetCancel *cancel, GError **error)
 {
     char *password = watch->password(watch->settings, FALSE, watch->password_data, error);
+    const ImapSelect inbox = {.name = "INBOX", .read_only = TRUE};
     g_auto(ImapSelected) state = {0};
 
     if (!password)
@@ -53,7 +54,7 @@ static ImapClient *connect_inbox(SyncWatch *watch, NetCancel *cancel, GError **e
                                  .cancel = cancel};
     g_autoptr(ImapClient) client = imap_client_connect(&options, error);
     account_password_free(password);
-    if (!client || !imap_client_select(client, "INBOX", TRUE, 0, 0, &state, error))
+    if (!client || !imap_client_select(client, &inbox, &state, error))
         return NULL;
     return g_steal_pointer(&client);
 }
@@ -67,13 +68,12 @@ static gboolean idle(SyncWatch *watch, NetCancel *cancel, GError **error)
 
     if (!client)
         return FALSE;
-    imap_client_set_handler(client, note, &changed);
     guint seconds = imap_client_has(client, IMAP_CAP_IDLE) ? IDLE_SECONDS : NOOP_SECONDS;
     for (;;) {
         if (changed)
             watch->changed(watch->data);
         changed = FALSE;
-        if (!imap_client_idle(client, -1, seconds, error))
+        if (!imap_client_idle(client, -1, seconds, note, &changed, error))
             return FALSE;
     }
 }

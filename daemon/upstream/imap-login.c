@@ -35,33 +35,15 @@ static gboolean is_loopback(const char *host)
 
 /* ---- greeting and TLS ------------------------------------------------------------------------ */
 
-typedef struct {
-    gboolean seen;
-    ImapCond cond;
-} Greeting;
-
-static gboolean note_greeting(const ImapResponse *response, gpointer data, GError **error)
-{
-    Greeting *greeting = data;
-
-    greeting->seen = TRUE;
-    greeting->cond = response->cond;
-    return TRUE;
-}
-
 static gboolean read_greeting(ImapClient *client, GError **error)
 {
-    Greeting greeting = {0};
-
-    imap_client_set_handler(client, note_greeting, &greeting);
-    gboolean ok = imap_client_read(client, error);
-    imap_client_set_handler(client, NULL, NULL);
-    if (!ok)
+    if (!imap_client_read(client, error))
         return FALSE;
     if (client->bye)
         return fail(error, IMAP_CLIENT_ERROR_UNAVAILABLE, "%s takes no connection now: %s",
                     client->endpoint->host, client->bye);
-    if (!greeting.seen || (greeting.cond != IMAP_COND_OK && greeting.cond != IMAP_COND_PREAUTH))
+    client->greeted_preauth = client->cond == IMAP_COND_PREAUTH;
+    if (!client->greeted_preauth && client->cond != IMAP_COND_OK)
         return fail(error, IMAP_CLIENT_ERROR_PROTOCOL, "%s is not an IMAP server",
                     net_stream_name(client->stream));
     return TRUE;
@@ -257,9 +239,8 @@ static gboolean enable(ImapClient *client, GError **error)
 
     if (!imap_client_has(client, IMAP_CAP_QRESYNC | IMAP_CAP_ENABLE))
         return TRUE;
-    imap_client_set_handler(client, note_enabled, &enabled);
-    gboolean ok = imap_client_run(client, &reply, error, "ENABLE QRESYNC");
-    imap_client_set_handler(client, NULL, NULL);
+    gboolean ok =
+        imap_client_run_with(client, note_enabled, &enabled, &reply, error, "ENABLE QRESYNC");
     if (!(enabled & IMAP_CAP_QRESYNC))
         client->capabilities &= ~(guint)IMAP_CAP_QRESYNC;
     return ok;

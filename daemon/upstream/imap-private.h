@@ -9,6 +9,8 @@ typedef struct {
     guint number;
     gboolean answered;
     ImapReply reply;
+    ImapHandler handler;
+    gpointer data;
 } ImapPending;
 
 struct ImapClient {
@@ -30,8 +32,7 @@ struct ImapClient {
     gboolean continued; /* a continuation came that nobody took yet */
     char *continuation; /* its text */
 
-    ImapHandler handler;
-    gpointer handler_data;
+    ImapCond cond; /* of the last untagged response; NONE: it was data */
 
     ImapSelected *selecting; /* while SELECT runs: what it says goes here */
     guint32 exists;

@@ -67,10 +67,7 @@ char *imap_client_quota(ImapClient *client, GError **error)
     Answers answers = {.text = text};
     g_auto(ImapReply) reply = {0};
 
-    imap_client_set_handler(client, note, &answers);
-    gboolean ok = imap_client_run(client, &reply, error, "GETQUOTAROOT INBOX");
-    imap_client_set_handler(client, NULL, NULL);
-    if (!ok)
+    if (!imap_client_run_with(client, note, &answers, &reply, error, "GETQUOTAROOT INBOX"))
         return NULL;
     return g_strdup(reply.cond == IMAP_COND_OK ? text->str : "");
 }

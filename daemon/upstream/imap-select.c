@@ -54,26 +54,25 @@ void imap_client_note_selected(ImapClient *client, const ImapResponse *response)
         selected->highestmodseq = number;
 }
 
-gboolean imap_client_select(ImapClient *client, const char *name, gboolean read_only,
-                            guint32 uidvalidity, guint64 modseq, ImapSelected *selected,
+gboolean imap_client_select(ImapClient *client, const ImapSelect *what, ImapSelected *selected,
                             GError **error)
 {
-    ImapClientCommand *command = imap_client_command(client, read_only ? "EXAMINE" : "SELECT");
+    ImapClientCommand *command =
+        imap_client_command(client, what->read_only ? "EXAMINE" : "SELECT");
 
     memset(selected, 0, sizeof *selected);
     selected->permanent = IMAP_FLAGS_ALL;
     selected->keywords = TRUE;
     client->exists = 0;
-    imap_client_command_mailbox(command, name);
-    if (imap_client_has(client, IMAP_CAP_QRESYNC) && uidvalidity && modseq)
-        imap_client_command_printf(command, " (QRESYNC (%u %" G_GUINT64_FORMAT "))", uidvalidity,
-                                   modseq);
+    imap_client_command_mailbox(command, what->name);
+    if (imap_client_has(client, IMAP_CAP_QRESYNC) && what->uidvalidity && what->modseq)
+        imap_client_command_printf(command, " (QRESYNC (%u %" G_GUINT64_FORMAT "))",
+                                   what->uidvalidity, what->modseq);
     else if (imap_client_has(client, IMAP_CAP_CONDSTORE))
         imap_client_command_text(command, " (CONDSTORE)");
 
     client->selecting = selected;
-    guint number = imap_client_send(client, command, error);
-    gboolean ok = number != 0 && imap_client_finish(client, number, NULL, error);
+    gboolean ok = imap_client_run_command(client, command, what->handler, what->data, NULL, error);
     client->selecting = NULL;
     if (selected->read_only && !selected->told_flags) {
         selected->permanent = 0;
@@ -129,16 +128,18 @@ static gboolean idle_until(ImapClient *client, int wake_fd, gint64 until, GError
     return TRUE;
 }
 
-gboolean imap_client_idle(ImapClient *client, int wake_fd, guint seconds, GError **error)
+gboolean imap_client_idle(ImapClient *client, int wake_fd, guint seconds, ImapHandler handler,
+                          gpointer data, GError **error)
 {
     gint64 until = g_get_monotonic_time() + (gint64)MIN(seconds, IDLE_SECONDS) * G_USEC_PER_SEC;
     gboolean answered;
 
     if (!imap_client_has(client, IMAP_CAP_IDLE))
         return idle_until(client, wake_fd, until, error) &&
-               imap_client_run(client, NULL, error, "NOOP");
+               imap_client_run_with(client, handler, data, NULL, error, "NOOP");
 
-    guint number = imap_client_send(client, imap_client_command(client, "IDLE"), error);
+    guint number =
+        imap_client_send_with(client, imap_client_command(client, "IDLE"), handler, data, error);
     if (number == 0 || !imap_client_await_continuation(client, number, &answered, error))
         return FALSE;
     if (!answered && (!idle_until(client, wake_fd, until, error) ||

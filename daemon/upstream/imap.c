@@ -85,12 +85,6 @@ char *imap_client_take_alert(ImapClient *client)
     return g_steal_pointer(&client->alert);
 }
 
-void imap_client_set_handler(ImapClient *client, ImapHandler handler, gpointer data)
-{
-    client->handler = handler;
-    client->handler_data = data;
-}
-
 /* ---- responses ------------------------------------------------------------------------------- */
 
 void imap_reply_clear(ImapReply *reply)
@@ -200,12 +194,21 @@ static void note_vanished(ImapClient *client, const ImapResponse *response)
         client->exists -= MIN(client->exists, imap_set_count(gone));
 }
 
+static gboolean hand_over(ImapClient *client, const ImapResponse *response, GError **error)
+{
+    for (guint i = 0; i < client->pending->len; i++) {
+        const ImapPending *pending = &g_array_index(client->pending, ImapPending, i);
+        if (!pending->answered && pending->handler)
+            return pending->handler(response, pending->data, error);
+    }
+    return TRUE;
+}
+
 static gboolean take_untagged(ImapClient *client, const ImapResponse *response, GError **error)
 {
     if (take_bye(client, response))
         return TRUE;
-    if (response->cond == IMAP_COND_PREAUTH)
-        client->greeted_preauth = TRUE;
+    client->cond = response->cond;
     if (response->code && g_str_equal(response->code, "ALERT")) {
         g_free(client->alert);
         client->alert = words_of(response);
@@ -224,9 +227,7 @@ static gboolean take_untagged(ImapClient *client, const ImapResponse *response, 
         note_vanished(client, response);
     if (client->selecting)
         imap_client_note_selected(client, response);
-    if (client->handler)
-        return client->handler(response, client->handler_data, error);
-    return TRUE;
+    return hand_over(client, response, error);
 }
 
 static gboolean take(ImapClient *client, const ImapResponse *response, GError **error)
@@ -348,9 +349,9 @@ gboolean imap_client_await_continuation(ImapClient *client, guint number, gboole
     return TRUE;
 }
 
-static guint open_pending(ImapClient *client, GError **error)
+static guint open_pending(ImapClient *client, ImapHandler handler, gpointer data, GError **error)
 {
-    ImapPending pending = {.number = client->next_number};
+    ImapPending pending = {.number = client->next_number, .handler = handler, .data = data};
 
     if (client->pending->len >= MAX_PENDING) {
         protocol_error(error, "too many commands under way");
@@ -378,10 +379,11 @@ static gboolean send_segments(ImapClient *client, guint number, GArray *segments
     return TRUE;
 }
 
-guint imap_client_send(ImapClient *client, ImapClientCommand *command, GError **error)
+guint imap_client_send_with(ImapClient *client, ImapClientCommand *command, ImapHandler handler,
+                            gpointer data, GError **error)
 {
     g_autoptr(GArray) segments = imap_client_command_finish(command);
-    guint number = open_pending(client, error);
+    guint number = open_pending(client, handler, data, error);
     gboolean stopped;
 
     if (number == 0)
@@ -391,6 +393,11 @@ guint imap_client_send(ImapClient *client, ImapClientCommand *command, GError **
         return 0;
     }
     return number;
+}
+
+guint imap_client_send(ImapClient *client, ImapClientCommand *command, GError **error)
+{
+    return imap_client_send_with(client, command, NULL, NULL, error);
 }
 
 static gboolean send_pieces(ImapClient *client, guint64 size, ImapSource source, gpointer data,
@@ -465,6 +472,15 @@ gboolean imap_client_finish(ImapClient *client, guint number, ImapReply *reply, 
     return FALSE;
 }
 
+gboolean imap_client_run_command(ImapClient *client, ImapClientCommand *command,
+                                 ImapHandler handler, gpointer data, ImapReply *reply,
+                                 GError **error)
+{
+    guint number = imap_client_send_with(client, command, handler, data, error);
+
+    return number != 0 && imap_client_finish(client, number, reply, error);
+}
+
 gboolean imap_client_run(ImapClient *client, ImapReply *reply, GError **error, const char *format,
                          ...)
 {
@@ -473,8 +489,20 @@ gboolean imap_client_run(ImapClient *client, ImapReply *reply, GError **error, c
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    guint number = imap_client_send(client, imap_client_command(client, text), error);
-    return number != 0 && imap_client_finish(client, number, reply, error);
+    return imap_client_run_command(client, imap_client_command(client, text), NULL, NULL, reply,
+                                   error);
+}
+
+gboolean imap_client_run_with(ImapClient *client, ImapHandler handler, gpointer data,
+                              ImapReply *reply, GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    return imap_client_run_command(client, imap_client_command(client, text), handler, data, reply,
+                                   error);
 }
 
 void imap_client_free(ImapClient *client)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * An IMAP connection to a provider, blocking: connecting and logging in, commands (one after the
- * other or pipelined), SELECT, IDLE. What the server says meanwhile goes to one handler.
+ * other or pipelined), SELECT, IDLE. What the server says meanwhile goes to the handler of the
+ * command that it is said to.
  *
  * One thread owns a client. The server is not trusted: everything it sends is bounded, and garbage
  * ends the connection. Errors are NET_ERROR (the connection, see daemon/net/stream.h) or
@@ -90,11 +91,13 @@ gboolean imap_client_has(const ImapClient *client, guint capabilities);
 char *imap_client_take_alert(ImapClient *client);
 
 /*
- * Called for every untagged response while commands run, valid during the call. FALSE with `error`
- * set ends the running function with that error, and the connection with it. NULL: nobody listens.
+ * A command's handler: called for every untagged response from when the command was sent until it
+ * is answered, valid during the call. IMAP doesn't say which of several commands under way a
+ * response is for: it goes to the oldest that isn't answered and has a handler. FALSE with `error`
+ * set ends the running function with that error, and the connection with it. `data` has to last
+ * until the command is finished or the client freed. NULL: nobody listens.
  */
 typedef gboolean (*ImapHandler)(const ImapResponse *response, gpointer data, GError **error);
-void imap_client_set_handler(ImapClient *client, ImapHandler handler, gpointer data);
 
 /* ---- commands ------------------------------------------------------------------------------ */
 
@@ -119,6 +122,8 @@ ImapClientCommand *imap_client_command(ImapClient *client, const char *name);
  * than a few dozen KiB of commands under way.
  */
 guint imap_client_send(ImapClient *client, ImapClientCommand *command, GError **error);
+guint imap_client_send_with(ImapClient *client, ImapClientCommand *command, ImapHandler handler,
+                            gpointer data, GError **error);
 
 /* The same for a literal too large for the memory: APPEND's message is read from `source` in
  * pieces. The command ends with it. */
@@ -130,9 +135,17 @@ guint imap_client_send_literal(ImapClient *client, ImapClientCommand *command, g
  * NO and BAD fail with REFUSED and the server's words. */
 gboolean imap_client_finish(ImapClient *client, guint number, ImapReply *reply, GError **error);
 
-/* Sends a command without strings in it and finishes it. */
+/* Sends a command (frees it) and finishes it. */
+gboolean imap_client_run_command(ImapClient *client, ImapClientCommand *command,
+                                 ImapHandler handler, gpointer data, ImapReply *reply,
+                                 GError **error);
+
+/* The same for a command without strings in it. */
 gboolean imap_client_run(ImapClient *client, ImapReply *reply, GError **error, const char *format,
                          ...) G_GNUC_PRINTF(4, 5);
+gboolean imap_client_run_with(ImapClient *client, ImapHandler handler, gpointer data,
+                              ImapReply *reply, GError **error, const char *format, ...)
+    G_GNUC_PRINTF(6, 7);
 
 /* Sets REFUSED with the server's words. */
 void imap_reply_to_error(const ImapReply *reply, GError **error);
@@ -155,14 +168,18 @@ typedef struct {
 void imap_selected_clear(ImapSelected *selected);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapSelected, imap_selected_clear)
 
-/*
- * SELECTs the folder (`name` in UTF-8), or with `read_only` EXAMINEs it. With QRESYNC enabled and
- * both numbers given, what changed after `modseq` goes to the handler before it returns (VANISHED
- * (EARLIER) and FETCH; none of it if the folder's UIDVALIDITY is another). REFUSED: it can't be
- * selected; none is selected then.
- */
-gboolean imap_client_select(ImapClient *client, const char *name, gboolean read_only,
-                            guint32 uidvalidity, guint64 modseq, ImapSelected *selected,
+/* Which folder to select, and how. */
+typedef struct {
+    const char *name;    /* in UTF-8 */
+    gboolean read_only;  /* EXAMINE */
+    guint32 uidvalidity; /* both given, and QRESYNC enabled: what changed after `modseq` goes to */
+    guint64 modseq;      /* the handler (VANISHED (EARLIER) and FETCH), none of it if UIDVALIDITY */
+    ImapHandler handler; /* is another */
+    gpointer data;
+} ImapSelect;
+
+/* SELECTs a folder. REFUSED: it can't be selected; none is selected then. */
+gboolean imap_client_select(ImapClient *client, const ImapSelect *what, ImapSelected *selected,
                             GError **error);
 
 /* EXISTS as last said for the selected folder. */
@@ -173,4 +190,5 @@ guint32 imap_client_exists(const ImapClient *client);
  * when the server has said something, which went to the handler; TRUE then. At most 29 minutes.
  * Without the capability the folder is asked with NOOP after `seconds`.
  */
-gboolean imap_client_idle(ImapClient *client, int wake_fd, guint seconds, GError **error);
+gboolean imap_client_idle(ImapClient *client, int wake_fd, guint seconds, ImapHandler handler,
+                          gpointer data, GError **error);

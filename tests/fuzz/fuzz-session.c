@@ -197,14 +197,14 @@ static void run_imap_client(NetStream *stream, gboolean oauth2)
     const ImapClientOptions options = {
         .endpoint = endpoint, .user = "ada", .secret = "s3cret", .oauth2 = oauth2, .timeout = 10};
     g_autoptr(ImapClient) client = imap_client_start(stream, &options, NULL);
+    const ImapSelect inbox = {.name = "INBOX", .uidvalidity = 7, .modseq = 100, .handler = ignore};
     g_auto(ImapSelected) selected = {};
     if (!client)
         return;
     g_autofree char *quota = imap_client_quota(client, NULL);
-    imap_client_set_handler(client, ignore, NULL);
-    if (quota && imap_client_select(client, "INBOX", FALSE, 7, 100, &selected, NULL) &&
-        imap_client_idle(client, -1, 1, NULL) &&
-        imap_client_run(client, NULL, NULL, "UID FETCH 1:* (FLAGS BODY.PEEK[])"))
+    if (quota && imap_client_select(client, &inbox, &selected, NULL) &&
+        imap_client_idle(client, -1, 1, ignore, NULL, NULL) &&
+        imap_client_run_with(client, ignore, NULL, NULL, NULL, "UID FETCH 1:* (FLAGS BODY.PEEK[])"))
         imap_client_exists(client);
     g_free(imap_client_take_alert(client));
 }

@@ -434,15 +434,35 @@ TEST(Commands, WhatTheHandlerRefusesEndsTheRun)
 {
     Server server(LOG_IN "C: A2 NOOP\nS: * 3 EXISTS\n");
     Connection connection(server);
-    imap_client_set_handler(
+    EXPECT_FALSE(imap_client_run_with(
         connection.client,
         [](const ImapResponse *, gpointer, GError **error) -> gboolean {
             g_set_error_literal(error, NET_ERROR, NET_ERROR_IO, "the disk is full");
             return FALSE;
         },
-        nullptr);
-    EXPECT_FALSE(connection.run("NOOP"));
+        nullptr, nullptr, &connection.error, "NOOP"));
     EXPECT_STREQ(connection.error->message, "the disk is full");
+}
+
+/* A response goes to the oldest command under way that has a handler; one that is over hears of
+ * nothing any more. */
+TEST(Commands, EachHearsWhatIsSaidToItAndNoMore)
+{
+    Server server(LOG_IN "C: A2 NOOP\nC: A3 CHECK\nS: * 1 FETCH (UID 1)\nS: A2 OK\n"
+                         "S: * 2 FETCH (UID 2)\nS: * 3 FETCH (UID 3)\nS: A3 OK\n"
+                         "C: A4 NOOP\nS: * 4 FETCH (UID 4)\nS: A4 OK\n");
+    Connection connection(server);
+    ImapClient *client = connection.client;
+    int first = 0, second = 0;
+    guint one = imap_client_send_with(client, imap_client_command(client, "NOOP"), count_fetches,
+                                      &first, nullptr);
+    guint two = imap_client_send_with(client, imap_client_command(client, "CHECK"), count_fetches,
+                                      &second, nullptr);
+    ASSERT_TRUE(imap_client_finish(client, one, nullptr, nullptr));
+    ASSERT_TRUE(imap_client_finish(client, two, nullptr, nullptr));
+    ASSERT_TRUE(imap_client_run(client, nullptr, nullptr, "NOOP"));
+    EXPECT_EQ(first, 1);
+    EXPECT_EQ(second, 2);
 }
 
 /* ---- folders ------------------------------------------------------------------------------- */
@@ -455,8 +475,8 @@ TEST(Select, ReadsWhatTheServerSaysOfTheFolder)
                          "S: * OK [HIGHESTMODSEQ 99] x\nS: A2 OK [READ-WRITE] done\n");
     Connection connection(server);
     g_auto(ImapSelected) state = {};
-    ASSERT_TRUE(
-        imap_client_select(connection.client, "Entw\xc3\xbcrfe", FALSE, 0, 0, &state, nullptr));
+    const ImapSelect what = {.name = "Entw\xc3\xbcrfe"};
+    ASSERT_TRUE(imap_client_select(connection.client, &what, &state, nullptr));
     EXPECT_EQ(state.exists, 12u);
     EXPECT_EQ(state.uidvalidity, 77u);
     EXPECT_EQ(state.uidnext, 20u);
@@ -476,11 +496,12 @@ TEST(Select, ReadOnlyKeepsNoFlagsThatItDoesNotName)
     Connection connection(server);
     ASSERT_NE(connection.client, nullptr) << connection.error->message;
     g_auto(ImapSelected) first = {}, second = {};
-    ASSERT_TRUE(imap_client_select(connection.client, "Reading", FALSE, 0, 0, &first, nullptr));
+    const ImapSelect reading = {.name = "Reading"}, seen = {.name = "Seen"};
+    ASSERT_TRUE(imap_client_select(connection.client, &reading, &first, nullptr));
     EXPECT_TRUE(first.read_only);
     EXPECT_EQ(first.permanent, 0u);
     EXPECT_FALSE(first.keywords);
-    ASSERT_TRUE(imap_client_select(connection.client, "Seen", FALSE, 0, 0, &second, nullptr));
+    ASSERT_TRUE(imap_client_select(connection.client, &seen, &second, nullptr));
     EXPECT_TRUE(second.read_only);
     EXPECT_EQ(second.permanent, (guint32)IMAP_FLAG_SEEN);
 }
@@ -496,8 +517,12 @@ TEST(Select, AsksQresyncOnlyAfterItWasEnabled)
     ASSERT_NE(connection.client, nullptr) << connection.error->message;
     int fetches = 0;
     g_auto(ImapSelected) state = {};
-    imap_client_set_handler(connection.client, count_fetches, &fetches);
-    ASSERT_TRUE(imap_client_select(connection.client, "INBOX", FALSE, 7, 900, &state, nullptr));
+    const ImapSelect what = {.name = "INBOX",
+                             .uidvalidity = 7,
+                             .modseq = 900,
+                             .handler = count_fetches,
+                             .data = &fetches};
+    ASSERT_TRUE(imap_client_select(connection.client, &what, &state, nullptr));
     EXPECT_EQ(fetches, 1);
     /* What vanished earlier isn't in EXISTS any more. */
     EXPECT_EQ(imap_client_exists(connection.client), 5u);
@@ -510,7 +535,8 @@ TEST(Select, QresyncThatIsNotConfirmedIsNotUsed)
                   "C: A2 SELECT INBOX (CONDSTORE)\nS: A2 OK\n");
     Connection connection(server);
     g_auto(ImapSelected) state = {};
-    EXPECT_TRUE(imap_client_select(connection.client, "INBOX", FALSE, 7, 900, &state, nullptr));
+    const ImapSelect what = {.name = "INBOX", .uidvalidity = 7, .modseq = 900};
+    EXPECT_TRUE(imap_client_select(connection.client, &what, &state, nullptr));
 }
 
 /* ---- IDLE ---------------------------------------------------------------------------------- */
@@ -520,7 +546,7 @@ TEST(Idle, EndsWhenWoken)
     Server server(LOG_IN "C: A2 IDLE\nS: + idling\nC: DONE\nS: A2 OK\n");
     Connection connection(server);
     int wake = eventfd(1, EFD_NONBLOCK);
-    EXPECT_TRUE(imap_client_idle(connection.client, wake, 60, &connection.error));
+    EXPECT_TRUE(imap_client_idle(connection.client, wake, 60, nullptr, nullptr, &connection.error));
     close(wake);
 }
 
@@ -528,7 +554,7 @@ TEST(Idle, EndsWhenTheServerHasNews)
 {
     Server server(LOG_IN "C: A2 IDLE\nS: + idling\nS: * 4 EXISTS\nC: DONE\nS: A2 OK\n");
     Connection connection(server);
-    EXPECT_TRUE(imap_client_idle(connection.client, -1, 60, &connection.error));
+    EXPECT_TRUE(imap_client_idle(connection.client, -1, 60, nullptr, nullptr, &connection.error));
     EXPECT_EQ(imap_client_exists(connection.client), 4u);
 }
 
@@ -540,7 +566,7 @@ TEST(Idle, IsCancelled)
         g_usleep(50000);
         net_cancel_trigger(connection.cancel);
     });
-    EXPECT_FALSE(imap_client_idle(connection.client, -1, 60, &connection.error));
+    EXPECT_FALSE(imap_client_idle(connection.client, -1, 60, nullptr, nullptr, &connection.error));
     EXPECT_TRUE(g_error_matches(connection.error, NET_ERROR, NET_ERROR_CANCELLED));
     canceller.join();
 }
