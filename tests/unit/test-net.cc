@@ -7,12 +7,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <string>
 #include <thread>
 
 extern "C" {
+#include "daemon/net/clock.h"
 #include "daemon/net/dial.h"
 #include "daemon/net/listen.h"
 #include "daemon/net/stream.h"
@@ -475,6 +477,51 @@ TEST(Cancel, SleepEndsEarlyWhenTriggered)
     EXPECT_TRUE(net_cancel_sleep(cancel, 0.01));
     net_cancel_trigger(cancel);
     EXPECT_FALSE(net_cancel_sleep(cancel, 60));
+}
+
+TEST(Clock, TheMachinesOwnGoesByItself)
+{
+    gint64 before = net_clock_usec(nullptr);
+    g_autoptr(NetCancel) cancel = net_cancel_new();
+    EXPECT_TRUE(net_clock_sleep(nullptr, cancel, 0.02));
+    EXPECT_GE(net_clock_usec(nullptr) - before, 20000);
+    EXPECT_NEAR(net_clock_seconds(nullptr), g_get_real_time() / G_USEC_PER_SEC, 1);
+    net_cancel_trigger(cancel);
+    EXPECT_FALSE(net_clock_sleep(nullptr, cancel, 3600));
+}
+
+TEST(Clock, DaysPassInAMomentForThoseWhoWait)
+{
+    g_autoptr(NetClock) clock = net_clock_new();
+    g_autoptr(NetCancel) cancel = net_cancel_new();
+    gint64 before = net_clock_seconds(clock), start = g_get_monotonic_time();
+    std::atomic<int> slept{-1};
+    std::thread sleeper([&] { slept = net_clock_sleep(clock, cancel, 7 * 86400); });
+
+    while (slept < 0) {
+        net_clock_advance(clock, 86400);
+        g_usleep(1000);
+    }
+    sleeper.join();
+    EXPECT_EQ(slept, 1);
+    EXPECT_GE(net_clock_seconds(clock) - before, 7 * 86400);
+    EXPECT_LT(g_get_monotonic_time() - start, 10 * G_USEC_PER_SEC);
+}
+
+TEST(Clock, ADescriptorEndsTheWaitBeforeItIsTime)
+{
+    g_autoptr(NetClock) clock = net_clock_new();
+    g_autoptr(NetCancel) cancel = net_cancel_new();
+    struct pollfd fds[] = {{-1, POLLIN, 0}, {net_cancel_fd(cancel), POLLIN, 0}};
+    gint64 hour = 3600 * (gint64)G_USEC_PER_SEC;
+
+    EXPECT_EQ(net_clock_poll(clock, fds, 2, net_clock_usec(clock) - 1), 0);
+    std::thread trigger([&] { net_cancel_trigger(cancel); });
+    EXPECT_EQ(net_clock_poll(clock, fds, 2, net_clock_usec(clock) + hour), 1);
+    EXPECT_EQ(fds[0].revents, 0);
+    EXPECT_EQ(fds[1].revents, POLLIN);
+    EXPECT_EQ(net_clock_poll(nullptr, fds, 2, -1), 1);
+    trigger.join();
 }
 
 } // namespace
