@@ -184,7 +184,7 @@ static gboolean valid(const char *name)
 static gboolean check_names(const char *const *names, GError **error)
 {
     for (gsize i = 0; names && names[i]; i++) {
-        if (valid(names[i]) && i < KEYWORDS_MAX)
+        if (i < KEYWORDS_MAX && valid(names[i]))
             continue;
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
                     i < KEYWORDS_MAX ? "A keyword is empty, too long or has spaces in it"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The log on stderr or in the journal. See log.h. */
 #include "daemon/log.h"
 
 #include <stdio.h>

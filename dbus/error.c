@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The errors' names on the bus. See error.h. */
 #include "dbus/error.h"
 
 static const GDBusErrorEntry entries[] = {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tests/run does once everything is installed: builds, runs the unit tests (GoogleTest, through
-meson) and the tests with real servers and clients (tests/real/test_*.py), and counts.
+meson) and the tests with real servers and clients (tests/real/test_*.py), checks the rules of the
+house (tests/lint.py), and counts.
 
 Builds: build-tests (AddressSanitizer and UBSan) for everything, build-tsan (ThreadSanitizer) for the
 unit tests of what is threaded, build-plain for what tests run thousands of times."""
@@ -19,6 +20,8 @@ import time
 import unittest
 import xml.etree.ElementTree
 from pathlib import Path
+
+import lint
 
 TOP = Path(__file__).resolve().parents[1]
 REAL = TOP / "tests" / "real"
@@ -340,6 +343,7 @@ def main():
     parser.add_argument("--long", action="store_true", help="more rounds, more kills, more mail")
     parser.add_argument("--unit", action="store_true", help="the unit tests only")
     parser.add_argument("--real", action="store_true", help="the tests with real servers only")
+    parser.add_argument("--lint", action="store_true", help="the rules of the house only")
     parser.add_argument("--file", help=argparse.SUPPRESS)
     parser.add_argument("--report", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -362,12 +366,16 @@ def main():
 
 
 def run_tests(options, tally):
-    if not options.real:
+    every = not (options.unit or options.real or options.lint)
+    if options.lint or (every and not options.names):
+        say("Rules of the house …")
+        lint.run(tally, options.names)
+    if every or options.unit:
         say("Unit tests …")
         unit_tests("build-tests", None, options.names, tally)
         if not options.names:
             thread_tests(tally)
-    if not options.unit:
+    if every or options.real:
         problem = build("build-plain", PLAIN)
         if problem:
             tally.add("build without sanitizers", "failed", problem[-8000:])

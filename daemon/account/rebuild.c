@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A cache that is made anew, and what is kept of the damaged one. See rebuild.h. */
 #include "daemon/account/rebuild.h"
 
 #include "cache/repair.h"

@@ -168,9 +168,9 @@ static Listener *add(Listeners *listeners, guint key, ServeProtocol protocol)
 }
 
 /* Starts accepting on listener->fd, or notes why there is none. */
-static void open_for_clients(Listener *listener, GError *error)
+static void open_for_clients(Listener *listener, const GError *error)
 {
-    if (listener->fd >= 0) {
+    if (!error) {
         listener->watch = g_unix_fd_add(listener->fd, G_IO_IN, on_connection, listener);
         return;
     }

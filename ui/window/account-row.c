@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One account in the window. What the sentences say is in text.c. */
 #include "ui/window/account-row.h"
 
 #include "ui/window/client-dialog.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The dialog with a mail client's settings and a new local password. */
 #include "ui/window/client-dialog.h"
 
 #include <adwaita.h>

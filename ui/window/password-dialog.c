@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The dialog that asks for a provider's password. */
 #include "ui/window/password-dialog.h"
 
 #include <adwaita.h>

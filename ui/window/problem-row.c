@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A change that the provider has refused, and the buttons beside it. */
 #include "ui/window/problem-row.h"
 
 #include <fcntl.h>

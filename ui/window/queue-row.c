@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One outgoing message, and the buttons beside it. */
 #include "ui/window/queue-row.h"
 
 #include "dbus/error.h"

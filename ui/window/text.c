@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* How states, times and sizes read. No widgets here. */
 #include "ui/window/text.h"
 
 #include <string.h>

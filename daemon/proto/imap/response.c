@@ -75,10 +75,9 @@ static const struct {
 
 static void free_chunks(ImapResponseParser *parser, Chunk *keep)
 {
-    Chunk *next;
-
-    for (Chunk *chunk = parser->chunks; chunk != NULL; chunk = next) {
-        next = chunk->next;
+    while (parser->chunks != NULL) {
+        Chunk *chunk = parser->chunks;
+        parser->chunks = chunk->next;
         if (chunk != keep)
             g_free(chunk);
     }
