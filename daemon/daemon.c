@@ -214,8 +214,11 @@ Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error
     daemon->secrets = secrets_new();
     open_queue(daemon);
 
-    ServeDaemon serve = {
-        .find_account = find_account, .queued = queued, .queue = daemon->queue, .data = daemon};
+    ServeDaemon serve = {.find_account = find_account,
+                         .queued = queued,
+                         .queue = daemon->queue,
+                         .queue_error = daemon->queue_error,
+                         .data = daemon};
     daemon->sessions = sessions_new(&serve, sessions_changed, daemon);
     daemon->listeners = listeners_new(daemon->sessions, daemon->run_dir);
     daemon->accounts = accounts_new(daemon->data_dir, daemon->secrets, daemon->queue);

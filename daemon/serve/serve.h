@@ -32,7 +32,8 @@ typedef struct {
     ServeAccount *(*find_account)(const char *login, gpointer data);
     /* New mail in the queue for an account. */
     void (*queued)(const char *account, gpointer data);
-    Queue *queue;
+    Queue *queue;            /* NULL: it can't be used, and nothing can be sent */
+    const char *queue_error; /* then: why, as status says it */
     NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */
     ServeThrottle *throttle; /* slows the next answer after failed logins; one per listener */
     guint progress_ms;       /* how often IMAP clients hear of a long command's progress; 0: 15 s */

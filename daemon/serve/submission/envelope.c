@@ -130,6 +130,8 @@ static gboolean refuse_mail(Submission *session, const SmtpPath *path, const Que
     const AccountSettings *settings = session->account->settings;
 
     *refused = TRUE;
+    if (!session->daemon->queue)
+        return submission_reply(session, error, 451, "4.3.0", "%s", session->daemon->queue_error);
     if (!settings->outgoing)
         return submission_reply(session, error, 550, "5.3.5",
                                 "Account %s can't send: set outgoing= in postern.conf",
