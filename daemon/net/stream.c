@@ -50,7 +50,8 @@ struct NetStream {
 
     guint8 *in; /* NULL while nothing is buffered and the stream waits */
     gsize in_start, in_end, in_size;
-    gboolean ended; /* the transport has nothing more to read */
+    gboolean ended;     /* the transport has nothing more to read */
+    gboolean skip_line; /* what comes up to the next line end belongs to a line that was too long */
 
     guint8 *out;
     gsize out_length;
@@ -378,16 +379,28 @@ gboolean net_stream_read_exact(NetStream *stream, void *buffer, gsize length, GE
 }
 
 /* Throws away input up to and with the next line end, as far as it is buffered. */
-static void skip_line(NetStream *stream)
+static void skip_buffered(NetStream *stream)
 {
     guint8 *start = stream->in + stream->in_start;
-    guint8 *end = memchr(start, '\n', stream->in_end - stream->in_start);
+    gsize length = stream->in_end - stream->in_start;
+    guint8 *end = length > 0 ? memchr(start, '\n', length) : NULL;
     stream->in_start = end != NULL ? (gsize)(end + 1 - stream->in) : stream->in_end;
+    stream->skip_line = end == NULL;
+}
+
+gboolean net_stream_skip_line(NetStream *stream, GError **error)
+{
+    while (stream->skip_line) {
+        if (!net_stream_pending(stream) && !fill(stream, INPUT_SIZE, error))
+            return FALSE;
+        skip_buffered(stream);
+    }
+    return TRUE;
 }
 
 static gboolean too_long(NetStream *stream, gsize limit, GError **error)
 {
-    skip_line(stream);
+    skip_buffered(stream);
     g_set_error(error, NET_ERROR, NET_ERROR_TOO_LONG,
                 "%s: a line of more than %" G_GSIZE_FORMAT " bytes", stream->name, limit);
     return FALSE;
@@ -396,6 +409,8 @@ static gboolean too_long(NetStream *stream, gsize limit, GError **error)
 const char *net_stream_read_line(NetStream *stream, gsize limit, gsize *length, GError **error)
 {
     gsize searched = 0;
+    if (!net_stream_skip_line(stream, error))
+        return NULL;
     for (;;) {
         gsize available = stream->in_end - stream->in_start;
         guint8 *start = available > 0 ? stream->in + stream->in_start : NULL;

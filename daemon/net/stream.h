@@ -53,11 +53,16 @@ gssize net_stream_read(NetStream *stream, void *buffer, gsize length, GError **e
 gboolean net_stream_read_exact(NetStream *stream, void *buffer, gsize length, GError **error);
 
 /*
- * A line without its end (CRLF, or LF alone), at most `limit` bytes, else NET_ERROR_TOO_LONG (the
- * line is then consumed up to its end, as far as it has come). Borrowed until the next call on the
- * stream; NUL-terminated, *length (may be NULL) is without the NUL.
+ * A line without its end (CRLF, or LF alone), at most `limit` bytes, else NET_ERROR_TOO_LONG: the
+ * line is lost, and what has not come of it yet is no line of its own: the next call skips it.
+ * Borrowed until the next call on the stream; NUL-terminated, *length (may be NULL) is without the
+ * NUL.
  */
 const char *net_stream_read_line(NetStream *stream, gsize limit, gsize *length, GError **error);
+
+/* After TOO_LONG: reads to the end of that line, without keeping it, for who wants to answer after
+ * it. Does nothing where it has come already. */
+gboolean net_stream_skip_line(NetStream *stream, GError **error);
 
 /*
  * The bytes that are in the input buffer, after waiting for at least one: for parsers that work in

@@ -3,10 +3,12 @@
 #include "daemon/serve/exchange.h"
 
 #include "daemon/proto/sasl/base64.h"
+#include "daemon/serve/line.h"
 
 #include <string.h>
 
 #define LINE_MAX_SASL 12288 /* RFC 4954, 4 */
+#define TIMEOUT       60    /* seconds that a client may think about its answer */
 
 /* The account that is logging in; holds the reference that keeps its verifiers alive. */
 typedef struct {
@@ -73,6 +75,7 @@ ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const
         return SERVE_LOGIN_NO_MECHANISM;
     for (;;) {
         g_autofree char *challenge = NULL;
+        g_autoptr(GError) failure = NULL;
         if (!is_well_formed(input))
             return SERVE_LOGIN_GARBLED;
         ServeSaslResult result = serve_sasl_step(sasl, input, &challenge);
@@ -80,12 +83,15 @@ ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const
             return SERVE_LOGIN_UNAUTHORIZED;
         if (result != SERVE_SASL_CONTINUE)
             return conclude(stream, &candidate, result == SERVE_SASL_OK, account);
-        if (!net_stream_printf(stream, error, "%s%s\r\n", prompt, challenge) ||
-            !net_stream_flush(stream, error))
+        if (!net_stream_printf(stream, error, "%s%s\r\n", prompt, challenge))
             return SERVE_LOGIN_BROKEN;
-        input = net_stream_read_line(stream, LINE_MAX_SASL, NULL, error);
-        if (!input)
+        input = serve_read_line(stream, LINE_MAX_SASL, TIMEOUT, NULL, &failure);
+        if (g_error_matches(failure, NET_ERROR, NET_ERROR_TOO_LONG))
+            return SERVE_LOGIN_GARBLED;
+        if (!input) {
+            g_propagate_error(error, g_steal_pointer(&failure));
             return SERVE_LOGIN_BROKEN;
+        }
         if (strcmp(input, "*") == 0)
             return SERVE_LOGIN_CANCELLED;
     }

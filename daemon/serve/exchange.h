@@ -9,7 +9,7 @@ typedef enum {
     SERVE_LOGIN_FAILED,       /* the answer was delayed already, where that was due */
     SERVE_LOGIN_CANCELLED,    /* by the client */
     SERVE_LOGIN_UNAUTHORIZED, /* it is who it says, and may not act for whom it asked */
-    SERVE_LOGIN_GARBLED,      /* the client's answer is no base64 */
+    SERVE_LOGIN_GARBLED,      /* the client's answer is no base64, or too long */
     SERVE_LOGIN_NO_MECHANISM, /* nothing was said yet */
     SERVE_LOGIN_BROKEN,       /* the connection failed: `error` is set */
 } ServeLoginResult;

@@ -149,6 +149,26 @@ TEST(Stream, WaitTellsInputWakeAndTimeoutApart)
     close(wake);
 }
 
+TEST(Stream, TheTailOfALongLineIsNoLine)
+{
+    for (size_t length : {103u, 5000u, 32766u, 32768u, 100000u}) {
+        Pair pair;
+        pair.send(std::string(length, 'x'));
+        EXPECT_EQ(net_stream_read_line(pair.a, 100, nullptr, nullptr), nullptr);
+        std::thread other([&] {
+            g_usleep(10000);
+            pair.send("tail\nnext\n");
+        });
+        EXPECT_EQ(line(pair.a), "next") << length;
+        other.join();
+    }
+    Pair pair;
+    pair.send(std::string(200, 'x') + "\nnext\n");
+    EXPECT_EQ(net_stream_read_line(pair.a, 100, nullptr, nullptr), nullptr);
+    EXPECT_TRUE(net_stream_skip_line(pair.a, nullptr));
+    EXPECT_EQ(line(pair.a), "next");
+}
+
 TEST(Stream, PeekLetsAParserWorkInPlace)
 {
     Pair pair;

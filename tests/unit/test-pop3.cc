@@ -422,6 +422,44 @@ TEST_F(Pop3Test, PipelinedCommandsAreAnsweredInOrder)
     session.follow("S: +OK 200\n");
 }
 
+TEST_F(Pop3Test, TheTailOfALongLineIsNoCommand)
+{
+    make_inbox();
+    add("Subject: x\r\n\r\n");
+    Session session(serve_pop3, &daemon, account);
+    session.follow("S: +OK\n");
+    for (size_t length : {4097u, 16000u, 32768u, 40000u, 300000u}) {
+        std::string line = "NOOP " + std::string(length, 'x');
+        for (size_t at = 0; at < line.size(); at += 8000) {
+            session.send(line.substr(at, 8000));
+            g_usleep(2000);
+        }
+        session.send("DELE 1\r\nSTAT\r\n");
+        session.follow("S: -ERR that line is too long\nS: +OK 1 \n");
+    }
+}
+
+TEST_F(Pop3Test, WhatIsNoClientIsSentAwayBeforeItsBodyIsRead)
+{
+    make_inbox();
+    for (const char *method : {"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "post"})
+        for (ServeAccount *preauth : {(ServeAccount *)nullptr, account}) {
+            Session session(serve_pop3, &daemon, preauth);
+            session.follow("S: +OK\n");
+            session.send(std::string(method) + " / HTTP/1.1\r\nHost: localhost\r\n\r\nCAPA\r\n");
+            EXPECT_EQ(session.line(), "") << method;
+        }
+    {
+        Session session(serve_pop3, &daemon, nullptr);
+        session.follow("S: +OK\n");
+        session.send(std::string("\x16\x03\x01\x02\x00\x01", 6));
+        EXPECT_EQ(session.line(), "");
+    }
+    Session session(serve_pop3, &daemon, nullptr);
+    session.follow("S: +OK\nC: hello\nS: -ERR\nC: \nS: -ERR\nC: USERX\nS: -ERR too many\n");
+    EXPECT_EQ(session.line(), "");
+}
+
 TEST_F(Pop3Test, GarbageIsBoundedAndStoppingIsSaid)
 {
     make_inbox();

@@ -48,6 +48,7 @@ TEST(SmtpPath, KnowsWhatAnAddressIs)
         {"TO:<@one,@two:a@b>", "a@b"},
         {"TO:<\"a b\"@c>", "\"a b\"@c"},
         {"TO:<\"a>b\\\"@\"@c>", "\"a>b\\\"@\"@c"},
+        {"TO:<\"a\\\\\"@c>", "\"a\\\\\"@c"},
         {"TO:<a@[127.0.0.1]>", "a@[127.0.0.1]"},
         {"TO:<a@[IPv6:::1]>", "a@[IPv6:::1]"},
         {"TO:<grüße@bücher.example>", "grüße@bücher.example"},
@@ -76,6 +77,8 @@ TEST(SmtpPath, KnowsWhatAnAddressIs)
                             "TO:<a@b..c>",
                             "TO:<\"a@b>",
                             "TO:<\"a\"b\"@c>",
+                            "TO:<\"a\\\\\"b\"@c>",
+                            "TO:<\"a\\\"@c>",
                             "TO:<a@[]>",
                             "TO:<a\x7f@b>",
                             "TO:<\xff@b>",
@@ -291,7 +294,7 @@ TEST_F(SubmissionTest, NobodySendsWithoutLoggingIn)
                    "C: EHLO client\nS: 250-localhost\n"
                    "C: MAIL FROM:<ada@example.org>\nS: 530 5.7.0\n"
                    "C: DATA\nS: 530 5.7.0\n"
-                   "C: BDAT 3 LAST\nS: 530 5.7.0\n"
+                   "C: BDAT 5 LAST\nC: abc\nS: 530 5.7.0\n"
                    "C: AUTH PLAIN AGFkYQBub25zZW5zZQ==\nS: 535 5.7.8\n"
                    "C: AUTH GSSAPI\nS: 504 5.5.4\n"
                    "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: *\nS: 501 5.7.0\n"
@@ -496,6 +499,92 @@ TEST_F(SubmissionTest, LongLinesAndGarbageAreBounded)
         session.follow("C: \xff\xfe\nS: 500\n");
     session.follow("C: X\nS: 421 4.7.0\n");
     EXPECT_EQ(session.line(), "");
+}
+
+/* Whatever stands in a line that is too long, and however it comes in pieces. */
+TEST_F(SubmissionTest, TheTailOfALongLineIsNoCommand)
+{
+    Session session(serve_submission, &daemon, account);
+    session.follow("S: 220\nC: EHLO x\nS: 250\n");
+    for (size_t length : {12289u, 16000u, 32768u, 40000u, 70000u, 300000u}) {
+        std::string line = "NOOP " + std::string(length, 'x');
+        for (size_t at = 0; at < line.size(); at += 8000) {
+            session.send(line.substr(at, 8000));
+            g_usleep(2000);
+        }
+        session.send("MAIL FROM:<ada@example.org>");
+        g_usleep(20000);
+        session.send("\r\nRSET\r\n");
+        session.follow("S: 500 5.5.6\nS: 250 2.0.0 Forgotten\n");
+    }
+    session.follow("C: RCPT TO:<a@b>\nS: 503\n");
+}
+
+TEST_F(SubmissionTest, ALongAnswerToAuthIsNoCommandEither)
+{
+    Session session(serve_submission, &daemon, nullptr);
+    session.follow("S: 220\nC: EHLO x\nS: 250\nC: AUTH LOGIN\nS: 334\n");
+    session.send(std::string(50000, 'A') + "QUIT\r\n");
+    session.follow("S: 501 5.5.2\nC: NOOP\nS: 250\n");
+}
+
+TEST_F(SubmissionTest, WhatIsNoClientIsSentAwayBeforeItsBodyIsRead)
+{
+    for (const char *method :
+         {"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "post"})
+        for (ServeAccount *preauth : {(ServeAccount *)nullptr, account}) {
+            Session session(serve_submission, &daemon, preauth);
+            session.follow("S: 220\n");
+            session.send(std::string(method) + " / HTTP/1.1\r\nHost: localhost\r\n\r\nEHLO x\r\n");
+            EXPECT_EQ(session.line(), "") << method;
+        }
+    {
+        Session session(serve_submission, &daemon, nullptr);
+        session.follow("S: 220\n");
+        session.send(std::string("\x16\x03\x01\x02\x00\x01", 6));
+        EXPECT_EQ(session.line(), "");
+    }
+    Session session(serve_submission, &daemon, nullptr);
+    session.follow("S: 220\nC: hello\nS: 500\nC: \nS: 500\nC: EHLOX\nS: 421 4.7.0\n");
+    EXPECT_EQ(session.line(), "");
+}
+
+TEST_F(SubmissionTest, AChunkIsNeverACommandWhateverTheState)
+{
+    Session session(serve_submission, &daemon, nullptr);
+    std::string chunk = "EHLO x\r\nAUTH PLAIN " + plain() + "\r\n";
+    std::string command = "BDAT " + std::to_string(chunk.size()) + " LAST\r\n" + chunk;
+    session.follow("S: 220\n");
+    session.send(command);
+    session.follow("S: 503 5.5.1\nC: EHLO x\nS: 250\n");
+    session.send(command);
+    session.follow("S: 530 5.7.0\nC: MAIL FROM:<ada@example.org>\nS: 530\n");
+}
+
+TEST_F(SubmissionTest, StartTlsComesBeforeTheLogin)
+{
+    daemon.tls = net_tls_local(directory, nullptr);
+    ASSERT_NE(daemon.tls, nullptr);
+    {
+        Session session(serve_submission, &daemon, nullptr);
+        session.follow("S: 220\nC: EHLO x\nS: 250\nC: AUTH PLAIN " + plain() +
+                       "\nS: 235\nC: STARTTLS\nS: 503 5.5.1\nC: NOOP\nS: 250\n");
+    }
+    Session own(serve_submission, &daemon, account);
+    own.follow("S: 220\nC: EHLO x\nS: 250\nC: STARTTLS\nS: 220\n");
+}
+
+TEST_F(SubmissionTest, WithoutAQueueMailIsRefusedForNowWithTheReason)
+{
+    daemon.queue = nullptr;
+    daemon.queue_error = "nothing can be sent: the queue is damaged";
+    Session session(serve_submission, &daemon, account);
+    session.follow("S: 220\nC: EHLO x\nS: 250\n"
+                   "C: MAIL FROM:<ada@example.org>\n"
+                   "S: 451 4.3.0 nothing can be sent: the queue is damaged\n"
+                   "C: RCPT TO:<a@b>\nS: 503\nC: DATA\nS: 503\n");
+    session.send("BDAT 3 LAST\r\nabc");
+    session.follow("S: 503\nC: QUIT\nS: 221\n");
 }
 
 TEST_F(SubmissionTest, InjectionBeforeStartTlsEndsTheSession)

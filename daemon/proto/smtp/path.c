@@ -43,11 +43,7 @@ static gboolean is_quoted_string(const char *text, const char *end)
     if (end - text < 2 || *text != '"' || end[-1] != '"')
         return FALSE;
     for (const char *c = text + 1; c < end - 1; c++) {
-        if (*c == '\\' && ++c == end - 1)
-            return FALSE;
-        else if (*c == '"' && c[-1] != '\\')
-            return FALSE;
-        if (g_ascii_iscntrl(*c))
+        if (*c == '"' || (*c == '\\' && ++c == end - 1) || g_ascii_iscntrl(*c))
             return FALSE;
     }
     return TRUE;

@@ -34,7 +34,7 @@ static gboolean conclude(Pop3 *session, ServeLoginResult result, ServeAccount *a
     case SERVE_LOGIN_CANCELLED:
         return pop3_err(session, error, NULL, "cancelled");
     case SERVE_LOGIN_GARBLED:
-        return pop3_err(session, error, NULL, "that is no base64");
+        return pop3_err(session, error, NULL, "that is no base64, or too long");
     case SERVE_LOGIN_NO_MECHANISM:
         return pop3_err(session, error, NULL, "no such mechanism here");
     default:

@@ -11,6 +11,7 @@
 #define TIMEOUT_LOGIN    60   /* seconds */
 #define TIMEOUT          600  /* RFC 1939, 3: at least ten minutes */
 #define MISTAKES_MAX     20
+#define STRANGERS_MAX    3 /* before login, of what is no command: whoever says that is no client */
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
@@ -135,6 +136,13 @@ static gboolean mistake(Pop3 *session, GError **error, const char *text)
                     session->ended ? "too many mistakes, goodbye" : text);
 }
 
+static gboolean no_command(Pop3 *session, GError **error, const char *text)
+{
+    if (++session->unknown >= STRANGERS_MAX && !session->maildrop)
+        session->mistakes = MISTAKES_MAX;
+    return mistake(session, error, text);
+}
+
 /* On the account's own socket clients that must log in can, and the others needn't. */
 static gboolean allowed(Pop3 *session, int state)
 {
@@ -143,24 +151,33 @@ static gboolean allowed(Pop3 *session, int state)
     return state == ANY || session->maildrop;
 }
 
+static const Command *find_command(const char *line)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(COMMANDS); i++) {
+        gsize verb = strlen(COMMANDS[i].verb);
+        if (g_ascii_strncasecmp(line, COMMANDS[i].verb, verb) == 0 &&
+            (!line[verb] || line[verb] == ' '))
+            return &COMMANDS[i];
+    }
+    return NULL;
+}
+
 static gboolean dispatch(Pop3 *session, const char *line, gsize length, GError **error)
 {
-    if (strlen(line) != length)
-        return mistake(session, error, "that is no POP3 command");
-    for (guint i = 0; i < G_N_ELEMENTS(COMMANDS); i++) {
-        const Command *command = &COMMANDS[i];
-        gsize verb = strlen(command->verb);
-        if (g_ascii_strncasecmp(line, command->verb, verb) != 0 ||
-            (line[verb] && line[verb] != ' '))
-            continue;
-        if (!allowed(session, command->state))
-            return mistake(session, error,
-                           session->maildrop ? "you are logged in already" : "log in first");
-        /* A copy: what the command reads takes the line's place. */
-        g_autofree char *arguments = g_strdup(line[verb] ? line + verb + 1 : "");
-        return command->run(session, arguments, error);
+    if (serve_is_http(line)) {
+        session->ended = TRUE;
+        return TRUE;
     }
-    return mistake(session, error, "that is no POP3 command");
+    const Command *command = strlen(line) == length ? find_command(line) : NULL;
+    if (!command)
+        return no_command(session, error, "that is no POP3 command");
+    if (!allowed(session, command->state))
+        return mistake(session, error,
+                       session->maildrop ? "you are logged in already" : "log in first");
+    /* A copy: what the command reads takes the line's place. */
+    gsize verb = strlen(command->verb);
+    g_autofree char *arguments = g_strdup(line[verb] ? line + verb + 1 : "");
+    return command->run(session, arguments, error);
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */
@@ -176,7 +193,7 @@ static gboolean step(Pop3 *session, GError **error)
     if (line)
         return dispatch(session, line, length, error);
     if (g_error_matches(failure, NET_ERROR, NET_ERROR_TOO_LONG))
-        return mistake(session, error, "that line is too long");
+        return no_command(session, error, "that line is too long");
     g_propagate_error(error, g_steal_pointer(&failure));
     return FALSE;
 }

@@ -10,7 +10,8 @@ typedef struct {
     gboolean preauth;   /* on the account's own socket: any login will do */
     char *user;         /* as USER gave it, or NULL */
     Maildrop *maildrop; /* from login on: the TRANSACTION state */
-    guint mistakes;
+    guint mistakes;     /* commands out of order or unknown */
+    guint unknown;      /* those that are no commands at all */
     gboolean ended;
 } Pop3;
 

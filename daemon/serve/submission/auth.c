@@ -14,6 +14,7 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
     switch (serve_login(session->stream, session->daemon, words[0], words[1], "334 ",
                         &session->account, error)) {
     case SERVE_LOGIN_OK:
+        session->authenticated = TRUE;
         return submission_reply(session, error, 235, "2.7.0", "Welcome");
     case SERVE_LOGIN_FAILED:
         return submission_reply(session, error, 535, "5.7.8",
@@ -24,7 +25,7 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
     case SERVE_LOGIN_CANCELLED:
         return submission_reply(session, error, 501, "5.7.0", "Cancelled");
     case SERVE_LOGIN_GARBLED: /* RFC 4954, 4 */
-        return submission_reply(session, error, 501, "5.5.2", "That is no base64");
+        return submission_reply(session, error, 501, "5.5.2", "That is no base64, or too long");
     case SERVE_LOGIN_NO_MECHANISM:
         return submission_reply(session, error, 504, "5.5.4", "No such mechanism here");
     default:
@@ -33,9 +34,12 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
 }
 
 /* What came behind the command in the clear makes the handshake fail. Afterwards nothing that was
- * said before counts (RFC 3207, 4.2); a login on a socket of the account's own was not said. */
+ * said before counts (RFC 3207, 4.2): so it is refused after a login, but not on a socket of the
+ * account's own, where the login was not said. */
 gboolean submission_starttls(Submission *session, const char *arguments, GError **error)
 {
+    if (session->authenticated)
+        return submission_reply(session, error, 503, "5.5.1", "STARTTLS comes before AUTH");
     if (!session->daemon->tls || net_stream_is_tls(session->stream))
         return submission_reply(session, error, 503, "5.5.1", "STARTTLS is not offered now");
     if (!submission_reply(session, error, 220, "2.0.0", "Go ahead") ||

@@ -123,6 +123,9 @@ gboolean submission_bdat(Submission *session, const char *arguments, GError **er
         session->spool = spool_new(session->daemon->queue, SUBMISSION_SIZE_MAX);
     if (!read_chunk(session, size, keep, last, error))
         return FALSE;
+    gboolean refused;
+    if (!submission_refuse_state(session, &refused, error) || refused)
+        return refused;
     if (!keep)
         return submission_reply(session, error, 503, "5.5.1", "MAIL and RCPT come before BDAT");
     if (last)

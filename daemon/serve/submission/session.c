@@ -17,6 +17,7 @@
 #define TIMEOUT_LOGIN 60  /* seconds */
 #define TIMEOUT       300 /* RFC 5321, 4.5.3.2.7 */
 #define MISTAKES_MAX  20
+#define STRANGERS_MAX 3 /* before login, of what is no command: whoever says that is no client */
 
 gboolean submission_reply(Submission *session, GError **error, guint code, const char *status,
                           const char *format, ...)
@@ -148,7 +149,7 @@ static const Command COMMANDS[] = {
     {"MAIL", GREETED | LOGGED_IN, submission_mail},
     {"RCPT", GREETED | LOGGED_IN, submission_rcpt},
     {"DATA", GREETED | LOGGED_IN | BARE, submission_data},
-    {"BDAT", GREETED | LOGGED_IN, submission_bdat},
+    {"BDAT", 0, submission_bdat}, /* its chunk has to be read whatever the state */
     {"RSET", BARE, rset},
     {"NOOP", 0, noop},
     {"QUIT", BARE, quit},
@@ -167,32 +168,65 @@ static gboolean mistake(Submission *session, GError **error, guint code, const c
     return submission_reply(session, error, 421, "4.7.0", "Too many mistakes, goodbye");
 }
 
-static gboolean run(Submission *session, const Command *command, const char *arguments,
-                    GError **error)
+static gboolean no_command(Submission *session, GError **error, const char *status,
+                           const char *text)
 {
+    if (++session->unknown >= STRANGERS_MAX && !session->account)
+        session->mistakes = MISTAKES_MAX;
+    return mistake(session, error, 500, status, text);
+}
+
+gboolean submission_refuse_state(Submission *session, gboolean *refused, GError **error)
+{
+    *refused = TRUE;
+    if (!session->greeted)
+        return mistake(session, error, 503, "5.5.1", "Say EHLO first");
+    if (!session->account)
+        return mistake(session, error, 530, "5.7.0", "Log in first (AUTH)");
+    *refused = FALSE;
+    return TRUE;
+}
+
+static gboolean run_command(Submission *session, const Command *command, const char *arguments,
+                            GError **error)
+{
+    gboolean refused = FALSE;
+
     if ((command->rules & BARE) && *arguments)
         return mistake(session, error, 501, "5.5.4", "This command takes no arguments");
     if ((command->rules & GREETED) && !session->greeted)
         return mistake(session, error, 503, "5.5.1", "Say EHLO first");
-    if ((command->rules & LOGGED_IN) && !session->account)
-        return mistake(session, error, 530, "5.7.0", "Log in first (AUTH)");
+    if ((command->rules & LOGGED_IN) &&
+        (!submission_refuse_state(session, &refused, error) || refused))
+        return refused;
     return command->run(session, arguments, error);
+}
+
+static const Command *find_command(const char *line)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(COMMANDS); i++) {
+        gsize verb = strlen(COMMANDS[i].verb);
+        if (g_ascii_strncasecmp(line, COMMANDS[i].verb, verb) == 0 &&
+            (!line[verb] || line[verb] == ' '))
+            return &COMMANDS[i];
+    }
+    return NULL;
 }
 
 static gboolean dispatch(Submission *session, const char *line, gsize length, GError **error)
 {
-    if (strlen(line) != length || !g_utf8_validate(line, (gssize)length, NULL))
-        return mistake(session, error, 500, "5.5.2", "That is no SMTP command");
-    for (guint i = 0; i < G_N_ELEMENTS(COMMANDS); i++) {
-        gsize verb = strlen(COMMANDS[i].verb);
-        if (g_ascii_strncasecmp(line, COMMANDS[i].verb, verb) != 0 ||
-            (line[verb] && line[verb] != ' '))
-            continue;
-        /* A copy: what the command reads takes the line's place. */
-        g_autofree char *arguments = g_strdup(line + verb);
-        return run(session, &COMMANDS[i], g_strstrip(arguments), error);
+    if (serve_is_http(line)) {
+        session->ended = TRUE;
+        return TRUE;
     }
-    return mistake(session, error, 500, "5.5.1", "That is no SMTP command");
+    if (strlen(line) != length || !g_utf8_validate(line, (gssize)length, NULL))
+        return no_command(session, error, "5.5.2", "That is no SMTP command");
+    const Command *command = find_command(line);
+    if (!command)
+        return no_command(session, error, "5.5.1", "That is no SMTP command");
+    /* A copy: what the command reads takes the line's place. */
+    g_autofree char *arguments = g_strdup(line + strlen(command->verb));
+    return run_command(session, command, g_strstrip(arguments), error);
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */
@@ -208,7 +242,7 @@ static gboolean step(Submission *session, GError **error)
     if (line)
         return dispatch(session, line, length, error);
     if (g_error_matches(failure, NET_ERROR, NET_ERROR_TOO_LONG))
-        return mistake(session, error, 500, "5.5.6", "That line is too long");
+        return no_command(session, error, "5.5.6", "That line is too long");
     g_propagate_error(error, g_steal_pointer(&failure));
     return FALSE;
 }

@@ -17,9 +17,11 @@
 typedef struct {
     NetStream *stream;
     const ServeDaemon *daemon;
-    ServeAccount *account; /* who is logged in, or NULL */
-    gboolean greeted;      /* EHLO or HELO was said */
-    guint mistakes;
+    ServeAccount *account;  /* who is logged in, or NULL */
+    gboolean authenticated; /* by AUTH */
+    gboolean greeted;       /* EHLO or HELO was said */
+    guint mistakes;         /* commands out of order or unknown */
+    guint unknown;          /* those that are no commands at all */
     gboolean ended;
 
     QueueEntry *entry; /* from MAIL on, or NULL */
@@ -40,6 +42,9 @@ gboolean submission_starttls(Submission *session, const char *arguments, GError 
 /* "550 5.7.1 text"; `status` NULL: no enhanced code (RFC 2034 knows none for 220, 354, EHLO). */
 gboolean submission_reply(Submission *session, GError **error, guint code, const char *status,
                           const char *format, ...) G_GNUC_PRINTF(5, 6);
+
+/* Answers 503 or 530 where EHLO or a login is missing; *refused says whether it did. */
+gboolean submission_refuse_state(Submission *session, gboolean *refused, GError **error);
 
 /* Ends a mail transaction (RSET). */
 void submission_reset(Submission *session);
