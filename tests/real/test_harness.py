@@ -6,8 +6,8 @@ import socket
 import ssl
 import unittest
 
-from harness import (DROP, TAKE_AND_DROP, Case, FakeSmtp, ImapFilter, Link, RawImap, corpus, fill,
-                     parse, trusting, write_maildir)
+from harness import (DROP, TAKE_AND_DROP, Case, FakeImap, FakeSmtp, ImapFilter, Link, RawImap, corpus,
+                     faults, fill, parse, trusting, write_maildir)
 
 MAIL = b"From: a@example.org\r\nSubject: x\r\n\r\n.dot\r\n\r\n.\r\nend\r\n"
 
@@ -105,6 +105,81 @@ class Tools(Case):
         value, _ = parse(b'(a "b\\"c" NIL (1 ({3}\r\nx"y)) BODY[HEADER.FIELDS (A B)] ())')
         self.assertEqual(value, [b"a", b'b"c', None, [b"1", [b'x"y']],
                                  b"BODY[HEADER.FIELDS (A B)]", []])
+
+
+
+class FakeProvider(Case):
+    """FakeImap keeps to IMAP as long as no fault is turned on; and faults do what they say."""
+
+    def setUp(self):
+        self.server = FakeImap()
+        self.addCleanup(self.server.close)
+        self.addCleanup(lambda: self.assertEqual(self.server.problems, []))
+
+    def connect(self):
+        imap = RawImap(self.server.imap).login("ada@example.org", "lovelace")
+        self.addCleanup(imap.close)
+        return imap
+
+    @staticmethod
+    def mail(name):
+        return f"Subject: {name}\r\nMessage-ID: <{name}@fake.test>\r\n\r\n{name}\r\n".encode()
+
+    def test_what_one_client_does_another_sees(self):
+        one, other = self.connect(), self.connect()
+        other.ok("ENABLE QRESYNC")
+        for imap in (one, other):
+            imap.select("INBOX")
+        answer = one.append("INBOX", self.mail("a"), "\\Seen Work")
+        self.assertEqual(answer.code("APPENDUID").split()[1], "1")
+        one.append("INBOX", self.mail("b"))
+        self.assertEqual(other.ok("NOOP").untagged, [b"2 EXISTS"])
+        self.assertEqual(other.bodies(), {1: self.mail("a"), 2: self.mail("b")})
+        one.ok("UID STORE 2 +FLAGS (\\Flagged)")
+        self.assertRegex(other.ok("NOOP").untagged[0], rb"2 FETCH \(UID 2 FLAGS \(.Flagged\) MODSEQ \(\d+\)\)")
+        self.assertEqual(one.ok("UID MOVE 1 Trash").lines("EXPUNGE"), [b"1 EXPUNGE"])
+        self.assertEqual(other.ok("NOOP").untagged, [b"VANISHED 1"])
+        one.ok('CREATE "Entw&APw-rfe"')
+        self.assertEqual(set(self.server.folders), {"INBOX", "Drafts", "Sent", "Trash", "Entwürfe"})
+        self.assertEqual(self.server.state()["Trash"], [("a", ("Work", "\\Seen"), self.mail("a"))])
+
+    def test_qresync_tells_what_came_between(self):
+        for name in "abc":
+            self.server.put("INBOX", self.mail(name))
+        imap = self.connect()
+        imap.ok("ENABLE QRESYNC")
+        found = imap.select("INBOX")
+        known = f'{found.code("UIDVALIDITY")} {found.code("HIGHESTMODSEQ")}'
+        imap.ok("UNSELECT")
+        self.server.remove("INBOX", 2)
+        self.server.set_flags("INBOX", 3, {"\\Seen"})
+        again = imap.ok(f"SELECT INBOX (QRESYNC ({known}))")
+        self.assertEqual(again.lines("VANISHED"), [b"VANISHED (EARLIER) 2"])
+        self.assertEqual([line[:15] for line in again.lines("FETCH")], [b"2 FETCH (UID 3 "])
+
+    def test_faults_come_when_and_as_often_as_they_are_meant_to(self):
+        self.server.put("INBOX", self.mail("a"))
+        self.server.put("INBOX", self.mail("b"))
+        imap = self.connect()
+        imap.select("INBOX")
+        self.server.faults = [faults.Item("RFC822.SIZE", b"NIL", uid=2, skip=1, times=1),
+                              faults.Refuse("STATUS", "NO [SERVERBUG] not today", folder="Trash", seconds=3600)]
+        sizes = [[line.rpartition(b" ")[2] for line in imap.ok("UID FETCH 1:* (RFC822.SIZE)").lines("FETCH")]
+                 for _ in range(3)]
+        self.assertEqual([b"NIL)" in line for line in sizes], [False, True, False])
+        self.assertEqual(imap.command("STATUS Trash (MESSAGES)").status, "NO")
+        self.assertEqual(imap.command("STATUS Sent (MESSAGES)").status, "OK")
+        self.server.clock.advance(3601)
+        self.assertEqual(imap.command("STATUS Trash (MESSAGES)").status, "OK")
+
+    def test_a_backup_takes_everything_back(self):
+        self.server.put("INBOX", self.mail("a"))
+        kept, before = self.server.backup(), self.server.state()
+        self.server.put("INBOX", self.mail("b"))
+        self.server.set_flags("INBOX", 1, {"\\Seen"})
+        self.server.restore(kept)
+        self.assertEqual(self.server.state(), before)
+        self.assertEqual(self.server.folders["INBOX"].uidnext, 2)
 
 
 if __name__ == "__main__":

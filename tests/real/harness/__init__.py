@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the tests with real servers and real clients stand on: providers, links, Postern itself."""
 
-from . import corpus, postfix
+from . import corpus, faults, postfix
 from .case import LONG, Case, SharedCase
 from .dovecot import Provider
+from .fakeimap import FakeImap
 from .fakesmtp import DROP, HANG, TAKE_AND_DROP, FakeSmtp
 from .filter import ImapFilter
 from .fill import fill, fill_demo, fill_many, fill_real, write_maildir
