@@ -90,7 +90,7 @@ def build(name, targets=()):
     """Sets up and builds a build directory; returns the output if that failed."""
     directory = TOP / name
     if not (directory / "build.ninja").exists():
-        done = run(["meson", "setup", str(directory), *BUILDS[name]])
+        done = run(["meson", "setup", "--werror", str(directory), *BUILDS[name]])
         if done.returncode:
             return done.stdout
     done = run(["ninja", "-C", str(directory), *targets])

@@ -6,6 +6,7 @@
 #include "ui/window/password-dialog.h"
 #include "ui/window/problem-row.h"
 #include "ui/window/text.h"
+#include "ui/window/toolkit.h"
 
 #include <string.h>
 
@@ -161,7 +162,7 @@ static void account_row_init(AccountRow *row)
     gtk_widget_set_size_request(row->progress, 120, -1);
     adw_preferences_row_set_use_markup(ADW_PREFERENCES_ROW(row), FALSE);
     adw_expander_row_add_prefix(ADW_EXPANDER_ROW(row), row->icon);
-    adw_expander_row_add_action(ADW_EXPANDER_ROW(row), row->progress);
+    toolkit_expander_add_suffix(ADW_EXPANDER_ROW(row), row->progress);
 
     row->error = detail(row, "What is wrong");
     row->password = button_row(row, "Password", "_Enter…", G_CALLBACK(on_password));

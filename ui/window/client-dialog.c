@@ -2,7 +2,8 @@
 /* The dialog with a mail client's settings and a new local password. */
 #include "ui/window/client-dialog.h"
 
-#include <adwaita.h>
+#include "ui/window/toolkit.h"
+
 #include <string.h>
 
 typedef struct {
@@ -61,17 +62,6 @@ static GtkWidget *settings_grid(GVariant *login, PosternManager *manager)
     return GTK_WIDGET(grid);
 }
 
-static void show(GtkWidget *parent, const char *heading, const char *body, GtkWidget *extra)
-{
-    GtkWidget *dialog =
-        adw_message_dialog_new(GTK_WINDOW(gtk_widget_get_root(parent)), heading, body);
-
-    if (extra)
-        adw_message_dialog_set_extra_child(ADW_MESSAGE_DIALOG(dialog), extra);
-    adw_message_dialog_add_response(ADW_MESSAGE_DIALOG(dialog), "close", "_Close");
-    gtk_window_present(GTK_WINDOW(dialog));
-}
-
 static void on_password(GObject *source, GAsyncResult *result, gpointer data)
 {
     Request *request = data;
@@ -81,12 +71,11 @@ static void on_password(GObject *source, GAsyncResult *result, gpointer data)
     if (!postern_account_call_new_local_password_finish(POSTERN_ACCOUNT(source), &login, result,
                                                         &error)) {
         g_dbus_error_strip_remote_error(error);
-        if (gtk_widget_get_root(request->parent))
-            show(request->parent, "That Failed", error->message, NULL);
-    } else if (gtk_widget_get_root(request->parent)) {
-        show(request->parent, "Settings for a Mail Client",
-             "The password is made for this client, and shown only now.",
-             settings_grid(login, request->manager));
+        toolkit_tell(request->parent, "That Failed", error->message, NULL);
+    } else {
+        toolkit_tell(request->parent, "Settings for a Mail Client",
+                     "The password is made for this client, and shown only now.",
+                     settings_grid(login, request->manager));
     }
     g_object_unref(request->parent);
     g_object_unref(request->manager);

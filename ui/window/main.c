@@ -2,17 +2,14 @@
 /*
  * postern: the status window as an application.
  */
+#include "ui/window/toolkit.h"
 #include "ui/window/window.h"
 
 #include "dbus/error.h"
 
 static void on_about(GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-    adw_show_about_window(
-        gtk_application_get_active_window(data), "application-name", "Postern", "application-icon",
-        "org.postern.Postern", "version", POSTERN_VERSION, "developer-name",
-        "The Postern developers", "license-type", GTK_LICENSE_GPL_3_0, "comments",
-        "Your mail on this computer, for every mail client, online or not.", NULL);
+    toolkit_show_about(data);
 }
 
 static void on_quit(GSimpleAction *action, GVariant *parameter, gpointer data)

@@ -2,6 +2,8 @@
 /* A change that the provider has refused, and the buttons beside it. */
 #include "ui/window/problem-row.h"
 
+#include "ui/window/toolkit.h"
+
 #include <fcntl.h>
 #include <gio/gunixfdlist.h>
 #include <glib/gstdio.h>
@@ -30,14 +32,10 @@ static Problem *problem_of(GtkWidget *row)
 /* Tells what went wrong, where anything did; `row` may have left its window meanwhile. */
 static void tell(GtkWidget *row, const char *heading, GError *error)
 {
-    GtkRoot *root = gtk_widget_get_root(row);
-
-    if (!error || !root)
+    if (!error)
         return;
     g_dbus_error_strip_remote_error(error);
-    GtkWidget *dialog = adw_message_dialog_new(GTK_WINDOW(root), heading, error->message);
-    adw_message_dialog_add_response(ADW_MESSAGE_DIALOG(dialog), "close", "_Close");
-    gtk_window_present(GTK_WINDOW(dialog));
+    toolkit_tell(row, heading, error->message, NULL);
 }
 
 static void on_retried(GObject *source, GAsyncResult *result, gpointer data)
@@ -106,26 +104,9 @@ static void export_to(GtkWidget *row, GFile *file)
                                             g_object_ref(row));
 }
 
-static void on_chosen(GtkNativeDialog *dialog, int response, GtkWidget *row)
-{
-    g_autoptr(GFile) file = response == GTK_RESPONSE_ACCEPT
-                                ? gtk_file_chooser_get_file(GTK_FILE_CHOOSER(dialog))
-                                : NULL;
-
-    if (file)
-        export_to(row, file);
-    g_object_unref(dialog);
-}
-
 static void on_save(GtkButton *button, GtkWidget *row)
 {
-    GtkFileChooserNative *dialog =
-        gtk_file_chooser_native_new("Save a Copy", GTK_WINDOW(gtk_widget_get_root(row)),
-                                    GTK_FILE_CHOOSER_ACTION_SAVE, NULL, NULL);
-
-    gtk_file_chooser_set_current_name(GTK_FILE_CHOOSER(dialog), "message.eml");
-    g_signal_connect_object(dialog, "response", G_CALLBACK(on_chosen), row, 0);
-    gtk_native_dialog_show(GTK_NATIVE_DIALOG(dialog));
+    toolkit_ask_file(row, "Save a Copy", "message.eml", export_to);
 }
 
 static void add_button(GtkWidget *row, const char *label, GCallback clicked)

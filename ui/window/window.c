@@ -171,7 +171,8 @@ static void update_problems(PosternWindow *window)
         adw_preferences_row_set_use_markup(ADW_PREFERENCES_ROW(row), FALSE);
         adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), *problems);
         adw_action_row_set_title_lines(ADW_ACTION_ROW(row), 0);
-        adw_action_row_set_icon_name(ADW_ACTION_ROW(row), "dialog-warning-symbolic");
+        adw_action_row_add_prefix(ADW_ACTION_ROW(row),
+                                  gtk_image_new_from_icon_name("dialog-warning-symbolic"));
         add_row(window->problems, window->problem_rows, row);
     }
     gtk_widget_set_visible(GTK_WIDGET(window->problems), window->problem_rows->len > 0);

@@ -90,8 +90,9 @@ char *imap_name_to_wire(const char *name)
         } else if (!is_direct(*name)) {
             name = append_run(out, name);
         } else {
-            g_string_append(out, *name == '&' ? "&-" : (char[]){*name, '\0'});
-            name++;
+            g_string_append_c(out, *name);
+            if (*name++ == '&')
+                g_string_append_c(out, '-');
         }
     }
     return g_string_free(out, FALSE);

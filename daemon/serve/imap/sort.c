@@ -42,7 +42,7 @@ typedef struct {
     guint n_texts;
     const ImapFound *found;
     ImapKeys read;
-    GByteArray *items; /* Item, each `stride` bytes */
+    GArray *items; /* Item, each `stride` bytes */
     gsize stride;
 } SortRun;
 
@@ -116,7 +116,7 @@ static void add_items(SortRun *run)
 {
     for (guint i = 0; i < run->read.rows->len; i++) {
         const ImapKeyRow *row = &g_array_index(run->read.rows, ImapKeyRow, i);
-        g_byte_array_set_size(run->items, (guint)((i + 1) * run->stride));
+        g_array_set_size(run->items, i + 1);
         Item *item = (Item *)item_at(run, i);
         item->uid = row->uid;
         for (guint k = 0, text = 0; k < run->n_keys; k++)
@@ -161,19 +161,17 @@ static gboolean sort_found(ImapSession *session, SortRun *run, const ImapFound *
 {
     run->found = found;
     run->stride = sizeof(Item) + run->n_keys * sizeof(Value);
-    run->items = g_byte_array_new();
+    run->items = g_array_new(FALSE, FALSE, (guint)run->stride);
     if (!imap_keys_read(session, found->uids, run->texts, run->n_texts, &run->read))
         return FALSE;
     add_items(run);
-    if (run->items->len)
-        g_qsort_with_data(run->items->data, (int)run->read.rows->len, run->stride, compare_items,
-                          run);
+    g_array_sort_with_data(run->items, compare_items, run);
     return TRUE;
 }
 
 static void run_clear(SortRun *run)
 {
-    g_clear_pointer(&run->items, g_byte_array_unref);
+    g_clear_pointer(&run->items, g_array_unref);
     imap_keys_clear(&run->read);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SortRun, run_clear)
