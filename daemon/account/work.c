@@ -95,8 +95,8 @@ static void watch_changes(AccountWork *work)
 
 static void start_threads(AccountWork *work, const AccountWorkContext *context)
 {
-    work->bodies = sync_bodies_new(work->settings, work->cache, secrets_password, context->secrets,
-                                   work->tls, FETCHERS);
+    work->bodies = fetch_bodies_new(work->settings, work->cache, secrets_password, context->secrets,
+                                    work->tls, FETCHERS);
     work->sync = sync_new(work->settings, work->cache, work->bodies, secrets_password,
                           context->secrets, work->tls, context->sync_report, context->report_data);
     work->indexer = indexer_new(work->cache);
@@ -139,7 +139,7 @@ void account_work_stop(AccountWork *work)
     g_clear_pointer(&work->serve, serve_account_unref);
     g_clear_pointer(&work->relay, relay_free);
     g_clear_pointer(&work->sync, sync_free);
-    g_clear_pointer(&work->bodies, sync_bodies_free);
+    g_clear_pointer(&work->bodies, fetch_bodies_free);
     g_clear_pointer(&work->indexer, indexer_free);
     g_clear_pointer(&work->view_watch, cache_unwatch);
     g_clear_pointer(&work->pending_watch, cache_unwatch);

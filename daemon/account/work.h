@@ -18,7 +18,7 @@ typedef struct {
     char *notice; /* what the user should know about the cache, or NULL */
     NetTlsClient *tls;
     ServeVerifiers *verifiers;
-    SyncBodies *bodies;
+    FetchBodies *bodies;
     Sync *sync;
     Indexer *indexer;
     Relay *relay;   /* NULL: the account has no outgoing server */

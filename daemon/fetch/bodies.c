@@ -35,25 +35,25 @@
 
 /* What a session waits for. */
 typedef struct {
-    GPtrArray *jobs;     /* FetchJob, not taken yet */
-    SyncExtract extract; /* of the one message; no section: contents are waited for */
-    GBytes *octets;      /* of that */
-    char *query;         /* what is searched for, or NULL, */
-    gint64 folder;       /* where, */
-    GArray *found;       /* and what was found: guint32 */
-    int event_fd;        /* written to when it is done */
+    GPtrArray *jobs;      /* FetchJob, not taken yet */
+    FetchExtract extract; /* of the one message; no section: contents are waited for */
+    GBytes *octets;       /* of that */
+    char *query;          /* what is searched for, or NULL, */
+    gint64 folder;        /* where, */
+    GArray *found;        /* and what was found: guint32 */
+    int event_fd;         /* written to when it is done */
     gboolean done;
     GError *error;
     gint refs;
 } Request;
 
 typedef struct {
-    SyncBodies *bodies;
+    FetchBodies *bodies;
     gboolean requests_only;
     pthread_t thread;
 } Worker;
 
-struct SyncBodies {
+struct FetchBodies {
     AccountSettings *settings;
     Cache *cache;
     AccountPassword password;
@@ -79,7 +79,7 @@ struct SyncBodies {
     gboolean failing;    /* the last thing a prefetching thread did failed */
     guint wakes;         /* counted: each ends a back-off */
 
-    SyncBodiesListener listener;
+    FetchListener listener;
     gpointer listener_data;
 
     Worker *workers;
@@ -155,7 +155,7 @@ static gboolean find_present(const CachePlacement *placement, gpointer data)
 
 /* Adds what isn't here of `messages` to the request's jobs, by folder. FALSE: one of them is
  * nowhere upstream. */
-static gboolean plan_request(SyncBodies *bodies, Request *request, const gint64 *messages,
+static gboolean plan_request(FetchBodies *bodies, Request *request, const gint64 *messages,
                              gsize count, CacheContentState state, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(bodies->cache, CACHE_READ, error);
@@ -182,7 +182,7 @@ static gboolean plan_request(SyncBodies *bodies, Request *request, const gint64 
     return TRUE;
 }
 
-static gboolean check_arrived(SyncBodies *bodies, const gint64 *messages, gsize count,
+static gboolean check_arrived(FetchBodies *bodies, const gint64 *messages, gsize count,
                               CacheContentState state, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(bodies->cache, CACHE_READ, error);
@@ -197,7 +197,7 @@ static gboolean check_arrived(SyncBodies *bodies, const gint64 *messages, gsize 
 }
 
 /* Queues it, unless upstream isn't to be used now. */
-static gboolean queue_request(SyncBodies *bodies, Request *request, GError **error)
+static gboolean queue_request(FetchBodies *bodies, Request *request, GError **error)
 {
     gboolean online;
 
@@ -215,7 +215,7 @@ static gboolean queue_request(SyncBodies *bodies, Request *request, GError **err
     return online;
 }
 
-static gboolean await_request(SyncBodies *bodies, Request *request, NetCancel *cancel,
+static gboolean await_request(FetchBodies *bodies, Request *request, NetCancel *cancel,
                               GError **error)
 {
     struct pollfd fds[] = {{.fd = request->event_fd, .events = POLLIN},
@@ -237,8 +237,8 @@ static gboolean await_request(SyncBodies *bodies, Request *request, NetCancel *c
     return ok;
 }
 
-gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages, gsize count,
-                          CacheContentState state, NetCancel *cancel, GError **error)
+gboolean fetch_content(FetchBodies *bodies, const gint64 *messages, gsize count,
+                       CacheContentState state, NetCancel *cancel, GError **error)
 {
     g_autoptr(Request) request = request_new();
 
@@ -250,8 +250,8 @@ gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages, gsize coun
            check_arrived(bodies, messages, count, state, error);
 }
 
-GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtract *extract,
-                            NetCancel *cancel, GError **error)
+GBytes *fetch_extract(FetchBodies *bodies, gint64 message, const FetchExtract *extract,
+                      NetCancel *cancel, GError **error)
 {
     g_autoptr(Request) request = request_new();
 
@@ -268,8 +268,8 @@ GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtrac
     return g_steal_pointer(&request->octets);
 }
 
-GArray *sync_bodies_search(SyncBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
-                           GError **error)
+GArray *fetch_search(FetchBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
+                     GError **error)
 {
     g_autoptr(Request) request = request_new();
 
@@ -282,7 +282,7 @@ GArray *sync_bodies_search(SyncBodies *bodies, gint64 folder, const char *query,
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
-static gint64 prefetch_since(const SyncBodies *bodies)
+static gint64 prefetch_since(const FetchBodies *bodies)
 {
     int days = bodies->settings->prefetch_days;
 
@@ -294,7 +294,7 @@ static gint64 prefetch_since(const SyncBodies *bodies)
 }
 
 /* Under the lock: keeps of `wanted` what nobody is fetching. TRUE: something is left. */
-static gboolean take_plan(SyncBodies *bodies, GArray *wanted, CacheContentState state)
+static gboolean take_plan(FetchBodies *bodies, GArray *wanted, CacheContentState state)
 {
     g_array_set_size(bodies->plan, 0);
     bodies->planned = 0;
@@ -308,7 +308,7 @@ static gboolean take_plan(SyncBodies *bodies, GArray *wanted, CacheContentState 
     return bodies->plan->len > 0;
 }
 
-static gboolean plan_folder(SyncBodies *bodies, CacheTxn *txn, gint64 folder,
+static gboolean plan_folder(FetchBodies *bodies, CacheTxn *txn, gint64 folder,
                             CacheContentState state, gint64 since, guint limit)
 {
     guint more = g_hash_table_size(bodies->claimed) + g_hash_table_size(bodies->refused);
@@ -317,7 +317,7 @@ static gboolean plan_folder(SyncBodies *bodies, CacheTxn *txn, gint64 folder,
     return take_plan(bodies, wanted, state);
 }
 
-static gboolean plan_newest_headers(SyncBodies *bodies, CacheTxn *txn, GPtrArray *folders)
+static gboolean plan_newest_headers(FetchBodies *bodies, CacheTxn *txn, GPtrArray *folders)
 {
     for (guint i = 0; i < folders->len; i++) {
         const CacheFolder *folder = folders->pdata[i];
@@ -332,7 +332,7 @@ static gboolean plan_newest_headers(SyncBodies *bodies, CacheTxn *txn, GPtrArray
 }
 
 /* The folder with the newest first; where all of that is under way or can't be had, the others. */
-static gboolean plan_content(SyncBodies *bodies, CacheTxn *txn, GPtrArray *folders,
+static gboolean plan_content(FetchBodies *bodies, CacheTxn *txn, GPtrArray *folders,
                              CacheContentState state, gint64 since)
 {
     if (since == G_MAXINT64)
@@ -348,7 +348,7 @@ static gboolean plan_content(SyncBodies *bodies, CacheTxn *txn, GPtrArray *folde
 }
 
 /* Under the lock: makes a plan; FALSE: nothing is wanted. */
-static gboolean make_plan(SyncBodies *bodies)
+static gboolean make_plan(FetchBodies *bodies)
 {
     g_autoptr(CacheTxn) txn = cache_begin(bodies->cache, CACHE_READ, NULL);
     g_autoptr(GPtrArray) folders = txn ? cache_folder_list(txn, NULL) : NULL;
@@ -363,7 +363,7 @@ static gboolean make_plan(SyncBodies *bodies)
 }
 
 /* Under the lock: whether prefetch has something to take. */
-static gboolean have_plan(SyncBodies *bodies)
+static gboolean have_plan(FetchBodies *bodies)
 {
     if (bodies->planned < bodies->plan->len)
         return TRUE;
@@ -376,7 +376,7 @@ static gboolean have_plan(SyncBodies *bodies)
 }
 
 /* Under the lock: the next `count` of the plan as a job; NULL: none. */
-static FetchJob *take_piece(SyncBodies *bodies, guint count)
+static FetchJob *take_piece(FetchBodies *bodies, guint count)
 {
     if (!have_plan(bodies))
         return NULL;
@@ -396,7 +396,7 @@ static FetchJob *take_piece(SyncBodies *bodies, guint count)
 /* ---- the threads ----------------------------------------------------------------------------- */
 
 /* Under the lock. */
-static gboolean is_busy(SyncBodies *bodies)
+static gboolean is_busy(FetchBodies *bodies)
 {
     return !bodies->stop && bodies->online &&
            (bodies->busy > 0 || (!bodies->failing && have_plan(bodies)));
@@ -404,7 +404,7 @@ static gboolean is_busy(SyncBodies *bodies)
 
 static void arrived(gpointer data)
 {
-    SyncBodies *bodies = data;
+    FetchBodies *bodies = data;
 
     pthread_mutex_lock(&bodies->lock);
     if (bodies->listener)
@@ -413,7 +413,7 @@ static void arrived(gpointer data)
 }
 
 /* Under the lock: what was finished is claimed no more, what didn't come isn't asked for again. */
-static void note_finished(SyncBodies *bodies, GArray *missing, GArray *finished)
+static void note_finished(FetchBodies *bodies, GArray *missing, GArray *finished)
 {
     for (guint i = 0; i < finished->len; i++)
         g_hash_table_remove(bodies->claimed, &g_array_index(finished, gint64, i));
@@ -426,7 +426,7 @@ static void note_finished(SyncBodies *bodies, GArray *missing, GArray *finished)
 
 /* A copy of the request's n-th job, which stays for another try; NULL behind the last, or when the
  * session waits no more. */
-static FetchJob *request_job(SyncBodies *bodies, Request *request, guint n)
+static FetchJob *request_job(FetchBodies *bodies, Request *request, guint n)
 {
     FetchJob *job = NULL;
 
@@ -437,7 +437,7 @@ static FetchJob *request_job(SyncBodies *bodies, Request *request, guint n)
     return job;
 }
 
-static gboolean serve_extract(SyncBodies *bodies, Fetcher *fetcher, Request *request,
+static gboolean serve_extract(FetchBodies *bodies, Fetcher *fetcher, Request *request,
                               GError **error)
 {
     g_autoptr(FetchJob) job = request_job(bodies, request, 0);
@@ -451,7 +451,8 @@ static gboolean serve_extract(SyncBodies *bodies, Fetcher *fetcher, Request *req
     return octets != NULL;
 }
 
-static gboolean serve_search(SyncBodies *bodies, Fetcher *fetcher, Request *request, GError **error)
+static gboolean serve_search(FetchBodies *bodies, Fetcher *fetcher, Request *request,
+                             GError **error)
 {
     GArray *found = fetcher_search(fetcher, request->folder, request->query, error);
 
@@ -462,7 +463,7 @@ static gboolean serve_search(SyncBodies *bodies, Fetcher *fetcher, Request *requ
 }
 
 /* One session's request, whole. */
-static gboolean serve_request(SyncBodies *bodies, Fetcher *fetcher, Request *request,
+static gboolean serve_request(FetchBodies *bodies, Fetcher *fetcher, Request *request,
                               GError **error)
 {
     g_autoptr(GArray) missing = g_array_new(FALSE, FALSE, sizeof(gint64));
@@ -488,7 +489,7 @@ static guint adapt_piece(guint piece, gint64 usec)
 }
 
 /* Prefetches until there is nothing more, or something more urgent. */
-static gboolean prefetch(SyncBodies *bodies, Fetcher *fetcher, GError **error)
+static gboolean prefetch(FetchBodies *bodies, Fetcher *fetcher, GError **error)
 {
     g_autoptr(GArray) missing = g_array_new(FALSE, FALSE, sizeof(gint64));
     g_autoptr(GArray) finished = g_array_new(FALSE, FALSE, sizeof(gint64));
@@ -522,7 +523,7 @@ static gboolean prefetch(SyncBodies *bodies, Fetcher *fetcher, GError **error)
 static gboolean wait_for_work(Worker *worker, Fetcher *fetcher)
 {
     gboolean connected = fetcher_is_connected(fetcher);
-    SyncBodies *bodies = worker->bodies;
+    FetchBodies *bodies = worker->bodies;
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -554,7 +555,7 @@ static gboolean work_once(Worker *worker, Fetcher *fetcher, Request *request, Ne
 
 /* Under the lock: everything this thread had claimed is free again after a failure. With several
  * threads that is more than its own, which at worst fetches something twice. */
-static void forget_claims(SyncBodies *bodies)
+static void forget_claims(FetchBodies *bodies)
 {
     g_hash_table_remove_all(bodies->claimed);
     g_array_set_size(bodies->plan, 0);
@@ -565,7 +566,7 @@ static void forget_claims(SyncBodies *bodies)
 /* After a failure: sleeps, longer each time, unless a request comes or upstream is set anew. */
 static void back_off(Worker *worker, guint *seconds)
 {
-    SyncBodies *bodies = worker->bodies;
+    FetchBodies *bodies = worker->bodies;
     struct timespec until;
 
     *seconds = CLAMP(*seconds * 2, BACKOFF_MIN, BACKOFF_MAX);
@@ -582,7 +583,7 @@ static void back_off(Worker *worker, guint *seconds)
 /* Under the lock, which is given up while it works. */
 static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
 {
-    SyncBodies *bodies = worker->bodies;
+    FetchBodies *bodies = worker->bodies;
     g_autoptr(GError) error = NULL;
     Request *request = g_queue_pop_head(&bodies->requests);
     g_autoptr(NetCancel) cancel = net_cancel_ref(bodies->cancel);
@@ -619,7 +620,7 @@ static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
 static void *run_worker(void *data)
 {
     Worker *worker = data;
-    SyncBodies *bodies = worker->bodies;
+    FetchBodies *bodies = worker->bodies;
     g_autoptr(Fetcher) fetcher = fetcher_new(bodies->settings, bodies->cache, bodies->password,
                                              bodies->password_data, bodies->tls, arrived, bodies);
     guint backoff = 0;
@@ -650,7 +651,7 @@ static GHashTable *new_id_set(void)
     return g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 }
 
-static void init_lock(SyncBodies *bodies)
+static void init_lock(FetchBodies *bodies)
 {
     pthread_condattr_t attributes;
 
@@ -661,10 +662,10 @@ static void init_lock(SyncBodies *bodies)
     pthread_condattr_destroy(&attributes);
 }
 
-SyncBodies *sync_bodies_new(AccountSettings *settings, Cache *cache, AccountPassword password,
-                            gpointer password_data, NetTlsClient *tls, guint fetchers)
+FetchBodies *fetch_bodies_new(AccountSettings *settings, Cache *cache, AccountPassword password,
+                              gpointer password_data, NetTlsClient *tls, guint fetchers)
 {
-    SyncBodies *bodies = g_new0(SyncBodies, 1);
+    FetchBodies *bodies = g_new0(FetchBodies, 1);
 
     bodies->settings = account_settings_ref(settings);
     bodies->cache = cache;
@@ -689,7 +690,7 @@ SyncBodies *sync_bodies_new(AccountSettings *settings, Cache *cache, AccountPass
 }
 
 /* Under the lock. */
-static void fail_requests(SyncBodies *bodies)
+static void fail_requests(FetchBodies *bodies)
 {
     g_autoptr(GError) error =
         g_error_new(NET_ERROR, NET_ERROR_CANCELLED, "Not here yet, and %s.",
@@ -702,7 +703,7 @@ static void fail_requests(SyncBodies *bodies)
     }
 }
 
-void sync_bodies_free(SyncBodies *bodies)
+void fetch_bodies_free(FetchBodies *bodies)
 {
     if (!bodies)
         return;
@@ -728,7 +729,7 @@ void sync_bodies_free(SyncBodies *bodies)
     g_free(bodies);
 }
 
-void sync_bodies_set_online(SyncBodies *bodies, gboolean online, const char *reason)
+void fetch_bodies_set_online(FetchBodies *bodies, gboolean online, const char *reason)
 {
     pthread_mutex_lock(&bodies->lock);
     g_free(bodies->reason);
@@ -745,7 +746,7 @@ void sync_bodies_set_online(SyncBodies *bodies, gboolean online, const char *rea
     pthread_mutex_unlock(&bodies->lock);
 }
 
-void sync_bodies_wake(SyncBodies *bodies)
+void fetch_bodies_wake(FetchBodies *bodies)
 {
     pthread_mutex_lock(&bodies->lock);
     bodies->planless = FALSE;
@@ -758,7 +759,7 @@ void sync_bodies_wake(SyncBodies *bodies)
     pthread_mutex_unlock(&bodies->lock);
 }
 
-void sync_bodies_set_listener(SyncBodies *bodies, SyncBodiesListener func, gpointer data)
+void fetch_bodies_set_listener(FetchBodies *bodies, FetchListener func, gpointer data)
 {
     pthread_mutex_lock(&bodies->lock);
     bodies->listener = func;
@@ -766,7 +767,7 @@ void sync_bodies_set_listener(SyncBodies *bodies, SyncBodiesListener func, gpoin
     pthread_mutex_unlock(&bodies->lock);
 }
 
-gboolean sync_bodies_busy(SyncBodies *bodies)
+gboolean fetch_bodies_busy(FetchBodies *bodies)
 {
     pthread_mutex_lock(&bodies->lock);
     gboolean busy = is_busy(bodies);

@@ -449,7 +449,7 @@ static void give_up_job(const FetchJob *job, GArray *missing, GArray *finished)
     }
 }
 
-/* The folder can't be selected, or isn't what it was: sync will find out, this job ends. */
+/* The folder can't be selected, or isn't what it was: the next round finds out, this job ends. */
 static gboolean is_about_folder(const GError *error)
 {
     return g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED) ||
@@ -484,7 +484,7 @@ gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, GArray *missing, GArray 
 
 typedef struct {
     guint32 uid;
-    const SyncExtract *extract;
+    const FetchExtract *extract;
     GBytes *octets;
 } Extraction;
 
@@ -510,7 +510,7 @@ static gboolean note_extract(const ImapResponse *response, gpointer data, GError
     return FALSE;
 }
 
-GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const SyncExtract *extract,
+GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const FetchExtract *extract,
                         GError **error)
 {
     Extraction extraction = {wanted->base_uid, extract, NULL};

@@ -46,7 +46,7 @@ gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, GArray *missing, GArray 
                        GError **error);
 
 /* An extract of a message; nothing may be under way. */
-GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const SyncExtract *extract,
+GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const FetchExtract *extract,
                         GError **error);
 
 /* The UIDs (guint32) that the provider finds in a folder by X-GM-RAW; nothing may be under way. */

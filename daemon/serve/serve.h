@@ -7,7 +7,8 @@
 #pragma once
 
 #include "cache/queue/queue.h"
-#include "daemon/fetch/bodies.h"
+#include "daemon/config/settings.h"
+#include "daemon/fetch/fetch.h"
 #include "daemon/serve/login.h"
 
 /* What a session needs of an account; made by the daemon, alive as long as any session that refers
@@ -15,7 +16,7 @@
 typedef struct {
     AccountSettings *settings;
     Cache *cache;
-    SyncBodies *bodies;
+    FetchBodies *bodies;
     ServeVerifiers *verifiers; /* its local passwords */
     gboolean pushes_all; /* sync brings everything upstream that clients may change; FALSE: flags
                             alone, the rest is refused */

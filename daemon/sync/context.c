@@ -16,7 +16,7 @@ static void free_attempt(gpointer attempt)
     cache_attempt_free(attempt);
 }
 
-SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, SyncBodies *bodies)
+SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies)
 {
     SyncContext *context = g_new0(SyncContext, 1);
 

@@ -39,7 +39,7 @@ typedef struct {
 typedef struct {
     AccountSettings *settings;
     Cache *cache;
-    SyncBodies *bodies;
+    FetchBodies *bodies;
     NetCancel *cancel; /* ends a round: stop, or offline */
     ImapClient *imap;
     gint64 selected;    /* folder number; 0: none */
@@ -64,7 +64,7 @@ typedef struct {
     gint64 not_before; /* Unix seconds: something held back becomes due; 0: nothing */
 } SyncContext;
 
-SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, SyncBodies *bodies);
+SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies);
 void sync_context_free(SyncContext *context);
 
 /* Forgets what a round has learnt and not written. */

@@ -35,7 +35,7 @@ static gboolean begin(SyncContext *context, GError **error)
 static void wake_bodies(SyncContext *context)
 {
     if (context->arrived)
-        sync_bodies_wake(context->bodies);
+        fetch_bodies_wake(context->bodies);
     context->arrived = FALSE;
 }
 

@@ -35,7 +35,7 @@
 struct Sync {
     AccountSettings *settings;
     Cache *cache;
-    SyncBodies *bodies;
+    FetchBodies *bodies;
     AccountPassword password;
     gpointer password_data;
     NetTlsClient *tls;
@@ -270,7 +270,7 @@ static gboolean round_once(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GE
         if (!connect_upstream(sync, cancel, error))
             return FALSE;
     }
-    sync_bodies_set_online(sync->bodies, TRUE, NULL);
+    fetch_bodies_set_online(sync->bodies, TRUE, NULL);
     set_busy(sync, ACCOUNT_SYNCING);
     return sync_round(sync->context, kind, error);
 }
@@ -297,7 +297,7 @@ static gboolean run_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GEr
 
 static void round_succeeded(Sync *sync)
 {
-    gboolean busy = sync_bodies_busy(sync->bodies);
+    gboolean busy = fetch_bodies_busy(sync->bodies);
     g_autofree char *alert = imap_client_take_alert(sync->context->imap);
 
     if (alert)
@@ -317,7 +317,7 @@ static guint round_failed(Sync *sync, const GError *error, guint *backoff)
     AccountState state = classify(error, &least);
 
     sync_watch_allow(sync->watch, FALSE);
-    sync_bodies_set_online(sync->bodies, FALSE, error->message);
+    fetch_bodies_set_online(sync->bodies, FALSE, error->message);
     lock(sync);
     gboolean same = g_strcmp0(sync->message, error->message) == 0;
     g_free(sync->failure);
@@ -431,7 +431,7 @@ static void go_offline(Sync *sync)
 {
     disconnect_upstream(sync);
     sync_watch_allow(sync->watch, FALSE);
-    sync_bodies_set_online(sync->bodies, FALSE, "Postern is offline");
+    fetch_bodies_set_online(sync->bodies, FALSE, "Postern is offline");
     set_phase(sync, ACCOUNT_OFFLINE, NULL);
 }
 
@@ -487,7 +487,7 @@ static void *run(void *data)
         if (ok) {
             backoff = 0;
             if (reasons.asked)
-                sync_bodies_wake(sync->bodies);
+                fetch_bodies_wake(sync->bodies);
             quiet = reasons.timer ? quiet + 1 : 0;
             round_succeeded(sync);
             until = next_time(sync, quiet);
@@ -518,7 +518,7 @@ static void init_lock(Sync *sync)
     pthread_condattr_destroy(&attributes);
 }
 
-Sync *sync_new(AccountSettings *settings, Cache *cache, SyncBodies *bodies,
+Sync *sync_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies,
                AccountPassword password, gpointer password_data, NetTlsClient *tls,
                AccountReport report_func, gpointer report_data)
 {
@@ -540,7 +540,7 @@ Sync *sync_new(AccountSettings *settings, Cache *cache, SyncBodies *bodies,
     sync->phase = sync->reported = ACCOUNT_CONNECTING;
     sync->context = sync_context_new(settings, cache, bodies);
     sync->pending_watch = cache_watch_pending(cache, sync->pending_fd);
-    sync_bodies_set_listener(bodies, bodies_changed, sync);
+    fetch_bodies_set_listener(bodies, bodies_changed, sync);
     sync->watch = sync_watch_new(settings, password, password_data, tls, inbox_changed, sync);
     pthread_create(&sync->thread, NULL, run, sync);
     return sync;
@@ -559,8 +559,8 @@ void sync_free(Sync *sync)
     /* In this order: the thread tells the watch what it may, the watch only wakes the thread. */
     pthread_join(sync->thread, NULL);
     sync_watch_free(sync->watch);
-    sync_bodies_set_online(sync->bodies, FALSE, "Postern is stopping");
-    sync_bodies_set_listener(sync->bodies, NULL, NULL);
+    fetch_bodies_set_online(sync->bodies, FALSE, "Postern is stopping");
+    fetch_bodies_set_listener(sync->bodies, NULL, NULL);
     cache_unwatch(sync->pending_watch);
     sync_context_free(sync->context);
     close(sync->wake_fd);
@@ -637,7 +637,7 @@ static gboolean round_has_ended(Sync *sync, guint64 round)
 
 static gboolean bodies_are_here(Sync *sync, guint64 round)
 {
-    return !sync_bodies_busy(sync->bodies);
+    return !fetch_bodies_busy(sync->bodies);
 }
 
 gboolean sync_wait_round(Sync *sync, guint64 round, NetCancel *cancel, GError **error)

@@ -11,7 +11,7 @@ typedef struct Sync Sync;
 
 /* Starts the threads. `report` is called from them, whenever the account's state, progress or last
  * error changes. */
-Sync *sync_new(AccountSettings *settings, Cache *cache, SyncBodies *bodies,
+Sync *sync_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies,
                AccountPassword password, gpointer password_data, NetTlsClient *tls,
                AccountReport report, gpointer report_data);
 

@@ -29,7 +29,7 @@
 
 /* ---- the account ----------------------------------------------------------------------------- */
 
-struct SyncBodies {
+struct FetchBodies {
     int unused;
 };
 
@@ -39,21 +39,21 @@ static gboolean offline(GError **error)
     return FALSE;
 }
 
-gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages, gsize count,
-                          CacheContentState state, NetCancel *cancel, GError **error)
+gboolean fetch_content(FetchBodies *bodies, const gint64 *messages, gsize count,
+                       CacheContentState state, NetCancel *cancel, GError **error)
 {
     return offline(error);
 }
 
-GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message, const SyncExtract *extract,
-                            NetCancel *cancel, GError **error)
+GBytes *fetch_extract(FetchBodies *bodies, gint64 message, const FetchExtract *extract,
+                      NetCancel *cancel, GError **error)
 {
     offline(error);
     return NULL;
 }
 
-GArray *sync_bodies_search(SyncBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
-                           GError **error)
+GArray *fetch_search(FetchBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
+                     GError **error)
 {
     offline(error);
     return NULL;
@@ -73,7 +73,7 @@ static struct {
     AccountSettings settings;
     ServeAccount account;
     ServeDaemon daemon;
-    SyncBodies bodies;
+    FetchBodies bodies;
 } home;
 
 static ServeAccount *find_account(const char *login, gpointer data)

@@ -58,7 +58,7 @@ gboolean __wrap_net_stream_flush(NetStream *stream, GError **error)
 typedef struct {
     AccountSettings *settings;
     Cache *cache;
-    SyncBodies *bodies;
+    FetchBodies *bodies;
     Sync *sync;
     const char *password;
 } Tool;
@@ -300,7 +300,7 @@ static gboolean do_need(Tool *tool, char **words, GError **error)
     if (!folder || !cache_placement_get(txn, folder->id, (guint32)atoi(words[2]), &row, error))
         return FALSE;
     g_clear_pointer(&txn, cache_end);
-    return sync_bodies_need(tool->bodies, &row.message, 1, CACHE_CONTENT_FULL, NULL, error);
+    return fetch_content(tool->bodies, &row.message, 1, CACHE_CONTENT_FULL, NULL, error);
 }
 
 static gboolean count(const CachePlacement *row, gpointer data)
@@ -381,14 +381,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "sync-account: %s\n", error->message);
         return 1;
     }
-    tool.bodies = sync_bodies_new(tool.settings, tool.cache, give_password, argv[3], tls, 2);
+    tool.bodies = fetch_bodies_new(tool.settings, tool.cache, give_password, argv[3], tls, 2);
     tool.sync =
         sync_new(tool.settings, tool.cache, tool.bodies, give_password, argv[3], tls, report, NULL);
     while (getline(&line, &size, stdin) > 0)
         run_line(&tool, line);
     free(line);
     sync_free(tool.sync);
-    sync_bodies_free(tool.bodies);
+    fetch_bodies_free(tool.bodies);
     cache_close(tool.cache);
     account_settings_unref(tool.settings);
     return 0;

@@ -25,7 +25,7 @@ extern "C" {
 
 /* The provider: what a message's bytes are once they are asked for, and whether it can be reached.
  */
-struct SyncBodies {
+struct FetchBodies {
     Cache *cache = nullptr;
     bool online = true;
     std::map<gint64, std::string> upstream;
@@ -194,7 +194,7 @@ class Client
 class ImapTest : public CacheTest
 {
   protected:
-    SyncBodies bodies;
+    FetchBodies bodies;
     ServeAccount account = {};
     ServeDaemon daemon = {};
     gint64 inbox = 0;

@@ -11,14 +11,14 @@ extern "C" {
 }
 
 /* Stands in for sync: what the provider has, and whether it can be reached. */
-struct SyncBodies {
+struct FetchBodies {
     Cache *cache;
     bool online;
     std::map<gint64, std::string> upstream;
     std::map<gint64, CacheContentState> asked;
 };
 
-static void give(SyncBodies *bodies, gint64 message, CacheContentState state)
+static void give(FetchBodies *bodies, gint64 message, CacheContentState state)
 {
     const std::string &text = bodies->upstream[message];
     CacheRendered how = {};
@@ -39,8 +39,8 @@ static void give(SyncBodies *bodies, gint64 message, CacheContentState state)
     cache_rendered_clear(&how);
 }
 
-extern "C" gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages, gsize count,
-                                     CacheContentState state, NetCancel *, GError **error)
+extern "C" gboolean fetch_content(FetchBodies *bodies, const gint64 *messages, gsize count,
+                                  CacheContentState state, NetCancel *, GError **error)
 {
     for (gsize i = 0; i < count; i++) {
         if (!bodies->online) {
@@ -133,7 +133,7 @@ class Pop3Test : public SessionTest
     }
 
     Cache *cache = nullptr;
-    SyncBodies bodies = {};
+    FetchBodies bodies = {};
     gint64 inbox = 0, last_message = 0;
     guint32 base_uid = 100;
 };

@@ -18,23 +18,22 @@ extern "C" {
 }
 
 /* The provider can't be reached. */
-extern "C" gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *, gsize, CacheContentState,
-                                     NetCancel *, GError **error)
+extern "C" gboolean fetch_content(FetchBodies *bodies, const gint64 *, gsize, CacheContentState,
+                                  NetCancel *, GError **error)
 {
     bodies->asked++;
     g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
     return FALSE;
 }
 
-extern "C" GBytes *sync_bodies_extract(SyncBodies *, gint64, const SyncExtract *, NetCancel *,
-                                       GError **error)
+extern "C" GBytes *fetch_extract(FetchBodies *, gint64, const FetchExtract *, NetCancel *,
+                                 GError **error)
 {
     g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
     return nullptr;
 }
 
-extern "C" GArray *sync_bodies_search(SyncBodies *, gint64, const char *, NetCancel *,
-                                      GError **error)
+extern "C" GArray *fetch_search(FetchBodies *, gint64, const char *, NetCancel *, GError **error)
 {
     g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
     return nullptr;

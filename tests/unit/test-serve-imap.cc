@@ -6,8 +6,8 @@
 #include <random>
 
 /* Stands in for sync: brings what the "provider" has, or says that it can't be reached. */
-extern "C" gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages, gsize count,
-                                     CacheContentState state, NetCancel *cancel, GError **error)
+extern "C" gboolean fetch_content(FetchBodies *bodies, const gint64 *messages, gsize count,
+                                  CacheContentState state, NetCancel *cancel, GError **error)
 {
     bodies->asked++;
     if (!bodies->online) {
@@ -30,8 +30,8 @@ extern "C" gboolean sync_bodies_need(SyncBodies *bodies, const gint64 *messages,
     return TRUE;
 }
 
-extern "C" GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message,
-                                       const SyncExtract *extract, NetCancel *, GError **error)
+extern "C" GBytes *fetch_extract(FetchBodies *bodies, gint64 message, const FetchExtract *extract,
+                                 NetCancel *, GError **error)
 {
     bodies->extracts.push_back("[" + std::string(extract->section) + "]<" +
                                std::to_string(extract->offset) + "." +
@@ -46,8 +46,8 @@ extern "C" GBytes *sync_bodies_extract(SyncBodies *bodies, gint64 message,
     return g_bytes_new(part.data(), part.size());
 }
 
-extern "C" GArray *sync_bodies_search(SyncBodies *bodies, gint64, const char *query, NetCancel *,
-                                      GError **error)
+extern "C" GArray *fetch_search(FetchBodies *bodies, gint64, const char *query, NetCancel *,
+                                GError **error)
 {
     if (!bodies->online) {
         g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");

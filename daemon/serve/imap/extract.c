@@ -59,7 +59,7 @@ gboolean imap_extract_get(ImapFetchRun *run, ImapNeed *need, gint64 message)
         if (needs_of(plan) != CACHE_CONTENT_FULL)
             continue;
         g_autofree char *section = section_text(&plan->item->section);
-        SyncExtract extract = {section, (guint32)plan->item->offset, (guint32)plan->item->length};
+        FetchExtract extract = {section, (guint32)plan->item->offset, (guint32)plan->item->length};
         plan->extract = imap_need_extract(run->session, need, message, &extract);
         if (!plan->extract) {
             imap_extract_clear(run);

@@ -142,8 +142,8 @@ ImapSet *imap_gmail_search(ImapSession *session, const char *query)
     g_autoptr(GError) error = NULL;
     if (!imap_session_flush(session))
         return NULL;
-    g_autoptr(GArray) found = sync_bodies_search(session->account->bodies, session->view->folder,
-                                                 query, net_stream_cancel(session->stream), &error);
+    g_autoptr(GArray) found = fetch_search(session->account->bodies, session->view->folder, query,
+                                           net_stream_cancel(session->stream), &error);
     if (!found) {
         imap_reply_printf(session, IMAP_NO, "UNAVAILABLE",
                           "X-GM-RAW is searched by the provider: %s", error->message);

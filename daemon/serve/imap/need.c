@@ -23,19 +23,19 @@ void imap_need(ImapSession *session, ImapNeed *need, const gint64 *messages, gui
     GError *error = NULL;
     if (need->offline || !imap_session_flush(session))
         return;
-    if (!sync_bodies_need(session->account->bodies, messages, count, state,
-                          net_stream_cancel(session->stream), &error))
+    if (!fetch_content(session->account->bodies, messages, count, state,
+                       net_stream_cancel(session->stream), &error))
         note_failure(need, error);
 }
 
 GBytes *imap_need_extract(ImapSession *session, ImapNeed *need, gint64 message,
-                          const SyncExtract *extract)
+                          const FetchExtract *extract)
 {
     GError *error = NULL;
     if (need->offline || !imap_session_flush(session))
         return NULL;
-    GBytes *octets = sync_bodies_extract(session->account->bodies, message, extract,
-                                         net_stream_cancel(session->stream), &error);
+    GBytes *octets = fetch_extract(session->account->bodies, message, extract,
+                                   net_stream_cancel(session->stream), &error);
     if (!octets)
         note_failure(need, error);
     return octets;

@@ -17,8 +17,8 @@ typedef struct {
 void imap_need(ImapSession *session, ImapNeed *need, const gint64 *messages, guint count,
                CacheContentState state);
 
-/* Asks for an extract instead (see sync_bodies_extract()); NULL: it can't be had. */
+/* Asks for an extract instead (see fetch_extract()); NULL: it can't be had. */
 GBytes *imap_need_extract(ImapSession *session, ImapNeed *need, gint64 message,
-                          const SyncExtract *extract);
+                          const FetchExtract *extract);
 
 void imap_need_clear(ImapNeed *need);

@@ -46,8 +46,8 @@ static gboolean bring(ImapSession *session, ServeAccount *account, gint64 messag
 {
     if (!imap_session_flush(session))
         return not_found("The client is gone", error);
-    return sync_bodies_need(account->bodies, &message, 1, CACHE_CONTENT_FULL,
-                            net_stream_cancel(session->stream), error);
+    return fetch_content(account->bodies, &message, 1, CACHE_CONTENT_FULL,
+                         net_stream_cancel(session->stream), error);
 }
 
 static GBytes *read_message(Cache *cache, gint64 message, GError **error)

@@ -103,8 +103,7 @@ gboolean maildrop_need(Maildrop *maildrop, MaildropMessage *message, CacheConten
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "This message is not here");
         return FALSE;
     }
-    return sync_bodies_need(maildrop->account->bodies, &message->message, 1, state, cancel,
-                            error) &&
+    return fetch_content(maildrop->account->bodies, &message->message, 1, state, cancel, error) &&
            look(maildrop, message, &here, error);
 }
 
