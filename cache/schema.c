@@ -150,9 +150,21 @@ static const char VERSION_8[] =
 /* Texts were folded to composed characters before: they are written anew, too. */
 #define VERSION_9 VERSION_7
 
+/* And most of HTML's named characters weren't known. */
+#define VERSION_10 VERSION_7
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1}, {2, VERSION_2}, {3, VERSION_3}, {4, VERSION_4}, {5, VERSION_5},
-    {6, VERSION_6}, {7, VERSION_7}, {8, VERSION_8}, {9, VERSION_9}, {0},
+    {1, VERSION_1},
+    {2, VERSION_2},
+    {3, VERSION_3},
+    {4, VERSION_4},
+    {5, VERSION_5},
+    {6, VERSION_6},
+    {7, VERSION_7},
+    {8, VERSION_8},
+    {9, VERSION_9},
+    {10, VERSION_10},
+    {0},
 };
 
 static gboolean read_version(Db *db, int *version, GError **error)

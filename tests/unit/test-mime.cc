@@ -20,7 +20,9 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -1074,7 +1076,7 @@ TEST(Html, IsReducedToItsText)
         {"<p>one</p><p>two</p>", "one\ntwo\n"},
         {"one<br>two<BR/>three", "one\ntwo\nthree"},
         {"&lt;x&gt; &amp;amp; &auml;&#228;&#xE4;&nbsp;&euro;", "<x> &amp; äää €"},
-        {"a & b &unknown; &#0; &", "a & b &unknown; &#0; &"},
+        {"a & b &unknown; &#; &#x; &", "a & b &unknown; &#; &#x; &"},
         {"a < b", "a < b"},
         {"<script>var x = '<b>';</script>after", "after"},
         {"<style>p { color: red }</style>after", "after"},
@@ -1100,6 +1102,106 @@ TEST(Html, IsReducedToItsText)
         EXPECT_EQ(appended([&](GString *out) { mime_html_to_text(c.html, strlen(c.html), out); }),
                   c.text)
             << c.html;
+}
+
+struct NamedCharacter {
+    string name, text; /* the name with its semicolon, if there is one */
+};
+
+/* All of the standard's, from a source that isn't the table's. */
+vector<NamedCharacter> named_characters()
+{
+    std::ifstream file(POSTERN_ENTITIES);
+    vector<NamedCharacter> all;
+
+    for (string line; std::getline(file, line);) {
+        if (line[0] == '#')
+            continue;
+
+        std::istringstream words(line);
+        NamedCharacter character;
+        gunichar code;
+
+        words >> character.name;
+        while (words >> std::hex >> code)
+            character.text += appended([&](GString *out) { g_string_append_unichar(out, code); });
+        all.push_back(character);
+    }
+    return all;
+}
+
+string html_text(const string &html)
+{
+    return appended([&](GString *out) { mime_html_to_text(html.data(), html.size(), out); });
+}
+
+TEST(Html, KnowsAllNamedCharacters)
+{
+    auto all = named_characters();
+
+    EXPECT_EQ(all.size(), 2231u);
+    for (auto &c : all) {
+        string shown = c.text == "\u00a0" ? " " : c.text;
+
+        EXPECT_EQ(html_text("x&" + c.name + ".y"), "x" + shown + ".y") << c.name;
+        EXPECT_EQ(html_text("&" + c.name), shown) << c.name << " at the end";
+        EXPECT_EQ(body_text("Content-Type: text/html\r\n\r\n<p>x&" + c.name + ".y"),
+                  folded("x" + c.text + ".y\n"))
+            << c.name;
+    }
+    EXPECT_EQ(folded(html_text("Dvo&rcaron;&aacute;k Wa&lstrok;&eogon;sa")),
+              folded("Dvořák Wałęsa"));
+}
+
+TEST(Html, NamedCharactersCanDoWithoutTheirSemicolonOnlyIfTheyAreOld)
+{
+    std::map<string, string> all;
+
+    for (auto &c : named_characters())
+        all[c.name] = c.text == "\u00a0" ? " " : c.text;
+    for (auto &[name, text] : all) {
+        if (name.back() != ';')
+            continue;
+
+        /* What the longest name that needs no semicolon leaves. */
+        string bare = name.substr(0, name.size() - 1), left = "&" + bare;
+
+        for (size_t length = bare.size(); length > 1; length--)
+            if (all.count(bare.substr(0, length))) {
+                left = all[bare.substr(0, length)] + bare.substr(length);
+                break;
+            }
+        EXPECT_EQ(html_text("&" + bare + " x"), left + " x") << name;
+        EXPECT_EQ(html_text("&" + bare), left) << name;
+    }
+}
+
+TEST(Html, ReferencesAreReadAsTheStandardSays)
+{
+    const struct {
+        const char *html, *text;
+    } cases[] = {
+        {"I'm &notit; I tell you", "I'm ¬it; I tell you"},
+        {"I'm &notin; I tell you", "I'm ∉ I tell you"},
+        {"&ampamp;&AMP&Amp;", "&amp;&&Amp;"},
+        {"&ngE;", "≧̸"},
+        {"&CounterClockwiseContourIntegral; &CounterClockwiseContourIntegralx;",
+         "∳ &CounterClockwiseContourIntegralx;"},
+        {"&#128;&#x80;&#150;&#x9f;&#129;", "€€–Ÿ\u0081"},
+        {"&#0;&#xD800;&#x110000;&#99999999999999999999;&#xFFFFFFFFFF41;",
+         "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD"},
+        {"&#000000000000065;&#x00000000000041;", "AA"},
+        {"&#65&#x41.&#X41g&#65a", "AA.AgAa"},
+        {"&#a;&#xg;&#;", "&#a;&#xg;&#;"},
+        {"&#x1F600;", "😀"},
+        {"<img alt=\"?a=1&copy=2&reg;&lt=&ltx &lt;&lt \">", "?a=1&copy=2®&lt=&ltx <<  "},
+        {"?a=1&copy=2", "?a=1©=2"},
+        {"&", "&"},
+        {"&;", "&;"},
+    };
+
+    for (auto &c : cases)
+        EXPECT_EQ(html_text(c.html), c.text) << c.html;
 }
 
 string preview(const string &message)

@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 
 #include <chrono>
+#include <fstream>
 #include <random>
+#include <sstream>
 
 extern "C" {
 #include "cache/filter.h"
@@ -382,6 +384,44 @@ TEST_F(TextTest, WhatStandsForImagesIsFound)
     )");
 }
 
+/* All that HTML can write with a name is found, however it is written. */
+TEST_F(TextTest, NamedCharactersAreFound)
+{
+    std::ifstream file(POSTERN_ENTITIES);
+    std::vector<std::pair<std::string, std::string>> all;
+    std::string mail = "Content-Type: text/html\r\n\r\n<p>Dvo&rcaron;&aacute;k "
+                       "Wa&lstrok;&eogon;sa &Zcaron;i&#382;ek</p>\r\n";
+    for (std::string line; std::getline(file, line);) {
+        if (line[0] == '#')
+            continue;
+        std::istringstream words(line);
+        std::string name, text;
+        gunichar code;
+        for (words >> name; words >> std::hex >> code;) {
+            char bytes[6];
+            text.append(bytes, (size_t)g_unichar_to_utf8(code, bytes));
+        }
+        all.push_back({name, "n" + std::to_string(all.size()) + ":" + text + "."});
+        mail += "<p>n" + std::to_string(all.size() - 1) + ":&" + name + ".</p>\r\n";
+    }
+    ASSERT_EQ(all.size(), 2231u);
+    deliver(inbox, mail);
+    client = select();
+    for (bool indexed : {false, true}) {
+        if (indexed)
+            index_all();
+        auto found = [this](const std::string &text) {
+            return client->command("a SEARCH CHARSET UTF-8 TEXT {" + std::to_string(text.size()) +
+                                   "+}\r\n" + text) == "* SEARCH 1\r\na OK SEARCH done.\r\n";
+        };
+        for (const char *name : {"Dvořák", "wałęsa", "ŽIŽEK"})
+            EXPECT_TRUE(found(name)) << name;
+        for (size_t i = indexed ? 7 : 0; i < all.size(); i += 19)
+            EXPECT_TRUE(found(all[i].second)) << all[i].first;
+        EXPECT_FALSE(found("&rcaron;"));
+    }
+}
+
 /* What is compared is taken from segments, and from headers where there is none yet. */
 TEST_F(TextTest, SortsAndThreadsAlikeWhateverIsIndexed)
 {
@@ -619,6 +659,24 @@ TEST_F(TextTest, SegmentsFromBeforeFiltersAreWrittenAnew)
     EXPECT_EQ(segments(), 0);
     index_all();
     EXPECT_EQ(query_number("SELECT count(*) FROM text_filter"), 4);
+    check_many(20);
+}
+
+/* Before version 10 only some of HTML's named characters were known. */
+TEST_F(TextTest, TextsFromBeforeAllNamedCharactersAreMadeAnew)
+{
+    deliver_some(192);
+    index_all();
+    close();
+    sqlite3 *db;
+    ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, "PRAGMA user_version = 9", nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(db);
+    open();
+    account.cache = bodies.cache = cache;
+    EXPECT_EQ(due(), 384);
+    EXPECT_EQ(segments(), 0);
+    index_all();
     check_many(20);
 }
 

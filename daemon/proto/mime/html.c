@@ -3,41 +3,16 @@
  * not miss and not invent words. */
 #include "daemon/proto/mime/html.h"
 
+#include "daemon/proto/mime/entities.h"
+
 #include <string.h>
 
 typedef struct {
     const char *pos;
     const char *end;
     GString *out;
+    gboolean unclosed; /* no comment ends any more */
 } Html;
-
-/* Names of U+00A0 to U+00FF, in order. */
-static const char *const latin1_names[] = {
-    "nbsp",   "iexcl",  "cent",   "pound",  "curren", "yen",    "brvbar", "sect",   "uml",
-    "copy",   "ordf",   "laquo",  "not",    "shy",    "reg",    "macr",   "deg",    "plusmn",
-    "sup2",   "sup3",   "acute",  "micro",  "para",   "middot", "cedil",  "sup1",   "ordm",
-    "raquo",  "frac14", "frac12", "frac34", "iquest", "Agrave", "Aacute", "Acirc",  "Atilde",
-    "Auml",   "Aring",  "AElig",  "Ccedil", "Egrave", "Eacute", "Ecirc",  "Euml",   "Igrave",
-    "Iacute", "Icirc",  "Iuml",   "ETH",    "Ntilde", "Ograve", "Oacute", "Ocirc",  "Otilde",
-    "Ouml",   "times",  "Oslash", "Ugrave", "Uacute", "Ucirc",  "Uuml",   "Yacute", "THORN",
-    "szlig",  "agrave", "aacute", "acirc",  "atilde", "auml",   "aring",  "aelig",  "ccedil",
-    "egrave", "eacute", "ecirc",  "euml",   "igrave", "iacute", "icirc",  "iuml",   "eth",
-    "ntilde", "ograve", "oacute", "ocirc",  "otilde", "ouml",   "divide", "oslash", "ugrave",
-    "uacute", "ucirc",  "uuml",   "yacute", "thorn",  "yuml",
-};
-
-static const struct {
-    const char *name;
-    gunichar code;
-} other_names[] = {
-    {"amp", '&'},       {"lt", '<'},        {"gt", '>'},        {"quot", '"'},
-    {"apos", '\''},     {"euro", 0x20AC},   {"ndash", 0x2013},  {"mdash", 0x2014},
-    {"lsquo", 0x2018},  {"rsquo", 0x2019},  {"sbquo", 0x201A},  {"ldquo", 0x201C},
-    {"rdquo", 0x201D},  {"bdquo", 0x201E},  {"hellip", 0x2026}, {"bull", 0x2022},
-    {"trade", 0x2122},  {"oelig", 0x0153},  {"OElig", 0x0152},  {"scaron", 0x0161},
-    {"Scaron", 0x0160}, {"lsaquo", 0x2039}, {"rsaquo", 0x203A}, {"zwnj", 0x200C},
-    {"zwj", 0x200D},
-};
 
 /* Tags behind which a new line starts. All others are within a line. */
 static const char *const block_tags[] = {
@@ -51,54 +26,104 @@ static gboolean is_name(const char *name, gsize length, const char *wanted)
     return strlen(wanted) == length && g_ascii_strncasecmp(name, wanted, length) == 0;
 }
 
-static gunichar named_character(const char *name, gsize length)
+/* --- character references --- */
+
+/* What numbers that are none of Unicode's say: bytes of Windows-1252, and nothing at all. */
+static gunichar numbered_character(gunichar code)
 {
-    for (guint i = 0; i < G_N_ELEMENTS(other_names); i++)
-        if (strlen(other_names[i].name) == length && memcmp(name, other_names[i].name, length) == 0)
-            return other_names[i].code;
-    for (guint i = 0; i < G_N_ELEMENTS(latin1_names); i++)
-        if (strlen(latin1_names[i]) == length && memcmp(name, latin1_names[i], length) == 0)
-            return 0xA0 + i;
-    return 0;
+    static const guint16 windows_1252[32] = {
+        0x20AC, 0x81,   0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+        0x2039, 0x0152, 0x8D,   0x017D, 0x8F,   0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+        0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D,   0x017E, 0x0178,
+    };
+
+    if (code >= 0x80 && code < 0xA0)
+        return windows_1252[code - 0x80];
+    return code != 0 && g_unichar_validate(code) ? code : 0xFFFD;
 }
 
-/* "#233" or "#xe9", without the ampersand. */
-static gunichar numbered_character(const char *text, gsize length)
+/* "233;" or "xe9;" behind "&#". FALSE: there is no digit. */
+static gboolean read_number(Html *html, const char *digits)
 {
-    gboolean hex = length > 1 && (text[1] == 'x' || text[1] == 'X');
+    gboolean hex = digits < html->end && (*digits == 'x' || *digits == 'X');
+    const char *pos = digits + hex;
     gunichar code = 0;
+    gint digit;
 
-    for (gsize i = hex ? 2 : 1; i < length; i++) {
-        gint digit = hex ? g_ascii_xdigit_value(text[i]) : g_ascii_digit_value(text[i]);
-
-        if (digit < 0 || code > 0x10FFFF)
-            return 0;
-        code = code * (hex ? 16 : 10) + (gunichar)digit;
+    for (; pos < html->end; pos++) {
+        digit = hex ? g_ascii_xdigit_value(*pos) : g_ascii_digit_value(*pos);
+        if (digit < 0)
+            break;
+        code = MIN(code * (hex ? 16 : 10) + (gunichar)digit, 0x110000);
     }
-    return g_unichar_validate(code) ? code : 0;
-}
-
-/* At an ampersand. */
-static void read_reference(Html *html)
-{
-    const char *name = html->pos + 1, *end = name;
-
-    while (end < html->end && end - name < 10 && (g_ascii_isalnum(*end) || *end == '#'))
-        end++;
-
-    gsize length = (gsize)(end - name);
-    gunichar code = 0;
-
-    if (length > 1)
-        code = *name == '#' ? numbered_character(name, length) : named_character(name, length);
-    if (code == 0) {
-        g_string_append_c(html->out, '&');
-        html->pos++;
-        return;
-    }
+    if (pos == digits + hex)
+        return FALSE;
+    code = numbered_character(code);
     g_string_append_unichar(html->out, code == 0xA0 ? ' ' : code);
-    html->pos = end < html->end && *end == ';' ? end + 1 : end;
+    html->pos = pos < html->end && *pos == ';' ? pos + 1 : pos;
+    return TRUE;
 }
+
+/* The longest name that is a prefix of the text at name; *length is the name's. */
+static const MimeEntity *find_name(const Html *html, const char *name, gsize *length)
+{
+    char key[MIME_ENTITY_MAX + 1];
+    gsize most = 0;
+
+    while (most < MIME_ENTITY_MAX && name + most < html->end && g_ascii_isalnum(name[most])) {
+        key[most] = name[most];
+        most++;
+    }
+    for (*length = most; *length > 1; --*length) {
+        gboolean ended = name + *length < html->end && name[*length] == ';';
+
+        if (!ended && *length > MIME_ENTITY_LEGACY_MAX) {
+            *length = MIME_ENTITY_LEGACY_MAX + 1;
+            continue;
+        }
+        key[*length] = '\0';
+
+        const MimeEntity *entity = mime_entity_find(key);
+
+        if (entity != NULL && (ended || entity->legacy))
+            return entity;
+    }
+    return NULL;
+}
+
+/* "eacute;" behind "&". FALSE: that is no name. In an attribute, what looks like a parameter of a
+ * URL isn't one. */
+static gboolean read_name(Html *html, const char *name, gboolean in_attribute)
+{
+    gsize length;
+    const MimeEntity *entity = find_name(html, name, &length);
+
+    if (entity == NULL)
+        return FALSE;
+
+    const char *end = name + length;
+    gboolean ended = end < html->end && *end == ';';
+
+    if (in_attribute && !ended && end < html->end && (*end == '=' || g_ascii_isalnum(*end)))
+        return FALSE;
+    g_string_append(html->out, strcmp(entity->text, "\302\240") == 0 ? " " : entity->text);
+    html->pos = end + ended;
+    return TRUE;
+}
+
+/* At an ampersand (html.spec.whatwg.org, 13.2.5.72). */
+static void read_reference(Html *html, gboolean in_attribute)
+{
+    const char *name = html->pos + 1;
+    gboolean number = name < html->end && *name == '#';
+
+    if (number ? read_number(html, name + 1) : read_name(html, name, in_attribute))
+        return;
+    g_string_append_c(html->out, '&');
+    html->pos++;
+}
+
+/* --- tags --- */
 
 static void end_line(GString *out)
 {
@@ -128,12 +153,13 @@ static void skip_element(Html *html, const char *name)
 static void skip_comment(Html *html)
 {
     gsize left = (gsize)(html->end - html->pos);
-    const char *close = memmem(html->pos, left, "-->", 3);
+    const char *close = html->unclosed ? NULL : memmem(html->pos, left, "-->", 3);
 
     if (close != NULL) {
         html->pos = close + 3;
         return;
     }
+    html->unclosed = TRUE; /* so the rest needn't be looked through again at the next one */
     close = memchr(html->pos, '>', left);
     html->pos = close != NULL ? close + 1 : html->end;
 }
@@ -208,13 +234,13 @@ static void read_alternative(GString *out, const char *attributes, const char *e
         if (!is_name(attribute.name, attribute.name_length, "alt") || attribute.value_length == 0)
             continue;
 
-        Html text = {attribute.value, attribute.value + attribute.value_length, out};
+        Html text = {attribute.value, attribute.value + attribute.value_length, out, FALSE};
 
         if (out->len > 0 && !g_ascii_isspace(out->str[out->len - 1]))
             g_string_append_c(out, ' ');
         while (text.pos < text.end)
             if (*text.pos == '&')
-                read_reference(&text);
+                read_reference(&text, TRUE);
             else
                 g_string_append_c(out, *text.pos++);
         g_string_append_c(out, ' ');
@@ -262,7 +288,7 @@ static void read_tag(Html *html)
 
 void mime_html_to_text(const char *html, gsize length, GString *out)
 {
-    Html state = {html, html + length, out};
+    Html state = {html, html + length, out, FALSE};
 
     while (state.pos < state.end) {
         const char *start = state.pos;
@@ -275,6 +301,6 @@ void mime_html_to_text(const char *html, gsize length, GString *out)
         if (*state.pos == '<')
             read_tag(&state);
         else
-            read_reference(&state);
+            read_reference(&state, FALSE);
     }
 }

@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 
 /* Appends the text of html (valid UTF-8): without tags, comments, scripts and styles, with what is
  * said in the place of images, character references resolved, and a line end where a block ends.
- * Any input will do; the output isn't longer than the input. */
+ * Any input will do; the output is at most a fifth longer than the input, and the work in proportion to
+ * it. */
 void mime_html_to_text(const char *html, gsize length, GString *out);
 
 G_END_DECLS
