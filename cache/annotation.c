@@ -47,7 +47,7 @@ gboolean cache_annotation_set(CacheTxn *txn, gint64 folder, const char *entry, G
         return FALSE;
     txn->list_changed = TRUE;
     if (folder != CACHE_ANNOTATION_ACCOUNT) {
-        TxnFolder *changed = txn_folder(txn, folder, error);
+        FolderCounters *changed = counters_of(txn, folder, error);
         if (!changed)
             return FALSE;
         changed->view_changed = TRUE;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Attempts: rows of the tables `attempt` and `attempt_item`. */
+#include "cache/attempt.h"
+
 #include "cache/private.h"
 
 static const char SQL_INSERT[] =

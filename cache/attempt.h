@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Attempts: operations sent upstream whose outcome isn't known yet, recorded durably before they go
- * out, and problems: operations upstream has refused, with its words. Both belong to sync.
+ * out. They belong to sync.
  */
 #pragma once
 
@@ -45,22 +45,3 @@ gboolean cache_attempt_close(CacheTxn *txn, gint64 id, GError **error);
 
 /* Open attempts, oldest first: CacheAttempt. */
 GPtrArray *cache_attempt_list(CacheTxn *txn, GError **error);
-
-typedef struct {
-    gint64 id;       /* never reused */
-    char *operation; /* "append", "copy", "move", "flags", "expunge", "create", "delete", "rename",
-                        "subscribe" */
-    gint64 folder;   /* what it is about; uid 0: the folder itself */
-    guint32 uid;
-    char *text;   /* the server's words */
-    gint64 since; /* Unix seconds */
-    gint64 retry; /* Unix seconds of the next try; 0: on demand only */
-} CacheProblem;
-
-void cache_problem_free(CacheProblem *problem);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheProblem, cache_problem_free)
-
-/* Adds or replaces (by operation, folder, uid); gives its number, 0 on failure. */
-gint64 cache_problem_set(CacheTxn *txn, const CacheProblem *problem, GError **error);
-gboolean cache_problem_clear(CacheTxn *txn, gint64 id, GError **error);
-GPtrArray *cache_problem_list(CacheTxn *txn, GError **error);

@@ -26,21 +26,14 @@ Codecs *codecs_new(void)
     return codecs;
 }
 
-void codecs_release(Codecs *codecs)
-{
-    pthread_mutex_lock(&codecs->lock);
-    while (codecs->n_compress)
-        ZSTD_freeCCtx(codecs->compress[--codecs->n_compress]);
-    while (codecs->n_expand)
-        ZSTD_freeDCtx(codecs->expand[--codecs->n_expand]);
-    pthread_mutex_unlock(&codecs->lock);
-}
-
 void codecs_free(Codecs *codecs)
 {
     if (!codecs)
         return;
-    codecs_release(codecs);
+    while (codecs->n_compress)
+        ZSTD_freeCCtx(codecs->compress[--codecs->n_compress]);
+    while (codecs->n_expand)
+        ZSTD_freeDCtx(codecs->expand[--codecs->n_expand]);
     pthread_mutex_destroy(&codecs->lock);
     g_free(codecs);
 }

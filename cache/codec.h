@@ -12,9 +12,6 @@ typedef struct Codecs Codecs;
 Codecs *codecs_new(void);
 void codecs_free(Codecs *codecs);
 
-/* Frees the contexts that nobody uses. */
-void codecs_release(Codecs *codecs);
-
 typedef enum {
     CODEC_SMALL, /* half the size, as fast as a disk */
     CODEC_QUICK, /* a fifth larger than that, expands twice as fast: for what is read by thousands

@@ -215,7 +215,7 @@ gboolean content_release(CacheTxn *txn, gint64 content, GError **error)
 
 gboolean cache_content_counts(CacheTxn *txn, guint64 *full, guint64 *all, GError **error)
 {
-    if (!txn_flush_folders(txn, error))
+    if (!counters_flush(txn, error))
         return FALSE;
     g_auto(DbQuery) query = db_query(txn->db, SQL_COUNTS);
     if (db_next(&query)) {

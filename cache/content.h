@@ -44,9 +44,6 @@ CacheContentWriter *cache_content_writer_new(Cache *cache);
 gboolean cache_content_writer_add(CacheContentWriter *writer, const void *data, gsize length,
                                   GError **error);
 
-/* Bytes so far. */
-guint64 cache_content_writer_size(CacheContentWriter *writer);
-
 /* Nothing more will be added: compresses what is left. To be called before the transaction begins,
  * so that others don't wait for it. */
 void cache_content_writer_end(CacheContentWriter *writer);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* COPY, MOVE and APPEND: what clients do that puts messages into folders. */
-#include "cache/label.h"
 #include "cache/private.h"
+#include "cache/set-like.h"
 
 static const char SQL_LIVE[] = "SELECT uid FROM placement INDEXED BY placement_message"
                                " WHERE message = ? AND folder = ? AND alive";
@@ -42,7 +42,7 @@ gboolean copy_put(CacheTxn *txn, const CachePlacement *source, gint64 target, gb
     CachePlacement copy = {.folder = target,
                            .message = source->message,
                            .alive = TRUE,
-                           .flags = cache_rights_limit(txn_rights(txn, target), source->flags),
+                           .flags = cache_rights_limit(counters_rights(txn, target), source->flags),
                            .date = source->date,
                            .zone = source->zone,
                            .size = source->size,
@@ -89,7 +89,7 @@ static gboolean copy_one(CacheTxn *txn, gint64 folder, guint32 uid, gint64 targe
 gboolean cache_copy(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, gint64 target,
                     gboolean move, GArray *from, GArray *to, GError **error)
 {
-    if (!txn_writes(txn, TRUE, error) || !txn_folder(txn, target, error))
+    if (!txn_writes(txn, TRUE, error) || !counters_of(txn, target, error))
         return FALSE;
     for (gsize i = 0; i < count; i++)
         if (!copy_one(txn, folder, uids[i], target, move, from, to, error))
@@ -101,16 +101,16 @@ guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
                      const CacheRendered *rendered, CacheFlags flags, gint64 date, gint16 zone,
                      GError **error)
 {
-    if (!txn_writes(txn, TRUE, error) || !txn_folder(txn, folder, error))
+    if (!txn_writes(txn, TRUE, error) || !counters_of(txn, folder, error))
         return 0;
     CachePlacement placement = {.folder = folder,
                                 .message = cache_message_new(txn, NULL, error),
                                 .alive = TRUE,
-                                .flags = cache_rights_limit(txn_rights(txn, folder), flags),
+                                .flags = cache_rights_limit(counters_rights(txn, folder), flags),
                                 .date = date,
                                 .zone = zone,
                                 .saved = now()};
-    if (!placement.message || !label_nameless(txn, placement.message, error) ||
+    if (!placement.message || !set_like_nameless(txn, placement.message, error) ||
         !cache_content_writer_finish(writer, txn, placement.message, rendered, error) ||
         !cache_placement_put(txn, &placement, error))
         return 0;

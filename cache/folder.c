@@ -37,12 +37,6 @@ static const char SQL_SET_UIDVALIDITY[] = "UPDATE folder SET uidvalidity = ?2 WH
 static const char SQL_SET_RECENT[] = "UPDATE folder SET recent_uid = uidnext WHERE id = ?";
 static const char SQL_RESTORE_RECENT[] = "UPDATE folder SET recent_uid = ?2 WHERE id = ?1";
 static const char SQL_DELETE[] = "DELETE FROM folder WHERE id = ?";
-static const char SQL_COUNTERS[] =
-    "SELECT pushed, uidnext, highestmodseq, alive, unseen, deleted, missing, size, rights"
-    " FROM folder WHERE id = ?";
-static const char SQL_SET_COUNTERS[] =
-    "UPDATE folder SET uidnext = ?2, highestmodseq = ?3, alive = ?4, unseen = ?5, deleted = ?6,"
-    " missing = ?7, size = ?8 WHERE id = ?1";
 static const char SQL_RETIRE[] =
     "INSERT INTO retired (name, uidvalidity) VALUES (?1, ?2) ON CONFLICT (name)"
     " DO UPDATE SET uidvalidity = max(uidvalidity, ?2)";
@@ -59,81 +53,6 @@ static const char SQL_RAISE_FLOOR[] = "UPDATE folder SET modseq_floor = ?2 WHERE
 static const char SQL_NEEDED[] =
     "SELECT EXISTS (SELECT 1 FROM placement WHERE folder = ?1)"
     " OR EXISTS (SELECT 1 FROM attempt WHERE source = ?1 OR target = ?1)";
-
-/* ---- the counters a write transaction holds ------------------------------------------------ */
-
-static TxnFolder *held(CacheTxn *txn, gint64 id)
-{
-    for (guint i = txn->folders ? txn->folders->len : 0; i > 0; i--) {
-        TxnFolder *folder = &g_array_index(txn->folders, TxnFolder, i - 1);
-        if (folder->id == id)
-            return folder;
-    }
-    return NULL;
-}
-
-static gboolean load_counters(CacheTxn *txn, TxnFolder *folder, GError **error)
-{
-    g_auto(DbQuery) query = db_query(txn->db, SQL_COUNTERS, DB_INT(folder->id));
-
-    folder->loaded = db_next(&query);
-    if (!folder->loaded) {
-        if (db_done(&query, error))
-            g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
-                        "There is no folder number %" G_GINT64_FORMAT, folder->id);
-        return FALSE;
-    }
-    folder->pushed = db_int(&query, 0) != 0;
-    folder->uidnext = db_int(&query, 1);
-    folder->highestmodseq = db_int(&query, 2);
-    folder->alive = db_int(&query, 3);
-    folder->unseen = db_int(&query, 4);
-    folder->deleted = db_int(&query, 5);
-    folder->missing = db_int(&query, 6);
-    folder->size = db_int(&query, 7);
-    folder->rights = cache_folder_rights(&(CacheFolder){.rights = (guint32)db_int(&query, 8)});
-    return TRUE;
-}
-
-TxnFolder *txn_folder(CacheTxn *txn, gint64 id, GError **error)
-{
-    TxnFolder *folder = held(txn, id);
-
-    if (!folder) {
-        TxnFolder fresh = {.id = id};
-        g_array_append_val(txn->folders, fresh);
-        folder = &g_array_index(txn->folders, TxnFolder, txn->folders->len - 1);
-    }
-    return folder->loaded || load_counters(txn, folder, error) ? folder : NULL;
-}
-
-guint32 txn_rights(CacheTxn *txn, gint64 id)
-{
-    const TxnFolder *folder = txn_folder(txn, id, NULL);
-    return folder ? folder->rights : CACHE_RIGHTS_ALL;
-}
-
-gboolean txn_flush_folders(CacheTxn *txn, GError **error)
-{
-    for (guint i = 0; txn->folders && i < txn->folders->len; i++) {
-        TxnFolder *folder = &g_array_index(txn->folders, TxnFolder, i);
-        if (!folder->dirty)
-            continue;
-        folder->dirty = FALSE;
-        if (!db_run(txn->db, error, SQL_SET_COUNTERS, DB_INT(folder->id), DB_INT(folder->uidnext),
-                    DB_INT(folder->highestmodseq), DB_INT(folder->alive), DB_INT(folder->unseen),
-                    DB_INT(folder->deleted), DB_INT(folder->missing), DB_INT(folder->size)))
-            return FALSE;
-    }
-    return uids_flush(txn, error);
-}
-
-void txn_forget_folder(CacheTxn *txn, gint64 id)
-{
-    TxnFolder *folder = held(txn, id);
-    if (folder)
-        folder->loaded = folder->dirty = FALSE;
-}
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
@@ -194,7 +113,7 @@ gboolean folder_read_rows(Db *db, GPtrArray *list, GError **error)
 /* The one row of a query; NULL without error where there is none. */
 static CacheFolder *read_one(CacheTxn *txn, const char *sql, DbValue key, GError **error)
 {
-    if (!txn_flush_folders(txn, error))
+    if (!counters_flush(txn, error))
         return NULL;
     g_auto(DbQuery) query = db_query(txn->db, sql, key);
     CacheFolder *folder = db_next(&query) ? read_row(&query) : NULL;
@@ -265,7 +184,7 @@ GPtrArray *cache_folder_list(CacheTxn *txn, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)cache_folder_free);
 
-    if (!txn_flush_folders(txn, error) || !folder_read_rows(txn->db, list, error))
+    if (!counters_flush(txn, error) || !folder_read_rows(txn->db, list, error))
         return NULL;
     return g_steal_pointer(&list);
 }
@@ -403,13 +322,13 @@ gint64 folder_restore(CacheTxn *txn, const CacheFolder *folder, GError **error)
 gboolean folder_restored(CacheTxn *txn, gint64 id, guint32 uidnext, guint32 recent_uid,
                          gboolean renew, GError **error)
 {
-    TxnFolder *folder = txn_folder(txn, id, error);
+    FolderCounters *folder = counters_of(txn, id, error);
 
     if (!folder)
         return FALSE;
     folder->uidnext = MAX(folder->uidnext, uidnext);
     folder->dirty = TRUE;
-    return txn_flush_folders(txn, error) &&
+    return counters_flush(txn, error) &&
            db_run(txn->db, error, SQL_RAISE_FLOOR, DB_INT(id), DB_INT(folder->highestmodseq)) &&
            db_run(txn->db, error, SQL_RESTORE_RECENT, DB_INT(id), DB_INT(recent_uid)) &&
            (!renew || renew_uidvalidity(txn, id, error));
@@ -453,9 +372,9 @@ static gboolean drop_placements(CacheTxn *txn, gint64 folder, gboolean bases, GE
 /* Takes all messages from the view. No expunged UIDs are kept: the folder can't be selected. */
 static gboolean kill_placements(CacheTxn *txn, gint64 id, GError **error)
 {
-    if (!label_touch_all(txn, id, error))
+    if (!set_like_touch_all(txn, id, error))
         return FALSE;
-    TxnFolder *folder = txn_folder(txn, id, error);
+    FolderCounters *folder = counters_of(txn, id, error);
     if (!folder || !db_run(txn->db, error, SQL_KILL_ALL, DB_INT(id), DB_INT(txn_modseq(txn))) ||
         !uids_clear(txn, id, error) || !db_run(txn->db, error, SQL_FORGET_TOMBSTONES, DB_INT(id)) ||
         !db_run(txn->db, error, SQL_RAISE_FLOOR, DB_INT(id), DB_INT(txn_modseq(txn))))
@@ -479,7 +398,7 @@ static gboolean drop_nameless(CacheTxn *txn, gint64 id, GError **error)
         return FALSE;
     if (row_needed(txn, id))
         return TRUE;
-    txn_forget_folder(txn, id);
+    counters_forget(txn, id);
     return db_run(txn->db, error, SQL_DELETE, DB_INT(id));
 }
 
@@ -496,7 +415,7 @@ gint64 cache_folder_add(CacheTxn *txn, const CacheFolder *folder, GError **error
 {
     CacheFolder row = *folder;
 
-    if (!txn_writes(txn, TRUE, error) || !txn_flush_folders(txn, error))
+    if (!txn_writes(txn, TRUE, error) || !counters_flush(txn, error))
         return 0;
     row.name = folder->name ? (char *)inbox_folded(folder->name) : NULL;
     row.base_name = folder->base_name ? (char *)inbox_folded(folder->base_name) : NULL;
@@ -530,7 +449,7 @@ gboolean cache_folder_update(CacheTxn *txn, const CacheFolder *folder, GError **
         txn->list_changed = TRUE;
     if (!take_name(txn, old, row.name, error) || !update_row(txn, &row, error))
         return FALSE;
-    txn_forget_folder(txn, row.id);
+    counters_forget(txn, row.id);
     return row.name || row.base_name || drop_nameless(txn, row.id, error);
 }
 
@@ -595,7 +514,7 @@ static gint64 make_selectable(CacheTxn *txn, CacheFolder *folder, CacheRole role
 
 gint64 cache_folder_create(CacheTxn *txn, const char *name, CacheRole role, GError **error)
 {
-    if (!txn_writes(txn, TRUE, error) || !txn_flush_folders(txn, error))
+    if (!txn_writes(txn, TRUE, error) || !counters_flush(txn, error))
         return 0;
     char delimiter = account_delimiter(txn);
     name = inbox_folded(name);

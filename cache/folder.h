@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Folders and subscriptions, view and base. A folder keeps its number (`id`) for life, through
+ * Folders, view and base. A folder keeps its number (`id`) for life, through
  * renames on either side; numbers are never reused.
  */
 #pragma once
@@ -99,15 +99,6 @@ gboolean cache_folder_delete(CacheTxn *txn, gint64 id, GError **error);
 /* Renames a folder and those below it; levels above `name` are made. Not for INBOX (see change.h).
  */
 gboolean cache_folder_rename(CacheTxn *txn, gint64 id, const char *name, GError **error);
-
-/* Subscriptions are by name, and may name folders that don't exist (RFC 3501, 6.3.6). */
-typedef struct {
-    char *name;
-    gboolean view, base;
-} CacheSubscription;
-gboolean cache_subscribe(CacheTxn *txn, const char *name, gboolean subscribed, GError **error);
-gboolean cache_subscribe_base(CacheTxn *txn, const char *name, gboolean subscribed, GError **error);
-GPtrArray *cache_subscriptions(CacheTxn *txn, GError **error); /* CacheSubscription, all, by name */
 
 /* Where the next SELECT begins to see \Recent: gives the old mark and moves it to UIDNEXT. In a
  * read transaction (EXAMINE) the mark stays. */

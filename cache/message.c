@@ -16,6 +16,8 @@ static const char SQL_STATE[] =
     " WHERE m.id = ?";
 static const char SQL_IS_PLACED[] = "SELECT 1 FROM placement WHERE message = ?";
 static const char SQL_CONTENT[] = "SELECT content FROM message WHERE id = ?";
+static const char SQL_FORGET_NAMELESS[] = "DELETE FROM message_nameless WHERE message = ?";
+static const char SQL_FORGET_THREAD[] = "DELETE FROM message_thread WHERE message = ?";
 static const char SQL_DELETE[] = "DELETE FROM message WHERE id = ?";
 static const char SQL_DELETE_RENDERED[] = "DELETE FROM rendered WHERE message = ?";
 
@@ -108,7 +110,8 @@ gboolean message_collect(CacheTxn *txn, gint64 message, GError **error)
         return TRUE;
     gint64 content = content_of(txn, message);
     return (!content || (content_release(txn, content, error) && text_gone(txn, message, error))) &&
-           label_forget(txn, message, error) &&
+           db_run(txn->db, error, SQL_FORGET_NAMELESS, DB_INT(message)) &&
+           db_run(txn->db, error, SQL_FORGET_THREAD, DB_INT(message)) &&
            db_run(txn->db, error, SQL_DELETE_RENDERED, DB_INT(message)) &&
            db_run(txn->db, error, SQL_DELETE, DB_INT(message));
 }

@@ -3,8 +3,8 @@
  * Placements: rows of the table `placement`, written so that all that is derived from them stays in
  * step: mod-sequences, expunged UIDs, the folder's counters, notices.
  */
-#include "cache/label.h"
 #include "cache/private.h"
+#include "cache/set-like.h"
 
 /* Rows that an iteration holds at a time: the statement is done with before the callback runs, so
  * that it may write. */
@@ -205,7 +205,7 @@ gboolean cache_placement_each_pending(CacheTxn *txn, gint64 folder, CachePlaceme
 
 /* ---- what is derived ---------------------------------------------------------------------- */
 
-void placement_count(TxnFolder *folder, const CachePlacement *placement, int state, int sign)
+void placement_count(FolderCounters *folder, const CachePlacement *placement, int state, int sign)
 {
     if (!placement->alive)
         return;
@@ -271,7 +271,7 @@ static gboolean read_old(CacheTxn *txn, Change *change, GError **error)
 }
 
 /* The UID of a new row; one that is given must never have been given before. */
-static gboolean take_uid(TxnFolder *folder, CachePlacement *now, GError **error)
+static gboolean take_uid(FolderCounters *folder, CachePlacement *now, GError **error)
 {
     gint64 uid = now->uid ? now->uid : folder->uidnext;
 
@@ -365,7 +365,7 @@ static gboolean labels_change(const Change *change)
 static gboolean put(CacheTxn *txn, Change *change, GError **error)
 {
     CachePlacement *now = change->now;
-    TxnFolder *folder = txn_folder(txn, now->folder, error);
+    FolderCounters *folder = counters_of(txn, now->folder, error);
 
     if (!folder)
         return FALSE;
@@ -393,7 +393,7 @@ static gboolean put(CacheTxn *txn, Change *change, GError **error)
         txn->pending |= folder->pushed && differs(now);
     }
     return !labels_change(change) || !cache_is_set_like(txn) ||
-           label_touch(txn, now->message, now->folder, error);
+           set_like_touch(txn, now->message, now->folder, error);
 }
 
 gboolean cache_placement_put(CacheTxn *txn, CachePlacement *placement, GError **error)

@@ -99,23 +99,3 @@ typedef struct {
  */
 gboolean cache_changes(CacheTxn *txn, gint64 folder, guint64 modseq, GArray **changed,
                        GArray **expunged, GError **error);
-
-/* ---- messages ------------------------------------------------------------------------------ */
-
-/* A new message without content; `remote_id` is EMAILID or X-GM-MSGID, or NULL. Its number; 0 on
- * failure. */
-gint64 cache_message_new(CacheTxn *txn, const char *remote_id, GError **error);
-
-/* The message with that remote id; 0 without error where there is none. */
-gint64 cache_message_by_remote_id(CacheTxn *txn, const char *remote_id, GError **error);
-
-/* Its remote id, or NULL; the caller frees it. */
-char *cache_message_remote_id(CacheTxn *txn, gint64 message);
-
-/* Sets it, once it is learnt (NULL: none). */
-gboolean cache_message_set_remote_id(CacheTxn *txn, gint64 message, const char *remote_id,
-                                     GError **error);
-
-/* Numbers (gint64) of the messages with that Message-ID header (as in CacheRendered), for
- * rematching. */
-GArray *cache_message_by_message_id(CacheTxn *txn, const char *message_id, GError **error);

@@ -4,10 +4,10 @@
 
 #include <pthread.h>
 
-#include "cache/attempt.h"
 #include "cache/change.h"
 #include "cache/db.h"
 #include "cache/folder.h"
+#include "cache/message.h"
 
 typedef struct Codecs Codecs;     /* codec.h */
 typedef struct Keywords Keywords; /* keyword.c */
@@ -62,7 +62,7 @@ typedef struct {
     gint64 uidnext, highestmodseq;
     gint64 alive, unseen, deleted, missing, size;
     guint32 rights; /* cache_folder_rights() */
-} TxnFolder;
+} FolderCounters;
 
 typedef enum { TXN_SET_LIKE_UNKNOWN, TXN_SET_LIKE, TXN_NOT_SET_LIKE } TxnSetLike;
 
@@ -74,30 +74,52 @@ struct CacheTxn {
     gboolean list_changed; /* folders came, went or were renamed; subscriptions */
     gboolean pending;      /* there is new work for push */
     gboolean texts;        /* texts came that are to be indexed, or went */
-    GArray *folders;       /* TxnFolder */
+    GArray *folders;       /* FolderCounters */
     GArray *keywords;      /* guint32: sets written by this transaction */
     GArray *adopted;       /* gint64: unfinished contents that this transaction finishes */
     GArray *uid_chunks;    /* bits that it changes (uids.c), or NULL */
-    TxnSetLike set_like;   /* label.c */
+    TxnSetLike set_like;   /* set-like.c */
 };
 
+/* ---- txn.c */
 /* Whether the transaction may write (in FULL mode, where `full`); else `error`. */
 gboolean txn_writes(CacheTxn *txn, gboolean full, GError **error);
 
 /* The transaction's mod-sequence: all its changes carry the same. */
 guint64 txn_modseq(CacheTxn *txn);
 
+/* ---- counters.c */
 /* The folder's counters; NULL and NOT_FOUND. Valid until the next call. */
-TxnFolder *txn_folder(CacheTxn *txn, gint64 id, GError **error);
+FolderCounters *counters_of(CacheTxn *txn, gint64 id, GError **error);
 
 /* cache_folder_rights() of the folder; everything where there is none. */
-guint32 txn_rights(CacheTxn *txn, gint64 id);
+guint32 counters_rights(CacheTxn *txn, gint64 id);
 
-/* Writes the counters back, and the bits of UIDs; before anything reads them. */
-gboolean txn_flush_folders(CacheTxn *txn, GError **error);
+/* Writes the counters back; before anything reads them. */
+gboolean counters_flush(CacheTxn *txn, GError **error);
 
 /* The folder's row is gone, or was changed by a statement: its counters are read anew. */
-void txn_forget_folder(CacheTxn *txn, gint64 id);
+void counters_forget(CacheTxn *txn, gint64 id);
+
+/* ---- connections.c */
+void ticket_lock(TicketLock *lock);
+void ticket_unlock(TicketLock *lock);
+/* The writer's connection; what commits leave in the WAL is noted. */
+Db *writer_open(Cache *cache, GError **error);
+/* A connection for one transaction, which waits for one where all are lent; NULL and `error`. */
+Db *reader_take(Cache *cache, GError **error);
+void reader_return(Cache *cache, Db *db);
+/* Moves the WAL into the database where it has grown. Most of that work (and its fsyncs) is done
+ * beside the writers. */
+void cache_checkpoint(Cache *cache);
+/* Where `db` has found damage: noted once, beside the database too, so that a process that dies of it
+ * leaves word for the next. */
+void cache_note_damage(Cache *cache, const Db *db);
+
+/* ---- meta.c */
+/* As cache_meta_get() and cache_meta_set(), outside of transactions. */
+char *meta_get(Db *db, const char *key);
+gboolean meta_set(Db *db, const char *key, const char *value, GError **error);
 
 /* ---- lock.c */
 /* Holds the file `path` for this process; -1 and LOCKED, naming `thing` and the pid, where another
@@ -153,7 +175,7 @@ enum { PLACEMENT_COLUMN_COUNT = 18, PLACEMENT_COLUMN_STATE = 7 };
 void placement_read(DbQuery *query, CachePlacement *placement);
 
 /* Adds (sign 1) or takes away (-1) what a live placement counts for. */
-void placement_count(TxnFolder *folder, const CachePlacement *placement, int state, int sign);
+void placement_count(FolderCounters *folder, const CachePlacement *placement, int state, int sign);
 
 /* Whether an open attempt names it. */
 gboolean placement_attempted(CacheTxn *txn, gint64 folder, guint32 uid);
@@ -177,9 +199,11 @@ gboolean uids_note(CacheTxn *txn, gint64 folder, guint32 uid, gboolean alive, gb
 gboolean uids_clear(CacheTxn *txn, gint64 folder, GError **error);
 /* Writes what has been noted. */
 gboolean uids_flush(CacheTxn *txn, GError **error);
-/* Makes the bits anew where they are missing. Where that can't be done (a full disk),
- * cache_uids() is slow, but right. */
-void uids_repair(Cache *cache);
+/* Folders whose bits aren't as many as their counters say: as in a database from before there were
+ * any. Numbers of folders, gint64. */
+GArray *uids_wrong(CacheTxn *txn, GError **error);
+/* Makes the bits of the folder anew. */
+gboolean uids_rebuild(CacheTxn *txn, gint64 folder, GError **error);
 
 /* ---- folder.c, for attempts */
 /* A row that neither the view nor the base names, unless something else still needs it. */
@@ -207,19 +231,34 @@ gboolean text_changed(CacheTxn *txn, gint64 message, GError **error);
 /* The message, which had content, is gone. */
 gboolean text_gone(CacheTxn *txn, gint64 message, GError **error);
 
-/* ---- label.c */
-/* The message came into a folder or left it: its placements in the others get a new mod-sequence.
- */
-gboolean label_touch(CacheTxn *txn, gint64 message, gint64 folder, GError **error);
+/* ---- set-like.c */
+/* A live placement, no more than is needed to find it. */
+typedef struct {
+    gint64 folder;
+    guint32 uid;
+} MessagePlace;
+/* Where else than in `folder` the message is: MessagePlace. */
+GArray *set_like_others(CacheTxn *txn, gint64 message, gint64 folder, GError **error);
+CacheRole set_like_role(CacheTxn *txn, gint64 folder);
+/* cache_folder_is_label(), by number. */
+gboolean set_like_is_label(CacheTxn *txn, gint64 folder);
+/* The message came into a folder or left it: its placements in the others get a new mod-sequence. */
+gboolean set_like_touch(CacheTxn *txn, gint64 message, gint64 folder, GError **error);
 /* The same for all messages of a folder, where the account is set-like. */
-gboolean label_touch_all(CacheTxn *txn, gint64 folder, GError **error);
+gboolean set_like_touch_all(CacheTxn *txn, gint64 folder, GError **error);
+/* A message of which upstream knows nothing yet. */
+gboolean set_like_nameless(CacheTxn *txn, gint64 message, GError **error);
+
+/* ---- label.c */
+typedef struct {
+    CacheFlags from, to;
+} FlagChange;
+/* Makes the change to `flags`; \Deleted stays as it is. */
+gboolean label_change_flags(CacheTxn *txn, const FlagChange *change, CacheFlags *flags,
+                            GError **error);
 /* What a client changed of the flags in one folder is changed in the others too. */
 gboolean label_spread_flags(CacheTxn *txn, const CachePlacement *then, const CachePlacement *now,
                             GError **error);
-/* A message of which upstream knows nothing yet. */
-gboolean label_nameless(CacheTxn *txn, gint64 message, GError **error);
-/* The message goes. */
-gboolean label_forget(CacheTxn *txn, gint64 message, GError **error);
 
 /* Whether the number is among `numbers` (gint64). */
 static inline gboolean holds_number(const GArray *numbers, gint64 number)

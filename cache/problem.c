@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Problems: rows of the table `problem`. */
+#include "cache/problem.h"
+
 #include "cache/private.h"
 
 static const char SQL_SET[] =

@@ -8,9 +8,12 @@
 #include "cache/repair.h"
 
 #include "cache/annotation.h"
+#include "cache/attempt.h"
 #include "cache/codec.h"
 #include "cache/private.h"
+#include "cache/problem.h"
 #include "cache/schema.h"
+#include "cache/subscription.h"
 
 #include <string.h>
 
@@ -219,7 +222,7 @@ static gint64 write_message(Salvage *salvage, CacheTxn *txn, Carried *carried, G
     if (fresh)
         return fresh;
     fresh = cache_message_new(txn, message->remote_id, error);
-    if (!fresh || !label_nameless(txn, fresh, error) ||
+    if (!fresh || !set_like_nameless(txn, fresh, error) ||
         (message->writer &&
          !cache_content_writer_finish(message->writer, txn, fresh, &message->rendered, error)) ||
         (message->hash && !message_set_hash(txn, fresh, message->hash, error)))

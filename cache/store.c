@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* STORE and EXPUNGE: what clients do to messages where they are. */
-#include "cache/label.h"
 #include "cache/private.h"
+#include "cache/set-like.h"
 
 static const char SQL_GET[] =
     "SELECT " PLACEMENT_COLUMNS " FROM placement WHERE folder = ? AND uid = ?";
@@ -101,7 +101,7 @@ gboolean cache_store(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize co
 {
     if (!txn_writes(txn, TRUE, error))
         return FALSE;
-    guint32 rights = txn_rights(txn, folder);
+    guint32 rights = counters_rights(txn, folder);
     Edit edit = {.mode = mode,
                  .flags = flags,
                  .system = cache_rights_system_flags(rights),

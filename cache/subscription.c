@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Subscriptions: rows of the table `subscription`, by name. */
+#include "cache/subscription.h"
+
 #include "cache/private.h"
 
 static const char SQL_SET_VIEW[] =

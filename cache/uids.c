@@ -212,7 +212,7 @@ static GArray *uids_of_rows(CacheTxn *txn, gint64 folder, guint expected, GError
 static gboolean read_counters(CacheTxn *txn, gint64 folder, guint *alive, guint *unseen,
                               GError **error)
 {
-    if (!txn_flush_folders(txn, error))
+    if (!counters_flush(txn, error) || !uids_flush(txn, error))
         return FALSE;
     g_auto(DbQuery) query = db_query(txn->db, SQL_COUNTERS, DB_INT(folder));
     if (!db_next(&query)) {
@@ -283,9 +283,7 @@ gboolean cache_first_unseen(CacheTxn *txn, gint64 folder, guint32 *uid, GError *
 
 /* ---- mending ------------------------------------------------------------------------------ */
 
-/* Folders whose bits aren't as many as their counters say: as in a database from before there were
- * any. Numbers of folders, gint64. */
-static GArray *find_wrong(CacheTxn *txn, GError **error)
+GArray *uids_wrong(CacheTxn *txn, GError **error)
 {
     g_autoptr(GArray) wrong = g_array_new(FALSE, FALSE, sizeof(gint64));
     g_auto(DbQuery) query = db_query(txn->db, SQL_FOLDERS);
@@ -303,7 +301,7 @@ static GArray *find_wrong(CacheTxn *txn, GError **error)
     return db_done(&query, error) ? g_steal_pointer(&wrong) : NULL;
 }
 
-static gboolean rebuild(CacheTxn *txn, gint64 folder, GError **error)
+gboolean uids_rebuild(CacheTxn *txn, gint64 folder, GError **error)
 {
     if (!uids_clear(txn, folder, error))
         return FALSE;
@@ -313,31 +311,4 @@ static gboolean rebuild(CacheTxn *txn, gint64 folder, GError **error)
                        (db_int(&query, 1) & CACHE_SEEN) != 0, error))
             return FALSE;
     return db_done(&query, error);
-}
-
-static gboolean rebuild_all(Cache *cache, const GArray *folders, GError **error)
-{
-    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE, error);
-
-    for (guint i = 0; i < folders->len; i++)
-        if (!txn || !rebuild(txn, g_array_index(folders, gint64, i), error))
-            return FALSE;
-    return cache_commit(g_steal_pointer(&txn), error);
-}
-
-static gboolean repair(Cache *cache, GError **error)
-{
-    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
-    g_autoptr(GArray) wrong = txn ? find_wrong(txn, error) : NULL;
-
-    g_clear_pointer(&txn, cache_end);
-    return wrong && (!wrong->len || rebuild_all(cache, wrong, error));
-}
-
-void uids_repair(Cache *cache)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (!repair(cache, &error))
-        g_message("cache: folders open slowly for now: %s", error->message);
 }

@@ -18,7 +18,7 @@ typedef struct {
 
 static gboolean read_bounds(CacheTxn *txn, gint64 folder, Bounds *bounds, GError **error)
 {
-    if (!txn_flush_folders(txn, error))
+    if (!counters_flush(txn, error))
         return FALSE;
     g_auto(DbQuery) query = db_query(txn->db, SQL_BOUNDS, DB_INT(folder));
     if (!db_next(&query)) {

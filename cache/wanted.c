@@ -56,7 +56,7 @@ static gint64 newest_folder(CacheTxn *txn, CacheContentState less_than, gint64 s
 {
     gint64 best = 0, best_date = G_MININT64;
 
-    if (!txn_flush_folders(txn, error))
+    if (!counters_flush(txn, error))
         return 0;
     g_auto(DbQuery) query = db_query(txn->db, SQL_FOLDERS);
     while (db_next(&query)) {

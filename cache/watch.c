@@ -77,7 +77,7 @@ static gboolean view_changed(CacheTxn *txn, gint64 folder)
     if (!folder && txn->list_changed)
         return TRUE;
     for (guint i = 0; i < txn->folders->len; i++) {
-        TxnFolder *changed = &g_array_index(txn->folders, TxnFolder, i);
+        FolderCounters *changed = &g_array_index(txn->folders, FolderCounters, i);
         if (changed->view_changed && (!folder || changed->id == folder))
             return TRUE;
     }

@@ -75,11 +75,6 @@ void cache_content_writer_free(CacheContentWriter *writer)
     g_free(writer);
 }
 
-guint64 cache_content_writer_size(CacheContentWriter *writer)
-{
-    return writer->size;
-}
-
 /* ---- parts -------------------------------------------------------------------------------- */
 
 static gboolean write_parts(CacheContentWriter *writer, CacheTxn *txn, gint64 content,
@@ -298,7 +293,7 @@ static gboolean update_placements(CacheTxn *txn, gint64 message, int old_state, 
 
     for (guint i = 0; rows && i < rows->len; i++) {
         CachePlacement *row = &g_array_index(rows, CachePlacement, i);
-        TxnFolder *folder = txn_folder(txn, row->folder, error);
+        FolderCounters *folder = counters_of(txn, row->folder, error);
         if (!folder)
             return FALSE;
         placement_count(folder, row, old_state, -1);

@@ -6,6 +6,7 @@
 
 #include "cache/attempt.h"
 #include "cache/folder.h"
+#include "cache/problem.h"
 #include "daemon/sync/pending.h"
 #include "daemon/sync/sync.h"
 

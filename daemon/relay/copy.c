@@ -4,6 +4,7 @@
 
 #include "cache/change.h"
 #include "cache/folder.h"
+#include "cache/message.h"
 #include "daemon/index/render.h"
 #include "daemon/proto/mime/header.h"
 

@@ -2,6 +2,8 @@
 /* Which arrivals are the effect of our own commands. */
 #include "daemon/sync/adopt.h"
 
+#include "cache/message.h"
+
 #include "daemon/sync/expire.h"
 #include "daemon/sync/sets.h"
 #include <openssl/evp.h>

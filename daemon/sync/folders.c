@@ -7,6 +7,8 @@
  */
 #include "daemon/sync/folders.h"
 
+#include "cache/subscription.h"
+
 #include "daemon/sync/listing.h"
 #include "daemon/sync/pull.h"
 #include <string.h>

@@ -4,6 +4,7 @@
 
 #include "cache/content.h"
 #include "cache/folder.h"
+#include "cache/problem.h"
 #include "daemon/sync/decide.h"
 #include <errno.h>
 #include <poll.h>

@@ -5,6 +5,8 @@
  */
 #include "daemon/sync/pull.h"
 
+#include "cache/message.h"
+
 #include "daemon/sync/adopt.h"
 #include "daemon/sync/reset.h"
 #include "daemon/sync/sets.h"

@@ -4,6 +4,8 @@
  * one attempt for all of them is on the disk before the first goes out.
  */
 #include "daemon/sync/push-private.h"
+
+#include "cache/message.h"
 #include "daemon/sync/sets.h"
 
 /* Messages and bytes under way. */

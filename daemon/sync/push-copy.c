@@ -4,6 +4,8 @@
  * the pull of the target that follows.
  */
 #include "daemon/sync/push-private.h"
+
+#include "cache/set-like.h"
 #include "daemon/sync/sets.h"
 
 #define BATCH 500

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* STORE: the same difference of many messages in one command. */
 #include "daemon/sync/push-private.h"
+
+#include "cache/problem.h"
 #include "daemon/sync/sets.h"
 
 #define BATCH 500

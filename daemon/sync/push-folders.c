@@ -7,6 +7,9 @@
  */
 #include "daemon/sync/push-private.h"
 
+#include "cache/problem.h"
+#include "cache/subscription.h"
+
 #include <string.h>
 
 /* Runs a command about one or two folders. *ok: the server did it; else a problem is recorded. */

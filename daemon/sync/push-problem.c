@@ -5,6 +5,8 @@
  */
 #include "daemon/sync/push-private.h"
 
+#include "cache/problem.h"
+
 #include <string.h>
 
 /* When a refused operation is tried again by itself. */

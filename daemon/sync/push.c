@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One pass of push: what is pending is decided about, sorted into batches, and sent in order. */
 #include "daemon/sync/push-private.h"
+
+#include "cache/problem.h"
 #include "daemon/sync/sets.h"
 
 #include <string.h>

@@ -2,6 +2,8 @@
 /* The rematch after a UIDVALIDITY reset. */
 #include "daemon/sync/reset.h"
 
+#include "cache/message.h"
+
 #include "daemon/sync/adopt.h"
 #include "daemon/sync/expire.h"
 

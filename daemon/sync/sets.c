@@ -2,6 +2,9 @@
 /* Set-like stores. */
 #include "daemon/sync/sets.h"
 
+#include "cache/message.h"
+#include "cache/set-like.h"
+
 #include "daemon/sync/expire.h"
 
 /* Messages that are asked for their names in one round. */

@@ -2,6 +2,8 @@
 /* Moved, or gone. */
 #include "daemon/sync/settle.h"
 
+#include "cache/message.h"
+
 #include "daemon/sync/expire.h"
 #include "daemon/sync/sets.h"
 

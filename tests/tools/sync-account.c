@@ -10,6 +10,7 @@
 #include "cache/attempt.h"
 #include "cache/change.h"
 #include "cache/folder.h"
+#include "cache/problem.h"
 #include "daemon/index/render.h"
 #include "daemon/proto/imap/set.h"
 #include "daemon/sync/sync.h"

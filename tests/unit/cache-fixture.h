@@ -21,6 +21,7 @@ extern "C" {
 #include "cache/flags.h"
 #include "cache/folder.h"
 #include "cache/label.h"
+#include "cache/message.h"
 #include "cache/placement.h"
 }
 

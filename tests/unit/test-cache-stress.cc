@@ -16,7 +16,9 @@
 #include <thread>
 
 extern "C" {
+#include "cache/problem.h"
 #include "cache/repair.h"
+#include "cache/subscription.h"
 }
 
 namespace

@@ -16,7 +16,10 @@
 
 extern "C" {
 #include "cache/private.h"
+#include "cache/problem.h"
 #include "cache/schema.h"
+#include "cache/set-like.h"
+#include "cache/subscription.h"
 }
 
 namespace
@@ -253,17 +256,6 @@ TEST_F(CacheTest, FullTransactionsAreSyncedAndOthersAreNot)
         ASSERT_TRUE(db_next(&query));
         EXPECT_EQ(db_int(&query, 0), mode == CACHE_WRITE_FULL ? 2 : 1);
     }
-}
-
-TEST_F(CacheTest, MemoryCanBeReleasedAtAnyTime)
-{
-    gint64 inbox = make_folder("INBOX");
-    arrive_many(inbox, 10);
-    Txn reader(cache, CACHE_READ);
-    EXPECT_EQ(uids(reader, inbox).size(), 10u);
-    cache_release_memory(cache);
-    EXPECT_EQ(uids(reader, inbox).size(), 10u);
-    append(inbox, "\r\nafterwards");
 }
 
 /* ---- folders ------------------------------------------------------------------------------ */

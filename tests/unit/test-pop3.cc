@@ -7,6 +7,7 @@
 extern "C" {
 #include "cache/change.h"
 #include "cache/folder.h"
+#include "cache/message.h"
 #include "daemon/index/render.h"
 }
 

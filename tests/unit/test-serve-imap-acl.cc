@@ -7,6 +7,8 @@
 
 extern "C" {
 #include "daemon/proto/imap/rights.h"
+
+#include "cache/subscription.h"
 }
 
 namespace

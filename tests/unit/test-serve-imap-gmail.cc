@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "cache/label.h"
+#include "cache/set-like.h"
 }
 
 namespace

@@ -2,6 +2,8 @@
 /* The table of FETCH items (RFC 3501, 6.4.5 and 7.4.2). */
 #include "daemon/serve/imap/fetch-items.h"
 
+#include "cache/message.h"
+
 #include "daemon/proto/imap/response-fetch.h"
 #include "daemon/proto/mime/bodystructure.h"
 #include "daemon/proto/mime/section.h"

@@ -4,6 +4,7 @@
 #include "cache/annotation.h"
 #include "cache/change.h"
 #include "cache/folder.h"
+#include "cache/subscription.h"
 #include "daemon/proto/imap/mailbox-name.h"
 #include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/objectid.h"

@@ -2,6 +2,8 @@
 /* Labels (X-GM-EXT-1), and what is found by Gmail's own search. */
 #include "daemon/serve/imap/labels.h"
 
+#include "cache/set-like.h"
+
 #include "daemon/proto/imap/quote.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"

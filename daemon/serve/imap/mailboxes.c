@@ -2,6 +2,8 @@
 /* The tree of mailbox names. */
 #include "daemon/serve/imap/mailboxes.h"
 
+#include "cache/subscription.h"
+
 #include "daemon/proto/imap/mailbox-name.h"
 
 #include <string.h>

@@ -3,6 +3,8 @@
 #include "daemon/serve/imap/search-match.h"
 
 #include "cache/annotation.h"
+#include "cache/message.h"
+#include "cache/set-like.h"
 #include "daemon/index/text.h"
 #include "daemon/proto/imap/response-fetch.h"
 #include "daemon/proto/mime/text.h"

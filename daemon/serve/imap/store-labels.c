@@ -5,6 +5,8 @@
  */
 #include "daemon/serve/imap/store.h"
 
+#include "cache/set-like.h"
+
 #include "daemon/serve/imap/labels.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
