@@ -131,7 +131,6 @@ AccountWork *account_work_start(const AccountWorkContext *context, AccountSettin
     work->serve->cache = work->cache;
     work->serve->bodies = work->bodies;
     work->serve->verifiers = work->verifiers;
-    work->serve->pushes_all = TRUE;
     return work;
 }
 

@@ -18,9 +18,7 @@ typedef struct {
     Cache *cache;
     FetchBodies *bodies;
     ServeVerifiers *verifiers; /* its local passwords */
-    gboolean pushes_all; /* sync brings everything upstream that clients may change; FALSE: flags
-                            alone, the rest is refused */
-    gint refs;           /* atomic */
+    gint refs;                 /* atomic */
 } ServeAccount;
 
 ServeAccount *serve_account_ref(ServeAccount *account);

@@ -145,7 +145,6 @@ static void prepare(void)
         (AccountSettings){.refs = 1, .id = (char *)"work", .address = (char *)"ada@example.org"};
     home.account.settings = &home.settings;
     home.account.bodies = &home.bodies;
-    home.account.pushes_all = TRUE;
     home.account.refs = 1;
     home.daemon = (ServeDaemon){.find_account = find_account, .queued = queued};
     begin_life();

@@ -206,7 +206,6 @@ class ImapTest : public CacheTest
         bodies.cache = cache;
         account.cache = cache;
         account.bodies = &bodies;
-        account.pushes_all = TRUE;
         account.refs = 1;
         daemon.throttle = serve_throttle_new();
         daemon.data = this;

@@ -894,13 +894,6 @@ TEST_F(ImapTest, AppendsThatCannotBeAreRefusedBeforeTheyAreSent)
         C: f NOOP
         S: f OK …
     )");
-    account.pushes_all = FALSE;
-    client->play(R"(
-        C: g APPEND INBOX {100}
-        S: g NO [CANNOT] …
-        C: h CREATE Work
-        S: h NO [CANNOT] …
-    )");
 }
 
 TEST_F(ImapTest, ExpungesJustWhatItIsAskedTo)

@@ -87,20 +87,6 @@ static gboolean find_target(ImapSession *session, const char *name)
     return TRUE;
 }
 
-/* Before the first message: whether the command can do anything at all. */
-static gboolean begin(ImapSession *session, const ImapAppendArgs *args)
-{
-    const ImapCommand *command = imap_assembler_command(session->assembler);
-    const ImapEntry *entry = imap_command_find(command->name);
-    session->uid = command->uid;
-    session->entry = entry;
-    if (!entry) {
-        imap_reply(session, IMAP_BAD, NULL, "There is no such command");
-        return FALSE;
-    }
-    return imap_command_allowed(session, entry) && find_target(session, args->mailbox);
-}
-
 static gboolean acceptable(ImapSession *session, const ImapAppendArgs *args)
 {
     const ImapAppendMessage *message = args->messages->pdata[args->messages->len - 1];
@@ -160,13 +146,13 @@ static void take(ImapSession *session, const ImapAppendArgs *args, char **octets
         append->too_big = TRUE;
 }
 
-ImapFeed imap_append_take(ImapSession *session)
+ImapFeed imap_append_receive(ImapSession *session)
 {
     g_autoptr(GError) error = NULL;
     const ImapAppendArgs *args = imap_assembler_append(session->assembler);
     const ImapLiteral *literal = imap_assembler_literal(session->assembler);
     gsize size = (gsize)literal->size;
-    if ((!session->append && !begin(session, args)) || !acceptable(session, args))
+    if ((!session->append && !find_target(session, args->mailbox)) || !acceptable(session, args))
         return imap_assembler_refuse(session->assembler);
     g_autofree char *octets = g_try_malloc(size + 1);
     if (!octets) {

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Logging in and out again: LOGIN, AUTHENTICATE (RFC 3501, 6.2; SASL-IR, RFC 4959), UNAUTHENTICATE
- * (RFC 8437), and what changes the stream below: STARTTLS, COMPRESS (RFC 4978).
+ * Logging in and out again: LOGIN, AUTHENTICATE (RFC 3501, 6.2; SASL-IR, RFC 4959), LOGOUT,
+ * UNAUTHENTICATE (RFC 8437), and what changes the stream below: STARTTLS, COMPRESS (RFC 4978).
  */
 #include "daemon/serve/exchange.h"
+#include "daemon/serve/imap/capability.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/view.h"
 
 static void accept_login(ImapSession *session, ServeAccount *account)
 {
     imap_session_login(session, account);
     /* RFC 3501, 7.1: what the client can do now, without asking. */
     g_autoptr(GString) code = g_string_new("CAPABILITY ");
-    imap_capability_format(session, code);
+    imap_capability_announce(session, code);
     imap_reply(session, IMAP_OK, code->str, "Logged in.");
 }
 
@@ -103,25 +106,40 @@ void imap_cmd_authenticate(ImapSession *session, ImapLexer *lexer)
     reply_result(session, result, account, error);
 }
 
-void imap_cmd_unauthenticate(ImapSession *session, ImapLexer *lexer)
+void imap_cmd_logout(ImapSession *session, ImapLexer *lexer)
 {
-    if (imap_reply_end(session, lexer))
-        imap_session_logout(session);
+    if (!imap_reply_end(session, lexer))
+        return;
+    imap_untagged(session, "BYE", NULL, "Goodbye.");
+    session->ended = TRUE;
 }
 
-/* ---- TLS, DEFLATE -------------------------------------------------------------------------- */
+/* As if nobody had logged in yet. */
+void imap_cmd_unauthenticate(ImapSession *session, ImapLexer *lexer)
+{
+    if (!imap_reply_end(session, lexer))
+        return;
+    g_clear_pointer(&session->view, imap_view_free);
+    g_clear_pointer(&session->notify, imap_notify_free);
+    g_clear_pointer(&session->account, serve_account_unref);
+    session->enabled = session->mode = 0;
+    imap_assembler_set_mode(session->assembler, 0);
+    imap_session_await_login(session);
+}
+
+/* ---- TLS, DEFLATE ---------------------------------------------------------------------------- */
 
 void imap_cmd_starttls(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
     if (!imap_reply_end(session, lexer))
         return;
-    if (!imap_capability_offered(session, "STARTTLS")) {
+    if (!imap_session_can_start_tls(session)) {
         imap_reply(session, IMAP_BAD, NULL,
                    net_stream_is_tls(session->stream) ? "TLS is on" : "There is no TLS here");
         return;
     }
-    /* The answer is the last thing in the clear, so it can't wait for the dispatcher. */
+    /* The answer is the last thing in the clear, so it can't wait for the loop to send it. */
     g_string_append_printf(session->out, "%s OK Begin TLS now.\r\n", session->command->tag);
     session->answered = TRUE;
     if (imap_session_flush(session) &&

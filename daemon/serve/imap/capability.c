@@ -3,8 +3,11 @@
  * The capability line, from a table: each capability names the state it is of use in and the
  * command that makes it true, so nothing is advertised that isn't there.
  */
+#include "daemon/serve/imap/capability.h"
+
 #include "daemon/proto/imap/rights.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/labels.h"
 #include "daemon/serve/imap/quota.h"
 #include "daemon/serve/imap/reply.h"
@@ -12,8 +15,8 @@
 typedef struct {
     const char *name;
     guint states;
-    const char *command; /* must be in the table, and usable by the account; or NULL */
-    guint enables;       /* ImapEnabled bits that ENABLE of it sets */
+    const char *command;                       /* must be in the table of commands; or NULL */
+    guint enables;                             /* ImapEnabled bits that ENABLE of it sets */
     gboolean (*offered)(ImapSession *session); /* one more condition, or NULL */
     guint64 (*value)(ImapSession *session);    /* stands behind the name, or NULL */
     guint mode; /* ImapMode bits: what it adds to the grammar, once it has been announced */
@@ -24,7 +27,7 @@ typedef struct {
 
 static gboolean can_start_tls(ImapSession *session)
 {
-    return session->daemon->tls != NULL && !net_stream_is_tls(session->stream);
+    return imap_session_can_start_tls(session);
 }
 
 static gboolean can_compress(ImapSession *session)
@@ -121,38 +124,44 @@ static gboolean offered(ImapSession *session, const Capability *capability)
 {
     if (!(capability->states & imap_session_state(session)))
         return FALSE;
-    if (capability->command) {
-        const ImapEntry *entry = imap_command_find(capability->command);
-        if (!entry)
-            return FALSE;
-        if ((entry->flags & IMAP_NEEDS_PUSH) && session->account && !session->account->pushes_all)
-            return FALSE;
-    }
+    if (capability->command && !imap_command_find(capability->command))
+        return FALSE;
     return !capability->offered || capability->offered(session);
 }
 
-void imap_capability_format(ImapSession *session, GString *out)
+static void append_mechanisms(ImapSession *session, GString *out)
 {
-    const char *separator = "";
-    for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++) {
-        if (!offered(session, &capabilities[i]))
-            continue;
-        session->mode |= capabilities[i].mode;
-        g_string_append(out, separator);
-        g_string_append(out, capabilities[i].name);
-        if (capabilities[i].value)
-            g_string_append_printf(out, "%" G_GUINT64_FORMAT, capabilities[i].value(session));
-        separator = " ";
-    }
-    if (session->account)
-        return;
     g_auto(GStrv) mechanisms = g_strsplit(serve_sasl_mechanisms(session->stream), " ", -1);
     for (char **mechanism = mechanisms; *mechanism; mechanism++)
         if (**mechanism)
             g_string_append_printf(out, " AUTH=%s", *mechanism);
 }
 
-static const Capability *find(const char *name)
+static void append_capabilities(ImapSession *session, GString *out)
+{
+    const char *separator = "";
+    for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++) {
+        if (!offered(session, &capabilities[i]))
+            continue;
+        g_string_append(out, separator);
+        g_string_append(out, capabilities[i].name);
+        if (capabilities[i].value)
+            g_string_append_printf(out, "%" G_GUINT64_FORMAT, capabilities[i].value(session));
+        separator = " ";
+    }
+    if (!session->account)
+        append_mechanisms(session, out);
+}
+
+void imap_capability_announce(ImapSession *session, GString *out)
+{
+    append_capabilities(session, out);
+    for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++)
+        if (capabilities[i].mode && offered(session, &capabilities[i]))
+            session->mode |= capabilities[i].mode;
+}
+
+static const Capability *find_capability(const char *name)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++)
         if (g_ascii_strcasecmp(capabilities[i].name, name) == 0)
@@ -160,23 +169,43 @@ static const Capability *find(const char *name)
     return NULL;
 }
 
-gboolean imap_capability_offered(ImapSession *session, const char *name)
-{
-    const Capability *capability = find(name);
-    return capability && offered(session, capability);
-}
-
-guint imap_capability_enable(ImapSession *session, const char *name)
-{
-    const Capability *capability = find(name);
-    return capability && offered(session, capability) ? capability->enables : 0;
-}
-
 void imap_cmd_capability(ImapSession *session, ImapLexer *lexer)
 {
     if (!imap_reply_end(session, lexer))
         return;
     g_string_append(session->out, "* CAPABILITY ");
-    imap_capability_format(session, session->out);
+    imap_capability_announce(session, session->out);
     g_string_append(session->out, "\r\n");
+}
+
+/* ---- ENABLE (RFC 5161) ----------------------------------------------------------------------- */
+
+/* The bits that a name stands for; 0 where it can't be enabled. */
+static guint enabled_by(ImapSession *session, const char *name)
+{
+    const Capability *capability = find_capability(name);
+    return capability && offered(session, capability) ? capability->enables : 0;
+}
+
+/* Unknown names are ignored (RFC 5161, 3.1). */
+void imap_cmd_enable(ImapSession *session, ImapLexer *lexer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GString) enabled = g_string_new("* ENABLED");
+    guint bits = 0;
+    do {
+        g_autofree char *name = NULL;
+        if (!imap_lexer_space(lexer, &error) ||
+            !(name = imap_lexer_atom(lexer, "a capability", &error))) {
+            imap_reply_error(session, error);
+            return;
+        }
+        guint bit = enabled_by(session, name);
+        if (bit & ~(bits | session->enabled))
+            g_string_append_printf(enabled, " %s", name);
+        bits |= bit;
+    } while (!imap_lexer_at_end(lexer));
+    g_string_append(session->out, enabled->str);
+    g_string_append(session->out, "\r\n");
+    imap_enable(session, bits);
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * The table of commands: name, function, and the rules that the dispatcher keeps for it.
- */
+/* The table of commands: name, function, and the rules that the loop keeps for it (loop.c). */
 #pragma once
 
 #include "daemon/serve/imap/session.h"
@@ -9,20 +7,17 @@
 typedef void (*ImapCommandFunc)(ImapSession *session, ImapLexer *lexer);
 
 typedef enum {
-    /* May stand after UID, must stand after it. */
+    /* May stand after UID. */
     IMAP_TAKES_UID = 1,
-    IMAP_ONLY_UID = 2,
     /* Its answers may not hold expunges, since the client counts in sequence numbers while it runs
      * (RFC 3501, 7.4.1); after UID they may. */
-    IMAP_KEEPS_NUMBERS = 4,
+    IMAP_KEEPS_NUMBERS = 2,
     /* Its answers hold no news of the selected mailbox at all: it closes it, or opens it. */
-    IMAP_NO_NEWS = 8,
+    IMAP_NO_NEWS = 4,
     /* Changes messages of the selected mailbox: refused after EXAMINE. */
-    IMAP_CHANGES = 16,
-    /* Changes what sync must be able to push (ServeAccount.pushes_all). */
-    IMAP_NEEDS_PUSH = 32,
+    IMAP_CHANGES = 8,
     /* Without UID before it, it is about sequence numbers: refused with UIDONLY (RFC 9586, 3). */
-    IMAP_BY_NUMBER = 64,
+    IMAP_BY_NUMBER = 16,
 } ImapCommandFlags;
 
 struct ImapEntry {
@@ -31,27 +26,13 @@ struct ImapEntry {
     guint states; /* ImapState bits */
     guint flags;  /* ImapCommandFlags */
 
-    /* Rights (CACHE_RIGHT bits): all of these on the selected mailbox, which the dispatcher checks;
+    /* Rights (CACHE_RIGHT bits): all of these on the selected mailbox, which the loop checks;
      * all of these, and one of these, on the mailbox that it names, for imap_rights_find(). */
     guint32 selected, named, any;
 };
 
 /* NULL: no such command. */
 const ImapEntry *imap_command_find(const char *name);
-
-/* Why the entry may not run now, as the tagged answer; TRUE where it may. */
-gboolean imap_command_allowed(ImapSession *session, const ImapEntry *entry);
-
-/* Runs the assembled command: everything between its last octet and the tagged answer's. */
-void imap_command_run(ImapSession *session);
-
-/* Appends the capabilities of the session's state, separated by spaces; the grammar is theirs from
- * then on. */
-void imap_capability_format(ImapSession *session, GString *out);
-/* What ENABLE understands: the bits; 0 where `name` can't be enabled. */
-guint imap_capability_enable(ImapSession *session, const char *name);
-/* Whether the session has this capability now. */
-gboolean imap_capability_offered(ImapSession *session, const char *name);
 
 /* One file each, or one for a few that belong together. */
 void imap_cmd_append(ImapSession *session, ImapLexer *lexer);

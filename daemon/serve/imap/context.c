@@ -9,7 +9,7 @@
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/search-match.h"
 #include "daemon/serve/imap/search.h"
-#include "daemon/serve/imap/sort.h"
+#include "daemon/serve/imap/sort-order.h"
 #include "daemon/serve/imap/view.h"
 
 #define CONTEXTS_MAX 20
@@ -26,7 +26,7 @@ struct ImapContext {
     ImapFetchArgs *items; /* to be fetched of new messages that it finds, or NULL */
 };
 
-void imap_context_free(ImapContext *context)
+static void context_free(ImapContext *context)
 {
     g_free(context->tag);
     imap_search_key_free(context->key);
@@ -36,7 +36,7 @@ void imap_context_free(ImapContext *context)
     g_clear_pointer(&context->order, g_array_unref);
     g_free(context);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapContext, imap_context_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapContext, context_free)
 
 static ImapSet *set_of(const GArray *uids)
 {
@@ -46,9 +46,14 @@ static ImapSet *set_of(const GArray *uids)
     return set;
 }
 
-static gboolean find(const ImapView *view, const char *tag, guint *index)
+static guint contexts_of(const ImapView *view)
 {
-    for (*index = 0; *index < view->contexts->len; (*index)++)
+    return view->contexts ? view->contexts->len : 0;
+}
+
+static gboolean find_context(const ImapView *view, const char *tag, guint *index)
+{
+    for (*index = 0; *index < contexts_of(view); (*index)++)
         if (g_str_equal(((const ImapContext *)view->contexts->pdata[*index])->tag, tag))
             return TRUE;
     return FALSE;
@@ -62,7 +67,7 @@ gboolean imap_context_allowed(ImapSession *session, const ImapSearchReturn *ret)
     if (ret->items && !imap_fetch_items_offered(session, ret->items))
         return FALSE;
     if (!(ret->options & IMAP_RETURN_UPDATE) || !session->view ||
-        !find(session->view, session->command->tag, &index))
+        !find_context(session->view, session->command->tag, &index))
         return TRUE;
     imap_reply(session, IMAP_BAD, NULL, "That tag is in use by a search that is kept up to date");
     return FALSE;
@@ -156,7 +161,7 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
     context->items = items;
     context->members = set_of(uids);
     context->order = keys ? g_array_copy((GArray *)uids) : NULL;
-    if (session->view->contexts->len >= CONTEXTS_MAX) {
+    if (contexts_of(session->view) >= CONTEXTS_MAX) {
         imap_context_refuse(session, context->tag, "Too many contexts");
         return;
     }
@@ -170,6 +175,8 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
         return;
     }
     context->with_last = !imap_search_key_walk(key, is_without_star, NULL);
+    if (!session->view->contexts)
+        session->view->contexts = g_ptr_array_new_with_free_func((GDestroyNotify)context_free);
     g_ptr_array_add(session->view->contexts, g_steal_pointer(&context));
 }
 
@@ -308,10 +315,10 @@ static void tell_items(ImapSession *session, const ImapContext *context, const I
 
 void imap_contexts_expunged(ImapSession *session, const GArray *uids)
 {
-    if (!session->view->contexts->len)
+    if (!contexts_of(session->view))
         return;
     g_autoptr(ImapSet) expunged = set_of(uids);
-    for (guint i = 0; i < session->view->contexts->len; i++) {
+    for (guint i = 0; i < contexts_of(session->view); i++) {
         ImapContext *context = session->view->contexts->pdata[i];
         g_autoptr(ImapSet) gone = imap_set_intersect(context->members, expunged);
         remove_members(session, context, gone);
@@ -371,6 +378,8 @@ void imap_contexts_changed(ImapSession *session, const GArray *changes, guint32 
 {
     GPtrArray *contexts = session->view->contexts;
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    if (!contexts)
+        return;
     for (guint i = 0; changes && contexts->len && i < changes->len; i++)
         g_array_append_val(uids, g_array_index(changes, CacheChange, i).uid);
     for (guint i = 0; i < contexts->len;) {
@@ -402,7 +411,7 @@ void imap_cmd_cancelupdate(ImapSession *session, ImapLexer *lexer)
         g_ptr_array_add(tags, tag);
     } while (!imap_lexer_at_end(lexer));
     for (guint i = 0; i < tags->len; i++)
-        if (find(session->view, tags->pdata[i], &index))
+        if (find_context(session->view, tags->pdata[i], &index))
             g_ptr_array_remove_index(session->view->contexts, index);
         else
             imap_reply(session, IMAP_NO, NULL, "There is no such search");

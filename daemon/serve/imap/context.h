@@ -10,8 +10,6 @@
 
 typedef struct ImapContext ImapContext;
 
-void imap_context_free(ImapContext *context);
-
 /* Whether the running command may have these return options: with UPDATE its tag mustn't be one of
  * a context. FALSE: BAD is set. */
 gboolean imap_context_allowed(ImapSession *session, const ImapSearchReturn *ret);

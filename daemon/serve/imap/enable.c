@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* ENABLE (RFC 5161). */
+/* Switching extensions on. */
 #include "daemon/serve/imap/enable.h"
 
-#include "daemon/serve/imap/commands.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
@@ -29,27 +28,4 @@ void imap_enable(ImapSession *session, guint bits)
     }
     if (session->enabled & ~before & IMAP_ENABLED_CONDSTORE)
         tell_modseq(session);
-}
-
-/* Unknown names are ignored (RFC 5161, 3.1). */
-void imap_cmd_enable(ImapSession *session, ImapLexer *lexer)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GString) enabled = g_string_new("* ENABLED");
-    guint bits = 0;
-    do {
-        g_autofree char *name = NULL;
-        if (!imap_lexer_space(lexer, &error) ||
-            !(name = imap_lexer_atom(lexer, "a capability", &error))) {
-            imap_reply_error(session, error);
-            return;
-        }
-        guint bit = imap_capability_enable(session, name);
-        if (bit & ~(bits | session->enabled))
-            g_string_append_printf(enabled, " %s", name);
-        bits |= bit;
-    } while (!imap_lexer_at_end(lexer));
-    g_string_append(session->out, enabled->str);
-    g_string_append(session->out, "\r\n");
-    imap_enable(session, bits);
 }

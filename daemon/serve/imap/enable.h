@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Extensions that a client switches on: ENABLE (RFC 5161), and commands that imply it. */
+/* Extensions that a client switches on, by ENABLE (RFC 5161) or by a command that implies it. */
 #pragma once
 
 #include "daemon/serve/imap/session.h"

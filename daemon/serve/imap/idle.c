@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* IDLE (RFC 2177): news as they happen, until the client says DONE. */
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/news.h"
 #include "daemon/serve/imap/notify.h"
 #include "daemon/serve/imap/reply.h"
-#include "daemon/serve/imap/view.h"
 
 #define DONE_LINE_MAX 1024
 
 static gboolean report(ImapSession *session)
 {
     if (session->view)
-        imap_view_report(session, TRUE);
+        imap_news_report(session, TRUE);
     imap_notify_report(session, FALSE);
     return imap_session_flush(session);
 }
@@ -44,7 +44,7 @@ void imap_cmd_idle(ImapSession *session, ImapLexer *lexer)
     /* What happened before the watch began to matter is told first. */
     if (!report(session) || !wait_for_client(session))
         return;
-    const char *line = imap_session_read_line(session, DONE_LINE_MAX);
-    if (line && g_ascii_strcasecmp(line, "DONE") != 0)
+    const char *line = imap_session_read_line(session, DONE_LINE_MAX, NULL);
+    if (!session->ended && (!line || g_ascii_strcasecmp(line, "DONE") != 0))
         imap_reply(session, IMAP_BAD, NULL, "Expected DONE");
 }

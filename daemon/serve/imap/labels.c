@@ -28,7 +28,7 @@ gboolean imap_labels_offered(ImapSession *session)
     return g_strcmp0(gmail, "1") == 0;
 }
 
-/* ---- telling ------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 struct ImapLabels {
     gint64 selected;
@@ -93,7 +93,7 @@ gboolean imap_labels_append(ImapLabels *labels, CacheTxn *txn, gint64 message, G
     return TRUE;
 }
 
-/* ---- finding ------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 static CacheFolder *find_folder(CacheTxn *txn, const char *label)
 {
@@ -122,7 +122,7 @@ gint64 imap_label_make(CacheTxn *txn, const char *label, GError **error)
     return 0;
 }
 
-/* ---- X-GM-RAW ------------------------------------------------------------------------------ */
+/* ---- X-GM-RAW -------------------------------------------------------------------------------- */
 
 /* What the provider has found and is in the view. */
 static ImapSet *local_uids(ImapSession *session, const GArray *base_uids, GError **error)

@@ -8,6 +8,7 @@
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/saved.h"
 #include "daemon/serve/imap/scopes.h"
 #include "daemon/serve/imap/search.h"
 #include "daemon/serve/imap/view.h"
@@ -94,7 +95,7 @@ static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapF
     };
     imap_found_tell_unsearched(session, found);
     if (args->ret.options & IMAP_RETURN_SAVE)
-        imap_search_save(session, &args->ret, found->uids);
+        imap_saved_set(session, &args->ret, found->uids);
     if (found->uids->len && args->ret.options != IMAP_RETURN_SAVE)
         imap_esearch_answer(session, &esearch);
 }
@@ -161,7 +162,7 @@ void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
     g_autoptr(ImapSearchArgs) args = imap_search_args_parse(lexer, &error);
     if (!args) {
         imap_reply_error(session, error);
-        imap_search_done(session, imap_search_saves(&start));
+        imap_saved_after(session, imap_search_saves(&start));
         return;
     }
     if (!args->ret.given)
@@ -171,5 +172,5 @@ void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
         acceptable(session, args) ? choose(session, args, &selected) : NULL;
     if (names && imap_context_allowed(session, &args->ret))
         search_all(session, args, names, selected);
-    imap_search_done(session, args->ret.options & IMAP_RETURN_SAVE);
+    imap_saved_after(session, args->ret.options & IMAP_RETURN_SAVE);
 }

@@ -8,13 +8,15 @@
 #include "daemon/proto/imap/notify-args.h"
 #include "daemon/serve/imap/session.h"
 
+typedef struct ImapPicture ImapPicture;
+
+struct ImapNotify {
+    ImapNotifyArgs *args;
+    CacheWatch *watch;
+    ImapPicture *picture; /* what the client knows */
+};
+
 void imap_notify_free(ImapNotify *notify);
-
-/* Events of messages that are told of the selected mailbox: all, unless NOTIFY said otherwise. */
-guint imap_notify_selected_events(const ImapSession *session);
-
-/* What is to be fetched of new messages in the selected mailbox, or NULL. */
-const ImapFetchArgs *imap_notify_items(const ImapSession *session);
 
 /* Tells what has happened since the last time. `between`: no command runs. No cache transaction may
  * be open. */

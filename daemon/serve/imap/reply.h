@@ -34,7 +34,7 @@ void imap_progress_begin(ImapSession *session);
 /* Sends the tagged answer of the command that ran. */
 void imap_reply_send(ImapSession *session);
 
-/* ---- pieces, fast -------------------------------------------------------------------------- */
+/* ---- pieces, fast ---------------------------------------------------------------------------- */
 
 void imap_out_number(GString *out, guint64 number);
 

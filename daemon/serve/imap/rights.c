@@ -5,7 +5,6 @@
 #include "daemon/proto/imap/quote.h"
 #include "daemon/proto/imap/rights.h"
 #include "daemon/serve/imap/commands.h"
-#include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
 GQuark imap_rights_error_quark(void)
@@ -73,26 +72,14 @@ CacheFolder *imap_rights_find(ImapSession *session, CacheTxn *txn, const char *n
     return g_steal_pointer(&folder);
 }
 
-/* A mailbox that is gone has nothing to refuse. */
-static gboolean selected_allows(ImapSession *session, guint32 needs, guint32 any)
+gboolean imap_rights_selected(ImapSession *session, guint32 needs, guint32 any, GError **error)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, &error);
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
     g_autoptr(CacheFolder) folder = txn ? cache_folder_get(txn, session->view->folder, NULL) : NULL;
-    if (txn && (!folder || !folder->name || imap_rights_allow(folder, needs, any, &error)))
-        return TRUE;
-    imap_reply_error(session, error);
-    return FALSE;
-}
-
-gboolean imap_rights_selected(ImapSession *session, guint32 needs)
-{
-    return selected_allows(session, needs, 0);
-}
-
-gboolean imap_rights_selected_any(ImapSession *session, guint32 any)
-{
-    return selected_allows(session, 0, any);
+    if (!txn)
+        return FALSE;
+    gboolean gone = !folder || !folder->name;
+    return gone || imap_rights_allow(folder, needs, any, error);
 }
 
 gboolean imap_rights_selected_has(ImapSession *session, guint32 right)

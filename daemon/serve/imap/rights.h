@@ -23,10 +23,9 @@ gboolean imap_rights_allow(const CacheFolder *folder, guint32 needs, guint32 any
 CacheFolder *imap_rights_find(ImapSession *session, CacheTxn *txn, const char *name,
                               GError **error);
 
-/* Whether the selected mailbox allows all of `needs`, or one of `any`, now; if not, the answer is
- * set. */
-gboolean imap_rights_selected(ImapSession *session, guint32 needs);
-gboolean imap_rights_selected_any(ImapSession *session, guint32 any);
+/* Whether the selected mailbox allows all of `needs`, and one of `any` unless that is 0, now. One
+ * that is gone has nothing to refuse. */
+gboolean imap_rights_selected(ImapSession *session, guint32 needs, guint32 any, GError **error);
 
 /* Whether the selected mailbox allows one thing now, for what is left out quietly otherwise. */
 gboolean imap_rights_selected_has(ImapSession *session, guint32 right);

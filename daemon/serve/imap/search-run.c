@@ -417,7 +417,7 @@ void imap_found_clear(ImapFound *found)
     g_clear_pointer(&found->scores, g_array_unref);
 }
 
-guint imap_found_index(const ImapFound *found, guint32 uid)
+static guint found_index(const ImapFound *found, guint32 uid)
 {
     guint low = 0, high = found->uids->len;
     while (low < high) {
@@ -430,6 +430,11 @@ guint imap_found_index(const ImapFound *found, guint32 uid)
     return low;
 }
 
+guint8 imap_found_score(const ImapFound *found, guint32 uid)
+{
+    return g_array_index(found->scores, guint8, found_index(found, uid));
+}
+
 guint64 imap_found_modseq(const ImapFound *found, const ImapSearchReturn *ret, const GArray *uids)
 {
     guint64 modseq = 0;
@@ -437,7 +442,7 @@ guint64 imap_found_modseq(const ImapFound *found, const ImapSearchReturn *ret, c
         return 0;
     g_autoptr(GArray) told = imap_esearch_told(ret, uids);
     for (guint i = 0; i < told->len; i++) {
-        guint index = imap_found_index(found, g_array_index(told, guint32, i));
+        guint index = found_index(found, g_array_index(told, guint32, i));
         modseq = MAX(modseq, g_array_index(found->modseqs, guint64, index));
     }
     return modseq;

@@ -9,6 +9,7 @@
 #include "daemon/serve/imap/context.h"
 #include "daemon/serve/imap/esearch.h"
 #include "daemon/serve/imap/reply.h"
+#include "daemon/serve/imap/saved.h"
 #include "daemon/serve/imap/view.h"
 
 static guint32 number_of(ImapSession *session, guint32 uid)
@@ -51,31 +52,6 @@ static void answer_esearch(ImapSession *session, const ImapSearchReturn *ret,
     imap_esearch_answer(session, &esearch);
 }
 
-/* ---- $ --------------------------------------------------------------------------------------- */
-
-static int compare_uids(const void *a, const void *b)
-{
-    guint32 first = *(const guint32 *)a, second = *(const guint32 *)b;
-    return (first > second) - (first < second);
-}
-
-void imap_search_save(ImapSession *session, const ImapSearchReturn *ret, const GArray *uids)
-{
-    g_autoptr(GArray) told = imap_esearch_told(ret, uids);
-    g_array_sort(told, compare_uids);
-    ImapView *view = session->view;
-    g_clear_pointer(&view->saved, imap_set_free);
-    view->saved = imap_set_new();
-    for (guint i = 0; i < told->len; i++)
-        imap_set_add(view->saved, g_array_index(told, guint32, i));
-}
-
-void imap_search_done(ImapSession *session, gboolean saves)
-{
-    if (saves && session->view && session->status == IMAP_NO)
-        g_clear_pointer(&session->view->saved, imap_set_free);
-}
-
 /* ---- FILTER ---------------------------------------------------------------------------------- */
 
 static gboolean is_other_than_filter(const ImapSearchKey *key, gpointer data)
@@ -109,7 +85,7 @@ static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapF
         return;
     }
     if (ret.options & IMAP_RETURN_SAVE)
-        imap_search_save(session, &ret, found->uids);
+        imap_saved_set(session, &ret, found->uids);
     if (ret.options != IMAP_RETURN_SAVE)
         answer_esearch(session, &ret, found);
 }
@@ -122,7 +98,7 @@ void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
     g_autoptr(ImapSearchArgs) args = imap_search_args_parse(lexer, &error);
     if (!args) {
         imap_reply_error(session, error);
-        imap_search_done(session, imap_search_saves(&start));
+        imap_saved_after(session, imap_search_saves(&start));
         return;
     }
     if (!imap_context_allowed(session, &args->ret) || !filters_fit(session, args))
@@ -133,5 +109,5 @@ void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
             imap_context_add(session, g_steal_pointer(&args->key), NULL,
                              g_steal_pointer(&args->ret.items), found.uids);
     }
-    imap_search_done(session, args->ret.options & IMAP_RETURN_SAVE);
+    imap_saved_after(session, args->ret.options & IMAP_RETURN_SAVE);
 }

@@ -30,11 +30,5 @@ gboolean imap_found_scored(ImapSession *session, const ImapFound *found);
 /* The mod-sequence that goes with the answer: the highest of what it is about (RFC 4731, 3.2; RFC
  * 7162, 3.1.5 and 3.1.9), or 0. `uids` are those found, in the answer's order. */
 guint64 imap_found_modseq(const ImapFound *found, const ImapSearchReturn *ret, const GArray *uids);
-/* The index of a message that was found. */
-guint imap_found_index(const ImapFound *found, guint32 uid);
-
-/* Makes what was found, `uids` (guint32) in the answer's order, "$" (RFC 5182). */
-void imap_search_save(ImapSession *session, const ImapSearchReturn *ret, const GArray *uids);
-/* The command is answered: a NO to one that was to save its result makes "$" empty (RFC 5182, 2.1).
- */
-void imap_search_done(ImapSession *session, gboolean saves);
+/* How well a message that was found meets the program, from 1 to 100; only with `scores`. */
+guint8 imap_found_score(const ImapFound *found, guint32 uid);

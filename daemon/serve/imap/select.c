@@ -187,7 +187,7 @@ void imap_cmd_close(ImapSession *session, ImapLexer *lexer)
     g_autoptr(GError) error = NULL;
     if (!imap_reply_end(session, lexer))
         return;
-    gboolean expunges = !session->view->read_only && session->account->pushes_all &&
+    gboolean expunges = !session->view->read_only &&
                         imap_rights_selected_has(session, CACHE_RIGHT_EXPUNGE); /* RFC 4314, 4 */
     if (expunges && !imap_expunge_deleted(session, session->view->uids, NULL, &error)) {
         imap_reply_error(session, error);

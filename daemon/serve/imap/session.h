@@ -79,6 +79,11 @@ static inline gboolean imap_session_uidonly(const ImapSession *session)
     return (session->enabled & IMAP_ENABLED_UIDONLY) != 0;
 }
 
+static inline gboolean imap_session_can_start_tls(const ImapSession *session)
+{
+    return session->daemon->tls && !net_stream_is_tls(session->stream);
+}
+
 ImapState imap_session_state(const ImapSession *session);
 
 /* Writes what has been made so far to the client; blocks for as long as it doesn't read. No cache
@@ -90,10 +95,10 @@ gboolean imap_session_flush(ImapSession *session);
 /* The connection failed, or the daemon stops: says BYE where that is possible, and ends. */
 void imap_session_fail(ImapSession *session, const GError *error);
 
-/* Logged in: takes over the reference. */
+/* Nobody is logged in: the client has the limits and the time of before login, from now on. */
+void imap_session_await_login(ImapSession *session);
+/* Somebody is. Takes over the reference. */
 void imap_session_login(ImapSession *session, ServeAccount *account);
-/* As if nobody had logged in yet (RFC 8437). */
-void imap_session_logout(ImapSession *session);
 
 /* When a client that says nothing from now on is logged out (RFC 3501, 5.4); monotonic, in
  * microseconds. */
@@ -102,9 +107,9 @@ gint64 imap_session_idle_deadline(const ImapSession *session);
  * net_stream_wait() does; at the deadline -1 and NET_ERROR_TIMEOUT. */
 int imap_session_wait(ImapSession *session, gint64 deadline, GError **error);
 
-/* A line of the client's outside of a command (SASL answer, DONE); borrowed until the next read.
- * NULL: the session has ended. */
-const char *imap_session_read_line(ImapSession *session, gsize limit);
+/* The client's next line, without its CRLF; borrowed until the next read. What has been made so far
+ * isn't sent first. NULL: the line is longer than `limit`, or the session has ended. */
+const char *imap_session_read_line(ImapSession *session, gsize limit, gsize *length);
 
 /* The lexer at the start of the running command's arguments. */
 void imap_session_lexer(ImapSession *session, ImapLexer *lexer);

@@ -136,7 +136,7 @@ static void run_store(StoreRun *run)
 
 /* RFC 4314, 4: what may not be changed is passed over (which cache_store() sees to), unless nothing
  * that was named may be. */
-static gboolean may_store(ImapSession *session, const ImapStoreArgs *args)
+static gboolean may_store(ImapSession *session, const ImapStoreArgs *args, GError **error)
 {
     const ImapFlags *flags = args->flags;
     guint32 needs = 0;
@@ -148,7 +148,7 @@ static gboolean may_store(ImapSession *session, const ImapStoreArgs *args)
         needs |= CACHE_RIGHT_DELETE;
     if (flags->keywords->len || (flags->system & ~(guint32)(CACHE_SEEN | CACHE_DELETED)))
         needs |= CACHE_RIGHT_WRITE;
-    return imap_rights_selected_any(session, needs ? needs : CACHE_RIGHTS_FLAGS);
+    return imap_rights_selected(session, 0, needs ? needs : CACHE_RIGHTS_FLAGS, error);
 }
 
 void imap_cmd_store(ImapSession *session, ImapLexer *lexer)
@@ -161,8 +161,10 @@ void imap_cmd_store(ImapSession *session, ImapLexer *lexer)
     }
     if (args->unchanged_since)
         imap_enable(session, IMAP_ENABLED_CONDSTORE);
-    if (!may_store(session, args))
+    if (!may_store(session, args, &error)) {
+        imap_reply_error(session, error);
         return;
+    }
     g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->uid, TRUE);
     if (!uids)
         return;

@@ -69,7 +69,7 @@ static gboolean is_genuine(ServeAccount *account, const ImapUrl *url, const char
            refuse("The URL isn't genuine", error);
 }
 
-/* ---- who may ------------------------------------------------------------------------------- */
+/* ---- who may --------------------------------------------------------------------------------- */
 
 static ServeAccount *account_named(ImapSession *session, const char *login)
 {

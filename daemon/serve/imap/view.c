@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The selected mailbox as the client knows it, and the news that bring it up to date. */
+/* The selected mailbox as the client knows it. */
 #include "daemon/serve/imap/view.h"
 
 #include "daemon/proto/imap/flags.h"
-#include "daemon/serve/imap/context.h"
-#include "daemon/serve/imap/fetch.h"
-#include "daemon/serve/imap/notify.h"
+#include "daemon/serve/imap/recent.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/urlauth.h"
@@ -18,12 +16,6 @@ void imap_view_start_clear(ImapViewStart *start)
     g_clear_pointer(&start->keywords, g_strfreev);
 }
 
-static void add_recent(ImapView *view, guint32 from, guint32 uidnext)
-{
-    if (from < uidnext)
-        imap_set_add_range(view->recent, MAX(from, 1), uidnext - 1);
-}
-
 static gboolean know_keyword(ImapView *view, const char *name)
 {
     g_autofree char *folded = g_ascii_strdown(name, -1);
@@ -31,43 +23,6 @@ static gboolean know_keyword(ImapView *view, const char *name)
         return FALSE;
     g_hash_table_add(view->known, g_steal_pointer(&folded));
     g_ptr_array_add(view->keywords, g_strdup(name));
-    return TRUE;
-}
-
-static gboolean take_recent(ImapSession *session, ImapView *view, GError **error)
-{
-    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
-    guint32 from;
-    if (!txn)
-        return FALSE;
-    g_autoptr(CacheFolder) folder = cache_folder_get(txn, view->folder, error);
-    if (!folder || !cache_folder_take_recent(txn, view->folder, &from, error))
-        return FALSE;
-    if (!cache_commit(g_steal_pointer(&txn), error))
-        return FALSE;
-    add_recent(view, from, folder->uidnext);
-    return TRUE;
-}
-
-/*
- * \Recent is for the first session that selects (RFC 3501, 2.3.2), so it is taken, which needs
- * writing. EXAMINE only looks; so does SELECT on a full disk: reading must go on there.
- */
-static gboolean mark_recent(ImapSession *session, ImapView *view, const CacheFolder *folder,
-                            GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    if (folder->recent_uid >= folder->uidnext)
-        return TRUE;
-    if (!view->read_only) {
-        if (take_recent(session, view, &failure))
-            return TRUE;
-        if (!g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_FULL)) {
-            g_propagate_error(error, g_steal_pointer(&failure));
-            return FALSE;
-        }
-    }
-    add_recent(view, folder->recent_uid, folder->uidnext);
     return TRUE;
 }
 
@@ -93,7 +48,7 @@ static gboolean read_start(ImapSession *session, ImapView *view, const char *nam
     return view->uids && cache_first_unseen(txn, start->folder->id, &start->first_unseen, error);
 }
 
-static void adopt(ImapView *view, const ImapViewStart *start)
+static void fill_view(ImapView *view, const ImapViewStart *start)
 {
     const CacheFolder *folder = start->folder;
     view->folder = folder->id;
@@ -117,12 +72,14 @@ ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_o
     view->set_texts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     view->made = imap_set_new();
     view->own = g_array_new(FALSE, FALSE, sizeof(CacheChange));
-    view->contexts = g_ptr_array_new_with_free_func((GDestroyNotify)imap_context_free);
     if (!read_start(session, view, name, start, error))
         return NULL;
-    adopt(view, start);
+    fill_view(view, start);
     view->watch = cache_watch_view(session->account->cache, view->folder, session->wake_fd);
-    return mark_recent(session, view, start->folder, error) ? g_steal_pointer(&view) : NULL;
+    return imap_recent_claim(session, view, start->folder->recent_uid, start->folder->uidnext,
+                             error)
+               ? g_steal_pointer(&view)
+               : NULL;
 }
 
 void imap_view_free(ImapView *view)
@@ -239,16 +196,6 @@ void imap_view_tell_flags(ImapSession *session)
     g_string_append_printf(out, ")] %s\r\n", text);
 }
 
-/* RFC 4314, 5.1.1 */
-static void note_rights(ImapSession *session, guint32 rights)
-{
-    ImapView *view = session->view;
-    gboolean others = ((view->rights ^ rights) & CACHE_RIGHTS_FLAGS) != 0;
-    view->rights = rights;
-    if (others && !view->read_only)
-        imap_view_tell_flags(session);
-}
-
 void imap_view_learn(ImapSession *session, guint32 keyword_set)
 {
     ImapView *view = session->view;
@@ -345,137 +292,7 @@ void imap_view_append_change(ImapSession *session, const CacheChange *change, gb
     imap_out_literal(out, ")\r\n");
 }
 
-/* ---- news ------------------------------------------------------------------------------------ */
-
-typedef struct {
-    GArray *changed;  /* CacheChange, or NULL */
-    GArray *expunged; /* guint32, or NULL */
-    guint32 recent_uid, uidnext;
-    guint64 modseq;
-    guint32 rights;
-    guint64 url_resets;
-    gboolean folder_gone;
-} News;
-
-static void news_clear(News *news)
-{
-    g_clear_pointer(&news->changed, g_array_unref);
-    g_clear_pointer(&news->expunged, g_array_unref);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(News, news_clear)
-
-/* Without `messages` nothing is wanted of them. */
-static gboolean read_news(ImapSession *session, gboolean expunges, gboolean messages, News *news,
-                          GError **error)
-{
-    ImapView *view = session->view;
-    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
-    if (!txn)
-        return FALSE;
-    g_autoptr(CacheFolder) folder = cache_folder_get(txn, view->folder, error);
-    if (!folder && g_error_matches(*error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND)) {
-        g_clear_error(error);
-        news->folder_gone = TRUE;
-        return TRUE;
-    }
-    if (!folder)
-        return FALSE;
-    news->url_resets = imap_urlauth_resets(txn, view->folder);
-    news->rights = cache_folder_rights(folder);
-    if (!messages)
-        return TRUE;
-    news->modseq = folder->highestmodseq;
-    news->recent_uid = folder->recent_uid;
-    news->uidnext = folder->uidnext;
-    if (news->modseq > view->modseq &&
-        !cache_changes(txn, view->folder, view->modseq, &news->changed, NULL, error))
-        return FALSE;
-    if (!expunges || news->modseq <= view->expunge_modseq)
-        return TRUE;
-    return cache_changes(txn, view->folder, view->expunge_modseq, NULL, &news->expunged, error);
-}
-
-static void tell_expunge_numbers(ImapSession *session, const ImapSet *numbers)
-{
-    guint count;
-    const ImapRange *ranges = imap_set_ranges(numbers, &count);
-    /* From the last to the first, so that no number moves before it is told. */
-    for (guint i = count; i-- > 0;)
-        for (guint32 number = ranges[i].last; number >= ranges[i].first; number--) {
-            imap_out_literal(session->out, "* ");
-            imap_out_number(session->out, number);
-            imap_out_literal(session->out, " EXPUNGE\r\n");
-        }
-}
-
-void imap_view_tell_vanished(ImapSession *session, const ImapSet *uids, gboolean earlier)
-{
-    guint range = 0;
-    for (;;) {
-        gsize start = session->out->len;
-        g_string_append(session->out, earlier ? "* VANISHED (EARLIER) " : "* VANISHED ");
-        if (!imap_set_format_some(uids, &range, 8000, session->out)) {
-            g_string_truncate(session->out, start);
-            return;
-        }
-        g_string_append(session->out, "\r\n");
-    }
-}
-
-/* Takes `expunged` out of the view in one pass over both. */
-static void tell_expunged(ImapSession *session, const GArray *expunged)
-{
-    ImapView *view = session->view;
-    g_autoptr(ImapSet) numbers = imap_set_new();
-    g_autoptr(ImapSet) uids = imap_set_new();
-    guint kept = 0, gone = 0;
-    for (guint i = 0; i < view->uids->len; i++) {
-        guint32 uid = imap_view_uid(view, i);
-        while (gone < expunged->len && g_array_index(expunged, guint32, gone) < uid)
-            gone++;
-        if (gone < expunged->len && g_array_index(expunged, guint32, gone) == uid) {
-            imap_set_add(numbers, i + 1);
-            imap_set_add(uids, uid);
-        } else {
-            g_array_index(view->uids, guint32, kept++) = uid;
-        }
-    }
-    g_array_set_size(view->uids, kept);
-    if (view->saved) {
-        ImapSet *left = imap_set_subtract(view->saved, uids);
-        imap_set_free(view->saved);
-        view->saved = left;
-    }
-    if (session->enabled & (IMAP_ENABLED_QRESYNC | IMAP_ENABLED_UIDONLY))
-        imap_view_tell_vanished(session, uids, FALSE);
-    else
-        tell_expunge_numbers(session, numbers);
-}
-
-static gboolean told_already(const ImapView *view, guint *at, const CacheChange *change)
-{
-    while (*at < view->own->len && g_array_index(view->own, CacheChange, *at).uid < change->uid)
-        (*at)++;
-    if (*at >= view->own->len)
-        return FALSE;
-    const CacheChange *own = &g_array_index(view->own, CacheChange, *at);
-    return own->uid == change->uid && own->modseq == change->modseq;
-}
-
-/* Messages that sync brought back under a UID below the last one stay unseen until the next SELECT:
- * they would shift sequence numbers. */
-static guint add_new(ImapView *view, const GArray *changed)
-{
-    guint before = view->uids->len;
-    for (guint i = 0; i < changed->len; i++) {
-        guint32 uid = g_array_index(changed, CacheChange, i).uid;
-        if (uid <= view->last_uid)
-            continue;
-        g_array_append_val(view->uids, uid);
-        view->last_uid = uid;
-    }
-    return view->uids->len - before;
-}
+/* ---- messages that came, went, or are its own ------------------------------------------------- */
 
 static guint count_recent(const ImapView *view)
 {
@@ -496,108 +313,18 @@ void imap_view_tell_count(ImapSession *session)
         g_string_append_printf(session->out, "* %u RECENT\r\n", count_recent(view));
 }
 
-/* New mail is \Recent in the first session that hears of it; read-only ones leave the mark. */
-static void claim_recent(ImapSession *session, const News *news)
+void imap_view_tell_vanished(ImapSession *session, const ImapSet *uids, gboolean earlier)
 {
-    ImapView *view = session->view;
-    g_autoptr(GError) error = NULL;
-    if (news->recent_uid >= news->uidnext)
-        return;
-    if (view->read_only)
-        add_recent(view, news->recent_uid, news->uidnext);
-    else if (!take_recent(session, view, &error))
-        g_debug("imap: can't mark what is recent: %s", error->message);
-}
-
-static void tell_new(ImapSession *session, const News *news)
-{
-    if (!add_new(session->view, news->changed))
-        return;
-    claim_recent(session, news);
-    imap_view_tell_count(session);
-}
-
-/* Large news go out in slices. No transaction is open here. */
-static void tell_changed(ImapSession *session, const GArray *changed, guint32 last_known)
-{
-    guint own = 0;
-    for (guint i = 0; i < changed->len; i++) {
-        const CacheChange *change = &g_array_index(changed, CacheChange, i);
-        if (change->uid > last_known || told_already(session->view, &own, change))
-            continue;
-        imap_view_append_change(session, change, TRUE);
-        if (session->out->len > IMAP_SLICE_BYTES && !imap_session_send(session))
+    guint range = 0;
+    for (;;) {
+        gsize start = session->out->len;
+        g_string_append(session->out, earlier ? "* VANISHED (EARLIER) " : "* VANISHED ");
+        if (!imap_set_format_some(uids, &range, 8000, session->out)) {
+            g_string_truncate(session->out, start);
             return;
+        }
+        g_string_append(session->out, "\r\n");
     }
-}
-
-/* RFC 5465, 5.2: what NOTIFY wants to have fetched of new messages. */
-static void tell_items(ImapSession *session, const GArray *changed, guint32 last_known)
-{
-    const ImapFetchArgs *items = imap_notify_items(session);
-    g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    for (guint i = 0; items && i < changed->len; i++) {
-        guint32 uid = g_array_index(changed, CacheChange, i).uid;
-        if (uid > last_known && !imap_set_contains(session->view->made, uid))
-            g_array_append_val(uids, uid);
-    }
-    if (uids->len)
-        imap_fetch_tell(session, items, uids);
-}
-
-static void tell(ImapSession *session, gboolean expunges, guint events, News *news)
-{
-    ImapView *view = session->view;
-    guint32 last_known = view->last_uid;
-    if (!news->folder_gone)
-        note_rights(session, news->rights);
-    if (news->folder_gone && expunges)
-        news->expunged = g_array_copy(view->uids);
-    if (news->expunged && news->expunged->len) {
-        imap_contexts_expunged(session, news->expunged);
-        tell_expunged(session, news->expunged);
-    }
-    if (news->changed) {
-        tell_new(session, news);
-        if (events & IMAP_EVENT_FLAG_CHANGE)
-            tell_changed(session, news->changed, last_known);
-    }
-    if (news->changed || news->expunged)
-        imap_contexts_changed(session, news->changed, last_known);
-    if (news->changed)
-        tell_items(session, news->changed, last_known);
-    view->modseq = MAX(view->modseq, news->modseq);
-    if (expunges)
-        view->expunge_modseq = view->modseq;
-    g_array_set_size(view->own, 0);
-    imap_set_free(view->made);
-    view->made = imap_set_new();
-}
-
-/* RFC 4467, 6: another session said RESETKEY. */
-static void tell_new_key(ImapSession *session, const News *news)
-{
-    if (news->url_resets > session->view->url_resets) {
-        session->view->url_resets = news->url_resets;
-        imap_untagged(session, "OK", "URLMECH " IMAP_URLAUTH_MECHANISM,
-                      "The mailbox has a new key");
-    }
-}
-
-void imap_view_report(ImapSession *session, gboolean expunges)
-{
-    g_autoptr(GError) error = NULL;
-    g_auto(News) news = {0};
-    guint events = imap_notify_selected_events(session);
-    /* RFC 5465, 5: without them nor anything else of messages */
-    gboolean messages = (events & IMAP_EVENT_MESSAGE_NEW) != 0;
-    if (!read_news(session, expunges, messages, &news, &error)) {
-        g_warning("imap: can't read what is new in a mailbox: %s", error->message);
-        return;
-    }
-    tell_new_key(session, &news);
-    if (messages)
-        tell(session, expunges, events, &news);
 }
 
 void imap_view_own(ImapView *view, const CacheChange *changes, guint count)

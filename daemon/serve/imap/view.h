@@ -2,8 +2,8 @@
 /*
  * The selected mailbox as the client knows it: the UIDs in order (a sequence number is a place in
  * that list, from 1) and up to which mod-sequence it has been told what happened. What other
- * sessions and sync do reaches it through imap_view_report() only, so sequence numbers never move
- * by themselves.
+ * sessions and sync do reaches it through news.h only, so sequence numbers never move by
+ * themselves.
  */
 #pragma once
 
@@ -32,7 +32,7 @@ struct ImapView {
     GHashTable *set_texts; /* and keyword set -> " Junk $Forwarded" */
     GArray *own;           /* CacheChange: this session's changes, which it was told already */
     ImapSet *made;         /* UIDs of messages this session made, and was not told of yet */
-    GPtrArray *contexts;   /* ImapContext: searches kept up to date */
+    GPtrArray *contexts;   /* ImapContext: searches kept up to date; NULL: none yet */
     guint64 url_resets;    /* of its key, that were told (RFC 4467) */
     ImapSet *saved;        /* UIDs of SEARCH RETURN (SAVE), or NULL (RFC 5182) */
 };
@@ -45,7 +45,7 @@ typedef struct {
 } ImapViewStart;
 
 /*
- * Opens the folder: reads its UIDs, takes \Recent (unless read_only), watches it. Nothing is
+ * Opens the folder: reads its UIDs, claims \Recent (unless read_only), watches it. Nothing is
  * written to the client. NULL and `error` on failure; the caller clears `start`.
  */
 ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_only,
@@ -89,12 +89,6 @@ void imap_view_begin_fetch(ImapSession *session, guint32 number, guint32 uid);
 /* "* n FETCH (FLAGS (...))" with UID and MODSEQ where the client wants them; not for UIDs that
  * aren't in the view. */
 void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags);
-
-/*
- * Tells what happened since the last report: expunges (if allowed), new messages, changed flags.
- * No cache transaction may be open.
- */
-void imap_view_report(ImapSession *session, gboolean expunges);
 
 /* Changes this session made and told, by ascending UID; the next report doesn't repeat them. */
 void imap_view_own(ImapView *view, const CacheChange *changes, guint count);
