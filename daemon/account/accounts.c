@@ -7,6 +7,7 @@
 #include "daemon/account/accounts.h"
 
 #include "cache/repair.h"
+#include "daemon/net/thread.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -290,7 +291,10 @@ typedef struct {
 static void job_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
     JobRun *run = data;
+
+    net_thread_name("account", run->account->current->id);
     run->result = run->job(run->account->work, run->data, &run->error);
+    net_thread_unname();
     g_task_return_boolean(task, TRUE);
 }
 
@@ -452,8 +456,10 @@ static void start_thread(GTask *task, gpointer source, gpointer data, GCancellab
         .report_data = account,
     };
     GError *error = NULL;
-    AccountWork *work = account_work_start(&context, account->current->settings, &error);
 
+    net_thread_name("account", account->current->id);
+    AccountWork *work = account_work_start(&context, account->current->settings, &error);
+    net_thread_unname();
     if (work)
         g_task_return_pointer(task, work, NULL);
     else
@@ -510,8 +516,10 @@ static void stop_thread(GTask *task, gpointer source, gpointer data, GCancellabl
 {
     Full *account = data;
 
+    net_thread_name("account", account->current->id);
     sessions_end_account(account->public.accounts->sessions, account->work->serve);
     account_work_stop(account->work);
+    net_thread_unname();
     g_task_return_boolean(task, TRUE);
 }
 
@@ -564,10 +572,12 @@ static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellab
     Accounts *accounts = account->public.accounts;
     const char *id = account->public.config->id;
 
+    net_thread_name("account", id);
     account_data_purge(accounts->data_dir, id);
     if (accounts->queue)
         purge_queue(accounts->queue, id);
     secrets_forget(id);
+    net_thread_unname();
     g_task_return_boolean(task, TRUE);
 }
 

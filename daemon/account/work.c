@@ -96,17 +96,17 @@ static void watch_changes(AccountWork *work)
 
 static void start_threads(AccountWork *work, const AccountWorkContext *context)
 {
-    work->bodies = fetch_bodies_new(work->settings, work->cache, secrets_password, context->secrets,
-                                    work->tls, FETCHERS);
-    work->sync = sync_new(work->settings, work->cache, work->bodies, secrets_password,
-                          context->secrets, work->tls, context->sync_report, context->report_data);
-    work->indexer = indexer_new(work->cache);
+    AccountAccess access = {work->settings, secrets_password, context->secrets, work->tls};
+
+    work->bodies = fetch_bodies_new(&access, work->cache, FETCHERS);
+    work->sync =
+        sync_new(&access, work->cache, work->bodies, context->sync_report, context->report_data);
+    work->indexer = indexer_new(work->cache, work->settings->id);
     if (!work->settings->outgoing || !work->queue)
         return;
     gboolean copies = work->settings->save_sent == ACCOUNT_SAVE_SENT_ALWAYS;
     work->copy = (RelayCopy){work->queue, work->cache};
-    work->relay = relay_new(work->settings, work->queue, secrets_password, context->secrets,
-                            work->tls, context->relay_report, context->report_data,
+    work->relay = relay_new(&access, work->queue, context->relay_report, context->report_data,
                             copies ? relay_copy_keep : NULL, &work->copy);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "daemon/bus/private.h"
 
+#include "daemon/net/thread.h"
+
 #include <gio/gio.h>
 
 /* ---- errors -------------------------------------------------------------------------------- */
@@ -84,13 +86,29 @@ gint64 bus_last_call(Bus *bus)
 
 /* ---- worker threads ------------------------------------------------------------------------ */
 
+typedef struct {
+    GTaskThreadFunc func;
+    gpointer data;
+} BusTask;
+
+static void task_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    const BusTask *run = data;
+
+    net_thread_name("bus", NULL);
+    run->func(task, source, run->data, cancellable);
+    net_thread_unname();
+}
+
 void bus_run(Bus *bus, GTaskThreadFunc func, GAsyncReadyCallback done, gpointer data)
 {
     g_autoptr(GTask) task = g_task_new(NULL, NULL, done, data);
+    BusTask *run = g_new(BusTask, 1);
 
+    *run = (BusTask){func, data};
     bus->tasks++;
-    g_task_set_task_data(task, data, NULL);
-    g_task_run_in_thread(task, func);
+    g_task_set_task_data(task, run, g_free);
+    g_task_run_in_thread(task, task_thread);
 }
 
 void bus_ran(Bus *bus)

@@ -86,3 +86,19 @@ void account_password_free(char *password)
     explicit_bzero(password, strlen(password));
     g_free(password);
 }
+
+AccountAccess account_access_copy(const AccountAccess *access)
+{
+    AccountAccess copy = *access;
+
+    account_settings_ref(copy.settings);
+    if (copy.tls)
+        net_tls_client_ref(copy.tls);
+    return copy;
+}
+
+void account_access_clear(AccountAccess *access)
+{
+    g_clear_pointer(&access->settings, account_settings_unref);
+    g_clear_pointer(&access->tls, net_tls_client_unref);
+}

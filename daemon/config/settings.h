@@ -74,3 +74,15 @@ enum { ACCOUNT_SECRET_LOCKED, ACCOUNT_SECRET_MISSING };
 typedef char *(*AccountPassword)(const AccountSettings *settings, gboolean outgoing, gpointer data,
                                  GError **error);
 void account_password_free(char *password);
+
+/* What it takes to log in at the provider: what all parts that connect there are given. */
+typedef struct {
+    AccountSettings *settings;
+    AccountPassword password;
+    gpointer password_data;
+    NetTlsClient *tls; /* NULL: TLS isn't needed */
+} AccountAccess;
+
+/* A copy with references of its own. */
+AccountAccess account_access_copy(const AccountAccess *access);
+void account_access_clear(AccountAccess *access);

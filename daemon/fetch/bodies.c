@@ -8,6 +8,8 @@
 #include "daemon/fetch/bodies.h"
 
 #include "daemon/fetch/fetcher.h"
+#include "daemon/net/thread.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -54,11 +56,8 @@ typedef struct {
 } Worker;
 
 struct FetchBodies {
-    AccountSettings *settings;
+    AccountAccess access;
     Cache *cache;
-    AccountPassword password;
-    gpointer password_data;
-    NetTlsClient *tls;
 
     pthread_mutex_t lock;
     pthread_cond_t work; /* signalled on any change that may mean work */
@@ -284,7 +283,7 @@ GArray *fetch_search(FetchBodies *bodies, gint64 folder, const char *query, NetC
 
 static gint64 prefetch_since(const FetchBodies *bodies)
 {
-    int days = bodies->settings->prefetch_days;
+    int days = bodies->access.settings->prefetch_days;
 
     if (days == ACCOUNT_PREFETCH_ALL)
         return G_MININT64;
@@ -611,7 +610,7 @@ static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
         *backoff = 0;
         return;
     }
-    g_debug("Fetching for %s: %s", bodies->settings->id, error->message);
+    g_debug("Fetching for %s: %s", bodies->access.settings->id, error->message);
     forget_claims(bodies);
     if (!request)
         back_off(worker, backoff);
@@ -621,10 +620,10 @@ static void *run_worker(void *data)
 {
     Worker *worker = data;
     FetchBodies *bodies = worker->bodies;
-    g_autoptr(Fetcher) fetcher = fetcher_new(bodies->settings, bodies->cache, bodies->password,
-                                             bodies->password_data, bodies->tls, arrived, bodies);
+    g_autoptr(Fetcher) fetcher = fetcher_new(&bodies->access, bodies->cache, arrived, bodies);
     guint backoff = 0;
 
+    net_thread_name("fetch", bodies->access.settings->id);
     pthread_mutex_lock(&bodies->lock);
     while (!bodies->stop) {
         if (!wait_for_work(worker, fetcher)) {
@@ -662,16 +661,12 @@ static void init_lock(FetchBodies *bodies)
     pthread_condattr_destroy(&attributes);
 }
 
-FetchBodies *fetch_bodies_new(AccountSettings *settings, Cache *cache, AccountPassword password,
-                              gpointer password_data, NetTlsClient *tls, guint fetchers)
+FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint fetchers)
 {
     FetchBodies *bodies = g_new0(FetchBodies, 1);
 
-    bodies->settings = account_settings_ref(settings);
+    bodies->access = account_access_copy(access);
     bodies->cache = cache;
-    bodies->password = password;
-    bodies->password_data = password_data;
-    bodies->tls = net_tls_client_ref(tls);
     init_lock(bodies);
     bodies->cancel = net_cancel_new();
     g_queue_init(&bodies->requests);
@@ -721,8 +716,7 @@ void fetch_bodies_free(FetchBodies *bodies)
     g_hash_table_unref(bodies->refused);
     g_hash_table_unref(bodies->headed);
     net_cancel_unref(bodies->cancel);
-    net_tls_client_unref(bodies->tls);
-    account_settings_unref(bodies->settings);
+    account_access_clear(&bodies->access);
     pthread_cond_destroy(&bodies->work);
     pthread_mutex_destroy(&bodies->lock);
     g_free(bodies->reason);

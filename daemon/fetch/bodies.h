@@ -11,8 +11,7 @@
 
 /* Starts `fetchers` threads with connections of their own, which are opened when there is something
  * to fetch. */
-FetchBodies *fetch_bodies_new(AccountSettings *settings, Cache *cache, AccountPassword password,
-                              gpointer password_data, NetTlsClient *tls, guint fetchers);
+FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint fetchers);
 /* Cancels and joins. */
 void fetch_bodies_free(FetchBodies *bodies);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchBodies, fetch_bodies_free)

@@ -28,11 +28,8 @@ typedef struct {
 } Started;
 
 struct Fetcher {
-    AccountSettings *settings;
+    AccountAccess access;
     Cache *cache;
-    AccountPassword password;
-    gpointer password_data;
-    NetTlsClient *tls;
     void (*arrived)(gpointer data);
     gpointer data;
 
@@ -91,17 +88,13 @@ static void free_started(gpointer data)
     g_free(started);
 }
 
-Fetcher *fetcher_new(AccountSettings *settings, Cache *cache, AccountPassword password,
-                     gpointer password_data, NetTlsClient *tls, void (*arrived)(gpointer),
+Fetcher *fetcher_new(const AccountAccess *access, Cache *cache, void (*arrived)(gpointer),
                      gpointer data)
 {
     Fetcher *fetcher = g_new0(Fetcher, 1);
 
-    fetcher->settings = account_settings_ref(settings);
+    fetcher->access = account_access_copy(access);
     fetcher->cache = cache;
-    fetcher->password = password;
-    fetcher->password_data = password_data;
-    fetcher->tls = net_tls_client_ref(tls);
     fetcher->arrived = arrived;
     fetcher->data = data;
     g_queue_init(&fetcher->started);
@@ -120,8 +113,7 @@ void fetcher_free(Fetcher *fetcher)
     g_hash_table_unref(fetcher->uids);
     g_hash_table_unref(fetcher->came);
     g_array_unref(fetcher->batch);
-    net_tls_client_unref(fetcher->tls);
-    account_settings_unref(fetcher->settings);
+    account_access_clear(&fetcher->access);
     g_free(fetcher);
 }
 
@@ -134,14 +126,15 @@ gboolean fetcher_is_connected(Fetcher *fetcher)
 
 gboolean fetcher_connect(Fetcher *fetcher, NetCancel *cancel, GError **error)
 {
-    char *password = fetcher->password(fetcher->settings, FALSE, fetcher->password_data, error);
+    char *password = fetcher->access.password(fetcher->access.settings, FALSE,
+                                              fetcher->access.password_data, error);
     if (!password)
         return FALSE;
-    ImapClientOptions options = {.endpoint = fetcher->settings->incoming,
-                                 .tls = fetcher->tls,
-                                 .user = fetcher->settings->user,
+    ImapClientOptions options = {.endpoint = fetcher->access.settings->incoming,
+                                 .tls = fetcher->access.tls,
+                                 .user = fetcher->access.settings->user,
                                  .secret = password,
-                                 .oauth2 = fetcher->settings->oauth2,
+                                 .oauth2 = fetcher->access.settings->oauth2,
                                  .timeout = 60,
                                  .cancel = cancel};
     fetcher->imap = imap_client_connect(&options, error);
@@ -360,7 +353,7 @@ static guint send_job(Fetcher *fetcher, const FetchJob *job, GError **error)
     }
     imap_set_format(set, text);
     /* Where bodies are to stay upstream, their structure comes along. */
-    gboolean stays = fetcher->settings->prefetch_days != ACCOUNT_PREFETCH_ALL;
+    gboolean stays = fetcher->access.settings->prefetch_days != ACCOUNT_PREFETCH_ALL;
     g_string_append(text, job->state == CACHE_CONTENT_FULL ? " (UID BODY.PEEK[])"
                           : stays ? " (UID BODYSTRUCTURE BODY.PEEK[HEADER])"
                                   : " (UID BODY.PEEK[HEADER])");

@@ -24,8 +24,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchJob, fetch_job_free)
 typedef struct Fetcher Fetcher;
 
 /* `arrived` is called after each commit. */
-Fetcher *fetcher_new(AccountSettings *settings, Cache *cache, AccountPassword password,
-                     gpointer password_data, NetTlsClient *tls, void (*arrived)(gpointer),
+Fetcher *fetcher_new(const AccountAccess *access, Cache *cache, void (*arrived)(gpointer),
                      gpointer data);
 void fetcher_free(Fetcher *fetcher);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fetcher, fetcher_free)

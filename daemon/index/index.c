@@ -4,6 +4,7 @@
 
 #include "daemon/index/keys.h"
 #include "daemon/index/text.h"
+#include "daemon/net/thread.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -17,6 +18,7 @@
 
 struct Indexer {
     Cache *cache;
+    char *account;
     NetCancel *cancel;
     CacheWatch *watch;
     int wake_fd;
@@ -160,6 +162,7 @@ static void *run(void *data)
 {
     Indexer *indexer = data;
 
+    net_thread_name("index", indexer->account);
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     while (!net_cancel_triggered(indexer->cancel)) {
         g_autoptr(GError) error = NULL;
@@ -174,11 +177,12 @@ static void *run(void *data)
     return NULL;
 }
 
-Indexer *indexer_new(Cache *cache)
+Indexer *indexer_new(Cache *cache, const char *account)
 {
     Indexer *indexer = g_new0(Indexer, 1);
 
     indexer->cache = cache;
+    indexer->account = g_strdup(account);
     indexer->cancel = net_cancel_new();
     indexer->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     indexer->watch = cache_watch_texts(cache, indexer->wake_fd);
@@ -196,5 +200,6 @@ void indexer_free(Indexer *indexer)
     cache_unwatch(indexer->watch);
     close(indexer->wake_fd);
     net_cancel_unref(indexer->cancel);
+    g_free(indexer->account);
     g_free(indexer);
 }

@@ -36,7 +36,8 @@ static void note_failure(Relay *relay, const GError *error)
     relay->failed = relay_clock();
     relay->not_before = relay->failed + (gint64)(delay * 1000);
     relay_report(relay, state_for(error), error->message);
-    if (!queue_note_unreachable(relay->queue, relay->settings->id, now, error->message, &failure))
+    if (!queue_note_unreachable(relay->queue, relay->access.settings->id, now, error->message,
+                                &failure))
         g_message("relay: %s", failure->message);
 }
 
@@ -46,11 +47,11 @@ static SmtpClient *dial(Relay *relay, const char *secret, GError **error)
     g_autoptr(NetCancel) cancel = net_cancel_ref(relay->cancel);
     pthread_mutex_unlock(&relay->lock);
     SmtpClientOptions options = {
-        .endpoint = relay->settings->outgoing,
-        .tls = relay->tls,
-        .user = relay->settings->outgoing_user,
+        .endpoint = relay->access.settings->outgoing,
+        .tls = relay->access.tls,
+        .user = relay->access.settings->outgoing_user,
         .secret = secret,
-        .oauth2 = relay->settings->oauth2,
+        .oauth2 = relay->access.settings->oauth2,
         .timeout = TIMEOUT,
         .cancel = cancel,
     };
@@ -93,7 +94,8 @@ gboolean relay_connect(Relay *relay)
 {
     g_autoptr(GError) error = NULL;
 
-    char *secret = relay->password(relay->settings, TRUE, relay->password_data, &error);
+    char *secret =
+        relay->access.password(relay->access.settings, TRUE, relay->access.password_data, &error);
     if (!secret) {
         note_failure(relay, error);
         return FALSE;

@@ -8,11 +8,8 @@
 #include "daemon/upstream/smtp.h"
 
 struct Relay {
-    AccountSettings *settings;
+    AccountAccess access;
     Queue *queue;
-    AccountPassword password;
-    gpointer password_data;
-    NetTlsClient *tls;
     AccountReport report;
     gpointer report_data;
     RelaySent sent;

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "daemon/net/thread.h"
 #include "daemon/relay/relay-private.h"
 
 #define LINGER      10000 /* ms that a connection is kept for the next message */
@@ -94,12 +95,12 @@ static gint64 step(Relay *relay, gboolean online)
     g_autoptr(GError) error = NULL;
     gint64 now = g_get_real_time() / G_USEC_PER_SEC, due;
 
-    if (!online || !relay->settings->outgoing) {
+    if (!online || !relay->access.settings->outgoing) {
         hang_up(relay, FALSE);
         relay_report(relay, online ? ACCOUNT_IDLE : ACCOUNT_OFFLINE, NULL);
         return FOR_EVER;
     }
-    if (!queue_next_due(relay->queue, relay->settings->id, &due, &error)) {
+    if (!queue_next_due(relay->queue, relay->access.settings->id, &due, &error)) {
         relay_report(relay, ACCOUNT_ERROR, error->message);
         return QUEUE_AGAIN;
     }
@@ -127,6 +128,7 @@ static void *run(void *data)
     Relay *relay = data;
     gboolean online;
 
+    net_thread_name("relay", relay->access.settings->id);
     while (look(relay, &online)) {
         gint64 wait = step(relay, online);
         if (wait > 0)
@@ -138,17 +140,13 @@ static void *run(void *data)
 
 /* ---- from outside ---------------------------------------------------------------------------- */
 
-Relay *relay_new(AccountSettings *settings, Queue *queue, AccountPassword password,
-                 gpointer password_data, NetTlsClient *tls, AccountReport report,
+Relay *relay_new(const AccountAccess *access, Queue *queue, AccountReport report,
                  gpointer report_data, RelaySent sent, gpointer sent_data)
 {
     Relay *relay = g_new0(Relay, 1);
 
-    relay->settings = account_settings_ref(settings);
+    relay->access = account_access_copy(access);
     relay->queue = queue;
-    relay->password = password;
-    relay->password_data = password_data;
-    relay->tls = tls ? net_tls_client_ref(tls) : NULL;
     relay->report = report;
     relay->report_data = report_data;
     relay->sent = sent;
@@ -187,11 +185,10 @@ void relay_free(Relay *relay)
     close(relay->hurry_fd);
     pthread_mutex_destroy(&relay->lock);
     net_cancel_unref(relay->cancel);
-    g_clear_pointer(&relay->tls, net_tls_client_unref);
     account_password_free(relay->refused_secret);
     g_free(relay->refused_text);
     g_free(relay->reported_text);
-    account_settings_unref(relay->settings);
+    account_access_clear(&relay->access);
     g_free(relay);
 }
 

@@ -21,8 +21,7 @@ typedef struct Relay Relay;
  * called twice for one message.
  */
 typedef gboolean (*RelaySent)(const QueueEntry *entry, gpointer data);
-Relay *relay_new(AccountSettings *settings, Queue *queue, AccountPassword password,
-                 gpointer password_data, NetTlsClient *tls, AccountReport report,
+Relay *relay_new(const AccountAccess *access, Queue *queue, AccountReport report,
                  gpointer report_data, RelaySent sent, gpointer sent_data);
 
 /* Stops and joins. While the answer to a message's end is awaited, that takes up to 5 seconds. */

@@ -226,7 +226,7 @@ gboolean relay_send_next(Relay *relay)
 {
     g_autoptr(GError) error = NULL;
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    g_autoptr(QueueEntry) entry = queue_take(relay->queue, relay->settings->id, now, &error);
+    g_autoptr(QueueEntry) entry = queue_take(relay->queue, relay->access.settings->id, now, &error);
 
     if (!entry) {
         if (error)

@@ -5,6 +5,8 @@
  */
 #include "daemon/serve/sessions.h"
 
+#include "daemon/net/thread.h"
+
 #include <pthread.h>
 #include <unistd.h>
 
@@ -126,6 +128,7 @@ static ServeAccount *find_account(const char *login, gpointer data)
     pthread_mutex_lock(&sessions->lock);
     ServeAccount *account = sessions->daemon.find_account(login, sessions->daemon.data);
     if (account) {
+        net_thread_name(protocol_names[session->protocol], account->settings->id);
         session->account = account;
         g_free(session->account_id);
         session->account_id = g_strdup(account->settings->id);
@@ -161,6 +164,8 @@ static void *run(void *data)
     Session *session = data;
     g_autofree char *name = g_strdup_printf("%s client", session->listener);
     NetStream *stream = net_stream_new(session->fd, name, session->cancel);
+
+    net_thread_name(protocol_names[session->protocol], session->account_id);
 
     serve(session, stream);
     net_stream_free(stream);

@@ -5,6 +5,7 @@
  */
 #include "daemon/sync/sync.h"
 
+#include "daemon/net/thread.h"
 #include "daemon/sync/round.h"
 #include "daemon/sync/watch.h"
 #include <errno.h>
@@ -33,12 +34,9 @@
 #define MAX_AGAIN 5
 
 struct Sync {
-    AccountSettings *settings;
+    AccountAccess access;
     Cache *cache;
     FetchBodies *bodies;
-    AccountPassword password;
-    gpointer password_data;
-    NetTlsClient *tls;
     AccountReport report;
     gpointer report_data;
 
@@ -181,15 +179,16 @@ static void inbox_changed(gpointer data)
 static gboolean connect_upstream(Sync *sync, NetCancel *cancel, GError **error)
 {
     SyncContext *context = sync->context;
-    char *password = sync->password(sync->settings, FALSE, sync->password_data, error);
+    char *password =
+        sync->access.password(sync->access.settings, FALSE, sync->access.password_data, error);
 
     if (!password)
         return FALSE;
-    ImapClientOptions options = {.endpoint = sync->settings->incoming,
-                                 .tls = sync->tls,
-                                 .user = sync->settings->user,
+    ImapClientOptions options = {.endpoint = sync->access.settings->incoming,
+                                 .tls = sync->access.tls,
+                                 .user = sync->access.settings->user,
                                  .secret = password,
-                                 .oauth2 = sync->settings->oauth2,
+                                 .oauth2 = sync->access.settings->oauth2,
                                  .timeout = 60,
                                  .cancel = cancel};
     context->imap = imap_client_connect(&options, error);
@@ -290,7 +289,7 @@ static gboolean run_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GEr
             g_propagate_error(error, g_steal_pointer(&reason));
             return FALSE;
         }
-        g_debug("%s: %s", sync->settings->id, reason->message);
+        g_debug("%s: %s", sync->access.settings->id, reason->message);
         kind = SYNC_ROUND_FULL;
     }
 }
@@ -301,7 +300,7 @@ static void round_succeeded(Sync *sync)
     g_autofree char *alert = imap_client_take_alert(sync->context->imap);
 
     if (alert)
-        g_message("%s: the provider says: %s", sync->settings->id, alert);
+        g_message("%s: the provider says: %s", sync->access.settings->id, alert);
     lock(sync);
     sync->fetching = busy;
     g_clear_pointer(&sync->failure, g_free);
@@ -326,7 +325,7 @@ static guint round_failed(Sync *sync, const GError *error, guint *backoff)
     set_phase(sync, state, error->message);
     if (!same)
         g_log(G_LOG_DOMAIN, state == ACCOUNT_OFFLINE ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_WARNING,
-              "%s: %s", sync->settings->id, error->message);
+              "%s: %s", sync->access.settings->id, error->message);
     return back_off(backoff, least);
 }
 
@@ -466,6 +465,7 @@ static void *run(void *data)
     guint backoff = 0, quiet = 0;
     gint64 until = g_get_monotonic_time();
 
+    net_thread_name("sync", sync->access.settings->id);
     for (;;) {
         g_autoptr(GError) error = NULL;
 
@@ -518,18 +518,14 @@ static void init_lock(Sync *sync)
     pthread_condattr_destroy(&attributes);
 }
 
-Sync *sync_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies,
-               AccountPassword password, gpointer password_data, NetTlsClient *tls,
+Sync *sync_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies,
                AccountReport report_func, gpointer report_data)
 {
     Sync *sync = g_new0(Sync, 1);
 
-    sync->settings = account_settings_ref(settings);
+    sync->access = account_access_copy(access);
     sync->cache = cache;
     sync->bodies = bodies;
-    sync->password = password;
-    sync->password_data = password_data;
-    sync->tls = net_tls_client_ref(tls);
     sync->report = report_func;
     sync->report_data = report_data;
     init_lock(sync);
@@ -538,10 +534,10 @@ Sync *sync_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies,
     sync->cancel = net_cancel_new();
     sync->online = TRUE;
     sync->phase = sync->reported = ACCOUNT_CONNECTING;
-    sync->context = sync_context_new(settings, cache, bodies);
+    sync->context = sync_context_new(access->settings, cache, bodies);
     sync->pending_watch = cache_watch_pending(cache, sync->pending_fd);
     fetch_bodies_set_listener(bodies, bodies_changed, sync);
-    sync->watch = sync_watch_new(settings, password, password_data, tls, inbox_changed, sync);
+    sync->watch = sync_watch_new(access, inbox_changed, sync);
     pthread_create(&sync->thread, NULL, run, sync);
     return sync;
 }
@@ -566,8 +562,7 @@ void sync_free(Sync *sync)
     close(sync->wake_fd);
     close(sync->pending_fd);
     net_cancel_unref(sync->cancel);
-    net_tls_client_unref(sync->tls);
-    account_settings_unref(sync->settings);
+    account_access_clear(&sync->access);
     pthread_cond_destroy(&sync->changed);
     pthread_mutex_destroy(&sync->lock);
     g_free(sync->failure);

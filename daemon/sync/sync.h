@@ -11,9 +11,8 @@ typedef struct Sync Sync;
 
 /* Starts the threads. `report` is called from them, whenever the account's state, progress or last
  * error changes. */
-Sync *sync_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies,
-               AccountPassword password, gpointer password_data, NetTlsClient *tls,
-               AccountReport report, gpointer report_data);
+Sync *sync_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies, AccountReport report,
+               gpointer report_data);
 
 /* Cancels everything and joins; what was pending stays recorded in the cache. */
 void sync_free(Sync *sync);

@@ -2,6 +2,7 @@
 /* The thread that idles. */
 #include "daemon/sync/watch.h"
 
+#include "daemon/net/thread.h"
 #include "daemon/upstream/imap.h"
 #include <pthread.h>
 
@@ -13,10 +14,7 @@
 #define BACKOFF_MAX   900
 
 struct SyncWatch {
-    AccountSettings *settings;
-    AccountPassword password;
-    gpointer password_data;
-    NetTlsClient *tls;
+    AccountAccess access;
     void (*changed)(gpointer data);
     gpointer data;
 
@@ -39,17 +37,18 @@ static gboolean note(const ImapResponse *response, gpointer data, GError **error
 
 static ImapClient *connect_inbox(SyncWatch *watch, NetCancel *cancel, GError **error)
 {
-    char *password = watch->password(watch->settings, FALSE, watch->password_data, error);
+    char *password =
+        watch->access.password(watch->access.settings, FALSE, watch->access.password_data, error);
     const ImapSelect inbox = {.name = "INBOX", .read_only = TRUE};
     g_auto(ImapSelected) state = {0};
 
     if (!password)
         return NULL;
-    ImapClientOptions options = {.endpoint = watch->settings->incoming,
-                                 .tls = watch->tls,
-                                 .user = watch->settings->user,
+    ImapClientOptions options = {.endpoint = watch->access.settings->incoming,
+                                 .tls = watch->access.tls,
+                                 .user = watch->access.settings->user,
                                  .secret = password,
-                                 .oauth2 = watch->settings->oauth2,
+                                 .oauth2 = watch->access.settings->oauth2,
                                  .timeout = 60,
                                  .cancel = cancel};
     g_autoptr(ImapClient) client = imap_client_connect(&options, error);
@@ -91,6 +90,7 @@ static void *run(void *data)
     SyncWatch *watch = data;
     guint backoff = 0;
 
+    net_thread_name("idle", watch->access.settings->id);
     pthread_mutex_lock(&watch->lock);
     while (!watch->stop) {
         g_autoptr(GError) error = NULL;
@@ -109,7 +109,7 @@ static void *run(void *data)
         pthread_mutex_lock(&watch->lock);
         if (watch->stop || net_cancel_triggered(cancel))
             continue;
-        g_debug("%s: watching INBOX: %s", watch->settings->id, error->message);
+        g_debug("%s: watching INBOX: %s", watch->access.settings->id, error->message);
         /* Whether upstream is gone, or just this connection, a round finds out. */
         pthread_mutex_unlock(&watch->lock);
         watch->changed(watch->data);
@@ -121,16 +121,12 @@ static void *run(void *data)
     return NULL;
 }
 
-SyncWatch *sync_watch_new(AccountSettings *settings, AccountPassword password,
-                          gpointer password_data, NetTlsClient *tls, void (*changed)(gpointer data),
+SyncWatch *sync_watch_new(const AccountAccess *access, void (*changed)(gpointer data),
                           gpointer data)
 {
     SyncWatch *watch = g_new0(SyncWatch, 1);
 
-    watch->settings = account_settings_ref(settings);
-    watch->password = password;
-    watch->password_data = password_data;
-    watch->tls = net_tls_client_ref(tls);
+    watch->access = account_access_copy(access);
     watch->changed = changed;
     watch->data = data;
     pthread_mutex_init(&watch->lock, NULL);
@@ -164,8 +160,7 @@ void sync_watch_free(SyncWatch *watch)
     pthread_mutex_unlock(&watch->lock);
     pthread_join(watch->thread, NULL);
     net_cancel_unref(watch->cancel);
-    net_tls_client_unref(watch->tls);
-    account_settings_unref(watch->settings);
+    account_access_clear(&watch->access);
     pthread_cond_destroy(&watch->woken);
     pthread_mutex_destroy(&watch->lock);
     g_free(watch);

@@ -11,8 +11,7 @@ typedef struct SyncWatch SyncWatch;
 
 /* `changed` is called from the thread when INBOX isn't as it was. Nothing connects before
  * sync_watch_allow(). */
-SyncWatch *sync_watch_new(AccountSettings *settings, AccountPassword password,
-                          gpointer password_data, NetTlsClient *tls, void (*changed)(gpointer data),
+SyncWatch *sync_watch_new(const AccountAccess *access, void (*changed)(gpointer data),
                           gpointer data);
 /* Cancels and joins. */
 void sync_watch_free(SyncWatch *watch);

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import unittest
+from pathlib import Path
 
 from harness import (PATIENCE, Case, ControlError, Link, Postern, Provider, RawImap, SharedCase,
                      account, fill, find_program)
@@ -89,6 +90,15 @@ class Control(SharedCase):
         self.assertEqual(answer["User"], "work")
         self.assertEqual(len(answer["Servers"]), 6)
         self.assertNotIn("Password", {key for key, value in answer.items() if value})
+
+    def test_threads_are_named_after_what_they_do_and_for_whom(self):
+        client = self.local(self.shared_postern)
+        client.command("NOOP")
+        tasks = Path(f"/proc/{self.shared_postern.pid}/task")
+        names = {path.read_text().strip() for path in tasks.glob("*/comm")}
+        for name in ("sync work", "idle work", "fetch work", "index work", "imap work"):
+            self.assertIn(name, names)
+        self.assertFalse([name for name in names if name.startswith("pool-")], names)
 
     def test_watch_tells_what_happens(self):
         watcher = subprocess.Popen([find_program("posternctl"), "--no-start", "--json", "watch"],

@@ -382,9 +382,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "sync-account: %s\n", error->message);
         return 1;
     }
-    tool.bodies = fetch_bodies_new(tool.settings, tool.cache, give_password, argv[3], tls, 2);
-    tool.sync =
-        sync_new(tool.settings, tool.cache, tool.bodies, give_password, argv[3], tls, report, NULL);
+    AccountAccess access = {tool.settings, give_password, argv[3], tls};
+    tool.bodies = fetch_bodies_new(&access, tool.cache, 2);
+    tool.sync = sync_new(&access, tool.cache, tool.bodies, report, NULL);
     while (getline(&line, &size, stdin) > 0)
         run_line(&tool, line);
     free(line);

@@ -302,7 +302,8 @@ class RelayTest : public ::testing::Test
 
     void start(NetTlsClient *tls = nullptr, RelaySent sent = nullptr)
     {
-        relay = relay_new(settings, queue, get_password, this, tls, report, this, sent, this);
+        AccountAccess access = {settings, get_password, this, tls};
+        relay = relay_new(&access, queue, report, this, sent, this);
         relay_set_online(relay, TRUE);
     }
 
@@ -710,7 +711,8 @@ TEST_F(RelayTest, GarbageIsNoMailServer)
 
 TEST_F(RelayTest, OfflineNothingIsSentAndGoingOfflineEndsWhatHangs)
 {
-    relay = relay_new(settings, queue, get_password, this, nullptr, report, this, nullptr, nullptr);
+    AccountAccess access = {settings, get_password, this, nullptr};
+    relay = relay_new(&access, queue, report, this, nullptr, nullptr);
     gint64 id = add();
     g_usleep(200000);
     EXPECT_EQ(provider.connections, 0);
