@@ -12,18 +12,12 @@ import unittest
 from datetime import datetime
 from pathlib import Path
 
-from harness import Postern, Provider, RawImap, SharedCase, account, corpus
-from harness.dovecot import CAPABILITIES
+from harness import (Postern, Provider, RawImap, SharedCase, account, corpus,
+                     dovecot_settings)
 from harness.rawimap import parse
 
 SCRIPT = Path(__file__).with_name("beside-dovecot.txt")
 REFERENCE = "bob@example.org"
-SETTINGS = """
-mail_attribute_dict = file:%h/attributes
-protocol imap {
-  imap_metadata = yes
-}
-"""
 
 # What never is alike, and says nothing:
 #
@@ -292,18 +286,21 @@ def mails():
 class Beside(SharedCase):
     """Each section of the script is a session, or several at once, of its own; what one leaves behind is
     there for the next."""
-    settings = SETTINGS
 
     @classmethod
     def prepare(cls):
         cls.shared_provider = provider = Provider(
-            users={"ada@example.org": "lovelace", REFERENCE: "bernoulli"}, settings=cls.settings)
+            users={"ada@example.org": "lovelace", REFERENCE: "bernoulli"}, settings=cls.settings())
         for user in provider.users:
             cls.fill(user)
         cls.shared_postern = Postern({"work": account(provider)})
         cls.shared_postern.sync()
         # What the provider would make of it in the meantime is other tests' matter.
         cls.shared_postern.control("offline")
+
+    @staticmethod
+    def settings():
+        return dovecot_settings.metadata()
 
     @classmethod
     def fill(cls, user):
@@ -356,18 +353,13 @@ class BesideDovecot(Beside):
 class RightsBesideDovecot(Beside):
     """Sections whose title begins with "rights": both have mailboxes that their own users may not do
     everything with (RFC 4314)."""
-    settings = SETTINGS + """
-imap_capability = {}
-mail_plugins = acl
-protocol imap {{
-  mail_plugins = acl imap_acl
-}}
-plugin {{
-  acl = vfile
-}}
-""".format(" ".join((*CAPABILITIES, "ACL", "RIGHTS=texk")))
     rights = {"Reading": "lookup read", "Seen": "lookup read write-seen", "Drop": "lookup insert",
               "Flags": "lookup read write insert", "Bin": "lookup read write-deleted expunge create"}
+
+    @staticmethod
+    def settings():
+        return dovecot_settings.metadata() + dovecot_settings.acl() + \
+            dovecot_settings.capabilities("ACL", "RIGHTS=texk")
 
     @classmethod
     def fill(cls, user):

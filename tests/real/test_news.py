@@ -9,8 +9,8 @@ import time
 import unittest
 import zlib
 
-from harness import PATIENCE, Case, Postern, Provider, SharedCase, account, fill_real
-from harness.dovecot import CAPABILITIES
+from harness import (PATIENCE, Case, Postern, Provider, SharedCase, account, dovecot_settings,
+                     fill_real)
 
 ROUNDS = 100
 #: What every delivery is to stay below, in seconds. It is meant to be 0.05; tests don't fail by the clock
@@ -120,21 +120,9 @@ class Deflated:
 
 class Quota(Case):
 
-    SETTINGS = f"""
-imap_capability = {' '.join(CAPABILITIES)} QUOTA
-mail_plugins = quota
-protocol imap {{
-  mail_plugins = quota imap_quota
-}}
-plugin {{
-  quota = count:User quota
-  quota_rule = *:storage=10M:messages=1000
-  quota_vsizes = yes
-}}
-"""
-
     def test_the_quota_is_the_providers(self):
-        provider = self.provider(settings=self.SETTINGS)
+        provider = self.provider(settings=dovecot_settings.capabilities("QUOTA")
+                                 + dovecot_settings.quota("User quota", size=10 << 20, messages=1000))
         fill_real(provider, limit=10)
         there = self.upstream(provider)
         here = self.local(self.postern(provider))

@@ -6,28 +6,9 @@ import subprocess
 import time
 import unittest
 
-from harness import Case, ControlError, ImapFilter, PATIENCE, fill, find_program
+from harness import (Case, ControlError, ImapFilter, PATIENCE, dovecot_settings, fill,
+                     find_program)
 from test_sync import mail, mails
-
-QUOTA = """
-mail_plugins = quota
-protocol imap {{
-  mail_plugins = quota imap_quota
-}}
-plugin {{
-  quota = count:The quota
-  quota_rule = *:bytes={bytes}
-  quota_grace = 0
-  quota_vsizes = yes
-}}
-"""
-
-ACL = """
-mail_plugins = acl
-plugin {{
-  acl = vfile:{path}
-}}
-"""
 
 
 class Refused(Case):
@@ -86,7 +67,7 @@ class Refused(Case):
 
 class OverQuota(Refused):
     def setUp(self):
-        server = self.provider(settings=QUOTA.format(bytes=20000))
+        server = self.provider(settings=dovecot_settings.quota("The quota", size=20000))
         fill(server, mails(2), flags="")
         self.start(server)
         self.big = mail("big", "x" * 70 + "\r\n" * 400)
@@ -104,7 +85,7 @@ class OverQuota(Refused):
         self.refuses_to_give_up(problem)
         self.here.select()
         self.assertIn(self.big, self.here.bodies().values())
-        self.restart_provider(QUOTA.format(bytes=20000000))
+        self.restart_provider(dovecot_settings.quota("The quota", size=20000000))
         self.decide("retry", problem)
         self.assert_settled()
         self.assertEqual(self.subjects(self.there, "INBOX"), ["Mail 0", "Mail 1", "Mail big"])
@@ -165,7 +146,7 @@ class WithoutPermission(Refused):
         rights.chmod(0o644)
         self.start(server)
         self.daemon.control("offline")
-        server.restart(settings=ACL.format(path=rights))
+        server.restart(settings=dovecot_settings.acl(path=rights, imap=False))
         self.there = self.upstream(server)
 
     def uid(self, folder, subject):
@@ -230,7 +211,7 @@ class FlagsNotKept(Refused):
         rights = server.directory / "acl"
         rights.write_text("Some owner lrit\n")
         rights.chmod(0o644)
-        server.restart(settings=ACL.format(path=rights))
+        server.restart(settings=dovecot_settings.acl(path=rights, imap=False))
         self.start(server)
 
     def test_flags_the_folder_does_not_keep_are_kept_here(self):

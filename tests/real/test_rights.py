@@ -5,42 +5,21 @@ provider would refuse. Bob shares mailboxes with Ada; Dovecot's ACL plugin decid
 import socket
 import unittest
 
-from harness import Case, ImapFilter, account, fill
-from harness.dovecot import CAPABILITIES
+from harness import Case, ImapFilter, account, dovecot_settings, fill
 from test_sync import mail, mails
 
-SETTINGS = """
-imap_capability = {capabilities}
-mail_plugins = acl
-protocol imap {{
-  mail_plugins = acl {imap_acl}
-}}
-plugin {{
-  acl = vfile::cache_secs=0
-  acl_shared_dict = file:{dir}/shared-mailboxes
-}}
-namespace shared {{
-  type = shared
-  separator = /
-  prefix = shared/%%u/
-  location = mdbox:{dir}/mail/%%u/mdbox
-  subscriptions = no
-  list = children
-}}
-"""
 ADA, BOB = "ada@example.org", "bob@example.org"
 SHARED = f"shared/{BOB}/"
 
 
 class Rights(Case):
-    imap_acl = "imap_acl"
+    imap_acl = True
     told = ["ACL", "RIGHTS=texk"]
 
     def setUp(self):
         self.server = self.provider(users={ADA: "lovelace", BOB: "babbage"}, start=False)
-        self.server.start(settings=SETTINGS.format(
-            dir=self.server.directory, imap_acl=self.imap_acl,
-            capabilities=" ".join(CAPABILITIES + self.told)))
+        self.server.start(settings=dovecot_settings.capabilities(*self.told) + dovecot_settings.acl(
+            imap=self.imap_acl, shared=self.server.directory))
         for folder in ("Reading", "Drop", "Flags"):
             fill(self.server, mails(2), folder, user=BOB, flags="")
         self.grant("Reading", "lr")
@@ -245,7 +224,7 @@ class WithAcl(Rights):
 
 class WithoutAcl(Rights):
     """The provider doesn't say what the rights are: SELECT shows what it shows."""
-    imap_acl = ""
+    imap_acl = False
     told = []
 
     def test_a_read_only_select_is_believed(self):

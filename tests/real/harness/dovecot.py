@@ -14,157 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import dovecot_settings
 from .certificates import Authority
 from .fakesmtp import FakeSmtp
 from .link import free_ports
 from .lmtp import deliver
-
-CAPABILITIES = ("IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE SORT SORT=DISPLAY "
-                "THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT MULTIAPPEND URL-PARTIAL "
-                "CATENATE UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED I18NLEVEL=1 CONDSTORE "
-                "QRESYNC ESEARCH ESORT SEARCHRES WITHIN CONTEXT=SEARCH LIST-STATUS BINARY MOVE "
-                "SNIPPET=FUZZY PREVIEW=FUZZY PREVIEW STATUS=SIZE SAVEDATE LITERAL+ NOTIFY "
-                "SPECIAL-USE").split()
-
-_CONFIG = """
-protocols = imap pop3 lmtp submission
-base_dir = {dir}/run
-state_dir = {dir}/state
-instance_name = postern-tests-{unique}
-log_path = {dir}/dovecot.log
-default_internal_user = {user}
-default_internal_group = {group}
-default_login_user = {user}
-default_client_limit = 4000
-default_process_limit = 400
-login_trusted_networks =
-mail_max_userip_connections = 1000
-first_valid_uid = 1
-first_valid_gid = 1
-mail_fsync = never
-mail_location = {storage}
-mail_plugins =
-mail_log_prefix = "%s(%u): "
-mailbox_list_index = yes
-imap_capability = {capabilities}
-imap_id_send = name *
-imap_idle_notify_interval = 2 mins
-disable_plaintext_auth = no
-auth_mechanisms = plain login
-auth_failure_delay = 0
-auth_verbose = yes
-ssl = yes
-ssl_cert = <{certificate}
-ssl_key = <{key}
-submission_relay_host = 127.0.0.1
-submission_relay_port = {relay}
-submission_relay_ssl = no
-submission_max_mail_size = 64M
-hostname = provider.example.org
-postmaster_address = postmaster@example.org
-recipient_delimiter = +
-lmtp_save_to_detail_mailbox = no
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {dir}/users
-}}
-userdb {{
-  driver = static
-  args = uid={user} gid={group} home={dir}/mail/%u
-}}
-namespace inbox {{
-  inbox = yes
-  separator = {separator}
-  prefix = {prefix}
-  mailbox Drafts {{
-    special_use = \\Drafts
-    auto = subscribe
-  }}
-  mailbox Sent {{
-    special_use = \\Sent
-    auto = subscribe
-  }}
-  mailbox Trash {{
-    special_use = \\Trash
-    auto = subscribe
-  }}
-}}
-service imap-login {{
-  chroot =
-  service_count = 0
-  inet_listener imap {{
-    address = 127.0.0.1
-    port = {imap}
-  }}
-  inet_listener imaps {{
-    address = 127.0.0.1
-    port = {imaps}
-    ssl = yes
-  }}
-}}
-service pop3-login {{
-  chroot =
-  service_count = 0
-  inet_listener pop3 {{
-    address = 127.0.0.1
-    port = {pop3}
-  }}
-  inet_listener pop3s {{
-    address = 127.0.0.1
-    port = {pop3s}
-    ssl = yes
-  }}
-}}
-service submission-login {{
-  chroot =
-  service_count = 0
-  inet_listener submission {{
-    address = 127.0.0.1
-    port = {submission}
-  }}
-  inet_listener submissions {{
-    address = 127.0.0.1
-    port = {submissions}
-    ssl = yes
-  }}
-}}
-service lmtp {{
-  user = {user}
-  inet_listener lmtp {{
-    address = 127.0.0.1
-    port = {lmtp}
-  }}
-}}
-service auth {{
-  unix_listener auth-postfix {{
-    mode = 0666
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-service imap {{
-  process_limit = 1000
-}}
-service submission {{
-  chroot =
-}}
-service old-stats {{
-  chroot =
-}}
-protocol lmtp {{
-  mail_plugins =
-}}
-"""
-
-_STORAGE = {
-    "mdbox": "mdbox:~/mdbox",
-    "sdbox": "sdbox:~/sdbox",
-    "maildir": "maildir:~/Maildir",
-}
 
 _PORTS = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "lmtp")
 
@@ -177,6 +31,7 @@ class Provider:
     certificate  a variant of certificates.Authority
     without      capabilities it does not announce, such as {"QRESYNC"}
     separator, prefix  of the personal namespace
+    settings     what the functions of dovecot_settings say, joined
 
     Mail that is submitted to it (`submission`, `submissions`) is passed to `self.relay`, a FakeSmtp,
     which keeps it and delivers it to the users of this provider.
@@ -193,7 +48,7 @@ class Provider:
         self.relay = FakeSmtp(on_delivery=self._deliver)
         self._process = None
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-        self._options = {"storage": _STORAGE[storage], "certificate": certificate,
+        self._options = {"storage": storage, "certificate": certificate,
                          "without": set(without), "separator": separator, "prefix": prefix,
                          "settings": settings}
         if start:
@@ -235,8 +90,8 @@ class Provider:
                   ["dovecot", "-F", "-c", str(self.directory / "dovecot.conf")]
         if os.geteuid() == 0:
             self._own_everything()
-        environment = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment,
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                         env=dovecot_settings.environment(),
                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                          start_new_session=True)
         self._wait_until_listening()
@@ -316,14 +171,14 @@ class Provider:
         certificate, key = self.authority.certificate(self._options["certificate"])
         group = subprocess.run(["id", "-gn", self._account.pw_name], stdout=subprocess.PIPE,
                                text=True, check=True).stdout.strip()
-        capabilities = [name for name in CAPABILITIES if name not in self._options["without"]]
-        text = _CONFIG.format(dir=self.directory, unique=os.path.basename(self.directory),
-                              user=self._account.pw_name, group=group, certificate=certificate,
-                              key=key, relay=self.relay.port,
-                              capabilities=" ".join(capabilities),
-                              storage=self._options["storage"],
-                              separator=self._options["separator"],
-                              prefix=self._options["prefix"], **self.ports)
+        capabilities = [name for name in dovecot_settings.CAPABILITIES
+                        if name not in self._options["without"]]
+        text = dovecot_settings.base(
+            dir=self.directory, unique=os.path.basename(self.directory),
+            user=self._account.pw_name, group=group, certificate=certificate, key=key,
+            relay=self.relay.port, capabilities=" ".join(capabilities),
+            storage=self._options["storage"], separator=self._options["separator"],
+            prefix=self._options["prefix"], **self.ports)
         (self.directory / "dovecot.conf").write_text(text + self._options["settings"])
         (self.directory / "users").write_text(
             "".join(f"{user}:{{PLAIN}}{password}\n" for user, password in self.users.items()))
