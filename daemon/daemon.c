@@ -165,12 +165,6 @@ static ServeAccount *find_account(const char *login, gpointer data)
     return accounts_find_login(daemon->accounts, login);
 }
 
-static void queued(const char *account, gpointer data)
-{
-    Daemon *daemon = data;
-    accounts_queued(daemon->accounts, account);
-}
-
 static void sessions_changed(gpointer data)
 {
     Daemon *daemon = data;
@@ -215,7 +209,6 @@ Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error
     open_queue(daemon);
 
     ServeDaemon serve = {.find_account = find_account,
-                         .queued = queued,
                          .queue = daemon->queue,
                          .queue_error = daemon->queue_error,
                          .data = daemon};

@@ -753,17 +753,6 @@ ServeAccount *accounts_find_login(Accounts *accounts, const char *login)
     return found;
 }
 
-void accounts_queued(Accounts *accounts, const char *id)
-{
-    pthread_mutex_lock(&accounts->lock);
-    for (guint i = 0; i < accounts->running->len; i++) {
-        AccountWork *work = g_ptr_array_index(accounts->running, i);
-        if (work->relay && strcmp(work->settings->id, id) == 0)
-            relay_wake(work->relay);
-    }
-    pthread_mutex_unlock(&accounts->lock);
-}
-
 /* ---- rounds -------------------------------------------------------------------------------- */
 
 static void wait_for_round(Full *account);

@@ -65,8 +65,6 @@ void accounts_problems(Accounts *accounts, GPtrArray *problems);
 
 /* The account whose ID or address is `login`, running: a reference, or NULL. Any thread. */
 ServeAccount *accounts_find_login(Accounts *accounts, const char *login);
-/* There is something to send for account `id`. Any thread. */
-void accounts_queued(Accounts *accounts, const char *id);
 
 /* Marks an account whose group has just left the configuration: when it has stopped, its cache,
  * queued mail and passwords go too. Call before accounts_apply(). */

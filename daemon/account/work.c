@@ -106,8 +106,15 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
         return;
     gboolean copies = work->settings->save_sent == ACCOUNT_SAVE_SENT_ALWAYS;
     work->copy = (RelayCopy){work->queue, work->cache};
-    work->relay = relay_new(&access, work->queue, context->relay_report, context->report_data,
-                            copies ? relay_copy_keep : NULL, &work->copy);
+    RelayOptions relay = {
+        .access = access,
+        .queue = work->queue,
+        .report = context->relay_report,
+        .report_data = context->report_data,
+        .sent = copies ? relay_copy_keep : NULL,
+        .sent_data = &work->copy,
+    };
+    work->relay = relay_new(&relay);
 }
 
 AccountWork *account_work_start(const AccountWorkContext *context, AccountSettings *settings,

@@ -78,14 +78,12 @@ typedef struct {
     GVariant *parameters; /* of the call */
     guint64 offset;       /* ListQueue */
     guint limit;
-    char *account;        /* the entry's, after a change: its relay is woken */
     GVariant *properties; /* the entry's, after a read: kept in mind */
 } QueueCall;
 
 static void call_free(QueueCall *call)
 {
     g_free(call->method);
-    g_free(call->account);
     g_clear_pointer(&call->parameters, g_variant_unref);
     g_clear_pointer(&call->properties, g_variant_unref);
     g_free(call);
@@ -121,8 +119,6 @@ static void call_done(GObject *source, GAsyncResult *result, gpointer data)
         g_variant_unref(value);
     if (call->properties)
         remember(call->bus, call->id, call->properties);
-    if (call->account)
-        accounts_queued(call->bus->daemon->accounts, call->account);
     call_free(call);
 }
 
@@ -269,7 +265,6 @@ static void method_thread(GTask *task, gpointer source, gpointer data, GCancella
     gboolean done = methods[i].simple ? methods[i].simple(queue, call->id, &error)
                                       : methods[i].full(queue, call, &error);
     if (done) {
-        call->account = g_strdup(entry->account);
         return_value(task, NULL, NULL);
         return;
     }

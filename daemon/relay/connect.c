@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "daemon/relay/outcome.h"
-#include "daemon/relay/relay-private.h"
+#include "daemon/relay/private.h"
 
 #define TIMEOUT       60   /* seconds */
 #define REFUSED_AGAIN 3600 /* seconds until a refused password is tried again */

@@ -95,15 +95,10 @@ static gboolean keep(RelayCopy *copy, GBytes *message, GError **error)
     return ok;
 }
 
-gboolean relay_copy_keep(const QueueEntry *entry, gpointer data)
+gboolean relay_copy_keep(const QueueEntry *entry, gpointer data, GError **error)
 {
     RelayCopy *copy = data;
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) message = queue_read(copy->queue, entry->id, 0, entry->size, &error);
+    g_autoptr(GBytes) message = queue_read(copy->queue, entry->id, 0, entry->size, error);
 
-    if (message && keep(copy, message, &error))
-        return TRUE;
-    g_message("relay: the copy of message %" G_GINT64_FORMAT " is not kept yet: %s", entry->id,
-              error->message);
-    return FALSE;
+    return message && keep(copy, message, error);
 }

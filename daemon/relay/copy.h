@@ -17,4 +17,4 @@ typedef struct {
  * read, unless a message with its Message-ID is there. TRUE also where there is no such folder:
  * then nothing can be kept.
  */
-gboolean relay_copy_keep(const QueueEntry *entry, gpointer data);
+gboolean relay_copy_keep(const QueueEntry *entry, gpointer data, GError **error);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The relay's thread: when to connect, send, wait. */
-#include <poll.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "daemon/net/thread.h"
-#include "daemon/relay/relay-private.h"
+#include "daemon/relay/private.h"
 
 #define LINGER      10000 /* ms that a connection is kept for the next message */
 #define SPACING     2000  /* ms between attempts to connect, however often we are woken */
@@ -25,24 +23,6 @@ static void drain(int fd)
     guint64 count;
     if (read(fd, &count, sizeof count) < 0)
         g_debug("relay: nothing to drain");
-}
-
-void relay_sleep(Relay *relay, gint64 ms)
-{
-    struct pollfd fd = {.fd = relay->wake_fd, .events = POLLIN};
-    if (poll(&fd, 1, ms == FOR_EVER ? -1 : (int)MIN(ms, G_MAXINT32)) > 0)
-        drain(relay->wake_fd);
-}
-
-void relay_report(Relay *relay, AccountState state, const char *message)
-{
-    if (state == relay->reported && g_strcmp0(message, relay->reported_text) == 0)
-        return;
-    char *text = g_strdup(message);
-    g_free(relay->reported_text);
-    relay->reported_text = text;
-    relay->reported = state;
-    relay->report(state, state == ACCOUNT_IDLE ? 1 : 0, text, relay->report_data);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -114,16 +94,18 @@ static gboolean look(Relay *relay, gboolean *online)
     pthread_mutex_lock(&relay->lock);
     gboolean go = !relay->stopping;
     *online = relay->online;
+    gboolean revived = relay->revived;
+    relay->revived = FALSE;
+    pthread_mutex_unlock(&relay->lock);
     if (relay->woken)
         relay->not_before = MIN(relay->not_before, relay->failed + SPACING);
-    if (relay->revived)
+    if (revived)
         relay->not_before = relay->failures = 0;
-    relay->woken = relay->revived = FALSE;
-    pthread_mutex_unlock(&relay->lock);
+    relay->woken = FALSE;
     return go;
 }
 
-static void *run(void *data)
+static void *relay_thread(void *data)
 {
     Relay *relay = data;
     gboolean online;
@@ -140,24 +122,24 @@ static void *run(void *data)
 
 /* ---- from outside ---------------------------------------------------------------------------- */
 
-Relay *relay_new(const AccountAccess *access, Queue *queue, AccountReport report,
-                 gpointer report_data, RelaySent sent, gpointer sent_data)
+Relay *relay_new(const RelayOptions *options)
 {
     Relay *relay = g_new0(Relay, 1);
 
-    relay->access = account_access_copy(access);
-    relay->queue = queue;
-    relay->report = report;
-    relay->report_data = report_data;
-    relay->sent = sent;
-    relay->sent_data = sent_data;
+    relay->access = account_access_copy(&options->access);
+    relay->queue = options->queue;
+    relay->report = options->report;
+    relay->report_data = options->report_data;
+    relay->sent = options->sent;
+    relay->sent_data = options->sent_data;
     relay->reported = ACCOUNT_DISABLED;
     relay->cancel = net_cancel_new();
     relay->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     relay->hurry_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    relay->watch = queue_watch_due(relay->queue, relay->access.settings->id, relay->wake_fd);
     pthread_mutex_init(&relay->lock, NULL);
     if (relay->wake_fd < 0 || relay->hurry_fd < 0 ||
-        pthread_create(&relay->thread, NULL, run, relay) != 0)
+        pthread_create(&relay->thread, NULL, relay_thread, relay) != 0)
         g_error("relay: out of files or threads");
     return relay;
 }
@@ -181,6 +163,7 @@ void relay_free(Relay *relay)
     pthread_mutex_unlock(&relay->lock);
     pthread_join(relay->thread, NULL);
 
+    queue_unwatch(relay->watch);
     close(relay->wake_fd);
     close(relay->hurry_fd);
     pthread_mutex_destroy(&relay->lock);
@@ -212,8 +195,5 @@ void relay_set_online(Relay *relay, gboolean online)
 
 void relay_wake(Relay *relay)
 {
-    pthread_mutex_lock(&relay->lock);
-    relay->woken = TRUE;
-    pthread_mutex_unlock(&relay->lock);
     poke(relay->wake_fd);
 }

@@ -14,15 +14,29 @@ typedef struct Relay Relay;
  * `report` gets ACCOUNT_IDLE, _CONNECTING, _SYNCING (sending), _OFFLINE, _LOCKED, _AUTH_REQUIRED or
  * _ERROR, with a sentence. A relay begins offline: relay_set_online() starts its work.
  *
- * `sent` (may be NULL) is called from the relay's thread when a message has been taken upstream for
- * all recipients that it can be taken for, before it is marked sent, so that a copy can be kept in
- * the Sent folder: queue_read() still has its bytes. Where it returns FALSE the copy is tried again
- * later (the entry is `waiting` meanwhile), the mail is not sent again. A crash can make it be
- * called twice for one message.
  */
-typedef gboolean (*RelaySent)(const QueueEntry *entry, gpointer data);
-Relay *relay_new(const AccountAccess *access, Queue *queue, AccountReport report,
-                 gpointer report_data, RelaySent sent, gpointer sent_data);
+typedef gboolean (*RelaySent)(const QueueEntry *entry, gpointer data, GError **error);
+
+typedef struct {
+    AccountAccess access;
+    Queue *queue; /* borrowed; outlives the relay */
+    AccountReport report;
+    gpointer report_data;
+
+    /*
+     * `sent` (may be NULL) is called from the relay's thread when a message has been taken upstream
+     * for all recipients that it can be taken for, before it is marked sent, so that a copy can be
+     * kept in the Sent folder: queue_read() still has its bytes. Where it returns FALSE the copy is
+     * tried again later (the entry is `waiting` meanwhile, with the error's words), the mail is not
+     * sent again. A crash can make it be called twice for one message.
+     */
+    RelaySent sent;
+    gpointer sent_data;
+} RelayOptions;
+
+/* Starts the thread, which looks at the queue whenever there is something new for the account
+ * (queue_watch_due()). */
+Relay *relay_new(const RelayOptions *options);
 
 /* Stops and joins. While the answer to a message's end is awaited, that takes up to 5 seconds. */
 void relay_free(Relay *relay);
@@ -33,8 +47,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
 void relay_set_online(Relay *relay, gboolean online);
 
 /*
- * Looks at the queue now: something was added or retried, or the password may be another. Ends a
- * back-off, but not within two seconds of the last failure; and a password that was refused isn't
- * tried again until it is another one, or an hour has gone.
+ * Looks at the queue now: somebody waits for it, or the password may be another. Ends a back-off,
+ * as new mail does, but not within two seconds of the last failure; and a password that was refused
+ * isn't tried again until it is another one, or an hour has gone.
  */
 void relay_wake(Relay *relay);

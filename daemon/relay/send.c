@@ -7,7 +7,7 @@
  * opened.
  */
 #include "daemon/relay/outcome.h"
-#include "daemon/relay/relay-private.h"
+#include "daemon/relay/private.h"
 
 #define PIECE       (256 * 1024)
 #define WRITE_AGAIN 5000 /* ms between attempts to note what was sent */
@@ -57,14 +57,6 @@ static gboolean commit(gpointer data, GError **error)
 
 /* ---- noting what came of it ------------------------------------------------------------------ */
 
-static gboolean stopping(Relay *relay)
-{
-    pthread_mutex_lock(&relay->lock);
-    gboolean stop = relay->stopping;
-    pthread_mutex_unlock(&relay->lock);
-    return stop;
-}
-
 /*
  * What was sent has to be noted before anything else is: with a full disk, again and again. If
  * Postern has to stop before that works, the entry will be found SENDING, with UNKNOWN recipients.
@@ -73,7 +65,7 @@ static void note(Relay *relay, const QueueEntry *entry)
 {
     g_autoptr(GError) error = NULL;
 
-    while (!queue_update(relay->queue, entry, &error) && !stopping(relay)) {
+    while (!queue_update(relay->queue, entry, &error) && !relay_is_stopping(relay)) {
         relay_report(relay, ACCOUNT_ERROR, error->message);
         g_clear_error(&error);
         relay_sleep(relay, WRITE_AGAIN);
@@ -96,15 +88,16 @@ static void keep_copy(Relay *relay, QueueEntry *entry, QueueState state)
     entry->state = QUEUE_SENDING; /* a crash now makes it wait, with nobody left to send it to */
     note(relay, entry);
     entry->state = state;
-    if (relay->sent(entry, relay->sent_data))
+    g_autoptr(GError) error = NULL;
+    if (relay->sent(entry, relay->sent_data, &error))
         return;
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
     entry->state = QUEUE_WAITING;
     entry->next_attempt =
         now + (gint64)relay_message_backoff(MAX(entry->refusals, 1), g_random_double());
     g_free(entry->last_error);
-    entry->last_error =
-        g_strdup("It was sent, but its copy could not be put into the Sent folder yet");
+    entry->last_error = g_strdup_printf(
+        "It was sent, but its copy could not be put into the Sent folder yet: %s", error->message);
 }
 
 static void conclude(Relay *relay, QueueEntry *entry)

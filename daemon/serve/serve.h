@@ -25,12 +25,10 @@ ServeAccount *serve_account_ref(ServeAccount *account);
 void serve_account_unref(ServeAccount *account);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ServeAccount, serve_account_unref)
 
-/* How the daemon is seen by sessions. The functions may be called from any thread. */
+/* How the daemon is seen by sessions. find_account() may be called from any thread. */
 typedef struct {
     /* The account whose ID or address is `login`; a reference, or NULL. */
     ServeAccount *(*find_account)(const char *login, gpointer data);
-    /* New mail in the queue for an account. */
-    void (*queued)(const char *account, gpointer data);
     Queue *queue;            /* NULL: it can't be used, and nothing can be sent */
     const char *queue_error; /* then: why, as status says it */
     NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */

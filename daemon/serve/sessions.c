@@ -138,13 +138,6 @@ static ServeAccount *find_account(const char *login, gpointer data)
     return account;
 }
 
-static void queued(const char *account, gpointer data)
-{
-    Session *session = data;
-    const ServeDaemon *daemon = &session->sessions->daemon;
-    daemon->queued(account, daemon->data);
-}
-
 static void serve(Session *session, NetStream *stream)
 {
     static void (*const serve_protocol[])(NetStream *, const ServeDaemon *, ServeAccount *) = {
@@ -218,7 +211,6 @@ void sessions_start(Sessions *sessions, int fd, const SessionKind *kind)
     session->listener = kind->listener;
     session->daemon = sessions->daemon;
     session->daemon.find_account = find_account;
-    session->daemon.queued = queued;
     session->daemon.throttle = kind->throttle;
     session->daemon.data = session;
     session->since = g_get_real_time() / G_USEC_PER_SEC;

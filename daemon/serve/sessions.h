@@ -11,9 +11,8 @@
 
 typedef struct Sessions Sessions;
 
-/* `daemon` gives what every session shares; its find_account() and queued() are called with
- * daemon->data. `changed` is called in the main loop after sessions came or went; bursts are one
- * call. */
+/* `daemon` gives what every session shares; its find_account() is called with daemon->data.
+ * `changed` is called in the main loop after sessions came or went; bursts are one call. */
 Sessions *sessions_new(const ServeDaemon *daemon, void (*changed)(gpointer data), gpointer data);
 
 /* Ends all sessions and waits for them. */

@@ -81,10 +81,6 @@ static ServeAccount *find_account(const char *login, gpointer data)
     return g_str_equal(login, "work") ? serve_account_ref(&home.account) : NULL;
 }
 
-static void queued(const char *account, gpointer data)
-{
-}
-
 static gint64 add_folder(const char *name, CacheRole role)
 {
     CacheTxn *txn = cache_begin(home.account.cache, CACHE_WRITE_FULL, NULL);
@@ -146,7 +142,7 @@ static void prepare(void)
     home.account.settings = &home.settings;
     home.account.bodies = &home.bodies;
     home.account.refs = 1;
-    home.daemon = (ServeDaemon){.find_account = find_account, .queued = queued};
+    home.daemon = (ServeDaemon){.find_account = find_account};
     begin_life();
 }
 

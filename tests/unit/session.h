@@ -43,7 +43,6 @@ class SessionTest : public ::testing::Test
         account->settings = account_settings_ref(settings);
         account->verifiers = verifiers;
         daemon.find_account = find;
-        daemon.queued = queued;
         daemon.queue = queue;
         daemon.data = this;
     }
@@ -68,12 +67,6 @@ class SessionTest : public ::testing::Test
         return known ? serve_account_ref(test->account) : nullptr;
     }
 
-    static void queued(const char *account, gpointer data)
-    {
-        EXPECT_STREQ(account, "work");
-        g_atomic_int_inc(&((SessionTest *)data)->queued_calls);
-    }
-
     char *directory = nullptr;
     Queue *queue = nullptr;
     ServeVerifiers *verifiers = nullptr;
@@ -81,7 +74,6 @@ class SessionTest : public ::testing::Test
     ServeAccount *account = nullptr;
     ServeDaemon daemon = {};
     std::string password;
-    gint queued_calls = 0;
 };
 
 typedef void (*ServeFunction)(NetStream *, const ServeDaemon *, ServeAccount *);

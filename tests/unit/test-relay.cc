@@ -300,10 +300,21 @@ class RelayTest : public ::testing::Test
         ASSERT_NE(settings->outgoing, nullptr);
     }
 
+    void create(NetTlsClient *tls = nullptr, RelaySent sent = nullptr)
+    {
+        RelayOptions options = {};
+        options.access = {settings, get_password, this, tls};
+        options.queue = queue;
+        options.report = report;
+        options.report_data = this;
+        options.sent = sent;
+        options.sent_data = this;
+        relay = relay_new(&options);
+    }
+
     void start(NetTlsClient *tls = nullptr, RelaySent sent = nullptr)
     {
-        AccountAccess access = {settings, get_password, this, tls};
-        relay = relay_new(&access, queue, report, this, sent, this);
+        create(tls, sent);
         relay_set_online(relay, TRUE);
     }
 
@@ -356,8 +367,6 @@ class RelayTest : public ::testing::Test
             change(entry);
         g_autoptr(GBytes) bytes = g_bytes_new(body.data(), body.size());
         EXPECT_TRUE(queue_add(queue, entry, bytes, -1, nullptr));
-        if (relay)
-            relay_wake(relay);
         return entry->id;
     }
 
@@ -470,7 +479,6 @@ TEST_F(RelayTest, EachRecipientHasItsOwnFate)
     EXPECT_STREQ(failed->last_error, "never@b: 550 5.1.1 who?");
 
     ASSERT_TRUE(queue_retry(queue, id, nullptr));
-    relay_wake(relay);
     EXPECT_TRUE(becomes(id, QUEUE_SENT));
     EXPECT_EQ(provider.delivered()[2].to, std::vector<std::string>{"<never@b>"});
 }
@@ -711,8 +719,7 @@ TEST_F(RelayTest, GarbageIsNoMailServer)
 
 TEST_F(RelayTest, OfflineNothingIsSentAndGoingOfflineEndsWhatHangs)
 {
-    AccountAccess access = {settings, get_password, this, nullptr};
-    relay = relay_new(&access, queue, report, this, nullptr, nullptr);
+    create();
     gint64 id = add();
     g_usleep(200000);
     EXPECT_EQ(provider.connections, 0);
@@ -787,22 +794,45 @@ TEST_F(RelayTest, ScheduledMailGoesWhenItsTimeHasCome)
     EXPECT_GE(g_get_real_time() / G_USEC_PER_SEC, when);
 }
 
+TEST_F(RelayTest, WhatPeopleDoToAnEntryIsSeenWithoutBeingTold)
+{
+    gint64 later = g_get_real_time() / G_USEC_PER_SEC + 3600;
+    start();
+    EXPECT_TRUE(wait([&] { return reported() == ACCOUNT_IDLE; }));
+    gint64 scheduled = add("x\r\n", {"a@b"}, [=](QueueEntry *entry) { entry->send_at = later; });
+    gint64 held = add("x\r\n", {"a@b"}, [](QueueEntry *entry) { entry->state = QUEUE_HELD; });
+    gint64 failed = add("x\r\n", {"a@b"}, [](QueueEntry *entry) { entry->state = QUEUE_FAILED; });
+    gint64 cancelled = add("x\r\n", {"a@b"}, [=](QueueEntry *entry) { entry->send_at = later; });
+    ASSERT_TRUE(queue_cancel(queue, cancelled, nullptr));
+    g_usleep(200000);
+    EXPECT_EQ(provider.connections, 0);
+    ASSERT_TRUE(queue_send_at(queue, scheduled, 0, nullptr));
+    EXPECT_TRUE(becomes(scheduled, QUEUE_SENT));
+    ASSERT_TRUE(queue_release(queue, held, nullptr));
+    EXPECT_TRUE(becomes(held, QUEUE_SENT));
+    ASSERT_TRUE(queue_retry(queue, failed, nullptr));
+    EXPECT_TRUE(becomes(failed, QUEUE_SENT));
+    EXPECT_EQ(provider.delivered().size(), 3u);
+}
+
 TEST_F(RelayTest, ACopyThatFailsIsTriedAgainAndTheMailIsNot)
 {
     copies_to_fail = 1;
     gint64 id = add("Subject: copy\r\n\r\n");
-    start(nullptr, [](const QueueEntry *entry, gpointer data) -> gboolean {
+    start(nullptr, [](const QueueEntry *entry, gpointer data, GError **error) -> gboolean {
         auto test = (RelayTest *)data;
         g_autoptr(GBytes) bytes = queue_read(test->queue, entry->id, 0, 100, nullptr);
         EXPECT_TRUE(bytes && g_bytes_get_size(bytes) == 17);
         test->copies++;
-        return test->copies_to_fail-- <= 0;
+        if (test->copies_to_fail-- <= 0)
+            return TRUE;
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_FULL, "no room");
+        return FALSE;
     });
     g_autoptr(QueueEntry) entry = attempted(id);
     EXPECT_EQ(entry->state, QUEUE_WAITING);
-    EXPECT_NE(strstr(entry->last_error, "Sent folder"), nullptr);
+    EXPECT_NE(strstr(entry->last_error, "Sent folder yet: no room"), nullptr);
     ASSERT_TRUE(queue_retry(queue, id, nullptr));
-    relay_wake(relay);
     EXPECT_TRUE(becomes(id, QUEUE_SENT));
     EXPECT_EQ(copies, 2);
     EXPECT_EQ(provider.delivered().size(), 1u);
@@ -815,13 +845,13 @@ TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
     RelayCopy copy = {queue, cache};
     gint64 id = add("Message-ID: <one@example.org>\r\n\r\nhello\r\n");
     g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
-    EXPECT_TRUE(relay_copy_keep(entry, &copy)); /* no such folder: nothing to keep it in */
+    EXPECT_TRUE(relay_copy_keep(entry, &copy, nullptr)); /* no such folder: nothing to keep it in */
 
     CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
     gint64 sent = cache_folder_create(txn, "Sent", CACHE_ROLE_SENT, nullptr);
     ASSERT_TRUE(cache_commit(txn, nullptr));
     for (int i = 0; i < 2; i++)
-        EXPECT_TRUE(relay_copy_keep(entry, &copy));
+        EXPECT_TRUE(relay_copy_keep(entry, &copy, nullptr));
     {
         g_autoptr(CacheTxn) reading = cache_begin(cache, CACHE_READ, nullptr);
         CachePlacement placement;
@@ -833,7 +863,9 @@ TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
     }
     g_autoptr(QueueEntry) gone = queue_entry_new();
     gone->id = 4711;
-    EXPECT_FALSE(relay_copy_keep(gone, &copy));
+    g_autoptr(GError) error = nullptr;
+    EXPECT_FALSE(relay_copy_keep(gone, &copy, &error));
+    EXPECT_NE(error, nullptr);
 }
 
 /* A relay in a process of its own, killed at any moment: nothing is lost, and only what was known

@@ -34,7 +34,6 @@ static gboolean store(Submission *session, GError **error)
     spool->memory = spool->memory ? spool->memory : g_byte_array_new();
     if (!queue_add(session->daemon->queue, entry, body, spool->fd, &failure))
         return refuse_storing(session, failure, error);
-    session->daemon->queued(entry->account, session->daemon->data);
     return submission_reply(session, error, 250, "2.0.0", "Queued as %" G_GINT64_FORMAT, entry->id);
 }
 

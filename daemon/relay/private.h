@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the relay's files share. */
+/* What the relay's files share: its state, and the ways to report and to wait (state.c). */
 #pragma once
 
 #include <pthread.h>
@@ -16,17 +16,18 @@ struct Relay {
     gpointer sent_data;
 
     pthread_t thread;
-    int wake_fd;  /* ends the thread's sleep */
-    int hurry_fd; /* shortens the wait for the answer to a final dot */
+    QueueWatch *watch; /* there is something new to send: writes to wake_fd */
+    int wake_fd;       /* ends the thread's sleep */
+    int hurry_fd;      /* shortens the wait for the answer to a final dot */
 
     pthread_mutex_t lock;
     gboolean online, stopping;
-    gboolean woken;      /* a back-off may end soon */
-    gboolean revived;    /* it ends now */
+    gboolean revived;    /* a back-off ends now */
     gboolean committing; /* a message's end is going out: not to be cut off */
     NetCancel *cancel;   /* of the connection, and of connecting */
 
     /* The thread's own. */
+    gboolean woken; /* a back-off may end soon */
     SmtpClient *client;
     gint64 linger;         /* monotonic ms: when an idle connection is closed */
     guint failures;        /* to connect, in a row */
@@ -38,10 +39,8 @@ struct Relay {
     char *reported_text;
 };
 
-static inline gint64 relay_clock(void)
-{
-    return g_get_monotonic_time() / 1000;
-}
+/* Monotonic ms. */
+gint64 relay_clock(void);
 
 /* Tells who listens, unless it was said already. */
 void relay_report(Relay *relay, AccountState state, const char *message);
@@ -49,8 +48,12 @@ void relay_report(Relay *relay, AccountState state, const char *message);
 /* Waits for `ms` (G_MAXINT64: for ever), or until something changes from outside. */
 void relay_sleep(Relay *relay, gint64 ms);
 
+/* Whether relay_free() was called. */
+gboolean relay_is_stopping(Relay *relay);
+
 /* Connects and logs in; FALSE with the next attempt's time in relay->not_before, and reported. */
 gboolean relay_connect(Relay *relay);
 
-/* Takes the next due message and sends it; FALSE: there was none, or the queue can't be written. */
+/* Takes the next due message and sends it; FALSE: there was none, or the queue can't be written,
+ * which is reported. */
 gboolean relay_send_next(Relay *relay);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the relay's thread and the others know of each other: reports, being woken, being stopped. */
+#include <poll.h>
+#include <unistd.h>
+
+#include "daemon/relay/private.h"
+
+gint64 relay_clock(void)
+{
+    return g_get_monotonic_time() / 1000;
+}
+
+void relay_report(Relay *relay, AccountState state, const char *message)
+{
+    if (state == relay->reported && g_strcmp0(message, relay->reported_text) == 0)
+        return;
+    char *text = g_strdup(message);
+    g_free(relay->reported_text);
+    relay->reported_text = text;
+    relay->reported = state;
+    relay->report(state, state == ACCOUNT_IDLE ? 1 : 0, text, relay->report_data);
+}
+
+void relay_sleep(Relay *relay, gint64 ms)
+{
+    struct pollfd fd = {.fd = relay->wake_fd, .events = POLLIN};
+    guint64 count;
+
+    if (poll(&fd, 1, ms == G_MAXINT64 ? -1 : (int)MIN(ms, G_MAXINT32)) > 0 &&
+        read(relay->wake_fd, &count, sizeof count) > 0)
+        relay->woken = TRUE;
+}
+
+gboolean relay_is_stopping(Relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    gboolean stopping = relay->stopping;
+    pthread_mutex_unlock(&relay->lock);
+    return stopping;
+}
