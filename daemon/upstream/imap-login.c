@@ -13,6 +13,9 @@
 /* Before login nothing large has any business here. */
 #define GREETING_LIMIT 65536
 
+/* Some servers send an empty line ahead. */
+#define GREETING_LINES 4
+
 static gboolean fail(GError **error, ImapClientError code, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 
@@ -37,8 +40,10 @@ static gboolean is_loopback(const char *host)
 
 static gboolean read_greeting(ImapClient *client, GError **error)
 {
-    if (!imap_client_read(client, error))
-        return FALSE;
+    for (guint i = 0; i < GREETING_LINES && client->cond == IMAP_COND_NONE && !client->bye; i++)
+        if (!imap_client_read(client, error))
+            return FALSE;
+    client->greeted = TRUE;
     if (client->bye)
         return fail(error, IMAP_CLIENT_ERROR_UNAVAILABLE, "%s takes no connection now: %s",
                     client->endpoint->host, client->bye);
@@ -69,8 +74,7 @@ static gboolean start_tls(ImapClient *client, NetTlsClient *tls, GError **error)
     if (!imap_client_run(client, NULL, error, "STARTTLS"))
         return FALSE;
     /* What was said in the clear counts for nothing (RFC 9051, 6.2.1). */
-    client->capabilities = 0;
-    g_clear_pointer(&client->alert, g_free);
+    imap_client_forget(client);
     return net_stream_start_tls(client->stream, tls, client->endpoint->host, error);
 }
 
@@ -303,7 +307,9 @@ ImapClient *imap_client_start(NetStream *stream, const ImapClientOptions *option
     client->parser = imap_response_parser_new(limits);
     client->line_limit = MIN(limits->line, GREETING_LIMIT);
     client->pending = g_array_new(FALSE, TRUE, sizeof(ImapPending));
-    net_stream_set_timeout(stream, options->timeout ? options->timeout : 60);
+    imap_client_allow_more(client);
+    client->timeout = options->timeout ? options->timeout : 60;
+    net_stream_set_timeout(stream, client->timeout);
 
     if (set_up(client, options, &reason))
         return g_steal_pointer(&client);

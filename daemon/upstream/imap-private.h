@@ -11,7 +11,14 @@ typedef struct {
     ImapReply reply;
     ImapHandler handler;
     gpointer data;
+    gboolean patient; /* an APPEND: the server may be long about it without a word */
 } ImapPending;
+
+/* What a server may still say before it has to answer a command: it is asked again at each command,
+ * and at each answer, so that nothing without end fills memory or disk. */
+typedef struct {
+    guint64 lines, octets;
+} ImapAllowance;
 
 struct ImapClient {
     NetStream *stream;
@@ -22,6 +29,7 @@ struct ImapClient {
     guint capabilities;          /* ImapCapability bits; QRESYNC and CONDSTORE only once enabled */
     gboolean capabilities_fresh; /* said since this was last cleared */
     guint64 append_limit;        /* APPENDLIMIT (RFC 7889): bytes of a message; 0: not said */
+    gboolean greeted;            /* what comes now are answers */
     gboolean greeted_preauth;
     gboolean broken;
     char *bye;   /* the words of a BYE */
@@ -36,7 +44,20 @@ struct ImapClient {
 
     ImapSelected *selecting; /* while SELECT runs: what it says goes here */
     guint32 exists;
+
+    ImapAllowance allowance;
+    guint64 unread; /* responses passed over */
+    guint timeout;  /* of the stream, seconds */
 };
+
+/* A response that can't be read or used is passed over, counted, and said once. */
+void imap_client_pass_over(ImapClient *client, const char *reason);
+
+/* Lets the server say as much again as the folder that is selected may need. */
+void imap_client_allow_more(ImapClient *client);
+
+/* All that was said before now counts for nothing: STARTTLS. */
+void imap_client_forget(ImapClient *client);
 
 /* Reads one whole response and files it: tagged to its command, the rest to the handler. */
 gboolean imap_client_read(ImapClient *client, GError **error);

@@ -26,6 +26,12 @@ static void note_permanent(ImapSelected *selected, const ImapResponse *response)
     selected->told_flags = TRUE;
 }
 
+/* 0, as if it had not been said, for what can't be one. */
+static guint32 in_32_bits(guint64 number)
+{
+    return number <= G_MAXUINT32 ? (guint32)number : 0;
+}
+
 void imap_client_note_selected(ImapClient *client, const ImapResponse *response)
 {
     ImapSelected *selected = client->selecting;
@@ -47,9 +53,9 @@ void imap_client_note_selected(ImapClient *client, const ImapResponse *response)
     } else if (!imap_code_number(response, &number))
         return;
     else if (g_str_equal(response->code, "UIDVALIDITY"))
-        selected->uidvalidity = (guint32)number;
+        selected->uidvalidity = in_32_bits(number);
     else if (g_str_equal(response->code, "UIDNEXT"))
-        selected->uidnext = (guint32)number;
+        selected->uidnext = in_32_bits(number);
     else if (g_str_equal(response->code, "HIGHESTMODSEQ"))
         selected->highestmodseq = number;
 }

@@ -11,6 +11,9 @@
 /* More commands than this under way is a mistake of ours. */
 #define MAX_PENDING 4096
 
+/* A server may be silent so long about a message that it stores: to break off is to have it twice. */
+#define APPEND_SECONDS 300
+
 GQuark imap_client_error_quark(void)
 {
     return g_quark_from_static_string("imap-client-error");
@@ -80,6 +83,25 @@ gboolean imap_client_has(const ImapClient *client, guint capabilities)
     return (client->capabilities & capabilities) == capabilities;
 }
 
+void imap_client_lacks(ImapClient *client, guint capabilities)
+{
+    client->capabilities &= ~capabilities;
+}
+
+void imap_client_forget(ImapClient *client)
+{
+    client->capabilities = 0;
+    client->capabilities_fresh = FALSE;
+    client->append_limit = 0;
+    client->greeted_preauth = FALSE;
+    client->continued = FALSE;
+    client->cond = IMAP_COND_NONE;
+    client->exists = 0;
+    g_clear_pointer(&client->alert, g_free);
+    g_clear_pointer(&client->bye, g_free);
+    g_clear_pointer(&client->continuation, g_free);
+}
+
 char *imap_client_take_alert(ImapClient *client)
 {
     return g_steal_pointer(&client->alert);
@@ -95,8 +117,41 @@ void imap_reply_clear(ImapReply *reply)
     reply->cond = IMAP_COND_NONE;
 }
 
+/* ---- servers that ask to wait ---------------------------------------------------------------- */
+
+#define LONGEST_WAIT 3600
+
+/* Exchange says so in a BAD, which isn't about the command (quirk: "Request is throttled"). */
+static guint seconds_asked(const char *text)
+{
+    static const char key[] = "backoff time:";
+    g_autofree char *lower = g_ascii_strdown(text ? text : "", -1);
+    const char *found = strstr(lower, key);
+
+    if (!found)
+        return strstr(lower, "request is throttled") ? 60 : 0;
+    guint64 milliseconds = g_ascii_strtoull(found + strlen(key), NULL, 10);
+    return (guint)CLAMP(milliseconds / 1000 + 1, 1, LONGEST_WAIT);
+}
+
+guint imap_client_error_wait(const GError *error)
+{
+    return error->domain == IMAP_CLIENT_ERROR && error->code == IMAP_CLIENT_ERROR_UNAVAILABLE
+               ? seconds_asked(error->message)
+               : 0;
+}
+
+static gboolean asks_to_wait(const ImapReply *reply)
+{
+    return reply->cond != IMAP_COND_OK && seconds_asked(reply->text) > 0;
+}
+
 void imap_reply_to_error(const ImapReply *reply, GError **error)
 {
+    if (asks_to_wait(reply)) {
+        g_set_error_literal(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_UNAVAILABLE, reply->text);
+        return;
+    }
     g_set_error(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED, "%s",
                 *reply->text ? reply->text : "the server refused without saying why");
 }
@@ -136,21 +191,96 @@ static gboolean is_uid_code(const ImapResponse *response)
            (g_str_equal(response->code, "APPENDUID") || g_str_equal(response->code, "COPYUID"));
 }
 
-static gboolean take_tagged(ImapClient *client, const ImapResponse *response, GError **error)
+/* ---- what is passed over --------------------------------------------------------------------- */
+
+void imap_client_pass_over(ImapClient *client, const char *reason)
+{
+    if (client->unread++ == 0)
+        g_message("%s sends what can't be read, which is passed over: %s", client->endpoint->host,
+                  reason);
+}
+
+guint64 imap_client_unread(const ImapClient *client)
+{
+    return client->unread;
+}
+
+/* Lines in no form at all with which some servers say goodbye (quirk: Exchange). */
+static gboolean is_farewell(const ImapResponse *response)
+{
+    return g_str_equal(response->tag, "Server") || g_str_equal(response->tag, "Command");
+}
+
+/* A tagged answer that no command waits for. Instead of a greeting it isn't IMAP at all. */
+static gboolean take_stray(ImapClient *client, const ImapResponse *response, GError **error)
+{
+    if (!client->greeted)
+        return protocol_error(error, "this is no greeting");
+    if (is_farewell(response)) {
+        g_free(client->bye);
+        client->bye = g_strdup_printf("%s %s", response->tag, response->text);
+        g_set_error(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED,
+                    "%s ended the connection: %s", client->endpoint->host, client->bye);
+        return FALSE;
+    }
+    imap_client_pass_over(client, "an answer to nothing that was asked");
+    return TRUE;
+}
+
+/* ---- what is said without end ---------------------------------------------------------------- */
+
+/* For a LIST of 100,000 folders, and FETCHes of the flags of all messages there are. */
+#define ALLOWED_LINES     500000
+#define ALLOWED_OCTETS    (64 * 1024 * 1024)
+#define LINES_A_MESSAGE   4
+#define OCTETS_A_MESSAGE  1024
+#define BELIEVED_MESSAGES 4000000
+
+void imap_client_allow_more(ImapClient *client)
+{
+    guint64 messages = MIN(client->exists, BELIEVED_MESSAGES);
+
+    client->allowance = (ImapAllowance){ALLOWED_LINES + messages * LINES_A_MESSAGE,
+                                        ALLOWED_OCTETS + messages * OCTETS_A_MESSAGE};
+}
+
+static gboolean spend(ImapClient *client, gsize octets, GError **error)
+{
+    ImapAllowance *left = &client->allowance;
+
+    if (left->lines == 0 || left->octets < octets)
+        return protocol_error(error, "it answers without end");
+    left->lines--;
+    left->octets -= octets;
+    return TRUE;
+}
+
+/* ---- taking responses ------------------------------------------------------------------------ */
+
+/* The command a tag belongs to; NULL: none that waits for its answer. */
+static ImapPending *pending_of(ImapClient *client, const char *tag)
 {
     guint64 number = 0;
 
-    if (response->tag[0] != 'A' ||
-        !g_ascii_string_to_unsigned(response->tag + 1, 10, 1, G_MAXUINT32, &number, NULL))
-        return protocol_error(error, "an answer to nothing that was asked");
-
+    if ((tag[0] != 'A' && tag[0] != 'a') ||
+        !g_ascii_string_to_unsigned(tag + 1, 10, 1, G_MAXUINT32, &number, NULL))
+        return NULL;
     ImapPending *pending = find_pending(client, (guint)number);
-    if (!pending || pending->answered)
-        return protocol_error(error, "an answer to nothing that was asked");
-    if (response->cond != IMAP_COND_OK && response->cond != IMAP_COND_NO &&
-        response->cond != IMAP_COND_BAD)
-        return protocol_error(error, "an answer that is neither OK, NO nor BAD");
+    return pending && !pending->answered ? pending : NULL;
+}
 
+static gboolean take_tagged(ImapClient *client, const ImapResponse *response, GError **error)
+{
+    ImapPending *pending = pending_of(client, response->tag);
+
+    if (!pending)
+        return take_stray(client, response, error);
+    imap_client_allow_more(client);
+    /* A handler may have found that what came before is no answer (see hand_over). */
+    if (pending->reply.cond != IMAP_COND_NONE) {
+        pending->answered = TRUE;
+        return TRUE;
+    }
     pending->answered = TRUE;
     pending->reply.cond = response->cond;
     pending->reply.code = g_strdup(response->code);
@@ -194,12 +324,36 @@ static void note_vanished(ImapClient *client, const ImapResponse *response)
         client->exists -= MIN(client->exists, imap_set_count(gone));
 }
 
+/* From what a search finds, conclusions are drawn: one that can't be read has failed. */
+static void fail_search(ImapPending *pending, const ImapResponse *response, const GError *reason)
+{
+    static const char *const names[] = {"SEARCH", "ESEARCH", NULL};
+
+    if (!response->name || !g_strv_contains(names, response->name) ||
+        pending->reply.cond != IMAP_COND_NONE)
+        return;
+    pending->reply.cond = IMAP_COND_BAD;
+    pending->reply.text = g_strdup(reason->message);
+}
+
+/* To the command under way that listens. What it can't use is as good as not said. */
 static gboolean hand_over(ImapClient *client, const ImapResponse *response, GError **error)
 {
     for (guint i = 0; i < client->pending->len; i++) {
-        const ImapPending *pending = &g_array_index(client->pending, ImapPending, i);
-        if (!pending->answered && pending->handler)
-            return pending->handler(response, pending->data, error);
+        ImapPending *pending = &g_array_index(client->pending, ImapPending, i);
+        g_autoptr(GError) reason = NULL;
+
+        if (pending->answered || !pending->handler)
+            continue;
+        if (pending->handler(response, pending->data, &reason))
+            return TRUE;
+        if (reason->domain != IMAP_ERROR) {
+            g_propagate_error(error, g_steal_pointer(&reason));
+            return FALSE;
+        }
+        imap_client_pass_over(client, reason->message);
+        fail_search(pending, response, reason);
+        return TRUE;
     }
     return TRUE;
 }
@@ -284,7 +438,7 @@ static gboolean read_response(ImapClient *client, GError **error)
     for (;;) {
         gsize length;
         const char *line = net_stream_read_line(client->stream, client->line_limit, &length, error);
-        if (!line)
+        if (!line || !spend(client, length, error))
             return FALSE;
         g_autoptr(GError) reason = NULL;
         switch (imap_response_line(client->parser, line, length, &reason)) {
@@ -294,6 +448,11 @@ static gboolean read_response(ImapClient *client, GError **error)
             if (!feed_literal(client, error))
                 return FALSE;
             break;
+        case IMAP_RESPONSE_UNREADABLE:
+            if (!client->greeted && length > 0)
+                return protocol_error(error, "this is no greeting");
+            imap_client_pass_over(client, reason->message);
+            return TRUE;
         default:
             return protocol_error(error, reason ? reason->message : "an unreadable line");
         }
@@ -353,6 +512,10 @@ static guint open_pending(ImapClient *client, ImapHandler handler, gpointer data
 {
     ImapPending pending = {.number = client->next_number, .handler = handler, .data = data};
 
+    /* A go-ahead that nobody waited for is none for this command. */
+    if (client->pending->len == 0)
+        client->continued = FALSE;
+    imap_client_allow_more(client);
     if (client->pending->len >= MAX_PENDING) {
         protocol_error(error, "too many commands under way");
         return 0;
@@ -443,6 +606,7 @@ guint imap_client_send_literal(ImapClient *client, ImapClientCommand *command, g
         client->broken = TRUE;
         return 0;
     }
+    find_pending(client, number)->patient = TRUE;
     return number;
 }
 
@@ -455,13 +619,16 @@ gboolean imap_client_finish(ImapClient *client, guint number, ImapReply *reply, 
         return FALSE;
     }
     /* Reading never adds to the array, so the pointer stays good. */
+    net_stream_set_timeout(client->stream,
+                           MAX(client->timeout, pending->patient ? APPEND_SECONDS : 0));
     while (!pending->answered)
         if (!imap_client_read(client, error))
             return FALSE;
+    net_stream_set_timeout(client->stream, client->timeout);
 
     g_auto(ImapReply) answer = pending->reply;
     g_array_remove_index(client->pending, (guint)(pending - (ImapPending *)client->pending->data));
-    if (reply) {
+    if (reply && !asks_to_wait(&answer)) {
         *reply = answer;
         memset(&answer, 0, sizeof answer);
         return TRUE;

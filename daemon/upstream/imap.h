@@ -4,8 +4,10 @@
  * other or pipelined), SELECT, IDLE. What the server says meanwhile goes to the handler of the
  * command that it is said to.
  *
- * One thread owns a client. The server is not trusted: everything it sends is bounded, and garbage
- * ends the connection. Errors are NET_ERROR (the connection, see daemon/net/stream.h) or
+ * One thread owns a client. The server is not trusted: what it says is bounded by what it was asked.
+ * It is read leniently as well: a response that can't be read is passed over (imap_client_unread()
+ * counts them), and so is one that a handler can't use; what breaks the framing, or goes beyond all
+ * bounds, ends the connection. Errors are NET_ERROR (the connection, see daemon/net/stream.h) or
  * IMAP_CLIENT_ERROR; after either from a function that talks, the client is good for freeing only,
  * except after REFUSED.
  */
@@ -17,6 +19,10 @@
 
 #define IMAP_CLIENT_ERROR (imap_client_error_quark())
 GQuark imap_client_error_quark(void);
+
+/* The seconds that the server asks to wait, in an error with its words ("Suggested Backoff Time: 92415
+ * milliseconds"), an hour at most; 0: it doesn't. */
+guint imap_client_error_wait(const GError *error);
 
 typedef enum {
     IMAP_CLIENT_ERROR_AUTH,        /* the server refuses user or password */
@@ -87,6 +93,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapClient, imap_client_free)
 /* Whether all bits of `capabilities` are offered. QRESYNC and CONDSTORE: and enabled. */
 gboolean imap_client_has(const ImapClient *client, guint capabilities);
 
+/* Takes capabilities away that the server announces and doesn't have (a LIST with RETURN that is
+ * answered by nothing). For this connection. */
+void imap_client_lacks(ImapClient *client, guint capabilities);
+
+/* How many responses were passed over so far. Where the number has risen during a command, its
+ * answer wasn't all that the server had to say. */
+guint64 imap_client_unread(const ImapClient *client);
+
 /* The text of the last [ALERT] since the last call, or NULL; the caller frees it. */
 char *imap_client_take_alert(ImapClient *client);
 
@@ -94,8 +108,10 @@ char *imap_client_take_alert(ImapClient *client);
  * A command's handler: called for every untagged response from when the command was sent until it
  * is answered, valid during the call. IMAP doesn't say which of several commands under way a
  * response is for: it goes to the oldest that isn't answered and has a handler. FALSE with `error`
- * set ends the running function with that error, and the connection with it. `data` has to last
- * until the command is finished or the client freed. NULL: nobody listens.
+ * set ends the running function with that error, and the connection with it; but an IMAP_ERROR means
+ * that this response can't be read, which costs no more than it (a search that finds something
+ * unreadable counts as answered BAD). `data` has to last until the command is finished or the client
+ * freed. NULL: nobody listens.
  */
 typedef gboolean (*ImapHandler)(const ImapResponse *response, gpointer data, GError **error);
 
@@ -147,7 +163,7 @@ gboolean imap_client_run_with(ImapClient *client, ImapHandler handler, gpointer 
                               ImapReply *reply, GError **error, const char *format, ...)
     G_GNUC_PRINTF(6, 7);
 
-/* Sets REFUSED with the server's words. */
+/* Sets REFUSED with the server's words, or UNAVAILABLE where they ask to wait. */
 void imap_reply_to_error(const ImapReply *reply, GError **error);
 
 /* ---- a selected folder --------------------------------------------------------------------- */

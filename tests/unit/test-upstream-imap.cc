@@ -158,6 +158,20 @@ class Connection
     GREET "C: A1 AUTHENTICATE PLAIN AGFkYQBsb3ZlbGFjZQ==\n"                                        \
           "S: A1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE MOVE UIDPLUS] in\n"
 
+GBytes *xs(guint64, gsize length, gpointer, GError **)
+{
+    return g_bytes_new_take(g_strnfill(length, 'x'), length);
+}
+
+gboolean count_fetches(const ImapResponse *response, gpointer data, GError **)
+{
+    ImapFetchData fetch;
+    if (response->name && g_str_equal(response->name, "FETCH") &&
+        imap_fetch_data_parse(response, &fetch, nullptr))
+        ++*(int *)data;
+    return TRUE;
+}
+
 /* ---- connecting ---------------------------------------------------------------------------- */
 
 TEST(Login, AuthenticatesWithAnInitialResponseWhereOffered)
@@ -320,24 +334,179 @@ TEST(Commands, ARefusalLeavesTheConnectionGood)
     EXPECT_TRUE(connection.run("NOOP"));
 }
 
-TEST(Commands, AnAnswerToNothingEndsTheConnection)
+TEST(Commands, WhatCannotBeReadIsPassedOver)
 {
-    Server server(LOG_IN "C: A2 NOOP\nS: A9 OK what\n");
+    for (const char *odd : {"",
+                            ")",
+                            "*",
+                            "* ",
+                            "* OK",
+                            "* 5",
+                            "* -1 EXISTS",
+                            "* 5 FETCH (FLAGS",
+                            "* 5 FETCH",
+                            "* 0 FETCH (UID 1)",
+                            "* FETCH (UID 1)",
+                            "\x01\x02",
+                            "* )",
+                            "A9 OK what",
+                            "A1 OK again",
+                            "A9",
+                            "nonsense {3}",
+                            "* X (((",
+                            "* LIST",
+                            "* 99999999999999999999 EXISTS",
+                            "* 1 FETCH (BODY[] NIL {5",
+                            "* VANISHED",
+                            "* STATUS x"}) {
+        Server server(std::string(LOG_IN "C: A2 NOOP\nS: ") + odd +
+                      "\nS: * 7 FETCH (UID 8)\nS: A2 OK done\nC: A3 NOOP\nS: A3 OK\n");
+        Connection connection(server);
+        int fetches = 0;
+
+        EXPECT_TRUE(imap_client_run_with(connection.client, count_fetches, &fetches, nullptr,
+                                         &connection.error, "NOOP"))
+            << odd;
+        EXPECT_GE(fetches, 1) << odd;
+        EXPECT_TRUE(connection.run("NOOP")) << odd;
+    }
+}
+
+TEST(Commands, LinesThatArePassedOverAreCounted)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: \nS: * 3 EXISTS\nS: )\nS: A7 OK\nS: A2 OK\n");
+    Connection connection(server);
+    EXPECT_EQ(imap_client_unread(connection.client), 0u);
+    EXPECT_TRUE(connection.run("NOOP"));
+    EXPECT_EQ(imap_client_unread(connection.client), 3u);
+}
+
+TEST(Commands, ALengthThatIsNoneEndsTheConnection)
+{
+    Server server(LOG_IN "C: A2 NOOP\nS: * 1 FETCH (BODY[] {99999999999999999999}\nCLOSE\n");
     Connection connection(server);
     EXPECT_FALSE(connection.run("NOOP"));
     EXPECT_TRUE(connection.reported(IMAP_CLIENT_ERROR_PROTOCOL));
+    g_clear_error(&connection.error);
+    EXPECT_FALSE(connection.run("NOOP"));
 }
 
-TEST(Commands, GarbageEndsTheConnection)
+TEST(Commands, AnAnswerThatIsNeitherYesNorNoIsOneAllTheSame)
 {
-    for (const char *garbage :
-         {"* 5 FETCH (FLAGS", "* 1 FETCH (BODY[] {99999999999999999999}", "\x01\x02", "* )"}) {
-        Server server(std::string(LOG_IN "C: A2 NOOP\nS: ") + garbage + "\nCLOSE\n");
+    for (const char *answer : {"A2 FOO bar", "A2 BYE bar", "A2 bar", "a2 bad bar"}) {
+        Server server(std::string(LOG_IN "C: A2 DELETE x\nS: ") + answer +
+                      "\nC: A3 NOOP\nS: A3 OK\n");
         Connection connection(server);
-        EXPECT_FALSE(connection.run("NOOP")) << garbage;
+
+        EXPECT_FALSE(connection.run("DELETE x")) << answer;
+        EXPECT_TRUE(connection.reported(IMAP_CLIENT_ERROR_REFUSED)) << answer;
         g_clear_error(&connection.error);
-        EXPECT_FALSE(connection.run("NOOP")) << garbage;
+        EXPECT_TRUE(connection.run("NOOP")) << answer;
     }
+}
+
+TEST(Commands, ASearchThatCannotBeReadHasFailed)
+{
+    for (const char *found : {"* SEARCH 3 x", "* SEARCH -1", "* ESEARCH (TAG \"A2\") ALL 3:x",
+                              "* SEARCH 99999999999"}) {
+        Server server(std::string(LOG_IN "C: A2 SEARCH ALL\nS: ") + found +
+                      "\nS: A2 OK done\nC: A3 NOOP\nS: A3 OK\n");
+        Connection connection(server);
+
+        EXPECT_FALSE(imap_client_run_with(
+            connection.client,
+            [](const ImapResponse *response, gpointer, GError **error) -> gboolean {
+                g_autoptr(ImapSearchData) data = imap_search_data_parse(response, error);
+                return data != nullptr;
+            },
+            nullptr, nullptr, &connection.error, "SEARCH ALL"))
+            << found;
+        EXPECT_TRUE(connection.reported(IMAP_CLIENT_ERROR_REFUSED)) << found;
+        g_clear_error(&connection.error);
+        EXPECT_TRUE(connection.run("NOOP")) << found;
+    }
+}
+
+/* Exchange's way to say that it is overloaded (quirk). */
+TEST(Commands, AServerThatAsksToWaitIsNotRefusing)
+{
+    Server server(LOG_IN
+                  "C: A2 NOOP\nS: A2 BAD Request is throttled. Suggested Backoff Time: 92415 "
+                  "milliseconds\n");
+    Connection connection(server);
+    g_auto(ImapReply) reply = {};
+
+    EXPECT_FALSE(imap_client_run(connection.client, &reply, &connection.error, "NOOP"));
+    ASSERT_TRUE(connection.reported(IMAP_CLIENT_ERROR_UNAVAILABLE));
+    EXPECT_EQ(imap_client_error_wait(connection.error), 93u);
+}
+
+/* Lines that aren't IMAP, with which Exchange ends. */
+TEST(Commands, AServerThatSaysGoodbyeInWordsOfItsOwnIsGone)
+{
+    for (const char *words : {"Server Unavailable. 15", "Command Error. 10"}) {
+        Server server(std::string(LOG_IN "C: A2 NOOP\nS: ") + words + "\n");
+        Connection connection(server);
+
+        EXPECT_FALSE(connection.run("NOOP"));
+        EXPECT_TRUE(connection.reported(IMAP_CLIENT_ERROR_CLOSED));
+        EXPECT_NE(strstr(connection.error->message, words), nullptr);
+    }
+}
+
+/* A go-ahead that came before anybody asked doesn't hurry the next literal. */
+TEST(Commands, AGoAheadIsGoodForTheCommandThatWaits)
+{
+    Server server("S: * PREAUTH [CAPABILITY IMAP4rev1] hi\n"
+                  "C: A1 NOOP\nS: + go\nS: A1 OK\n"
+                  "C: A2 APPEND x {5}\nS: A2 NO [TRYCREATE] no\n");
+    Connection connection(server);
+    g_auto(ImapReply) reply = {};
+
+    ASSERT_TRUE(connection.run("NOOP"));
+    guint number = imap_client_send_literal(connection.client,
+                                            imap_client_command(connection.client, "APPEND x"), 5,
+                                            xs, nullptr, nullptr);
+    ASSERT_NE(number, 0u);
+    ASSERT_TRUE(imap_client_finish(connection.client, number, &reply, nullptr));
+    EXPECT_EQ(reply.cond, IMAP_COND_NO);
+}
+
+std::string repeated(const std::string &line, int count)
+{
+    std::string all;
+
+    for (int i = 0; i < count; i++)
+        all += line;
+    return all;
+}
+
+TEST(Commands, AnAnswerWithoutEndEndsTheConnection)
+{
+    const std::string lines[] = {"S: * LSUB () \"/\" " + std::string(2000, 'x') + "\n",
+                                 "S: * 1 FETCH (UID 1)\n", "S: )\n"};
+
+    for (const std::string &line : lines) {
+        Server server(std::string(LOG_IN "C: A2 NOOP\nS: * 10 EXISTS\n") +
+                      repeated(line, line.size() > 1000 ? 40000 : 600000));
+        Connection connection(server);
+
+        EXPECT_FALSE(connection.run("NOOP"));
+        ASSERT_TRUE(connection.reported(IMAP_CLIENT_ERROR_PROTOCOL));
+        EXPECT_NE(strstr(connection.error->message, "without end"), nullptr);
+    }
+}
+
+TEST(Commands, UidsWithoutMeasureAreNotTaken)
+{
+    Server server(LOG_IN
+                  "C: A2 UID COPY 1:2 x\nS: A2 OK [COPYUID 7 1:4294967295 1:4294967295] x\n");
+    Connection connection(server);
+    g_auto(ImapReply) reply = {};
+
+    ASSERT_TRUE(imap_client_run(connection.client, &reply, nullptr, "UID COPY 1:2 x"));
+    EXPECT_EQ(reply.cond, IMAP_COND_OK);
+    EXPECT_EQ(reply.uids, nullptr);
 }
 
 TEST(Commands, ALiteralBeyondTheLimitIsNotRead)
@@ -398,11 +567,6 @@ TEST(Commands, UidsOfAMoveStandInAnUntaggedOk)
     EXPECT_EQ(reply.uids->uidvalidity, 7u);
 }
 
-GBytes *xs(guint64, gsize length, gpointer, GError **)
-{
-    return g_bytes_new_take(g_strnfill(length, 'x'), length);
-}
-
 TEST(Commands, ALiteralWaitsForTheGoAheadWhereItMust)
 {
     Server server("S: * PREAUTH [CAPABILITY IMAP4rev1] hi\n"
@@ -419,15 +583,6 @@ TEST(Commands, ALiteralWaitsForTheGoAheadWhereItMust)
         ASSERT_TRUE(imap_client_finish(connection.client, number, &reply, nullptr));
         EXPECT_EQ(reply.cond, wanted);
     }
-}
-
-gboolean count_fetches(const ImapResponse *response, gpointer data, GError **)
-{
-    ImapFetchData fetch;
-    if (response->name && g_str_equal(response->name, "FETCH") &&
-        imap_fetch_data_parse(response, &fetch, nullptr))
-        ++*(int *)data;
-    return TRUE;
 }
 
 TEST(Commands, WhatTheHandlerRefusesEndsTheRun)

@@ -51,26 +51,50 @@ static char *decode_name(const char *wire, gboolean utf8)
     return name;
 }
 
-/* A mailbox name, decoded and as it was sent; FALSE for a list and for a name with NUL. */
-static gboolean get_name(const ImapNode *node, gboolean utf8, char **name, char **wire)
+static gboolean is_word(const ImapNode *node)
 {
-    *wire = node != NULL ? imap_node_dup(node, TRUE) : NULL;
+    return node->kind == IMAP_NODE_ATOM || node->kind == IMAP_NODE_NUMBER ||
+           node->kind == IMAP_NODE_NIL;
+}
+
+/* The words from `first` on as they stand in the line, spaces and all: a name that a server forgot
+ * to quote. *next: what follows it. */
+static char *join_words(const ImapNode *first, const ImapNode **next)
+{
+    const ImapNode *last = first;
+
+    for (*next = imap_node_next(first); *next != NULL && is_word(*next);
+         *next = imap_node_next(last))
+        last = *next;
+    gsize length = (gsize)(last->text + last->length - first->text);
+    g_autofree char *text = g_memdup2(first->text, length + 1);
+    /* The parser has put a NUL behind each of them; any other is the server's. */
+    for (const ImapNode *node = first; node != last; node = imap_node_next(node))
+        text[node->text + node->length - first->text] = ' ';
+    return memchr(text, '\0', length) == NULL ? g_steal_pointer(&text) : NULL;
+}
+
+/* A mailbox name, decoded and as it was sent; FALSE for a list and for a name with NUL. *next: what
+ * stands behind it. */
+static gboolean get_name(const ImapNode *node, gboolean utf8, char **name, char **wire,
+                         const ImapNode **next)
+{
+    *next = node != NULL ? imap_node_next(node) : NULL;
+    *wire = node == NULL    ? NULL
+            : is_word(node) ? join_words(node, next)
+                            : imap_node_dup(node, TRUE);
     if (*wire == NULL)
         return FALSE;
     *name = decode_name(*wire, utf8);
     return TRUE;
 }
 
-/* A delimiter: one character in quotes, or NIL. */
-static gboolean get_delimiter(const ImapNode *node, char *out)
+/* A delimiter: one character in quotes, or NIL, as which counts what is neither. */
+static char get_delimiter(const ImapNode *node)
 {
-    *out = '\0';
-    if (node == NULL)
-        return FALSE;
-    if (node->kind == IMAP_NODE_NIL || (node->kind == IMAP_NODE_STRING && node->length == 0))
-        return TRUE;
-    *out = node->kind == IMAP_NODE_STRING && node->length == 1 ? node->text[0] : '\0';
-    return *out != '\0';
+    return imap_node_is_text(node) && node->kind != IMAP_NODE_NIL && node->length == 1
+               ? node->text[0]
+               : '\0';
 }
 
 static gboolean has_name(const ImapResponse *response, const char *name)
@@ -148,8 +172,9 @@ static void read_extended(const ImapNode *list, gboolean utf8, ImapListData *dat
         } else if (name->length == 7 && g_ascii_strncasecmp(name->text, "OLDNAME", 7) == 0 &&
                    data->old_name == NULL) {
             g_autofree char *wire = NULL;
+            const ImapNode *next;
 
-            get_name(first, utf8, &data->old_name, &wire);
+            get_name(first, utf8, &data->old_name, &wire, &next);
         }
     }
 }
@@ -162,17 +187,17 @@ ImapListData *imap_list_data_parse(const ImapResponse *response, gboolean utf8, 
     const ImapNode *list = known ? response->args : NULL;
     const ImapNode *delimiter = list != NULL ? imap_node_next(list) : NULL;
     const ImapNode *name = delimiter != NULL ? imap_node_next(delimiter) : NULL;
+    const ImapNode *extended;
 
-    if (name == NULL || list->kind != IMAP_NODE_LIST ||
-        !get_delimiter(delimiter, &data->delimiter) ||
-        !get_name(name, utf8, &data->name, &data->wire)) {
+    if (name == NULL || !get_name(name, utf8, &data->name, &data->wire, &extended)) {
         fail("list of mailboxes", error);
         return NULL;
     }
+    data->delimiter = get_delimiter(delimiter);
     for (const ImapNode *node = imap_node_first(list); node != NULL; node = imap_node_next(node))
         data->attributes |= attribute_bit(node);
-    if (imap_node_next(name) != NULL)
-        read_extended(imap_node_next(name), utf8, data);
+    if (extended != NULL)
+        read_extended(extended, utf8, data);
     return g_steal_pointer(&data);
 }
 
@@ -228,31 +253,41 @@ static gboolean read_status_item(guint bit, const ImapNode *value, ImapStatusDat
     return FALSE;
 }
 
-static gboolean read_status_items(const ImapNode *list, ImapStatusData *data)
+static guint status_item(const ImapNode *node)
+{
+    return node->kind == IMAP_NODE_ATOM ? imap_status_item_from_name(node->text, node->length) : 0;
+}
+
+/* A number that can't be one counts as not told. Names and values take turns; where one was left
+ * out, the next name tells. */
+static void read_status_items(const ImapNode *list, ImapStatusData *data)
 {
     const ImapNode *name = imap_node_first(list), *value;
 
-    for (; name != NULL; name = imap_node_next(value)) {
-        guint bit =
-            name->kind == IMAP_NODE_ATOM ? imap_status_item_from_name(name->text, name->length) : 0;
+    while (name != NULL && (value = imap_node_next(name)) != NULL) {
+        guint bit = status_item(name);
 
-        value = imap_node_next(name);
-        if (value == NULL || (bit != 0 && !read_status_item(bit, value, data)))
-            return FALSE;
-        data->items |= bit;
+        if (status_item(value) != 0 || name->kind != IMAP_NODE_ATOM) {
+            name = value;
+            continue;
+        }
+        if (bit != 0 && read_status_item(bit, value, data))
+            data->items |= bit;
+        name = imap_node_next(value);
     }
-    return list->kind == IMAP_NODE_LIST;
 }
 
 ImapStatusData *imap_status_data_parse(const ImapResponse *response, gboolean utf8, GError **error)
 {
     g_autoptr(ImapStatusData) data = g_new0(ImapStatusData, 1);
-    const ImapNode *name = has_name(response, "STATUS") ? response->args : NULL;
-    const ImapNode *list = name != NULL ? imap_node_next(name) : NULL;
+    const ImapNode *list = NULL;
 
-    if (list != NULL && get_name(name, utf8, &data->name, &data->wire) &&
-        read_status_items(list, data))
+    if (has_name(response, "STATUS") &&
+        get_name(response->args, utf8, &data->name, &data->wire, &list) && list != NULL &&
+        list->kind == IMAP_NODE_LIST) {
+        read_status_items(list, data);
         return g_steal_pointer(&data);
+    }
     fail("STATUS answer", error);
     return NULL;
 }
@@ -263,10 +298,10 @@ char *imap_myrights_parse(const ImapResponse *response, gboolean utf8, char **le
     const ImapNode *node = has_name(response, "MYRIGHTS") ? response->args : NULL;
     const ImapNode *last = node != NULL ? imap_node_next(node) : NULL;
     g_autofree char *rights = last != NULL ? imap_node_dup(last, TRUE) : NULL;
-    g_autofree char *name = NULL;
-    g_autofree char *wire = NULL;
+    g_autofree char *wire = rights != NULL ? imap_node_dup(node, TRUE) : NULL;
+    g_autofree char *name = wire != NULL ? decode_name(wire, utf8) : NULL;
 
-    if (rights != NULL && get_name(node, utf8, &name, &wire)) {
+    if (name != NULL) {
         *letters = g_steal_pointer(&rights);
         return g_steal_pointer(&name);
     }
@@ -444,24 +479,21 @@ void imap_namespace_data_free(ImapNamespaceData *data)
 }
 
 /* (("" "/")("#news." ".")) or NIL */
-static gboolean read_namespaces(const ImapNode *list, gboolean utf8, GPtrArray *out)
+static void read_namespaces(const ImapNode *list, gboolean utf8, GPtrArray *out)
 {
-    if (list->kind == IMAP_NODE_NIL)
-        return TRUE;
     for (const ImapNode *node = imap_node_first(list); node != NULL; node = imap_node_next(node)) {
         const ImapNode *prefix = imap_node_first(node);
         g_autofree char *wire = prefix != NULL ? imap_node_dup(prefix, FALSE) : NULL;
-        char delimiter;
+        const ImapNode *delimiter = prefix != NULL ? imap_node_next(prefix) : NULL;
         ImapNamespace *space;
 
-        if (wire == NULL || !get_delimiter(imap_node_next(prefix), &delimiter))
-            return FALSE;
+        if (wire == NULL)
+            continue;
         space = g_new0(ImapNamespace, 1);
         space->prefix = decode_name(wire, utf8);
-        space->delimiter = delimiter;
+        space->delimiter = delimiter != NULL ? get_delimiter(delimiter) : '\0';
         g_ptr_array_add(out, space);
     }
-    return list->kind == IMAP_NODE_LIST;
 }
 
 ImapNamespaceData *imap_namespace_data_parse(const ImapResponse *response, gboolean utf8,
@@ -470,17 +502,16 @@ ImapNamespaceData *imap_namespace_data_parse(const ImapResponse *response, gbool
     g_autoptr(ImapNamespaceData) data = g_new0(ImapNamespaceData, 1);
     GPtrArray **kinds[] = {&data->personal, &data->others, &data->shared};
     const ImapNode *node = has_name(response, "NAMESPACE") ? response->args : NULL;
-    gboolean ok = TRUE;
 
-    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
         *kinds[i] = g_ptr_array_new_with_free_func(free_namespace);
-        ok = ok && node != NULL && read_namespaces(node, utf8, *kinds[i]);
-        node = node != NULL ? imap_node_next(node) : NULL;
+    if (node == NULL) {
+        fail("NAMESPACE answer", error);
+        return NULL;
     }
-    if (ok)
-        return g_steal_pointer(&data);
-    fail("NAMESPACE answer", error);
-    return NULL;
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds) && node != NULL; i++, node = imap_node_next(node))
+        read_namespaces(node, utf8, *kinds[i]);
+    return g_steal_pointer(&data);
 }
 
 ImapFlags *imap_flags_from_node(const ImapNode *list, GError **error)
@@ -559,7 +590,8 @@ static gboolean read_uidplus(const ImapResponse *response, ImapUidPlus *uids)
         node = node != NULL ? imap_node_next(node) : NULL;
     }
     uids->target = get_sequence(node);
-    if (uids->target == NULL || count_as_written(uids->target) == 0)
+    if (uids->target == NULL || count_as_written(uids->target) == 0 ||
+        count_as_written(uids->target) > IMAP_UID_PLUS_MAX)
         return FALSE;
     return !copy || (uids->source != NULL &&
                      count_as_written(uids->source) == count_as_written(uids->target));

@@ -3,7 +3,9 @@
  * Typed views of a server's other data: LIST, STATUS, SEARCH, ESEARCH, VANISHED, CAPABILITY,
  * ENABLED, NAMESPACE, and the arguments of response codes.
  *
- * All return FALSE or NULL with IMAP_ERROR_SYNTAX when the tree doesn't have that shape.
+ * All return FALSE or NULL with IMAP_ERROR_SYNTAX when the tree doesn't have that shape. Where an
+ * answer says many things, the one that can't be read counts as not told; only of search results,
+ * from which conclusions are drawn, all has to be good.
  */
 #pragma once
 
@@ -127,7 +129,12 @@ typedef struct {
     ImapSequenceSet *target; /* walk both side by side with ImapSequenceIter */
 } ImapUidPlus;
 
-/* APPENDUID and COPYUID; an error as well when the two sets are not of the same size. */
+/* More messages than this nobody moves with one command. */
+#define IMAP_UID_PLUS_MAX 1000000
+
+/* APPENDUID and COPYUID; an error as well when the two sets are not of the same size, or have more
+ * than IMAP_UID_PLUS_MAX members. That these are the messages the command was about is for the
+ * caller to see. */
 ImapUidPlus *imap_code_uidplus(const ImapResponse *response, GError **error);
 void imap_uid_plus_free(ImapUidPlus *uids);
 

@@ -6,81 +6,146 @@
 
 #include <string.h>
 
+#include "daemon/proto/imap/chars.h"
 #include "daemon/proto/imap/flags.h"
+
+/* A number, also one in quotes, and one that was printed as a fraction ("9.3736e+06"): some servers
+ * do. */
+static gboolean read_number(const ImapNode *node, guint64 *out)
+{
+    char text[32], *end;
+
+    *out = node->number;
+    if (node->kind == IMAP_NODE_NUMBER)
+        return TRUE;
+    if (!imap_node_is_text(node) || node->length == 0 || node->length >= sizeof text ||
+        !g_ascii_isdigit(node->text[0]))
+        return FALSE;
+    memcpy(text, node->text, node->length);
+    text[node->length] = '\0';
+    gdouble value = g_ascii_strtod(text, &end);
+    if (*end != '\0' || value >= (gdouble)G_MAXINT64)
+        return FALSE;
+    *out = (guint64)(value + 0.5);
+    return TRUE;
+}
+
+/* What a list of one value holds, or the value where the list was left out. */
+static const ImapNode *only_value(const ImapNode *node)
+{
+    return node->kind == IMAP_NODE_LIST ? imap_node_first(node) : node;
+}
 
 static gboolean read_uid(const ImapNode *value, ImapFetchData *out)
 {
-    out->uid = value->number;
-    return value->kind == IMAP_NODE_NUMBER && value->number > 0 && value->number <= G_MAXUINT32;
+    guint64 number = 0;
+
+    if (!read_number(value, &number) || number == 0 || number > G_MAXUINT32)
+        return FALSE;
+    out->uid = (guint32)number;
+    return TRUE;
 }
 
+/* Whether it can be a keyword, here and wherever it is passed on (RFC 3501, 9: flag-keyword; Gmail
+ * has "]" in some). */
+static gboolean is_keyword(const ImapNode *flag)
+{
+    if (!imap_node_is_text(flag) || flag->kind == IMAP_NODE_NIL || flag->length == 0 ||
+        flag->length > 255)
+        return FALSE;
+    for (gsize i = 0; i < flag->length; i++)
+        if (!imap_is_atom_char(flag->text[i]) && flag->text[i] != ']' &&
+            (guchar)flag->text[i] < 0x80)
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean is_system_flag(const ImapNode *flag)
+{
+    return imap_node_is_text(flag) && flag->length > 0 && flag->text[0] == '\\';
+}
+
+/* What isn't a flag is left out; nothing but a list is told. */
 static gboolean read_flags(const ImapNode *value, ImapFetchData *out)
 {
+    if (value->kind != IMAP_NODE_LIST)
+        return FALSE;
     out->flags = value;
     out->system = 0;
     out->recent = FALSE;
     out->n_keywords = 0;
     for (const ImapNode *flag = imap_node_first(value); flag != NULL; flag = imap_node_next(flag)) {
-        if (!imap_node_is_text(flag))
-            return FALSE;
-        if (flag->length == 0 || flag->text[0] != '\\')
+        if (is_keyword(flag))
             out->n_keywords++;
+        else if (!is_system_flag(flag))
+            continue;
         else if (imap_node_is(flag, "\\Recent"))
             out->recent = TRUE;
         else
             out->system |= imap_flag_from_name(flag->text, flag->length);
     }
-    return value->kind == IMAP_NODE_LIST;
+    return TRUE;
 }
 
 static gboolean read_size(const ImapNode *value, ImapFetchData *out)
 {
-    out->size = value->number;
-    return value->kind == IMAP_NODE_NUMBER;
+    return read_number(value, &out->size);
 }
 
 /* "(12)" */
 static gboolean read_modseq(const ImapNode *value, ImapFetchData *out)
 {
-    const ImapNode *number = imap_node_first(value);
+    const ImapNode *number = only_value(value);
 
-    if (number == NULL || number->kind != IMAP_NODE_NUMBER)
+    return number != NULL && read_number(number, &out->modseq) && out->modseq > 0;
+}
+
+/* An object id (RFC 8474, 4), or what servers take for one. */
+static gboolean is_object_id(const ImapNode *node)
+{
+    if (node == NULL || !imap_node_is_text(node) || node->kind == IMAP_NODE_NIL ||
+        node->length == 0 || node->length > 255)
         return FALSE;
-    out->modseq = number->number;
+    for (gsize i = 0; i < node->length; i++)
+        if (!g_ascii_isgraph(node->text[i]))
+            return FALSE;
     return TRUE;
 }
 
 static gboolean read_emailid(const ImapNode *value, ImapFetchData *out)
 {
-    out->emailid = imap_node_first(value);
-    return out->emailid != NULL && imap_node_is_text(out->emailid);
+    out->emailid = only_value(value);
+    return is_object_id(out->emailid);
 }
 
 /* "(T64b478a75b7ea9)" or NIL (RFC 8474, 5.2) */
 static gboolean read_threadid(const ImapNode *value, ImapFetchData *out)
 {
-    out->threadid = imap_node_first(value);
-    if (value->kind == IMAP_NODE_NIL)
-        return TRUE;
-    return out->threadid != NULL && imap_node_is_text(out->threadid);
+    out->threadid = value->kind == IMAP_NODE_NIL ? NULL : only_value(value);
+    return value->kind == IMAP_NODE_NIL || is_object_id(out->threadid);
 }
 
 static gboolean read_gm_msgid(const ImapNode *value, ImapFetchData *out)
 {
     out->gm_msgid = value->number;
-    return value->kind == IMAP_NODE_NUMBER;
+    return value->kind == IMAP_NODE_NUMBER && value->number > 0;
 }
 
 static gboolean read_gm_thrid(const ImapNode *value, ImapFetchData *out)
 {
     out->gm_thrid = value->number;
-    return value->kind == IMAP_NODE_NUMBER;
+    return value->kind == IMAP_NODE_NUMBER && value->number > 0;
 }
 
 static gboolean read_gm_labels(const ImapNode *value, ImapFetchData *out)
 {
     out->gm_labels = value;
     return value->kind == IMAP_NODE_LIST;
+}
+
+static gboolean read_date(const ImapNode *value, ImapFetchData *out)
+{
+    return imap_node_is_text(value) && imap_date_time_parse(value->text, value->length, &out->date);
 }
 
 static const struct {
@@ -90,6 +155,7 @@ static const struct {
 } items[] = {
     {"UID", IMAP_GOT_UID, read_uid},
     {"FLAGS", IMAP_GOT_FLAGS, read_flags},
+    {"INTERNALDATE", IMAP_GOT_INTERNALDATE, read_date},
     {"MODSEQ", IMAP_GOT_MODSEQ, read_modseq},
     {"RFC822.SIZE", IMAP_GOT_SIZE, read_size},
     {"EMAILID", IMAP_GOT_EMAILID, read_emailid},
@@ -97,11 +163,22 @@ static const struct {
     {"X-GM-MSGID", IMAP_GOT_GM_MSGID, read_gm_msgid},
     {"X-GM-THRID", IMAP_GOT_GM_THRID, read_gm_thrid},
     {"X-GM-LABELS", IMAP_GOT_GM_LABELS, read_gm_labels},
+    /* Known as names, read elsewhere or by nobody. */
+    {"BODYSTRUCTURE", 0, NULL},
+    {"ENVELOPE", 0, NULL},
+    {"BODY", 0, NULL},
+    {"RFC822", 0, NULL},
+    {"RFC822.HEADER", 0, NULL},
+    {"RFC822.TEXT", 0, NULL},
+    {"PREVIEW", 0, NULL},
+    {"SAVEDATE", 0, NULL},
 };
 
 /* The "[" of BODY[...] and BINARY[...]; NULL for other names. */
 static const char *find_section(const ImapNode *name)
 {
+    if (name->kind != IMAP_NODE_ATOM)
+        return NULL;
     if (name->length > 5 && g_ascii_strncasecmp(name->text, "BODY[", 5) == 0)
         return name->text + 4;
     if (name->length > 7 && g_ascii_strncasecmp(name->text, "BINARY[", 7) == 0)
@@ -109,26 +186,62 @@ static const char *find_section(const ImapNode *name)
     return NULL;
 }
 
-static void read_date(const ImapNode *value, ImapFetchData *out)
+/* The row of a name; -1 for what isn't one. */
+static int find_item(const ImapNode *name)
 {
-    if (value->kind == IMAP_NODE_STRING &&
-        imap_date_time_parse(value->text, value->length, &out->date))
-        out->got |= IMAP_GOT_INTERNALDATE;
+    for (guint i = 0; i < G_N_ELEMENTS(items); i++)
+        if (imap_node_is(name, items[i].name))
+            return (int)i;
+    return -1;
 }
 
-static gboolean read_item(const ImapNode *name, const ImapNode *value, ImapFetchData *out)
+static gboolean is_name(const ImapNode *node)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(items); i++) {
-        if (!imap_node_is(name, items[i].name))
-            continue;
-        out->got |= items[i].bit;
-        return items[i].read(value, out);
+    return find_item(node) >= 0 || find_section(node) != NULL;
+}
+
+/*
+ * The first name at or behind `node` that has a value, and that value. Names and values take turns;
+ * where a server has left one out, or put something in between, the next name that is known tells
+ * where it goes on.
+ */
+static const ImapNode *next_item(const ImapNode *node, const ImapNode **value)
+{
+    while (node != NULL) {
+        *value = imap_node_next(node);
+        if (*value == NULL)
+            return NULL;
+        if (is_name(*value) || node->kind != IMAP_NODE_ATOM)
+            node = *value;
+        else if (is_name(node))
+            return node;
+        else
+            node = imap_node_next(*value);
     }
-    if (imap_node_is(name, "INTERNALDATE"))
-        read_date(value, out);
-    else if (find_section(name) != NULL)
+    return NULL;
+}
+
+static void read_item(const ImapNode *name, const ImapNode *value, ImapFetchData *out)
+{
+    int item = find_item(name);
+
+    if (find_section(name) != NULL)
         out->got |= IMAP_GOT_BODY;
-    return TRUE;
+    else if (items[item].read != NULL && items[item].read(value, out))
+        out->got |= items[item].bit;
+}
+
+/* What couldn't be read may have left something behind. */
+static void clear_untold(ImapFetchData *data)
+{
+    data->uid = data->got & IMAP_GOT_UID ? data->uid : 0;
+    data->size = data->got & IMAP_GOT_SIZE ? data->size : 0;
+    data->modseq = data->got & IMAP_GOT_MODSEQ ? data->modseq : 0;
+    data->emailid = data->got & IMAP_GOT_EMAILID ? data->emailid : NULL;
+    data->threadid = data->got & IMAP_GOT_THREADID ? data->threadid : NULL;
+    data->gm_msgid = data->got & IMAP_GOT_GM_MSGID ? data->gm_msgid : 0;
+    data->gm_thrid = data->got & IMAP_GOT_GM_THRID ? data->gm_thrid : 0;
+    data->gm_labels = data->got & IMAP_GOT_GM_LABELS ? data->gm_labels : NULL;
 }
 
 gboolean imap_fetch_data_parse(const ImapResponse *response, ImapFetchData *out, GError **error)
@@ -139,24 +252,35 @@ gboolean imap_fetch_data_parse(const ImapResponse *response, ImapFetchData *out,
     const ImapNode *name, *value;
 
     *out = (ImapFetchData){.sequence = response->number};
-    out->items = name = ok ? imap_node_first(response->args) : NULL;
-    for (; ok && name != NULL; name = imap_node_next(value)) {
-        value = imap_node_next(name);
-        ok = value != NULL && name->kind == IMAP_NODE_ATOM && read_item(name, value, out);
-        if (!ok)
-            break;
-    }
-    if (!ok)
+    if (!ok) {
         g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX,
                             "the server's FETCH answer can't be read");
-    return ok;
+        return FALSE;
+    }
+    out->items = imap_node_first(response->args);
+    for (name = next_item(out->items, &value); name != NULL;
+         name = next_item(imap_node_next(value), &value))
+        read_item(name, value, out);
+    clear_untold(out);
+    return TRUE;
 }
 
 const ImapNode *imap_fetch_data_keyword(const ImapNode *node)
 {
-    while (node != NULL && node->length > 0 && node->text[0] == '\\')
+    while (node != NULL && !is_keyword(node))
         node = imap_node_next(node);
     return node;
+}
+
+const ImapNode *imap_fetch_data_value(const ImapFetchData *data, const char *item)
+{
+    const ImapNode *name, *value;
+
+    for (name = next_item(data->items, &value); name != NULL;
+         name = next_item(imap_node_next(value), &value))
+        if (imap_node_is(name, item))
+            return value;
+    return NULL;
 }
 
 /* Whether what stands from p to the next "]" is the section; quotes around field names don't count.
@@ -182,13 +306,13 @@ static GBytes *node_octets(const ImapNode *node)
 
 gboolean imap_fetch_data_section(const ImapFetchData *data, const char *section, GBytes **octets)
 {
-    const ImapNode *name = data->items, *value;
+    const ImapNode *name, *value;
 
     *octets = NULL;
-    for (; name != NULL; name = imap_node_next(value)) {
+    for (name = next_item(data->items, &value); name != NULL;
+         name = next_item(imap_node_next(value), &value)) {
         const char *bracket = find_section(name);
 
-        value = imap_node_next(name);
         if (bracket == NULL || !section_is(bracket + 1, section) || !imap_node_is_text(value))
             continue;
         *octets = node_octets(value);

@@ -48,13 +48,16 @@ typedef struct {
     const ImapNode *items;     /* the first name of the list of names and values */
 } ImapFetchData;
 
-/* FALSE and IMAP_ERROR_SYNTAX when it isn't a FETCH, or a value isn't what its name promises. Names
- * it doesn't know, and an INTERNALDATE that is no date, are passed over. */
+/* FALSE and IMAP_ERROR_SYNTAX when it isn't a FETCH. An item whose value isn't what its name promises
+ * counts as not told: its bit isn't in got. So does a flag in FLAGS that is none. */
 gboolean imap_fetch_data_parse(const ImapResponse *response, ImapFetchData *out, GError **error);
 
 /* Walks the keywords (flags that aren't system flags): the first one at or behind node; NULL at the
  * end. Start with imap_node_first(data->flags), go on with imap_node_next(). */
 const ImapNode *imap_fetch_data_keyword(const ImapNode *node);
+
+/* The value of an item that isn't a field of ImapFetchData ("BODYSTRUCTURE"); NULL without it. */
+const ImapNode *imap_fetch_data_value(const ImapFetchData *data, const char *item);
 
 /*
  * The value of BODY[section] or BINARY[section], with or without <origin>. section is what stands

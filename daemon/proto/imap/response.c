@@ -2,6 +2,10 @@
 /*
  * A server's responses: from lines and literals to a tree.
  *
+ * Where a response ends, and which octets are a literal's, is decided by the ends of lines alone, so
+ * whatever stands in them, the next response is found. What stands in them is read as far as that
+ * goes; what isn't is a node of its own kind, or the whole response is passed over.
+ *
  * A line is copied once, into the parser's arena; values point into that copy, where they are
  * unescaped and ended with a NUL in place. Nodes lie in one array, in the order in which they were
  * read; while it grows they know each other by index. Lists that are still open are on a stack, so
@@ -16,7 +20,7 @@ const ImapResponseLimits imap_response_limits_default = {
     .literal = 256 * 1024 * 1024,
     .response = 32 * 1024 * 1024,
     .total = 1024 * 1024 * 1024,
-    .nodes = 4 * 1000 * 1000,
+    .nodes = 1200 * 1000,
     .depth = 1000,
 };
 
@@ -39,6 +43,16 @@ typedef struct {
     guint last; /* its last child so far, or NONE */
 } Frame;
 
+/* What a parenthesis is that stands in the middle of an atom, as in the keyword "a(b": no server may
+ * send it, and some do. The first reading after which all others have their partners is taken, or
+ * the last. */
+typedef enum {
+    JOIN_PAIRS, /* it belongs to the atom, and so does the one that closes it */
+    JOIN_OPEN,  /* "(" belongs to the atom, ")" doesn't */
+    JOIN_NONE,
+    JOIN_RECOVER, /* as JOIN_OPEN, and the name of a FETCH item ends the lists that are open */
+} Joins;
+
 struct ImapResponseParser {
     ImapResponseLimits limits;
     Chunk *chunks; /* the one being filled first */
@@ -50,13 +64,17 @@ struct ImapResponseParser {
     guint64 literal_octets;
     gboolean continues; /* a literal came: the next line belongs to this response */
     guint64 literal_size;
+    const char *unreadable; /* why this response is passed over, or NULL */
+    Joins joins;            /* how parentheses in atoms are read */
+    gboolean joined;        /* there was one */
+    gboolean unbalanced;    /* a ')' had no '(' */
     ImapResponse response;
 };
 
-/* What stands in an atom: not space, controls, parentheses and the quote. "[" is looked at closely.
- */
+/* What ends an atom. Controls don't: some servers send names with a TAB in them as they are. "[",
+ * the quote and parentheses are looked at closely. */
 static const guint8 atom_chars[256] = {
-    [0x21] = 1, [0x23 ... 0x27] = 1, [0x2a ... 0x5a] = 1, [0x5c ... 0x7e] = 1, [0x80 ... 0xff] = 1,
+    [0x00 ... 0x1f] = 1, [0x21] = 1, [0x23 ... 0x27] = 1, [0x2a ... 0x5a] = 1, [0x5c ... 0xff] = 1,
 };
 
 static const struct {
@@ -130,10 +148,20 @@ void imap_response_parser_free(ImapResponseParser *parser)
     g_free(parser);
 }
 
+/* Forgets the values read so far. */
+static void forget_values(ImapResponseParser *parser)
+{
+    const Frame bottom = {NONE, NONE};
+
+    parser->n_nodes = 0;
+    parser->joined = parser->unbalanced = FALSE;
+    g_array_set_size(parser->stack, 0);
+    g_array_append_val(parser->stack, bottom);
+}
+
 /* Forgets the last response. */
 static void reset(ImapResponseParser *parser)
 {
-    const Frame bottom = {NONE, NONE};
     Chunk *chunk = parser->chunks;
 
     free_chunks(parser, chunk != NULL && chunk->size <= KEEP_OCTETS ? chunk : NULL);
@@ -141,20 +169,22 @@ static void reset(ImapResponseParser *parser)
         g_clear_pointer(&parser->nodes, g_free);
         parser->nodes_size = 0;
     }
-    parser->n_nodes = 0;
-    g_array_set_size(parser->stack, 0);
-    g_array_append_val(parser->stack, bottom);
     if (parser->literals->len > 0)
         g_ptr_array_set_size(parser->literals, 0);
     parser->octets = 0;
     parser->literal_octets = 0;
     parser->continues = FALSE;
+    parser->unreadable = NULL;
+    parser->joins = JOIN_PAIRS;
     parser->response = (ImapResponse){.text = ""};
+    forget_values(parser);
 }
 
-static gboolean fail(GError **error, ImapError code, const char *reason)
+/* The response is passed over, for the first of the reasons. */
+static gboolean give_up(ImapResponseParser *parser, const char *reason)
 {
-    g_set_error(error, IMAP_ERROR, code, "the server's answer can't be read: %s", reason);
+    if (parser->unreadable == NULL)
+        parser->unreadable = reason;
     return FALSE;
 }
 
@@ -166,17 +196,17 @@ static Frame *top(ImapResponseParser *parser)
 }
 
 /* A new node at the end of the innermost list; NULL when there are too many. */
-static ImapNode *add_node(ImapResponseParser *parser, ImapNodeKind kind, GError **error)
+static ImapNode *add_node(ImapResponseParser *parser, ImapNodeKind kind)
 {
     Frame *frame = top(parser);
     guint index = parser->n_nodes;
 
     if (index >= parser->limits.nodes) {
-        fail(error, IMAP_ERROR_LIMIT, "it has too many parts");
+        give_up(parser, "it has too many parts");
         return NULL;
     }
     if (index == parser->nodes_size) {
-        parser->nodes_size = MAX(index * 2, 64);
+        parser->nodes_size = MIN(MAX(index * 2, 64), parser->limits.nodes);
         parser->nodes = g_renew(ImapNode, parser->nodes, parser->nodes_size);
     }
     if (frame->last != NONE)
@@ -189,46 +219,120 @@ static ImapNode *add_node(ImapResponseParser *parser, ImapNodeKind kind, GError 
     return &parser->nodes[index];
 }
 
-static gboolean open_list(ImapResponseParser *parser, GError **error)
+static gboolean open_list(ImapResponseParser *parser)
 {
     Frame frame = {parser->n_nodes, NONE};
 
     if (parser->stack->len > parser->limits.depth)
-        return fail(error, IMAP_ERROR_LIMIT, "its lists are nested too deeply");
-    if (add_node(parser, IMAP_NODE_LIST, error) == NULL)
+        return give_up(parser, "its lists are nested too deeply");
+    if (add_node(parser, IMAP_NODE_LIST) == NULL)
         return FALSE;
     g_array_append_val(parser->stack, frame);
     return TRUE;
 }
 
-static gboolean close_list(ImapResponseParser *parser, GError **error)
+/* One without its "(" is passed over. */
+static void close_list(ImapResponseParser *parser)
 {
     if (parser->stack->len == 1)
-        return fail(error, IMAP_ERROR_SYNTAX, "a ')' has no '('");
-    g_array_set_size(parser->stack, parser->stack->len - 1);
-    return TRUE;
+        parser->unbalanced = TRUE;
+    else
+        g_array_set_size(parser->stack, parser->stack->len - 1);
+}
+
+/* The list within the outermost one that isn't closed yet has lost its end. */
+static void spoil_list(ImapResponseParser *parser)
+{
+    ImapNode *node = &parser->nodes[g_array_index(parser->stack, Frame, 2).list];
+
+    node->kind = IMAP_NODE_BAD;
+    node->text = "";
+    node->n_children = 0;
+}
+
+/* The lists that are open at the end of a response: of the outermost only its ")" is missing, what
+ * the others should hold nobody knows. */
+static void close_open_lists(ImapResponseParser *parser)
+{
+    if (parser->stack->len > 2)
+        spoil_list(parser);
+}
+
+/* ---- atoms --------------------------------------------------------------------------------- */
+
+/* Whether a TAB separates values; in names of mailboxes it doesn't. */
+static gboolean tab_separates(const ImapResponseParser *parser)
+{
+    static const char *const names[] = {"LIST", "LSUB", "XLIST", "STATUS", NULL};
+
+    return parser->response.name == NULL || !g_strv_contains(names, parser->response.name);
+}
+
+static gboolean is_one_of(const char *const *names, const char *start, gsize length)
+{
+    for (; *names != NULL; names++)
+        if (strlen(*names) == length && g_ascii_strncasecmp(start, *names, length) == 0)
+            return TRUE;
+    return FALSE;
 }
 
 /* Whether the atom before a "[" is one that has a section. */
 static gboolean has_section(const char *start, gsize length)
 {
-    return (length == 4 && g_ascii_strncasecmp(start, "BODY", 4) == 0) ||
-           (length == 6 && g_ascii_strncasecmp(start, "BINARY", 6) == 0) ||
-           (length == 11 && g_ascii_strncasecmp(start, "BINARY.SIZE", 11) == 0);
+    static const char *const names[] = {"BODY", "BINARY", "BINARY.SIZE", NULL};
+
+    return is_one_of(names, start, length);
 }
 
-/* The end of an atom, with its section as a whole. */
-static char *find_atom_end(char *start)
+/* The names of what FETCH answers, but for sections. */
+static gboolean is_fetch_item(const char *start, gsize length)
 {
-    char *p = start, *bracket;
+    static const char *const names[] = {
+        "UID",        "FLAGS",      "INTERNALDATE", "RFC822.SIZE", "MODSEQ",
+        "EMAILID",    "THREADID",   "ENVELOPE",     "BODY",        "BODYSTRUCTURE",
+        "X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS",  NULL};
+
+    return is_one_of(names, start, length);
+}
+
+static gboolean ends_in_section(const char *start, gsize length)
+{
+    return length > 0 && (start[length - 1] == ']' || start[length - 1] == '>');
+}
+
+/* Whether a list may follow the atom without a space. */
+static gboolean may_touch(const char *start, gsize length)
+{
+    return length == 0 || ends_in_section(start, length) || is_fetch_item(start, length) ||
+           (length == 9 && g_ascii_strncasecmp(start, "MAILBOXID", 9) == 0);
+}
+
+/* The end of an atom, with its section as a whole, and with what can't begin a value of its own in
+ * the middle of a word. */
+static char *find_atom_end(ImapResponseParser *parser, char *start, char *end)
+{
+    gboolean tabs = tab_separates(parser);
+    guint open = 0;
+    char *p = start;
 
     for (;;) {
-        while (atom_chars[(guchar)*p])
+        while (p < end && atom_chars[(guchar)*p] && (*p != '\t' || !tabs))
             p++;
-        if (*p != '[')
+        if (p == end || *p == ' ' || *p == '\t')
             return p;
-        bracket = has_section(start, p - start) ? strchr(p, ']') : NULL;
-        p = bracket != NULL ? bracket + 1 : p + 1;
+        if (*p == '[') {
+            char *bracket = has_section(start, p - start) ? memchr(p, ']', end - p) : NULL;
+            p = bracket != NULL ? bracket + 1 : p + 1;
+            continue;
+        }
+        gboolean joins =
+            *p == ')' ? open > 0 && parser->joins == JOIN_PAIRS
+                      : (*p == '"' || parser->joins != JOIN_NONE) && !may_touch(start, p - start);
+        if (!joins)
+            return p;
+        parser->joined |= *p != '"';
+        open += *p == '(' ? 1 : *p == ')' ? -1 : 0;
+        p++;
     }
 }
 
@@ -248,106 +352,148 @@ static gboolean to_number(const char *text, gsize length, guint64 *out)
     return TRUE;
 }
 
-/* Adds the atom; returns what follows it, whose first octet the caller replaces by NUL. */
-static char *read_atom(ImapResponseParser *parser, char *p, GError **error)
+/* A name within a list of something else: that list has lost its end. */
+static void recover(ImapResponseParser *parser, const char *start, gsize length)
 {
-    ImapNode *node = add_node(parser, IMAP_NODE_ATOM, error);
+    if (parser->stack->len <= 2 || g_strcmp0(parser->response.name, "FETCH") != 0 ||
+        (!is_fetch_item(start, length) && !ends_in_section(start, length)))
+        return;
+    spoil_list(parser);
+    g_array_set_size(parser->stack, 2);
+}
 
+/* Adds the atom; returns what follows it, whose first octet the caller replaces by NUL. */
+static char *read_atom(ImapResponseParser *parser, char *p, char *end)
+{
+    char *after = find_atom_end(parser, p, end);
+
+    if (parser->joins == JOIN_RECOVER)
+        recover(parser, p, after - p);
+    ImapNode *node = add_node(parser, IMAP_NODE_ATOM);
     if (node == NULL)
         return NULL;
     node->text = p;
-    p = find_atom_end(p);
-    node->length = p - node->text;
+    node->length = after - p;
     if (to_number(node->text, node->length, &node->number))
         node->kind = IMAP_NODE_NUMBER;
     else if (node->length == 3 && g_ascii_strncasecmp(node->text, "NIL", 3) == 0)
         node->kind = IMAP_NODE_NIL;
-    return p;
+    return after;
 }
 
-/* Adds the quoted string that begins behind p; returns what follows its end. */
-static char *read_quoted(ImapResponseParser *parser, char *p, const char *end, GError **error)
+/* ---- strings ---------------------------------------------------------------------------------*/
+
+/* The quote that ends the string whose octets begin at p; NULL where there is none. Quotes that
+ * should have been escaped are told by what follows them, unless none would be left then. */
+static char *find_string_end(char *p, char *end)
 {
-    ImapNode *node = add_node(parser, IMAP_NODE_STRING, error);
+    char *first = NULL;
+
+    for (; p < end; p++) {
+        if (*p == '\\' && p + 1 < end) {
+            p++;
+        } else if (*p == '"') {
+            if (p + 1 == end || strchr(" )(\"]\t", p[1]) != NULL)
+                return p;
+            if (first == NULL)
+                first = p;
+        }
+    }
+    return first;
+}
+
+/* Adds the quoted string that begins behind p; returns what follows its end. One without an end
+ * takes the rest of the line with it. */
+static char *read_quoted(ImapResponseParser *parser, char *p, char *end)
+{
+    char *close = find_string_end(p + 1, end);
+    ImapNode *node = add_node(parser, close != NULL ? IMAP_NODE_STRING : IMAP_NODE_BAD);
     char *to = ++p;
 
     if (node == NULL)
         return NULL;
-    node->text = p;
-    for (; p < end && *p != '"'; p++) {
-        if (*p == '\\' && p + 1 < end)
+    node->text = close != NULL ? p : "";
+    if (close == NULL)
+        return end;
+    for (; p < close; p++) {
+        if (*p == '\\' && p + 1 < close)
             p++;
-        if (*p == '\0') {
-            fail(error, IMAP_ERROR_SYNTAX, "there is a NUL octet in it");
-            return NULL;
-        }
         *to++ = *p;
-    }
-    if (p >= end) {
-        fail(error, IMAP_ERROR_SYNTAX, "a quoted string has no end");
-        return NULL;
     }
     node->length = to - node->text;
     *to = '\0';
-    return p + 1;
+    return close + 1;
 }
 
-/* "{12}" at the end of the line. */
-static gboolean read_announcement(ImapResponseParser *parser, const char *p, const char *end,
-                                  GError **error)
+/* ---- literals --------------------------------------------------------------------------------*/
+
+/* "{12}", "{12+}" or "~{12}" at the end of the line and at the beginning of a value: where it
+ * begins; `end` where there is none. *fits: whether the size is a number. */
+static char *find_literal(char *start, char *end, guint64 *size, gboolean *fits)
 {
-    gsize length;
+    char *last = end - 1, *first;
 
-    p += *p == '~' ? 2 : 1;
-    length = end - p;
-    if (length > 0 && p[length - 1] == '}')
-        length--;
-    else
-        return fail(error, IMAP_ERROR_SYNTAX, "a '{' doesn't begin a literal");
-    if (length > 0 && p[length - 1] == '+')
-        length--;
-    if (length == 0 || !to_number(p, length, &parser->literal_size))
-        return fail(error, IMAP_ERROR_SYNTAX, "a '{' doesn't begin a literal");
-    if (parser->literal_size > parser->limits.literal ||
-        parser->literal_size > parser->limits.total - parser->literal_octets)
-        return fail(error, IMAP_ERROR_LIMIT, "a literal is too large");
-    parser->continues = TRUE;
-    return add_node(parser, IMAP_NODE_LITERAL, error) != NULL;
+    *fits = TRUE;
+    if (end - start < 3 || *last != '}')
+        return end;
+    if (last[-1] == '+')
+        last--;
+    for (first = last; first > start && g_ascii_isdigit(first[-1]); first--)
+        ;
+    if (first == last || first == start || first[-1] != '{')
+        return end;
+    *fits = to_number(first, last - first, size);
+    first--;
+    if (first > start && first[-1] == '~')
+        first--;
+    return first == start || strchr(" (])>\t", first[-1]) != NULL ? first : end;
 }
 
-static gboolean begins_literal(const char *p)
-{
-    return *p == '{' || (*p == '~' && p[1] == '{');
-}
+/* ---- values ----------------------------------------------------------------------------------*/
 
-/* Reads the values from p to end, where there is a NUL. */
-static gboolean read_values(ImapResponseParser *parser, char *p, char *end, gboolean literals,
-                            GError **error)
+/* Reads the values from p to end, where a NUL may be put. FALSE when they are more than may be. */
+static gboolean read_values(ImapResponseParser *parser, char *p, char *end)
 {
     char *unended = NULL; /* where the NUL of the last atom goes, once what is there was read */
+    gboolean tabs = tab_separates(parser);
 
     while (p != NULL && p < end) {
         char c = *p;
 
-        if (literals && begins_literal(p))
-            return read_announcement(parser, p, end, error);
         if (p == unended)
             *p = '\0';
-        if (c == ' ') {
+        if (c == ' ' || (c == '\t' && tabs)) {
             p++;
         } else if (c == '(') {
-            p = open_list(parser, error) ? p + 1 : NULL;
+            p = open_list(parser) ? p + 1 : NULL;
         } else if (c == ')') {
-            p = close_list(parser, error) ? p + 1 : NULL;
+            close_list(parser);
+            p++;
         } else if (c == '"') {
-            p = read_quoted(parser, p, end, error);
-        } else if (atom_chars[(guchar)c] || c == '[') {
-            p = unended = read_atom(parser, p, error);
+            p = read_quoted(parser, p, end);
         } else {
-            return fail(error, IMAP_ERROR_SYNTAX, "there is a control character in it");
+            p = unended = read_atom(parser, p, end);
         }
     }
+    if (p != NULL && p == unended)
+        *p = '\0';
     return p != NULL;
+}
+
+/* The values of a response of one line, in `copy`, by the first reading of its parentheses that
+ * comes out even. */
+static void read_whole(ImapResponseParser *parser, char *copy, const char *line, gsize length)
+{
+    for (Joins reading = JOIN_PAIRS; reading <= JOIN_RECOVER; reading++) {
+        char *p = reading == JOIN_PAIRS ? copy : copy_line(parser, line, length);
+
+        forget_values(parser);
+        parser->joins = reading;
+        if (!read_values(parser, p, p + length) || (!parser->unbalanced && parser->stack->len == 1))
+            return;
+        if (!parser->joined)
+            reading = MAX(reading, JOIN_NONE);
+    }
 }
 
 /* ---- the parts of a response ------------------------------------------------------------------*/
@@ -400,8 +546,9 @@ static void read_text(ImapResponseParser *parser, char *p, char *end)
     args = end_word(p + 1, close);
     upper(p + 1);
     response->code = p + 1;
-    if (!read_values(parser, args, close, FALSE, NULL) || parser->stack->len > 1)
-        parser->n_nodes = 0;
+    if (!read_values(parser, args, close) || parser->stack->len > 1 || parser->unbalanced)
+        forget_values(parser);
+    parser->unreadable = NULL;
     response->code_args = parser->n_nodes > 0 ? parser->nodes : NULL;
     response->text = close + 1 < end && close[1] == ' ' ? close + 2 : close + 1;
 }
@@ -438,62 +585,120 @@ static char *read_name(ImapResponseParser *parser, char *word, char *p, char *en
     return p;
 }
 
-/* The first line of a response. */
-static gboolean read_first_line(ImapResponseParser *parser, char *p, char *end, GError **error)
+/* "* OK ...", "A1 NO ...", and also "* [COPYUID ...]", as some servers have it. FALSE: it is
+ * something else. */
+static gboolean read_status(ImapResponseParser *parser, char *word, char *rest, char *end)
 {
     ImapResponse *response = &parser->response;
-    char *tag = p, *word;
+    char *gap = word + strlen(word);
 
+    if (read_condition(parser, word)) {
+        read_text(parser, rest, end);
+        return TRUE;
+    }
+    /* Whatever it is, the command is over. */
+    gboolean over = response->kind == IMAP_TAGGED && *word != '\0';
+    if (*word != '[' && !over)
+        return FALSE;
+    response->cond = *word == '[' ? IMAP_COND_OK : IMAP_COND_BAD;
+    if (gap < end)
+        *gap = ' ';
+    read_text(parser, word, end);
+    return TRUE;
+}
+
+/* The first line of a response, up to its values; NULL where it has none. */
+static char *read_first_line(ImapResponseParser *parser, char *p, char *end)
+{
+    ImapResponse *response = &parser->response;
+    char *tag, *word;
+
+    /* Some servers send NULs ahead. */
+    while (p < end && *p == '\0')
+        p++;
+    tag = p;
     /* No tag begins with "+" (RFC 3501, 9). Some servers leave the space out. */
     if (*p == '+') {
         response->kind = IMAP_CONTINUATION;
         read_text(parser, p[1] == ' ' ? p + 2 : p + 1, end);
-        return TRUE;
+        return NULL;
     }
     word = end_word(p, end);
     p = end_word(word, end);
     response->kind = g_str_equal(tag, "*") ? IMAP_UNTAGGED : IMAP_TAGGED;
     if (response->kind == IMAP_TAGGED)
         response->tag = tag;
-    if (read_condition(parser, word)) {
-        read_text(parser, p, end);
-        return TRUE;
-    }
+    if (read_status(parser, word, p, end))
+        return NULL;
     p = response->kind == IMAP_UNTAGGED ? read_name(parser, word, p, end) : NULL;
     if (p == NULL)
-        return fail(error, IMAP_ERROR_SYNTAX, "it is no IMAP response");
-    return read_values(parser, p, end, TRUE, error);
+        give_up(parser, "it is no IMAP response");
+    return p;
+}
+
+static ImapResponseFeed too_much(GError **error, const char *reason)
+{
+    g_set_error(error, IMAP_ERROR, IMAP_ERROR_LIMIT, "the server's answer can't be read: %s",
+                reason);
+    return IMAP_RESPONSE_ERROR;
+}
+
+/* A line of data up to the literal at its end: only that one is framing. */
+static gboolean begin_literal(ImapResponseParser *parser, guint64 size, gboolean fits,
+                              GError **error)
+{
+    if (!fits || size > parser->limits.literal ||
+        size > parser->limits.total - parser->literal_octets) {
+        too_much(error, "a literal is too large");
+        return FALSE;
+    }
+    parser->literal_size = size;
+    parser->continues = TRUE;
+    if (parser->unreadable == NULL)
+        add_node(parser, IMAP_NODE_LITERAL);
+    return TRUE;
+}
+
+static ImapResponseFeed finish_response(ImapResponseParser *parser, GError **error)
+{
+    if (parser->unreadable != NULL) {
+        g_set_error(error, IMAP_ERROR, IMAP_ERROR_SYNTAX, "the server's answer can't be read: %s",
+                    parser->unreadable);
+        return IMAP_RESPONSE_UNREADABLE;
+    }
+    if (parser->response.name != NULL) {
+        close_open_lists(parser);
+        parser->response.args = parser->n_nodes > 0 ? parser->nodes : NULL;
+    }
+    return IMAP_RESPONSE_COMPLETE;
 }
 
 ImapResponseFeed imap_response_line(ImapResponseParser *parser, const char *line, gsize length,
                                     GError **error)
 {
-    gboolean first = !parser->continues;
-    gboolean ok;
-    char *copy;
+    gboolean first = !parser->continues, fits;
+    guint64 size;
+    char *copy, *end, *values;
 
     if (first)
         reset(parser);
     parser->continues = FALSE;
-    if (length > parser->limits.line || length > parser->limits.response - parser->octets) {
-        fail(error, IMAP_ERROR_LIMIT, "it is too long");
-        return IMAP_RESPONSE_ERROR;
-    }
+    if (length > parser->limits.line || length > parser->limits.response - parser->octets)
+        return too_much(error, "it is too long");
     parser->octets += length;
     copy = copy_line(parser, line, length);
-    ok = first ? read_first_line(parser, copy, copy + length, error)
-               : read_values(parser, copy, copy + length, TRUE, error);
-    if (!ok)
-        return IMAP_RESPONSE_ERROR;
-    if (parser->continues)
-        return IMAP_RESPONSE_LITERAL;
-    if (parser->response.name != NULL && parser->stack->len > 1) {
-        fail(error, IMAP_ERROR_SYNTAX, "a '(' has no ')'");
-        return IMAP_RESPONSE_ERROR;
-    }
-    if (parser->response.name != NULL && parser->n_nodes > 0)
-        parser->response.args = parser->nodes;
-    return IMAP_RESPONSE_COMPLETE;
+    values = first ? read_first_line(parser, copy, copy + length) : copy;
+    /* In words for people, and in what isn't IMAP, nothing is a literal. */
+    if (values == NULL)
+        return finish_response(parser, error);
+    end = find_literal(values, copy + length, &size, &fits);
+    if (first && end == copy + length)
+        read_whole(parser, values, line + (values - copy), end - values);
+    else if (parser->unreadable == NULL)
+        read_values(parser, values, end);
+    if (end == copy + length)
+        return finish_response(parser, error);
+    return begin_literal(parser, size, fits, error) ? IMAP_RESPONSE_LITERAL : IMAP_RESPONSE_ERROR;
 }
 
 guint64 imap_response_literal_size(const ImapResponseParser *parser)
@@ -503,13 +708,17 @@ guint64 imap_response_literal_size(const ImapResponseParser *parser)
 
 void imap_response_literal(ImapResponseParser *parser, GBytes *octets)
 {
-    ImapNode *node = &parser->nodes[parser->n_nodes - 1];
-    const char *data = g_bytes_get_data(octets, &node->length);
+    gsize length;
+    const char *data = g_bytes_get_data(octets, &length);
 
-    g_return_if_fail(parser->continues && node->length == parser->literal_size);
+    g_return_if_fail(parser->continues && length == parser->literal_size);
+    parser->literal_octets += length;
+    if (parser->unreadable != NULL)
+        return;
+    ImapNode *node = &parser->nodes[parser->n_nodes - 1];
+    node->length = length;
     node->text = data != NULL ? data : "";
     node->literal = octets;
-    parser->literal_octets += node->length;
     g_ptr_array_add(parser->literals, g_bytes_ref(octets));
 }
 
@@ -528,7 +737,7 @@ gboolean imap_node_is(const ImapNode *node, const char *name)
 
 gboolean imap_node_is_text(const ImapNode *node)
 {
-    return node->kind != IMAP_NODE_LIST;
+    return node->kind != IMAP_NODE_LIST && node->kind != IMAP_NODE_BAD;
 }
 
 char *imap_node_dup(const ImapNode *node, gboolean nil_ok)

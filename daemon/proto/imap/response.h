@@ -9,11 +9,13 @@
  *         imap_response_literal(parser, octets)
  *         line = read a line; feed = imap_response_line(...)
  *     IMAP_RESPONSE_COMPLETE: use imap_response_get(parser), valid until the next line is fed
- *     IMAP_RESPONSE_ERROR: garbage, or over the limits; drop the connection
+ *     IMAP_RESPONSE_UNREADABLE: pass it over, and go on with the next line
+ *     IMAP_RESPONSE_ERROR: larger than the limits; drop the connection
  *
- * It is lenient where servers are known to differ and no meaning is lost (several spaces, 8-bit
- * text, trailing spaces, unknown data and codes); what can't be read is an error, never a guess.
- * Typed views of what is in a tree: response-data.h, response-fetch.h.
+ * Only lengths end a connection. Whatever else a server writes, the next response is found, and of
+ * one that is odd all is read that can be: a value that can't is a BAD node, and what has neither a
+ * form nor a name is passed over as a whole. Typed views of what is in a tree: response-data.h,
+ * response-fetch.h.
  */
 #pragma once
 
@@ -31,7 +33,7 @@ typedef struct {
     guint depth;     /* of lists */
 } ImapResponseLimits;
 
-/* 16 MB lines (SEARCH of a large mailbox), 256 MB literals, ... */
+/* 16 MB lines (SEARCH of a large mailbox), 256 MB literals, a million values, ... */
 extern const ImapResponseLimits imap_response_limits_default;
 
 typedef enum {
@@ -41,6 +43,7 @@ typedef enum {
     IMAP_NODE_LITERAL,
     IMAP_NODE_NIL,
     IMAP_NODE_LIST,
+    IMAP_NODE_BAD, /* something that can't be read: a string without an end, a list without one */
 } ImapNodeKind;
 
 /* One value. Nodes of a response lie in one array: the first child of a list is the next node. */
@@ -49,7 +52,8 @@ typedef struct {
     guint skip;       /* nodes to the next sibling; 0 for the last one */
     guint n_children; /* of a list */
     gsize length;     /* of text */
-    const char *text; /* octets; NUL behind them except in a LITERAL. Not for LIST. NIL has "NIL" */
+    const char *text; /* octets; NUL behind them except in a LITERAL. Not for LIST and BAD. NIL has
+                         "NIL" */
     guint64 number;
     GBytes *literal; /* of LITERAL; borrowed, take a reference to keep it */
 } ImapNode;
@@ -70,7 +74,7 @@ gboolean imap_node_is(const ImapNode *node, const char *name);
 /* Whether it has text that may be a name: atom, number, string, literal or NIL (an astring). */
 gboolean imap_node_is_text(const ImapNode *node);
 
-/* Its text, NUL-terminated; NULL for a list, for NIL unless nil_ok (then it is the atom), and for
+/* Its text, NUL-terminated; NULL for a list and BAD, for NIL unless nil_ok (then it is the atom), and for
  * text with a NUL in it. */
 char *imap_node_dup(const ImapNode *node, gboolean nil_ok);
 
@@ -84,7 +88,7 @@ typedef enum {
     IMAP_COND_NONE, /* data, or a continuation */
     IMAP_COND_OK,
     IMAP_COND_NO,
-    IMAP_COND_BAD,
+    IMAP_COND_BAD, /* also what isn't any of these, in a tagged answer */
     IMAP_COND_BYE,
     IMAP_COND_PREAUTH,
 } ImapCond;
@@ -116,8 +120,10 @@ typedef enum {
     IMAP_RESPONSE_ERROR,
     IMAP_RESPONSE_LITERAL,
     IMAP_RESPONSE_COMPLETE,
+    IMAP_RESPONSE_UNREADABLE,
 } ImapResponseFeed;
 
+/* ERROR and UNREADABLE set `error`: IMAP_ERROR_LIMIT or IMAP_ERROR_SYNTAX. */
 ImapResponseFeed imap_response_line(ImapResponseParser *parser, const char *line, gsize length,
                                     GError **error);
 /* The octets that follow the line, after LITERAL; at most limits.literal. */
