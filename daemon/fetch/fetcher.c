@@ -279,28 +279,28 @@ static void write_node(const ImapNode *node, GString *out)
     case IMAP_NODE_LIST:
         write_list(node, out);
         break;
-    case IMAP_NODE_STRING:
-    case IMAP_NODE_LITERAL:
-        imap_quote_append_string(out, node->text, node->length, FALSE);
+    case IMAP_NODE_NUMBER:
+    case IMAP_NODE_NIL:
+        g_string_append_len(out, node->text, (gssize)node->length);
+        break;
+    case IMAP_NODE_BAD:
+        g_string_append(out, "NIL");
         break;
     default:
-        g_string_append_len(out, node->text, (gssize)node->length);
+        imap_quote_append_string(out, node->text, node->length, FALSE);
     }
 }
 
 /* BODYSTRUCTURE as the server says it: what is shown of messages whose bodies stay there. */
 static GBytes *bodystructure_of(const ImapFetchData *fetch)
 {
-    for (const ImapNode *name = fetch->items; name;) {
-        const ImapNode *value = imap_node_next(name);
-        if (value && value->kind == IMAP_NODE_LIST && imap_node_is(name, "BODYSTRUCTURE")) {
-            GString *text = g_string_new(NULL);
-            write_node(value, text);
-            return g_string_free_to_bytes(text);
-        }
-        name = value ? imap_node_next(value) : NULL;
-    }
-    return NULL;
+    const ImapNode *value = imap_fetch_data_value(fetch, "BODYSTRUCTURE");
+
+    if (!value || value->kind != IMAP_NODE_LIST)
+        return NULL;
+    GString *text = g_string_new(NULL);
+    write_node(value, text);
+    return g_string_free_to_bytes(text);
 }
 
 static gboolean take_header(Fetcher *fetcher, gint64 message, GBytes *bytes,
@@ -498,6 +498,7 @@ static gboolean note_extract(const ImapResponse *response, gpointer data, GError
     extraction->octets = octets ? octets : g_bytes_new(NULL, 0);
     if (g_bytes_get_size(extraction->octets) <= extraction->extract->length)
         return TRUE;
+    g_clear_pointer(&extraction->octets, g_bytes_unref);
     g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX,
                         "the server sent more of a message than it was asked for");
     return FALSE;
