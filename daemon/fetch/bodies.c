@@ -293,7 +293,7 @@ static gint64 prefetch_since(const FetchBodies *bodies)
 }
 
 /* Under the lock: keeps of `wanted` what nobody is fetching. TRUE: something is left. */
-static gboolean take_plan(FetchBodies *bodies, GArray *wanted, CacheContentState state)
+static gboolean set_plan(FetchBodies *bodies, GArray *wanted, CacheContentState state)
 {
     g_array_set_size(bodies->plan, 0);
     bodies->planned = 0;
@@ -313,7 +313,7 @@ static gboolean plan_folder(FetchBodies *bodies, CacheTxn *txn, gint64 folder,
     guint more = g_hash_table_size(bodies->claimed) + g_hash_table_size(bodies->refused);
     g_autoptr(GArray) wanted = cache_content_wanted(txn, folder, state, since, limit + more, NULL);
 
-    return take_plan(bodies, wanted, state);
+    return set_plan(bodies, wanted, state);
 }
 
 static gboolean plan_newest_headers(FetchBodies *bodies, CacheTxn *txn, GPtrArray *folders)
@@ -375,7 +375,7 @@ static gboolean have_plan(FetchBodies *bodies)
 }
 
 /* Under the lock: the next `count` of the plan as a job; NULL: none. */
-static FetchJob *take_piece(FetchBodies *bodies, guint count)
+static FetchJob *next_job(FetchBodies *bodies, guint count)
 {
     if (!have_plan(bodies))
         return NULL;
@@ -500,7 +500,7 @@ static gboolean prefetch(FetchBodies *bodies, Fetcher *fetcher, GError **error)
         note_finished(bodies, missing, finished);
         FetchJob *job = bodies->stop || !bodies->online || !g_queue_is_empty(&bodies->requests)
                             ? NULL
-                            : take_piece(bodies, piece);
+                            : next_job(bodies, piece);
         pthread_mutex_unlock(&bodies->lock);
         if (!job)
             break;

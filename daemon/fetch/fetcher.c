@@ -240,7 +240,7 @@ static gboolean add_to_batch(Fetcher *fetcher, Arrived *arrived, gsize size, GEr
            write_batch(fetcher, error);
 }
 
-static gboolean take_whole(Fetcher *fetcher, gint64 message, GBytes *bytes, GError **error)
+static gboolean add_whole(Fetcher *fetcher, gint64 message, GBytes *bytes, GError **error)
 {
     gsize size;
     const char *data = g_bytes_get_data(bytes, &size);
@@ -303,8 +303,8 @@ static GBytes *bodystructure_of(const ImapFetchData *fetch)
     return g_string_free_to_bytes(text);
 }
 
-static gboolean take_header(Fetcher *fetcher, gint64 message, GBytes *bytes,
-                            const ImapFetchData *fetch, GError **error)
+static gboolean add_header(Fetcher *fetcher, gint64 message, GBytes *bytes,
+                           const ImapFetchData *fetch, GError **error)
 {
     gsize size;
     const char *data = g_bytes_get_data(bytes, &size);
@@ -331,9 +331,9 @@ static gboolean note_content(const ImapResponse *response, gpointer data, GError
     if (!message || g_hash_table_contains(fetcher->came, message))
         return TRUE;
     if (imap_fetch_data_section(&fetch, "", &bytes) && bytes)
-        return take_whole(fetcher, *message, bytes, error);
+        return add_whole(fetcher, *message, bytes, error);
     if (imap_fetch_data_section(&fetch, "HEADER", &bytes) && bytes)
-        return take_header(fetcher, *message, bytes, &fetch, error);
+        return add_header(fetcher, *message, bytes, &fetch, error);
     return TRUE;
 }
 

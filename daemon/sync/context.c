@@ -123,14 +123,14 @@ void sync_base_count_add(SyncContext *context, gint64 folder, int change)
 
 /* ---- flags ----------------------------------------------------------------------------------- */
 
-static guint32 unite(guint32 a, guint32 b, gpointer txn)
+static guint32 unite(guint32 a, guint32 b, gpointer txn, GError **error)
 {
-    return cache_keywords_union(txn, a, b, NULL);
+    return cache_keywords_union(txn, a, b, error);
 }
 
-static guint32 subtract(guint32 a, guint32 b, gpointer txn)
+static guint32 subtract(guint32 a, guint32 b, gpointer txn, GError **error)
 {
-    return cache_keywords_subtract(txn, a, b, NULL);
+    return cache_keywords_subtract(txn, a, b, error);
 }
 
 SyncKeywords sync_keywords(CacheTxn *txn)
@@ -138,32 +138,78 @@ SyncKeywords sync_keywords(CacheTxn *txn)
     return (SyncKeywords){unite, subtract, txn};
 }
 
+gboolean sync_follow_flags(CacheTxn *txn, CachePlacement *row, CacheFlags server, SyncMask mask,
+                           gboolean *changed, GError **error)
+{
+    SyncKeywords keywords = sync_keywords(txn);
+    g_autoptr(GError) reason = NULL;
+
+    if (sync_decide_flags(row, server, mask, &keywords, changed, &reason))
+        return TRUE;
+    if (!g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_INVALID)) {
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return FALSE;
+    }
+    g_info("The keywords of a message stay as they are: %s", reason->message);
+    const guint32 base = row->base_flags.keywords;
+    mask.keywords = FALSE;
+    if (!sync_decide_flags(row, server, mask, &keywords, changed, error))
+        return FALSE;
+    row->base_flags.keywords = base;
+    return TRUE;
+}
+
 static guint32 intern(SyncContext *context, const char *joined, GError **error)
 {
     g_auto(GStrv) names = g_strsplit(joined, " ", -1);
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
-    guint32 set = txn ? cache_keywords_intern(txn, (const char *const *)names, error) : G_MAXUINT32;
+    g_autoptr(GError) reason = NULL;
 
-    if (set == G_MAXUINT32 || !cache_commit(g_steal_pointer(&txn), error))
+    if (!txn)
+        return G_MAXUINT32;
+    guint32 set = cache_keywords_intern(txn, (const char *const *)names, &reason);
+    /* There are too many different ones: this one counts as none. */
+    if (set == G_MAXUINT32 && g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_INVALID)) {
+        g_info("%s: %s", context->settings->id, reason->message);
+        set = 0;
+    }
+    if (set == G_MAXUINT32) {
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return G_MAXUINT32;
+    }
+    if (!cache_commit(g_steal_pointer(&txn), error))
         return G_MAXUINT32;
     g_hash_table_insert(context->keyword_sets, g_strdup(joined), GUINT_TO_POINTER(set));
     return set;
+}
+
+/* What the cache takes for a keyword. */
+static gboolean can_be_kept(const ImapNode *keyword)
+{
+    for (gsize i = 0; i < keyword->length; i++)
+        if ((guchar)keyword->text[i] <= ' ' || keyword->text[i] == 0x7f)
+            return FALSE;
+    return keyword->length > 0 && keyword->length <= 255;
 }
 
 gboolean sync_flags_of(SyncContext *context, const ImapNode *flags, guint32 system,
                        CacheFlags *result, GError **error)
 {
     g_autoptr(GString) joined = NULL;
+    guint count = 0;
     gpointer known;
 
     *result = (CacheFlags){.system = system};
     for (const ImapNode *node = imap_fetch_data_keyword(imap_node_first(flags)); node;
          node = imap_node_next(node) ? imap_fetch_data_keyword(imap_node_next(node)) : NULL) {
+        if (count == SYNC_KEYWORDS || !can_be_kept(node))
+            continue;
         if (!joined)
             joined = g_string_new(NULL);
         else
             g_string_append_c(joined, ' ');
         g_string_append_len(joined, node->text, (gssize)node->length);
+        count++;
     }
     if (!joined)
         return TRUE;

@@ -87,7 +87,11 @@ void sync_clear_suspicion(SyncContext *context, const char *suspicion);
 gboolean sync_base_count(SyncContext *context, gint64 folder, guint *count, GError **error);
 void sync_base_count_add(SyncContext *context, gint64 folder, int change);
 
-/* Flags as a FETCH answer has them. */
+/*
+ * Flags as a FETCH answer has them. Of a message's keywords the first SYNC_KEYWORDS count that can
+ * be kept here; so the user's own always find room among them.
+ */
+#define SYNC_KEYWORDS 500
 gboolean sync_flags_of(SyncContext *context, const ImapNode *flags, guint32 system,
                        CacheFlags *result, GError **error);
 
@@ -116,6 +120,11 @@ static inline gboolean sync_is_unreadable(const CacheFolder *folder)
 
 /* The operations on keyword sets within a write transaction. */
 SyncKeywords sync_keywords(CacheTxn *txn);
+
+/* sync_decide_flags() within a write transaction. Keywords that can't be merged (there are too many)
+ * are left as they are on both sides. */
+gboolean sync_follow_flags(CacheTxn *txn, CachePlacement *row, CacheFlags server, SyncMask mask,
+                           gboolean *changed, GError **error);
 
 static inline SyncMask sync_mask(const CacheFolder *folder)
 {

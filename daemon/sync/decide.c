@@ -24,10 +24,10 @@ static gboolean is_upstream(const Message *message, const CachePlacement *placem
     return message->situation->upstream(placement->folder, mask, message->situation->data);
 }
 
-static gboolean is_held(const Message *message, const CachePlacement *placement,
-                        SyncActionKind kind)
+static gboolean is_blocked(const Message *message, const CachePlacement *placement,
+                           SyncActionKind kind)
 {
-    return message->situation->held(placement, kind, message->situation->data);
+    return message->situation->blocked(placement, kind, message->situation->data);
 }
 
 /* Alive and not upstream, where it should be. */
@@ -42,7 +42,7 @@ static gboolean is_source(const Message *message, const CachePlacement *placemen
 {
     SyncMask mask;
 
-    return placement->base == CACHE_BASE_PRESENT && !is_held(message, placement, SYNC_COPY) &&
+    return placement->base == CACHE_BASE_PRESENT && !is_blocked(message, placement, SYNC_COPY) &&
            is_upstream(message, placement, &mask);
 }
 
@@ -79,7 +79,7 @@ static gboolean may_get_source(const Message *message)
 {
     for (guint i = 0; i < message->count; i++)
         if (message->placements[i].base != CACHE_BASE_NONE ||
-            is_held(message, &message->placements[i], SYNC_COPY))
+            is_blocked(message, &message->placements[i], SYNC_COPY))
             return TRUE;
     return FALSE;
 }
@@ -112,17 +112,17 @@ static const CachePlacement *find_twin(const Message *message, const CachePlacem
 }
 
 /* One live placement that upstream doesn't have. */
-static void place(const Message *message, const CachePlacement *placement, guint missing)
+static void decide_place(const Message *message, const CachePlacement *placement, guint missing)
 {
     SyncMask mask;
 
-    if (placement->base != CACHE_BASE_NONE || is_held(message, placement, SYNC_APPEND) ||
+    if (placement->base != CACHE_BASE_NONE || is_blocked(message, placement, SYNC_APPEND) ||
         !is_upstream(message, placement, &mask))
         return;
     const CachePlacement *twin = find_twin(message, placement);
     if (twin) {
-        if (twin->base == CACHE_BASE_PRESENT && !is_held(message, twin, SYNC_COPY))
-            add_action(message, SYNC_TAKE, placement, twin);
+        if (twin->base == CACHE_BASE_PRESENT && !is_blocked(message, twin, SYNC_COPY))
+            add_action(message, SYNC_IDENTIFY, placement, twin);
         return;
     }
     const CachePlacement *source = find_source(message, placement);
@@ -140,20 +140,21 @@ static void place(const Message *message, const CachePlacement *placement, guint
     }
 }
 
-static gboolean store(const Message *message, const CachePlacement *placement)
+static gboolean decide_store(const Message *message, const CachePlacement *placement,
+                             GError **error)
 {
     SyncMask mask;
     CacheFlags add, remove;
 
     if (cache_flags_equal(placement->flags, placement->base_flags) ||
-        is_held(message, placement, SYNC_STORE) || !is_pushed(message, placement) ||
+        is_blocked(message, placement, SYNC_STORE) || !is_pushed(message, placement) ||
         !is_upstream(message, placement, &mask))
         return TRUE;
     if (!sync_difference(placement->flags, placement->base_flags, mask,
-                         message->situation->keywords, &add, &remove))
+                         message->situation->keywords, &add, &remove, error))
         return FALSE;
     gboolean nothing = !add.system && !remove.system && !add.keywords && !remove.keywords;
-    add_action(message, nothing ? SYNC_SETTLE : SYNC_STORE, placement, NULL);
+    add_action(message, nothing ? SYNC_REBASE : SYNC_STORE, placement, NULL);
     SyncAction *action = &g_array_index(message->actions, SyncAction, message->actions->len - 1);
     action->add = add;
     action->remove = remove;
@@ -173,7 +174,7 @@ static gboolean keeps_upstream(const Message *message)
 }
 
 gboolean sync_decide_push(const CachePlacement *placements, guint count,
-                          const SyncSituation *situation, GArray *actions)
+                          const SyncSituation *situation, GArray *actions, GError **error)
 {
     Message message = {placements, count, situation, actions};
     guint missing = count_missing(&message);
@@ -184,12 +185,13 @@ gboolean sync_decide_push(const CachePlacement *placements, guint count,
         SyncMask mask;
 
         if (placement->alive && placement->base == CACHE_BASE_PRESENT) {
-            if (!store(&message, placement))
+            if (!decide_store(&message, placement, error))
                 return FALSE;
         } else if (is_missing(&message, placement)) {
-            place(&message, placement, missing);
+            decide_place(&message, placement, missing);
         } else if (!placement->alive && placement->base == CACHE_BASE_PRESENT && expunge &&
-                   is_pushed(&message, placement) && !is_held(&message, placement, SYNC_EXPUNGE) &&
+                   is_pushed(&message, placement) &&
+                   !is_blocked(&message, placement, SYNC_EXPUNGE) &&
                    is_upstream(&message, placement, &mask)) {
             add_action(&message, SYNC_EXPUNGE, placement, NULL);
         }
@@ -200,13 +202,14 @@ gboolean sync_decide_push(const CachePlacement *placements, guint count,
 /* ---- pull ------------------------------------------------------------------------------------ */
 
 gboolean sync_decide_flags(CachePlacement *placement, CacheFlags server, SyncMask mask,
-                           const SyncKeywords *keywords, gboolean *changed)
+                           const SyncKeywords *keywords, gboolean *changed, GError **error)
 {
     CacheFlags merged;
 
-    if (!sync_merge(placement->flags, placement->base_flags, server, mask, keywords, &merged))
+    if (!sync_merge(placement->flags, placement->base_flags, server, mask, keywords, &merged,
+                    error))
         return FALSE;
-    CacheFlags base = sync_settled_base(merged, server, mask);
+    CacheFlags base = sync_masked_base(merged, server, mask);
     *changed = !cache_flags_equal(merged, placement->flags) ||
                !cache_flags_equal(base, placement->base_flags);
     placement->flags = merged;
@@ -222,12 +225,12 @@ void sync_decide_vanished(CachePlacement *placement)
 }
 
 gboolean sync_decide_moved(CachePlacement *vanished, CachePlacement *arrival, SyncMask mask,
-                           const SyncKeywords *keywords)
+                           const SyncKeywords *keywords, GError **error)
 {
     CacheFlags merged;
 
     if (!sync_merge(vanished->flags, vanished->base_flags, arrival->base_flags, mask, keywords,
-                    &merged))
+                    &merged, error))
         return FALSE;
     arrival->message = vanished->message;
     arrival->flags = merged;

@@ -4,6 +4,8 @@
  * view and base) and what the server was seen to have, to what is to be done. No sockets, no
  * database: a test runs a million of them.
  *
+ * What returns a gboolean fails (FALSE, with `error` set) only where a keyword operation does.
+ *
  * The order that push keeps follows from these decisions: a message is expunged nowhere while a
  * live placement of it has no base, and its source is moved away only by the last of its copies.
  */
@@ -15,14 +17,14 @@
 /* ---- push ------------------------------------------------------------------------------------ */
 
 typedef enum {
-    SYNC_APPEND,  /* send the message to `folder` */
-    SYNC_COPY,    /* from the source */
-    SYNC_STORE,   /* `add` and `remove` */
-    SYNC_MOVE,    /* from the source, which is dead */
-    SYNC_EXPUNGE, /* take it away upstream */
-    SYNC_TAKE,    /* upstream has it in the folder, as the source: set-like stores */
-    SYNC_SETTLE,  /* nothing to send: upstream doesn't keep what differs; the base follows */
-    SYNC_LOST,    /* alive only here, and its bytes aren't here either: it can't be anywhere */
+    SYNC_APPEND,   /* send the message to `folder` */
+    SYNC_COPY,     /* from the source */
+    SYNC_STORE,    /* `add` and `remove` */
+    SYNC_MOVE,     /* from the source, which is dead */
+    SYNC_EXPUNGE,  /* take it away upstream */
+    SYNC_IDENTIFY, /* upstream has it in the folder, as the source: set-like stores */
+    SYNC_REBASE,   /* nothing to send: upstream doesn't keep what differs; the base follows */
+    SYNC_LOST,     /* alive only here, and its bytes aren't here either: it can't be anywhere */
 } SyncActionKind;
 
 typedef struct {
@@ -47,7 +49,7 @@ typedef struct {
     /* Whether the placement is to be left alone now: under an open attempt, refused, too fresh. It
      * is asked about APPEND (for anything that would bring it upstream), STORE, EXPUNGE, and COPY
      * (as a source). */
-    gboolean (*held)(const CachePlacement *placement, SyncActionKind kind, gpointer data);
+    gboolean (*blocked)(const CachePlacement *placement, SyncActionKind kind, gpointer data);
     gpointer data;
     const SyncKeywords *keywords;
 } SyncSituation;
@@ -55,14 +57,14 @@ typedef struct {
 /* Appends to `actions` (SyncAction) what is to be done now about one message, of which
  * `placements` are all there are. */
 gboolean sync_decide_push(const CachePlacement *placements, guint count,
-                          const SyncSituation *situation, GArray *actions);
+                          const SyncSituation *situation, GArray *actions, GError **error);
 
 /* ---- pull ------------------------------------------------------------------------------------ */
 
 /* The server has it with these flags: writes base and view of `placement`; *changed where either
  * did. */
 gboolean sync_decide_flags(CachePlacement *placement, CacheFlags server, SyncMask mask,
-                           const SyncKeywords *keywords, gboolean *changed);
+                           const SyncKeywords *keywords, gboolean *changed, GError **error);
 
 /* The server doesn't have it any more, nor anything that it became: it leaves base and view. */
 void sync_decide_vanished(CachePlacement *placement);
@@ -73,7 +75,7 @@ void sync_decide_vanished(CachePlacement *placement);
  * base and dead, as what was moved.
  */
 gboolean sync_decide_moved(CachePlacement *vanished, CachePlacement *arrival, SyncMask mask,
-                           const SyncKeywords *keywords);
+                           const SyncKeywords *keywords, GError **error);
 
 /* ---- recognising messages -------------------------------------------------------------------- */
 

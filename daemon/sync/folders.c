@@ -510,7 +510,7 @@ static gboolean read_again(Reconcile *reconcile, CacheTxn *txn, GError **error)
     return TRUE;
 }
 
-static gboolean write_all(Reconcile *reconcile, GError **error)
+static gboolean write_listing(Reconcile *reconcile, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(reconcile->context->cache, CACHE_WRITE_FULL, error);
 
@@ -592,7 +592,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
     if (!assign_renamed(&reconcile, error))
         return FALSE;
     assign_rest(&reconcile, TRUE);
-    return confirm_gone(&reconcile, error) && write_all(&reconcile, error) &&
+    return confirm_gone(&reconcile, error) && write_listing(&reconcile, error) &&
            close_attempts(&reconcile, error) && collect_pulls(&reconcile, pull, error);
 }
 

@@ -12,6 +12,6 @@
  * vanished. */
 gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error);
 
-/* After sync_settle(): folders that are gone upstream leave the view, unless something in them is
+/* After sync_resolve_vanished(): folders that are gone upstream leave the view, unless something in them is
  * only here: these will be made again. */
 gboolean sync_finish_gone_folders(SyncContext *context, GError **error);

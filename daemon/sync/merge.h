@@ -8,12 +8,17 @@
 
 #include "cache/flags.h"
 
-/* Operations on keyword sets; G_MAXUINT32: failed. */
+/* Operations on keyword sets; G_MAXUINT32: failed, with `error` set. */
 typedef struct {
-    guint32 (*unite)(guint32 a, guint32 b, gpointer data);
-    guint32 (*subtract)(guint32 a, guint32 b, gpointer data);
+    guint32 (*unite)(guint32 a, guint32 b, gpointer data, GError **error);
+    guint32 (*subtract)(guint32 a, guint32 b, gpointer data, GError **error);
     gpointer data;
 } SyncKeywords;
+
+/* Flags as the server tells of them; what was added and removed where it is the answer to that. */
+typedef struct {
+    CacheFlags server, add, remove;
+} SyncTold;
 
 /* What a folder upstream keeps. Outside of it flags are local: never sent, never taken away. */
 typedef struct {
@@ -22,22 +27,23 @@ typedef struct {
 } SyncMask;
 
 /*
- * The view after the server's flags turned out to be `server`. FALSE: a keyword operation failed.
+ * The view after the server's flags turned out to be `server`. FALSE: a keyword operation failed (so of the others below).
  * Without local differences within the mask the result there is the server's.
  */
 gboolean sync_merge(CacheFlags view, CacheFlags base, CacheFlags server, SyncMask mask,
-                    const SyncKeywords *keywords, CacheFlags *merged);
+                    const SyncKeywords *keywords, CacheFlags *merged, GError **error);
 
 /* What push has to add and to remove upstream; both empty where nothing differs within the mask. */
 gboolean sync_difference(CacheFlags view, CacheFlags base, SyncMask mask,
-                         const SyncKeywords *keywords, CacheFlags *add, CacheFlags *remove);
+                         const SyncKeywords *keywords, CacheFlags *add, CacheFlags *remove,
+                         GError **error);
 
 /* The base that leaves just the differences within the mask: elsewhere it follows the view. */
-CacheFlags sync_settled_base(CacheFlags view, CacheFlags base, SyncMask mask);
+CacheFlags sync_masked_base(CacheFlags view, CacheFlags base, SyncMask mask);
 
 /*
- * The base after a STORE of `add` and `remove`, as far as the server's answer shows it done.
+ * The base after a STORE, as far as the server's answer shows it done.
  * Merging with it keeps what the user changed back while the command was under way.
  */
-gboolean sync_stored_base(CacheFlags base, CacheFlags add, CacheFlags remove, CacheFlags answer,
-                          const SyncKeywords *keywords, CacheFlags *stored);
+gboolean sync_stored_base(CacheFlags base, const SyncTold *told, const SyncKeywords *keywords,
+                          CacheFlags *stored, GError **error);

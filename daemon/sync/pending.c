@@ -45,7 +45,7 @@ gboolean sync_retry_pending(Cache *cache, gint64 id, GError **error)
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
-static gboolean collect(const CachePlacement *row, gpointer data)
+static gboolean collect_row(const CachePlacement *row, gpointer data)
 {
     g_array_append_val((GArray *)data, *row);
     return TRUE;
@@ -74,13 +74,13 @@ static gboolean only_here(GError **error)
 }
 
 /* What couldn't be put somewhere: it goes from there, and comes back where it was moved from. */
-static gboolean take_back(CacheTxn *txn, CachePlacement *row, GError **error)
+static gboolean undo_placing(CacheTxn *txn, CachePlacement *row, GError **error)
 {
     g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
     CachePlacement *source = NULL;
     gboolean elsewhere = FALSE;
 
-    if (!cache_placement_each_of(txn, row->message, collect, all, error))
+    if (!cache_placement_each_of(txn, row->message, collect_row, all, error))
         return FALSE;
     for (guint i = 0; i < all->len; i++) {
         CachePlacement *other = &g_array_index(all, CachePlacement, i);
@@ -99,13 +99,13 @@ static gboolean take_back(CacheTxn *txn, CachePlacement *row, GError **error)
            (!source || bring_back(txn, source, error));
 }
 
-static gboolean take_flags(CacheTxn *txn, CachePlacement *row, GError **error)
+static gboolean undo_flags(CacheTxn *txn, CachePlacement *row, GError **error)
 {
     row->flags = row->base_flags;
     return cache_placement_put(txn, row, error);
 }
 
-static gboolean is_missing(const CachePlacement *row)
+static gboolean is_unplaced(const CachePlacement *row)
 {
     return row->alive && row->base == CACHE_BASE_NONE;
 }
@@ -128,7 +128,7 @@ static gboolean give_up_messages(
 {
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
 
-    if (!cache_placement_each_pending(txn, problem->folder, collect, rows, error))
+    if (!cache_placement_each_pending(txn, problem->folder, collect_row, rows, error))
         return FALSE;
     for (guint i = 0; i < rows->len; i++) {
         CachePlacement *row = &g_array_index(rows, CachePlacement, i);
@@ -141,7 +141,7 @@ static gboolean give_up_messages(
 
 static gboolean give_up_flags(CacheTxn *txn, const CacheProblem *problem, GError **error)
 {
-    return give_up_messages(txn, problem, has_flags, take_flags, error);
+    return give_up_messages(txn, problem, has_flags, undo_flags, error);
 }
 
 static gboolean give_up_expunge(CacheTxn *txn, const CacheProblem *problem, GError **error)
@@ -151,7 +151,7 @@ static gboolean give_up_expunge(CacheTxn *txn, const CacheProblem *problem, GErr
 
 static gboolean give_up_placing(CacheTxn *txn, const CacheProblem *problem, GError **error)
 {
-    return give_up_messages(txn, problem, is_missing, take_back, error);
+    return give_up_messages(txn, problem, is_unplaced, undo_placing, error);
 }
 
 /* ---- folders ------------------------------------------------------------------------------- */
@@ -171,12 +171,21 @@ static gboolean give_up_create(CacheTxn *txn, const CacheProblem *problem, GErro
     return cache_folder_delete(txn, row->id, error);
 }
 
+static gboolean is_gone(GError **error)
+{
+    g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                        "The folder is gone at the provider by now.");
+    return FALSE;
+}
+
 static gboolean give_up_delete(CacheTxn *txn, const CacheProblem *problem, GError **error)
 {
     g_autoptr(CacheFolder) row = cache_folder_get(txn, problem->folder, error);
 
-    if (!row || !row->base_name)
+    if (!row)
         return FALSE;
+    if (!row->base_name)
+        return is_gone(error);
     g_free(row->name);
     row->name = g_strdup(row->base_name);
     row->selectable = row->base_selectable;
@@ -191,7 +200,10 @@ static gboolean give_up_rename(CacheTxn *txn, const CacheProblem *problem, GErro
 {
     g_autoptr(CacheFolder) row = cache_folder_get(txn, problem->folder, error);
 
-    return row && row->base_name && cache_folder_rename(txn, row->id, row->base_name, error);
+    if (!row)
+        return FALSE;
+    return row->base_name ? cache_folder_rename(txn, row->id, row->base_name, error)
+                          : is_gone(error);
 }
 
 static const struct {

@@ -7,7 +7,7 @@
 
 #include "cache/message.h"
 
-#include "daemon/sync/adopt.h"
+#include "daemon/sync/attempts.h"
 #include "daemon/sync/reset.h"
 #include "daemon/sync/sets.h"
 
@@ -25,20 +25,20 @@ typedef struct {
 typedef struct {
     SyncContext *context;
     CacheFolder *folder;
-    GArray *changes;   /* ServerFlags: of messages that may be in the base */
-    ImapSet *vanished; /* UIDs that the server says are gone */
-    ImapSet *unknown;  /* UIDs that the server has and the base doesn't */
-    guint32 top;       /* the highest UID that the server has told of */
-    guint lost;        /* rows found vanished */
-    GArray *held;      /* SyncServerMessage: new ones that may be ours, see adopt.h */
-    guint32 hold_from; /* arrivals from this UID on are held; 0: none */
+    GArray *changes;      /* ServerFlags: of messages that may be in the base */
+    ImapSet *vanished;    /* UIDs that the server says are gone */
+    ImapSet *unknown;     /* UIDs that the server has and the base doesn't */
+    guint32 top;          /* the highest UID that the server has told of */
+    guint lost;           /* rows found vanished */
+    GArray *candidates;   /* SyncServerMessage: new ones that may be ours, see attempts.h */
+    guint32 effects_from; /* arrivals from this UID on are candidates; 0: none */
 } Pull;
 
 static void pull_clear(Pull *pull)
 {
     g_clear_pointer(&pull->folder, cache_folder_free);
     g_clear_pointer(&pull->changes, g_array_unref);
-    g_clear_pointer(&pull->held, g_array_unref);
+    g_clear_pointer(&pull->candidates, g_array_unref);
     g_clear_pointer(&pull->vanished, imap_set_free);
     g_clear_pointer(&pull->unknown, imap_set_free);
 }
@@ -46,7 +46,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Pull, pull_clear)
 
 /* ---- what the server says -------------------------------------------------------------------- */
 
-static gboolean note_flags(const ImapResponse *response, gpointer data, GError **error)
+static gboolean note_change(const ImapResponse *response, gpointer data, GError **error)
 {
     Pull *pull = data;
     ImapFetchData fetch;
@@ -76,7 +76,7 @@ static gboolean note_flags(const ImapResponse *response, gpointer data, GError *
 
 static gboolean run_noting_flags(Pull *pull, const char *command, GError **error)
 {
-    return imap_client_run_with(pull->context->imap, note_flags, pull, NULL, error, "%s", command);
+    return imap_client_run_with(pull->context->imap, note_change, pull, NULL, error, "%s", command);
 }
 
 /* ---- flags ----------------------------------------------------------------------------------- */
@@ -86,12 +86,12 @@ static gboolean share_flags(SyncContext *context, CacheTxn *txn, const CachePlac
                             CacheFlags server, GError **error)
 {
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
-    const CacheFlags none = {0};
+    const SyncTold told = {.server = server};
     gboolean seen;
 
     if (!sync_is_set_like(context))
         return TRUE;
-    if (!sync_share_flags(txn, placement, server, none, none, rows, &seen, error))
+    if (!sync_share_flags(txn, placement, &told, rows, &seen, error))
         return FALSE;
     for (guint i = 0; i < rows->len; i++)
         if (!cache_placement_put(txn, &g_array_index(rows, CachePlacement, i), error))
@@ -102,19 +102,15 @@ static gboolean share_flags(SyncContext *context, CacheTxn *txn, const CachePlac
 static gboolean apply_flags(Pull *pull, CacheTxn *txn, const ServerFlags *change, GError **error)
 {
     CachePlacement placement;
-    SyncKeywords keywords = sync_keywords(txn);
     gboolean changed;
 
     if (!cache_placement_by_base(txn, pull->folder->id, change->uid, &placement, NULL)) {
         imap_set_add(pull->unknown, change->uid);
         return TRUE;
     }
-    if (!sync_decide_flags(&placement, change->flags, sync_mask(pull->folder), &keywords,
-                           &changed)) {
-        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED, "keywords can't be merged");
-        return FALSE;
-    }
-    return (!changed || cache_placement_put(txn, &placement, error)) &&
+    return sync_follow_flags(txn, &placement, change->flags, sync_mask(pull->folder), &changed,
+                             error) &&
+           (!changed || cache_placement_put(txn, &placement, error)) &&
            share_flags(pull->context, txn, &placement, change->flags, error);
 }
 
@@ -362,13 +358,12 @@ static gboolean find_message(SyncContext *context, CacheTxn *txn, const CacheFol
 static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
                             const SyncServerMessage *message, GError **error)
 {
-    SyncKeywords keywords = sync_keywords(txn);
     CachePlacement placement;
     gboolean changed;
 
     if (cache_placement_by_base(txn, folder->id, message->uid, &placement, NULL))
-        return sync_decide_flags(&placement, message->flags, sync_mask(folder), &keywords,
-                                 &changed) &&
+        return sync_follow_flags(txn, &placement, message->flags, sync_mask(folder), &changed,
+                                 error) &&
                (!changed || cache_placement_put(txn, &placement, error));
     placement = (CachePlacement){.folder = folder->id,
                                  .alive = TRUE,
@@ -420,7 +415,7 @@ gboolean sync_add_arrivals(SyncContext *context, gint64 folder, GArray *messages
             return FALSE;
         for (; i < end; i++) {
             const SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
-            if (!message->adopted && !add_arrival(context, txn, row, message, error))
+            if (!message->matched && !add_arrival(context, txn, row, message, error))
                 return FALSE;
         }
         if (!cache_commit(g_steal_pointer(&txn), error))
@@ -430,8 +425,8 @@ gboolean sync_add_arrivals(SyncContext *context, gint64 folder, GArray *messages
 }
 
 /* Moves what may be the effect of an attempt of ours, and isn't known yet, from `messages` to
- * `held`. */
-static gboolean hold_back(Pull *pull, GArray *messages, GError **error)
+ * `candidates`. */
+static gboolean set_apart(Pull *pull, GArray *messages, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
     CachePlacement known;
@@ -440,32 +435,32 @@ static gboolean hold_back(Pull *pull, GArray *messages, GError **error)
         return FALSE;
     for (guint i = 0; i < messages->len;) {
         SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
-        if (message->uid < pull->hold_from ||
+        if (message->uid < pull->effects_from ||
             cache_placement_by_base(txn, pull->folder->id, message->uid, &known, NULL)) {
             i++;
             continue;
         }
-        g_array_append_val(pull->held, *message);
+        g_array_append_val(pull->candidates, *message);
         message->remote_id = NULL;
         g_array_remove_index_fast(messages, i);
     }
     return TRUE;
 }
 
-static gboolean take_arrivals(GArray *messages, gpointer data, GError **error)
+static gboolean note_arrivals(GArray *messages, gpointer data, GError **error)
 {
     Pull *pull = data;
 
     for (guint i = 0; i < messages->len; i++)
         pull->top = MAX(pull->top, g_array_index(messages, SyncServerMessage, i).uid);
-    if (pull->hold_from && !hold_back(pull, messages, error))
+    if (pull->effects_from && !set_apart(pull, messages, error))
         return FALSE;
     return sync_add_arrivals(pull->context, pull->folder->id, messages, error);
 }
 
 static gboolean fetch_new(Pull *pull, const char *set, GError **error)
 {
-    return sync_fetch_attributes(pull->context, set, take_arrivals, pull, error);
+    return sync_fetch_attributes(pull->context, set, note_arrivals, pull, error);
 }
 
 static gboolean fetch_unknown(Pull *pull, GError **error)
@@ -589,7 +584,7 @@ static gboolean check_count(Pull *pull, gboolean *adds_up, GError **error)
 
     if (!sync_base_count(pull->context, pull->folder->id, &count, error))
         return FALSE;
-    *adds_up = (guint64)count + pull->held->len ==
+    *adds_up = (guint64)count + pull->candidates->len ==
                (guint64)imap_client_exists(pull->context->imap) + pull->lost;
     return TRUE;
 }
@@ -630,7 +625,7 @@ static gboolean pull_selected(Pull *pull, gboolean qresync, GError **error)
     pull->unknown = imap_set_new();
     imap_set_free(pull->vanished);
     pull->vanished = imap_set_new();
-    g_array_set_size(pull->held, 0);
+    g_array_set_size(pull->candidates, 0);
     g_hash_table_remove(pull->context->base_counts, &pull->folder->id);
     return pull_by_comparison(pull, error) && pull_rest(pull, error);
 }
@@ -643,7 +638,7 @@ static gboolean select_for_pull(Pull *pull, gboolean *qresync, GError **error)
                pull->folder->base_highestmodseq > 0;
     gboolean ok =
         sync_select_since(context, pull->folder, *qresync ? pull->folder->base_highestmodseq : 0,
-                          note_flags, pull, error);
+                          note_change, pull, error);
     if (ok && context->state.uidvalidity == 0) {
         g_set_error(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED,
                     "the server gives %s no lasting UIDs, so it can't be kept here",
@@ -674,11 +669,11 @@ static gboolean is_other_folder(const Pull *pull, GError **error)
     return TRUE;
 }
 
-static gboolean adopt_held(Pull *pull, GError **error)
+static gboolean match_candidates(Pull *pull, GError **error)
 {
-    return pull->held->len == 0 ||
-           (sync_adopt(pull->context, pull->folder->id, pull->held, error) &&
-            sync_add_arrivals(pull->context, pull->folder->id, pull->held, error));
+    return pull->candidates->len == 0 ||
+           (sync_match_effects(pull->context, pull->folder->id, pull->candidates, error) &&
+            sync_add_arrivals(pull->context, pull->folder->id, pull->candidates, error));
 }
 
 gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
@@ -694,7 +689,7 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
     pull.changes = g_array_new(FALSE, FALSE, sizeof(ServerFlags));
     pull.vanished = imap_set_new();
     pull.unknown = imap_set_new();
-    pull.held = sync_server_messages_new();
+    pull.candidates = sync_server_messages_new();
     if (!select_for_pull(&pull, &qresync, error) || is_other_folder(&pull, error))
         return FALSE;
     if (is_reset(&pull)) {
@@ -702,7 +697,7 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
             return FALSE;
         return complete_pull(&pull, error);
     }
-    pull.hold_from = sync_hold_from(context, pull.folder);
+    pull.effects_from = sync_first_effect(context, pull.folder);
     return write_state(&pull, error) && pull_selected(&pull, qresync, error) &&
-           adopt_held(&pull, error) && complete_pull(&pull, error);
+           match_candidates(&pull, error) && complete_pull(&pull, error);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Pull: what the server has becomes the base, and where the user changed nothing, the view. One
- * folder at a time; what vanished is decided at the end of the round (settle.h).
+ * folder at a time; what vanished is decided at the end of the round (vanished.h).
  */
 #pragma once
 
@@ -16,7 +16,7 @@ typedef struct {
     guint64 size;
     char *remote_id; /* or NULL */
     guint64 thread;  /* X-GM-THRID; 0: not told */
-    gboolean adopted;
+    gboolean matched;
 } SyncServerMessage;
 
 /* An array that frees what its members hold. */
@@ -25,7 +25,7 @@ GArray *sync_server_messages_new(void);
 /* Pulls one folder that is upstream. REFUSED: it can't be selected now. */
 gboolean sync_pull_folder(SyncContext *context, gint64 folder, GError **error);
 
-/* Gives messages that the base doesn't have their places (all of them but those adopted). */
+/* Gives messages that the base doesn't have their places (all of them but those matched). */
 gboolean sync_add_arrivals(SyncContext *context, gint64 folder, GArray *messages, GError **error);
 
 /* Writes what the folder's base is after a complete pull. */

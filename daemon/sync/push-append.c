@@ -29,7 +29,8 @@ static GBytes *read_piece(guint64 offset, gsize length, gpointer data, GError **
     return txn ? cache_content_read(txn, append->action->message, offset, length, error) : NULL;
 }
 
-static gboolean open_attempt(Push *push, Append *appends, guint count, gint64 *id, GError **error)
+static gboolean open_append_attempt(Push *push, Append *appends, guint count, gint64 *id,
+                                    GError **error)
 {
     const CacheFolder *target = push_folder(push, appends[0].action->folder);
     g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(CacheAttemptItem));
@@ -92,7 +93,7 @@ static gboolean unname(Push *push, CacheTxn *txn, const CachePlacement *row, GEr
     return cache_message_unname(txn, row->message, error);
 }
 
-static gboolean place(Append *append, const ImapReply *reply, GError **error)
+static gboolean place_appended(Append *append, const ImapReply *reply, GError **error)
 {
     Push *push = append->push;
     const CacheFolder *folder = push_folder(push, append->action->folder);
@@ -126,7 +127,7 @@ static gboolean finish_append(Append *append, GError **error)
     if (!imap_client_finish(push->context->imap, append->number, &reply, error))
         return FALSE;
     if (reply.cond == IMAP_COND_OK)
-        return place(append, &reply, error);
+        return place_appended(append, &reply, error);
     append->resolved = TRUE;
     if (reply.code && g_str_equal(reply.code, "TRYCREATE")) {
         g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't there any more",
@@ -138,8 +139,8 @@ static gboolean finish_append(Append *append, GError **error)
 }
 
 /* Over when each is either placed or refused; else the next pull decides. */
-static gboolean close_attempt(Push *push, gint64 id, const Append *appends, guint count,
-                              GError **error)
+static gboolean close_append_attempt(Push *push, gint64 id, const Append *appends, guint count,
+                                     GError **error)
 {
     g_autoptr(CacheTxn) txn = NULL;
 
@@ -175,13 +176,13 @@ static gboolean append_some(Push *push, Append *appends, guint count, GError **e
 {
     gint64 attempt;
 
-    return open_attempt(push, appends, count, &attempt, error) &&
+    return open_append_attempt(push, appends, count, &attempt, error) &&
            send_all(push, appends, count, error) &&
-           close_attempt(push, attempt, appends, count, error);
+           close_append_attempt(push, attempt, appends, count, error);
 }
 
 /* Whether it is still to be sent; sets its size. A client may have taken it away meanwhile. */
-static gboolean is_wanted(Push *push, Append *append)
+static gboolean is_unsent(Push *push, Append *append)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, NULL);
     CachePlacement row;
@@ -211,7 +212,7 @@ gboolean push_appends(Push *push, GError **error)
             if (count > 0 && action->folder != appends[0].action->folder)
                 break;
             appends[count] = (Append){.push = push, .action = action};
-            if (!is_wanted(push, &appends[count]))
+            if (!is_unsent(push, &appends[count]))
                 continue;
             bytes += appends[count++].size;
         }

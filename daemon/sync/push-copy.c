@@ -36,7 +36,7 @@ static guint drop_doubles(Copy *copy, ImapSet *set)
     return left;
 }
 
-static gboolean open_attempt(Copy *copy, GError **error)
+static gboolean open_copy_attempt(Copy *copy, GError **error)
 {
     const CacheFolder *target = push_folder(copy->push, copy->actions[0].folder);
     g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(CacheAttemptItem));
@@ -61,7 +61,7 @@ static gboolean open_attempt(Copy *copy, GError **error)
     return TRUE;
 }
 
-static gboolean close_attempt(Copy *copy, GError **error)
+static gboolean close_copy_attempt(Copy *copy, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(copy->push->context->cache, CACHE_WRITE_FULL, error);
 
@@ -201,7 +201,7 @@ static gboolean note_copied(Copy *copy, GError **error)
     return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
-static gboolean take_reply(Copy *copy, const ImapReply *reply, gboolean *refused, GError **error)
+static gboolean apply_reply(Copy *copy, const ImapReply *reply, gboolean *refused, GError **error)
 {
     Push *push = copy->push;
 
@@ -213,7 +213,7 @@ static gboolean take_reply(Copy *copy, const ImapReply *reply, gboolean *refused
         push_touch(push, copy->actions[0].source_folder);
         if (sync_is_unreadable(push_folder(push, copy->actions[0].folder)))
             return note_copied(copy, error);
-    } else if (!close_attempt(copy, error)) {
+    } else if (!close_copy_attempt(copy, error)) {
         return FALSE;
     }
     if (reply->code && g_str_equal(reply->code, "TRYCREATE")) {
@@ -256,15 +256,15 @@ static gboolean copy_some(Push *push, const SyncAction *actions, guint count, gb
         return copy_some(push, actions, count / 2, refused, reply, error) &&
                (*refused ||
                 copy_some(push, actions + count / 2, count - count / 2, refused, reply, error));
-    if (!open_attempt(&copy, error))
+    if (!open_copy_attempt(&copy, error))
         return FALSE;
     guint number = send_copy(&copy, text->str, error);
     return number != 0 && imap_client_finish(push->context->imap, number, reply, error) &&
-           take_reply(&copy, reply, refused, error);
+           apply_reply(&copy, reply, refused, error);
 }
 
-static gboolean copy(Push *push, const SyncAction *actions, guint count, gboolean *refused,
-                     ImapReply *reply, GError **error)
+static gboolean run_copy(Push *push, const SyncAction *actions, guint count, gboolean *refused,
+                         ImapReply *reply, GError **error)
 {
     return sync_select_epoch(push->context, actions[0].source_folder, error) &&
            copy_some(push, actions, count, refused, reply, error);
@@ -272,5 +272,5 @@ static gboolean copy(Push *push, const SyncAction *actions, guint count, gboolea
 
 gboolean push_copies(Push *push, SyncActionKind kind, GError **error)
 {
-    return push_each_batch(push, kind, copy, error);
+    return push_each_batch(push, kind, run_copy, error);
 }

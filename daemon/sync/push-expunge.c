@@ -33,8 +33,8 @@ static ImapSet *search(Push *push, const char *what, GError **error)
                : NULL;
 }
 
-static gboolean run(Push *push, const char *command, const char *set, const char *rest,
-                    gboolean *refused, ImapReply *reply, GError **error)
+static gboolean run_expunge(Push *push, const char *command, const char *set, const char *rest,
+                            gboolean *refused, ImapReply *reply, GError **error)
 {
     g_auto(ImapReply) answer = {0};
 
@@ -81,7 +81,7 @@ static gboolean expunge_all(Push *push, const ImapSet *ours, gboolean *refused, 
         refuse(reply, refused, imap_set_count(others));
         return TRUE;
     }
-    return imap_set_is_empty(marked) || run(push, "EXPUNGE", "", "", refused, reply, error);
+    return imap_set_is_empty(marked) || run_expunge(push, "EXPUNGE", "", "", refused, reply, error);
 }
 
 /* What is gone upstream now goes here too. */
@@ -117,9 +117,9 @@ static gboolean expunge_set(Push *push, const char *text, const ImapSet *all, Im
 {
     gboolean uidplus = sync_has(push->context, IMAP_CAP_UIDPLUS);
 
-    if (!run(push, "UID STORE ", text, " +FLAGS.SILENT (\\Deleted)", refused, reply, error))
+    if (!run_expunge(push, "UID STORE ", text, " +FLAGS.SILENT (\\Deleted)", refused, reply, error))
         return FALSE;
-    if (!*refused && !(uidplus ? run(push, "UID EXPUNGE ", text, "", refused, reply, error)
+    if (!*refused && !(uidplus ? run_expunge(push, "UID EXPUNGE ", text, "", refused, reply, error)
                                : expunge_all(push, all, refused, reply, error)))
         return FALSE;
     g_autofree char *query = g_strdup_printf("UID %s", text);
@@ -129,8 +129,8 @@ static gboolean expunge_set(Push *push, const char *text, const ImapSet *all, Im
     return found != NULL;
 }
 
-static gboolean expunge(Push *push, const SyncAction *actions, guint count, gboolean *refused,
-                        ImapReply *reply, GError **error)
+static gboolean expunge_batch(Push *push, const SyncAction *actions, guint count, gboolean *refused,
+                              ImapReply *reply, GError **error)
 {
     const CacheFolder *folder = push_folder(push, actions[0].folder);
     g_autoptr(ImapSet) set = imap_set_new();
@@ -164,5 +164,5 @@ static gboolean expunge(Push *push, const SyncAction *actions, guint count, gboo
 
 gboolean push_expunges(Push *push, GError **error)
 {
-    return push_each_batch(push, SYNC_EXPUNGE, expunge, error);
+    return push_each_batch(push, SYNC_EXPUNGE, expunge_batch, error);
 }

@@ -40,7 +40,7 @@ static gboolean note_dropped(Push *push, CacheTxn *txn, const SyncAction *action
                             .text = (char *)"The provider doesn't keep this flag.",
                             .since = push->now};
 
-    push_hold(push, action->folder, action->uid, SYNC_STORE);
+    push_block(push, action->folder, action->uid, SYNC_STORE);
     return cache_problem_set(txn, &problem, error) != 0;
 }
 
@@ -59,16 +59,15 @@ static gboolean write_answer(Store *store, CacheTxn *txn, const Answer *answer, 
         row.base != CACHE_BASE_PRESENT || row.base_uid != action->base_uid)
         return TRUE;
     CacheFlags view = row.flags;
+    const SyncTold told = {answer->flags, action->add, action->remove};
     gboolean dropped = store->asking && !shows(txn, action, answer->flags);
-    if (!sync_stored_base(row.base_flags, action->add, action->remove, answer->flags, &keywords,
-                          &row.base_flags) ||
-        !sync_decide_flags(&row, answer->flags, mask, &keywords, &changed))
+    if (!sync_stored_base(row.base_flags, &told, &keywords, &row.base_flags, error) ||
+        !sync_decide_flags(&row, answer->flags, mask, &keywords, &changed, error))
         return FALSE;
     g_autoptr(GArray) others = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
     gboolean seen = FALSE;
     if (sync_is_set_like(store->push->context) &&
-        !sync_share_flags(txn, &row, answer->flags, action->add, action->remove, others, &seen,
-                          NULL))
+        !sync_share_flags(txn, &row, &told, others, &seen, error))
         return FALSE;
     *late = !safe && (!cache_flags_equal(view, row.flags) || dropped || seen);
     if (*late)
@@ -231,8 +230,8 @@ static gboolean store_all(Store *store, gboolean *refused, ImapReply *reply, GEr
     return (*refused || ask_rest(store, error)) && flush_answers(store, error);
 }
 
-static gboolean store(Push *push, const SyncAction *actions, guint count, gboolean *refused,
-                      ImapReply *reply, GError **error)
+static gboolean run_store(Push *push, const SyncAction *actions, guint count, gboolean *refused,
+                          ImapReply *reply, GError **error)
 {
     Store batch = {.push = push, .actions = actions, .count = count};
 
@@ -252,8 +251,8 @@ static gboolean store(Push *push, const SyncAction *actions, guint count, gboole
 }
 
 /* Nothing to send: the base follows where the server keeps nothing anyway. */
-static gboolean settle(Push *push, const SyncAction *actions, guint count, gboolean *refused,
-                       ImapReply *reply, GError **error)
+static gboolean run_rebase(Push *push, const SyncAction *actions, guint count, gboolean *refused,
+                           ImapReply *reply, GError **error)
 {
     SyncMask mask = sync_mask(push_folder(push, actions[0].folder));
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
@@ -262,7 +261,7 @@ static gboolean settle(Push *push, const SyncAction *actions, guint count, gbool
         CachePlacement row;
         if (!cache_placement_get(txn, actions[i].folder, actions[i].uid, &row, NULL))
             continue;
-        row.base_flags = sync_settled_base(row.flags, row.base_flags, mask);
+        row.base_flags = sync_masked_base(row.flags, row.base_flags, mask);
         if (!cache_placement_put(txn, &row, error))
             return FALSE;
     }
@@ -271,6 +270,6 @@ static gboolean settle(Push *push, const SyncAction *actions, guint count, gbool
 
 gboolean push_flags(Push *push, GError **error)
 {
-    return push_each_batch(push, SYNC_SETTLE, settle, error) &&
-           push_each_batch(push, SYNC_STORE, store, error);
+    return push_each_batch(push, SYNC_REBASE, run_rebase, error) &&
+           push_each_batch(push, SYNC_STORE, run_store, error);
 }

@@ -12,18 +12,23 @@
 
 #include <string.h>
 
-/* Runs a command about one or two folders. *ok: the server did it; else a problem is recorded. */
-static gboolean run(Push *push, const char *operation, const CacheFolder *folder,
-                    const char *command, const char *first, const char *second, gboolean *ok,
-                    GError **error)
+/* A command with one or two names of folders. */
+typedef struct {
+    const char *operation; /* of the problem that it may become */
+    const CacheFolder *folder;
+    const char *command, *first, *second;
+} NameCommand;
+
+/* *ok: the server did it; else a problem is recorded. */
+static gboolean run_named(Push *push, const NameCommand *what, gboolean *ok, GError **error)
 {
     ImapClient *imap = push->context->imap;
-    ImapClientCommand *text = imap_client_command(imap, command);
+    ImapClientCommand *text = imap_client_command(imap, what->command);
     g_auto(ImapReply) reply = {0};
 
-    imap_client_command_mailbox(text, first);
-    if (second)
-        imap_client_command_mailbox(text, second);
+    imap_client_command_mailbox(text, what->first);
+    if (what->second)
+        imap_client_command_mailbox(text, what->second);
     if (!imap_client_run_command(imap, text, NULL, NULL, &reply, error))
         return FALSE;
     *ok = reply.cond == IMAP_COND_OK;
@@ -31,10 +36,10 @@ static gboolean run(Push *push, const char *operation, const CacheFolder *folder
         return TRUE;
     if (reply.code &&
         (g_str_equal(reply.code, "ALREADYEXISTS") || g_str_equal(reply.code, "NONEXISTENT"))) {
-        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", first, reply.text);
+        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", what->first, reply.text);
         return FALSE;
     }
-    return push_add_problem(push, operation, folder->id, 0, &reply, error);
+    return push_add_problem(push, what->operation, what->folder->id, 0, &reply, error);
 }
 
 /* Whether the operation was refused and isn't due again. */
@@ -75,8 +80,8 @@ static void set_base_name(CacheFolder *row, const char *name)
 }
 
 /* Records that a folder is to get the name `name`; *id 0: a client has changed its mind. */
-static gboolean open_attempt(Push *push, CacheAttemptKind kind, const CacheFolder *row,
-                             const char *name, gint64 *id, GError **error)
+static gboolean open_name_attempt(Push *push, CacheAttemptKind kind, const CacheFolder *row,
+                                  const char *name, gint64 *id, GError **error)
 {
     g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(CacheAttemptItem));
     CacheAttempt attempt = {.kind = kind,
@@ -135,17 +140,18 @@ static gboolean write_created(Push *push, const CacheFolder *created, gint64 att
 
 static gboolean create(Push *push, CacheFolder *row, GError **error)
 {
+    const NameCommand what = {"create", row, "CREATE", row->name};
     g_autoptr(GError) reason = NULL;
     gint64 attempt;
     gboolean ok = FALSE;
 
     if (!push_is_uncreated(row) || is_refused(push, "create", row))
         return TRUE;
-    if (!open_attempt(push, CACHE_ATTEMPT_CREATE, row, row->name, &attempt, error))
+    if (!open_name_attempt(push, CACHE_ATTEMPT_CREATE, row, row->name, &attempt, error))
         return FALSE;
     if (attempt == 0)
         return TRUE;
-    gboolean answered = run(push, "create", row, "CREATE", row->name, NULL, &ok, &reason);
+    gboolean answered = run_named(push, &what, &ok, &reason);
     /* AGAIN is an answer, too: what has the name is someone else's. */
     if ((answered || g_error_matches(reason, SYNC_ERROR, SYNC_ERROR_AGAIN)) &&
         !write_created(push, row, attempt, ok, error))
@@ -209,12 +215,13 @@ static gboolean rename_to(Push *push, CacheFolder *row, const char *name, GError
     gint64 attempt;
     gboolean ok;
 
-    if (!open_attempt(push, CACHE_ATTEMPT_RENAME, row, name, &attempt, error))
+    if (!open_name_attempt(push, CACHE_ATTEMPT_RENAME, row, name, &attempt, error))
         return FALSE;
     if (attempt == 0)
         return TRUE;
     /* Refused for now, or gone: the attempt ends when the folders are listed. */
-    if (!run(push, "rename", row, "RENAME", row->base_name, name, &ok, error))
+    const NameCommand what = {"rename", row, "RENAME", row->base_name, name};
+    if (!run_named(push, &what, &ok, error))
         return FALSE;
     if (push->context->selected == row->id)
         push->context->selected = 0;
@@ -314,7 +321,7 @@ static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known,
 }
 
 /* Nothing may be lost with the folder: nobody still wants to take a message from it. */
-static gboolean is_needed(Push *push, const CacheFolder *row)
+static gboolean is_a_source(Push *push, const CacheFolder *row)
 {
     for (guint i = 0; i < push->actions->len; i++) {
         const SyncAction *action = &g_array_index(push->actions, SyncAction, i);
@@ -326,33 +333,33 @@ static gboolean is_needed(Push *push, const CacheFolder *row)
 
 typedef struct {
     CacheTxn *txn;
-    gboolean wanted;
-} Wanted;
+    gboolean missing;
+} Missing;
 
 static gboolean note_missing(const CachePlacement *row, gpointer data)
 {
-    ((Wanted *)data)->wanted |= row->alive && row->base != CACHE_BASE_PRESENT;
-    return !((Wanted *)data)->wanted;
+    ((Missing *)data)->missing |= row->alive && row->base != CACHE_BASE_PRESENT;
+    return !((Missing *)data)->missing;
 }
 
-static gboolean note_wanted(const CachePlacement *row, gpointer data)
+static gboolean note_message(const CachePlacement *row, gpointer data)
 {
-    Wanted *wanted = data;
+    Missing *missing = data;
 
-    cache_placement_each_of(wanted->txn, row->message, note_missing, wanted, NULL);
-    return !wanted->wanted;
+    cache_placement_each_of(missing->txn, row->message, note_missing, missing, NULL);
+    return !missing->missing;
 }
 
 /* Whether a message in it is to live elsewhere and isn't there yet (a move that is held or was
  * refused). */
-static gboolean is_wanted_elsewhere(Push *push, const CacheFolder *row)
+static gboolean is_missing_elsewhere(Push *push, const CacheFolder *row)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, NULL);
-    Wanted wanted = {txn, FALSE};
+    Missing missing = {txn, FALSE};
 
     return !txn ||
-           !cache_placement_each_base(txn, row->id, 1, G_MAXUINT32, note_wanted, &wanted, NULL) ||
-           wanted.wanted;
+           !cache_placement_each_base(txn, row->id, 1, G_MAXUINT32, note_message, &missing, NULL) ||
+           missing.missing;
 }
 
 /* New mail in a folder that was deleted here: it comes back. */
@@ -402,7 +409,7 @@ static gboolean is_to_be_deleted(const CacheFolder *row)
 }
 
 /* A folder can't be deleted while it is selected, on some servers. */
-static gboolean leave(Push *push, gint64 folder, GError **error)
+static gboolean deselect(Push *push, gint64 folder, GError **error)
 {
     if (push->context->selected != folder)
         return TRUE;
@@ -423,15 +430,16 @@ static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
     /* What was in it left the view with it: this came later. */
     if (row->exists > 0)
         return revive(push, row, error);
-    if (is_needed(push, row) || is_wanted_elsewhere(push, row)) {
+    if (is_a_source(push, row) || is_missing_elsewhere(push, row)) {
         push->more = TRUE;
         return TRUE;
     }
-    if (!leave(push, row->id, error) || !is_as_known(push, row, &known, error))
+    if (!deselect(push, row->id, error) || !is_as_known(push, row, &known, error))
         return FALSE;
     if (!known && row->base_selectable)
         return revive(push, row, error);
-    if (!run(push, "delete", row, "DELETE", row->base_name, NULL, &ok, error))
+    const NameCommand what = {"delete", row, "DELETE", row->base_name};
+    if (!run_named(push, &what, &ok, error))
         return FALSE;
     return !ok || write_deleted(push, row, error);
 }

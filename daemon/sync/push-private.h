@@ -7,7 +7,7 @@
 typedef struct {
     SyncContext *context;
     GHashTable *folders; /* number -> CacheFolder, as they were when the pass began */
-    GHashTable *held;    /* PlaceKind: what is not to be touched */
+    GHashTable *blocked; /* PlaceKind: what is not to be touched */
     GArray *actions;     /* SyncAction: what this pass does */
     gint64 now;
     guint budget; /* refused batches that may still be split to find the culprit */
@@ -18,8 +18,8 @@ const CacheFolder *push_folder(const Push *push, gint64 id);
 
 /* What may not be done to a placement (uid 0: to all of a folder) in this pass; whether it may not.
  */
-void push_hold(Push *push, gint64 folder, guint32 uid, SyncActionKind kind);
-gboolean push_holds(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind);
+void push_block(Push *push, gint64 folder, guint32 uid, SyncActionKind kind);
+gboolean push_blocks(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind);
 
 /* The folder is to be pulled after this. */
 void push_touch(Push *push, gint64 folder);

@@ -16,7 +16,7 @@
 /* Drafts are saved every few seconds while they are written; only what has rested is sent. */
 #define DRAFT_REST 30
 
-/* ---- what is held -------------------------------------------------------------------------- */
+/* ---- what is blocked -------------------------------------------------------------------------- */
 
 /* A placement (uid 0: all of a folder) and what may not be done to it. */
 typedef struct {
@@ -39,18 +39,18 @@ static gboolean place_equal(gconstpointer a, gconstpointer b)
     return x->folder == y->folder && x->uid == y->uid && x->kind == y->kind;
 }
 
-void push_hold(Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
+void push_block(Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
 {
     PlaceKind place = {folder, uid, kind};
 
-    g_hash_table_add(push->held, g_memdup2(&place, sizeof place));
+    g_hash_table_add(push->blocked, g_memdup2(&place, sizeof place));
 }
 
-gboolean push_holds(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
+gboolean push_blocks(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
 {
     PlaceKind place = {folder, uid, kind};
 
-    return g_hash_table_contains(push->held, &place);
+    return g_hash_table_contains(push->blocked, &place);
 }
 
 static const struct {
@@ -61,7 +61,7 @@ static const struct {
     {"flags", SYNC_STORE},   {"expunge", SYNC_EXPUNGE},
 };
 
-static gboolean hold_problems(Push *push, CacheTxn *txn, GError **error)
+static gboolean block_problems(Push *push, CacheTxn *txn, GError **error)
 {
     g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
 
@@ -70,7 +70,7 @@ static gboolean hold_problems(Push *push, CacheTxn *txn, GError **error)
         gboolean due = problem->retry != 0 && problem->retry <= push->now;
         for (guint k = 0; !due && k < G_N_ELEMENTS(operations); k++)
             if (g_str_equal(problem->operation, operations[k].operation))
-                push_hold(push, problem->folder, problem->uid, operations[k].kind);
+                push_block(push, problem->folder, problem->uid, operations[k].kind);
         if (problem->retry > push->now &&
             (!push->context->not_before || problem->retry < push->context->not_before))
             push->context->not_before = problem->retry;
@@ -78,7 +78,7 @@ static gboolean hold_problems(Push *push, CacheTxn *txn, GError **error)
     return problems != NULL;
 }
 
-static gboolean hold_attempts(Push *push, CacheTxn *txn, GError **error)
+static gboolean block_attempts(Push *push, CacheTxn *txn, GError **error)
 {
     static const SyncActionKind kinds[] = {SYNC_APPEND, SYNC_STORE, SYNC_EXPUNGE, SYNC_COPY};
     g_autoptr(GPtrArray) attempts = cache_attempt_list(txn, error);
@@ -88,7 +88,7 @@ static gboolean hold_attempts(Push *push, CacheTxn *txn, GError **error)
         for (guint k = 0; k < attempt->items->len; k++) {
             const CacheAttemptItem *item = &g_array_index(attempt->items, CacheAttemptItem, k);
             for (guint n = 0; n < G_N_ELEMENTS(kinds); n++)
-                push_hold(push, item->folder, item->uid, kinds[n]);
+                push_block(push, item->folder, item->uid, kinds[n]);
         }
     }
     return attempts != NULL;
@@ -101,14 +101,14 @@ const CacheFolder *push_folder(const Push *push, gint64 id)
     return g_hash_table_lookup(push->folders, &id);
 }
 
-static gboolean is_pushed(gint64 folder, gpointer data)
+static gboolean folder_is_pushed(gint64 folder, gpointer data)
 {
     const CacheFolder *row = push_folder(data, folder);
 
     return row && row->pushed;
 }
 
-static gboolean is_upstream(gint64 folder, SyncMask *mask, gpointer data)
+static gboolean folder_is_upstream(gint64 folder, SyncMask *mask, gpointer data)
 {
     const CacheFolder *row = push_folder(data, folder);
 
@@ -131,12 +131,12 @@ static gboolean is_fresh_draft(Push *push, const CachePlacement *placement)
     return TRUE;
 }
 
-static gboolean is_held(const CachePlacement *placement, SyncActionKind kind, gpointer data)
+static gboolean is_blocked(const CachePlacement *placement, SyncActionKind kind, gpointer data)
 {
     Push *push = data;
 
-    if (push_holds(push, placement->folder, placement->uid, kind) ||
-        (kind != SYNC_COPY && push_holds(push, placement->folder, 0, kind)))
+    if (push_blocks(push, placement->folder, placement->uid, kind) ||
+        (kind != SYNC_COPY && push_blocks(push, placement->folder, 0, kind)))
         return TRUE;
     return kind == SYNC_APPEND && is_fresh_draft(push, placement);
 }
@@ -159,7 +159,7 @@ void push_touch_role(Push *push, CacheRole role)
 
 /* ---- deciding ------------------------------------------------------------------------------ */
 
-static gboolean collect(const CachePlacement *placement, gpointer data)
+static gboolean collect_pending(const CachePlacement *placement, gpointer data)
 {
     g_array_append_val((GArray *)data, *placement);
     return TRUE;
@@ -184,12 +184,12 @@ static gboolean load(Push *push, GArray *pending, GError **error)
         g_hash_table_insert(push->folders, &row->id, row);
     }
     push->context->not_before = 0;
-    return hold_problems(push, txn, error) && hold_attempts(push, txn, error) &&
-           cache_placement_each_pending(txn, 0, collect, pending, error);
+    return block_problems(push, txn, error) && block_attempts(push, txn, error) &&
+           cache_placement_each_pending(txn, 0, collect_pending, pending, error);
 }
 
 /* Whether the row can be decided about alone: only its flags differ. */
-static gboolean is_simple(const CachePlacement *row)
+static gboolean differs_in_flags(const CachePlacement *row)
 {
     return row->alive && row->base == CACHE_BASE_PRESENT;
 }
@@ -200,29 +200,29 @@ static gboolean decide_one(Push *push, CacheTxn *txn, const CachePlacement *row,
     SyncKeywords keywords = sync_keywords(txn);
     SyncSituation situation = {.can_move = sync_has(push->context, IMAP_CAP_MOVE),
                                .set_like = sync_is_set_like(push->context),
-                               .pushed = is_pushed,
-                               .upstream = is_upstream,
-                               .held = is_held,
+                               .pushed = folder_is_pushed,
+                               .upstream = folder_is_upstream,
+                               .blocked = is_blocked,
                                .data = push,
                                .keywords = &keywords};
     g_autoptr(GArray) all = NULL;
 
-    if (is_simple(row))
-        return sync_decide_push(row, 1, &situation, push->actions);
+    if (differs_in_flags(row))
+        return sync_decide_push(row, 1, &situation, push->actions, error);
     if (!g_hash_table_add(seen, g_memdup2(&row->message, sizeof row->message)))
         return TRUE;
     all = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
-    if (!cache_placement_each_of(txn, row->message, collect, all, error))
+    if (!cache_placement_each_of(txn, row->message, collect_pending, all, error))
         return FALSE;
     /* Those whose flags alone differ are decided about on their own. */
     guint before = push->actions->len;
     situation.has_bytes = cache_content_state(txn, row->message) == CACHE_CONTENT_FULL;
     if (!sync_decide_push(&g_array_index(all, CachePlacement, 0), all->len, &situation,
-                          push->actions))
+                          push->actions, error))
         return FALSE;
     for (guint i = before; i < push->actions->len;) {
         SyncActionKind kind = g_array_index(push->actions, SyncAction, i).kind;
-        if (kind == SYNC_STORE || kind == SYNC_SETTLE)
+        if (kind == SYNC_STORE || kind == SYNC_REBASE)
             g_array_remove_index(push->actions, i);
         else
             i++;
@@ -230,7 +230,7 @@ static gboolean decide_one(Push *push, CacheTxn *txn, const CachePlacement *row,
     return TRUE;
 }
 
-static gboolean decide(Push *push, GArray *pending, GError **error)
+static gboolean decide_all(Push *push, GArray *pending, GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 
@@ -241,12 +241,8 @@ static gboolean decide(Push *push, GArray *pending, GError **error)
         if (!txn)
             return FALSE;
         for (; i < end; i++)
-            if (!decide_one(push, txn, &g_array_index(pending, CachePlacement, i), seen, error)) {
-                if (error && !*error)
-                    g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED,
-                                        "keywords can't be compared");
+            if (!decide_one(push, txn, &g_array_index(pending, CachePlacement, i), seen, error))
                 return FALSE;
-            }
         if (!cache_commit(g_steal_pointer(&txn), error))
             return FALSE;
     }
@@ -293,7 +289,7 @@ static void store_once(Push *push)
     g_array_set_size(actions, kept);
 }
 
-static gboolean take(Push *push, CacheTxn *txn, const SyncAction *action, GError **error)
+static gboolean identify(Push *push, CacheTxn *txn, const SyncAction *action, GError **error)
 {
     CachePlacement row, twin;
 
@@ -307,17 +303,17 @@ static gboolean take(Push *push, CacheTxn *txn, const SyncAction *action, GError
 }
 
 /* Taken out of a folder and put in again before upstream heard of it: it just stays there. */
-static gboolean take_over(Push *push, GError **error)
+static gboolean identify_all(Push *push, GError **error)
 {
     g_autoptr(CacheTxn) txn = NULL;
 
     for (guint i = 0; i < push->actions->len; i++) {
         const SyncAction *action = &g_array_index(push->actions, SyncAction, i);
-        if (action->kind != SYNC_TAKE)
+        if (action->kind != SYNC_IDENTIFY)
             continue;
         if (!txn)
             txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-        if (!txn || !take(push, txn, action, error))
+        if (!txn || !identify(push, txn, action, error))
             return FALSE;
     }
     return !txn || cache_commit(g_steal_pointer(&txn), error);
@@ -480,13 +476,13 @@ static gboolean run_pass(Push *push, GError **error)
     g_autoptr(GArray) pending = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
 
     if (!push_drop_moot(push, error) || !load(push, pending, error) ||
-        !push_new_folders(push, error) || !decide(push, pending, error))
+        !push_new_folders(push, error) || !decide_all(push, pending, error))
         return FALSE;
     push->more |= push->actions->len > 0;
     if (sync_is_set_like(push->context))
         store_once(push);
     g_array_sort(push->actions, compare_actions);
-    return take_over(push, error) && push_copies(push, SYNC_COPY, error) &&
+    return identify_all(push, error) && push_copies(push, SYNC_COPY, error) &&
            push_appends(push, error) && push_flags(push, error) &&
            push_copies(push, SYNC_MOVE, error) && push_expunges(push, error) &&
            drop_lost(push, error) && push_old_folders(push, error) &&
@@ -497,12 +493,12 @@ gboolean sync_push(SyncContext *context, gboolean *more, GError **error)
 {
     Push push = {.context = context, .now = sync_now_seconds(), .budget = SPLITS};
 
-    push.held = g_hash_table_new_full(place_hash, place_equal, g_free, NULL);
+    push.blocked = g_hash_table_new_full(place_hash, place_equal, g_free, NULL);
     push.actions = g_array_new(FALSE, FALSE, sizeof(SyncAction));
     gboolean ok = run_pass(&push, error);
     *more = push.more;
     g_clear_pointer(&push.folders, g_hash_table_unref);
-    g_hash_table_unref(push.held);
+    g_hash_table_unref(push.blocked);
     g_array_unref(push.actions);
     return ok;
 }

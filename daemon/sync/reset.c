@@ -4,7 +4,7 @@
 
 #include "cache/message.h"
 
-#include "daemon/sync/adopt.h"
+#include "daemon/sync/attempts.h"
 #include "daemon/sync/expire.h"
 
 /* Losing more than half of a folder of at least this many is asked for twice. */
@@ -29,7 +29,7 @@ static void reset_clear(Reset *reset)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reset, reset_clear)
 
-static const char *keep(Reset *reset, char *string)
+static const char *keep_string(Reset *reset, char *string)
 {
     if (string)
         g_ptr_array_add(reset->strings, string);
@@ -53,8 +53,8 @@ static gboolean collect_old(Reset *reset, GError **error)
         const CachePlacement *row = &g_array_index(reset->rows, CachePlacement, i);
         SyncCandidate candidate = {.uid = row->base_uid, .index = (gint)i, .dead = !row->alive};
         candidate.key.message_id =
-            keep(reset, sync_message_id(txn, row->message, &candidate.key.known));
-        candidate.key.remote_id = keep(reset, cache_message_remote_id(txn, row->message));
+            keep_string(reset, sync_message_id(txn, row->message, &candidate.key.known));
+        candidate.key.remote_id = keep_string(reset, cache_message_remote_id(txn, row->message));
         candidate.key.size = row->size;
         candidate.key.date = row->date;
         g_array_append_val(reset->old, candidate);
@@ -91,7 +91,7 @@ static gboolean collect_new(Reset *reset, GError **error)
         const char *id = g_hash_table_lookup(ids, GUINT_TO_POINTER(message->uid));
         SyncCandidate candidate = {.uid = message->uid, .index = (gint)i};
         candidate.key.known = id != NULL;
-        candidate.key.message_id = id && *id ? keep(reset, g_strdup(id)) : NULL;
+        candidate.key.message_id = id && *id ? keep_string(reset, g_strdup(id)) : NULL;
         candidate.key.remote_id = message->remote_id;
         candidate.key.size = message->size;
         candidate.key.date = message->date;
@@ -120,7 +120,6 @@ static gboolean take_away_uids(Reset *reset, CacheTxn *txn, GError **error)
 
 static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
 {
-    SyncKeywords keywords = sync_keywords(txn);
     g_autoptr(ImapSet) lost = imap_set_new();
 
     for (guint i = 0; i < reset->old->len; i++) {
@@ -136,9 +135,9 @@ static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
                 &g_array_index(reset->messages, SyncServerMessage, candidate->match);
             row->base = CACHE_BASE_PRESENT;
             row->base_uid = message->uid;
-            message->adopted = TRUE;
-            if (!sync_decide_flags(row, message->flags, sync_mask(reset->folder), &keywords,
-                                   &changed))
+            message->matched = TRUE;
+            if (!sync_follow_flags(txn, row, message->flags, sync_mask(reset->folder), &changed,
+                                   error))
                 return FALSE;
         }
         if (!cache_placement_put(txn, row, error))
@@ -179,13 +178,13 @@ static gboolean add_rest(Reset *reset, GError **error)
 
     for (guint i = 0; i < reset->messages->len; i++) {
         SyncServerMessage *message = &g_array_index(reset->messages, SyncServerMessage, i);
-        if (message->adopted)
+        if (message->matched)
             continue;
         g_array_append_val(rest, *message);
         message->remote_id = NULL;
     }
-    if (sync_hold_from(reset->context, reset->folder) &&
-        !sync_adopt(reset->context, reset->folder->id, rest, error))
+    if (sync_first_effect(reset->context, reset->folder) &&
+        !sync_match_effects(reset->context, reset->folder->id, rest, error))
         return FALSE;
     return sync_add_arrivals(reset->context, reset->folder->id, rest, error);
 }

@@ -2,13 +2,13 @@
 /* The order of things in a round. */
 #include "daemon/sync/round.h"
 
-#include "daemon/sync/adopt.h"
+#include "daemon/sync/attempts.h"
 #include "daemon/sync/expire.h"
 #include "daemon/sync/folders.h"
 #include "daemon/sync/pull.h"
 #include "daemon/sync/push.h"
 #include "daemon/sync/sets.h"
-#include "daemon/sync/settle.h"
+#include "daemon/sync/vanished.h"
 #include "daemon/upstream/imap-quota.h"
 
 /* Push, pull what it changed, push what that made possible: so often at most. */
@@ -59,9 +59,9 @@ static gboolean pull_one(SyncContext *context, gint64 folder, GError **error)
     return FALSE;
 }
 
-static gboolean decide(SyncContext *context, GError **error)
+static gboolean conclude(SyncContext *context, GError **error)
 {
-    if (!sync_settle(context, error) || !sync_close_attempts(context, error) ||
+    if (!sync_resolve_vanished(context, error) || !sync_close_attempts(context, error) ||
         !sync_finish_gone_folders(context, error))
         return FALSE;
     wake_bodies(context);
@@ -132,7 +132,7 @@ static gboolean pull_everything(SyncContext *context, GError **error)
         if (!pull_one(context, g_array_index(pull, gint64, i), error))
             return FALSE;
     g_hash_table_remove_all(context->touched);
-    return decide(context, error) && pull_quota(context, error) &&
+    return conclude(context, error) && pull_quota(context, error) &&
            sync_purge_vanished(context->cache, sync_now_seconds(), error);
 }
 
@@ -158,7 +158,7 @@ static gboolean pull_some(SyncContext *context, const gint64 *folders, guint cou
     for (guint i = 0; i < count; i++)
         if (!pull_one(context, folders[i], error))
             return FALSE;
-    return may_have_moved(context) ? pull_everything(context, error) : decide(context, error);
+    return may_have_moved(context) ? pull_everything(context, error) : conclude(context, error);
 }
 
 static gboolean pull_touched(SyncContext *context, GError **error)

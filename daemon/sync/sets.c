@@ -118,7 +118,7 @@ gboolean sync_name_messages(SyncContext *context, GError **error)
 
 /* ---- flags --------------------------------------------------------------------------------- */
 
-static gboolean collect(const CachePlacement *row, gpointer data)
+static gboolean collect_row(const CachePlacement *row, gpointer data)
 {
     g_array_append_val((GArray *)data, *row);
     return TRUE;
@@ -128,15 +128,8 @@ static GArray *rows_of(CacheTxn *txn, gint64 message, GError **error)
 {
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
 
-    return cache_placement_each_of(txn, message, collect, rows, error) ? g_steal_pointer(&rows)
-                                                                       : NULL;
-}
-
-static gboolean fail_keywords(GError **error)
-{
-    if (error && !*error)
-        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED, "keywords can't be merged");
-    return FALSE;
+    return cache_placement_each_of(txn, message, collect_row, rows, error) ? g_steal_pointer(&rows)
+                                                                           : NULL;
 }
 
 static CacheFlags without_deleted(CacheFlags flags)
@@ -156,7 +149,7 @@ static CacheFlags with_own_deleted(CacheFlags flags, CacheFlags own)
 /* The base becomes the server's. The view becomes that of the row whose flags these are: it is the
  * same in all of them, also where the message isn't upstream yet. */
 static gboolean share_with(CacheTxn *txn, const CachePlacement *from, CachePlacement *row,
-                           CacheFlags server, CacheFlags add, CacheFlags remove, GError **error)
+                           const SyncTold *told, GError **error)
 {
     g_autoptr(CacheFolder) folder = cache_folder_get(txn, row->folder, error);
     SyncKeywords keywords = sync_keywords(txn);
@@ -164,21 +157,20 @@ static gboolean share_with(CacheTxn *txn, const CachePlacement *from, CachePlace
 
     if (!folder)
         return FALSE;
-    server = with_own_deleted(server, row->base_flags);
+    const SyncTold here = {with_own_deleted(told->server, row->base_flags),
+                           without_deleted(told->add), without_deleted(told->remove)};
     if (row->base == CACHE_BASE_PRESENT &&
-        (!sync_stored_base(row->base_flags, without_deleted(add), without_deleted(remove), server,
-                           &keywords, &row->base_flags) ||
-         !sync_decide_flags(row, server, sync_mask(folder), &keywords, &changed)))
-        return fail_keywords(error);
+        (!sync_stored_base(row->base_flags, &here, &keywords, &row->base_flags, error) ||
+         !sync_decide_flags(row, here.server, sync_mask(folder), &keywords, &changed, error)))
+        return FALSE;
     row->flags = with_own_deleted(from->flags, row->flags);
     if (row->base == CACHE_BASE_PRESENT)
-        row->base_flags = sync_settled_base(row->flags, row->base_flags, sync_mask(folder));
+        row->base_flags = sync_masked_base(row->flags, row->base_flags, sync_mask(folder));
     return TRUE;
 }
 
-gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, CacheFlags server,
-                          CacheFlags add, CacheFlags remove, GArray *rows, gboolean *seen,
-                          GError **error)
+gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, const SyncTold *told,
+                          GArray *rows, gboolean *seen, GError **error)
 {
     g_autoptr(GArray) all = rows_of(txn, row->message, error);
 
@@ -188,7 +180,7 @@ gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, CacheFlags s
         CacheFlags view = other->flags, base = other->base_flags;
         if (other->folder == row->folder || (!other->alive && other->base != CACHE_BASE_PRESENT))
             continue;
-        if (!share_with(txn, row, other, server, add, remove, error))
+        if (!share_with(txn, row, other, told, error))
             return FALSE;
         gboolean changed = !cache_flags_equal(view, other->flags);
         *seen |= other->alive && changed;
@@ -201,8 +193,8 @@ gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, CacheFlags s
 /* ---- arrivals ------------------------------------------------------------------------------ */
 
 /* The view has it here, and upstream it is here now, too. */
-static gboolean become(CacheTxn *txn, const CacheFolder *folder, const CachePlacement *row,
-                       CachePlacement *arrival, GError **error)
+static gboolean merge_arrival(CacheTxn *txn, const CacheFolder *folder, const CachePlacement *row,
+                              CachePlacement *arrival, GError **error)
 {
     SyncKeywords keywords = sync_keywords(txn);
     CachePlacement merged = *row;
@@ -210,8 +202,9 @@ static gboolean become(CacheTxn *txn, const CacheFolder *folder, const CachePlac
 
     merged.base = CACHE_BASE_PRESENT;
     merged.base_uid = arrival->base_uid;
-    if (!sync_decide_flags(&merged, arrival->base_flags, sync_mask(folder), &keywords, &changed))
-        return fail_keywords(error);
+    if (!sync_decide_flags(&merged, arrival->base_flags, sync_mask(folder), &keywords, &changed,
+                           error))
+        return FALSE;
     *arrival = merged;
     return TRUE;
 }
@@ -227,22 +220,22 @@ gboolean sync_arrive_in_set(CacheTxn *txn, const CacheFolder *folder, CachePlace
     for (guint i = 0; rows && i < rows->len; i++) {
         const CachePlacement *row = &g_array_index(rows, CachePlacement, i);
         if (row->alive && row->folder == folder->id && row->base != CACHE_BASE_PRESENT)
-            return become(txn, folder, row, arrival, error);
+            return merge_arrival(txn, folder, row, arrival, error);
         if (row->base == CACHE_BASE_PRESENT && (!known || row->alive))
             known = row;
     }
     if (!rows || !known)
         return rows != NULL;
     if (!sync_merge(without_deleted(known->flags), without_deleted(known->base_flags),
-                    arrival->base_flags, sync_mask(folder), &keywords, &merged))
-        return fail_keywords(error);
+                    arrival->base_flags, sync_mask(folder), &keywords, &merged, error))
+        return FALSE;
     arrival->flags = merged;
     return TRUE;
 }
 
 /* ---- once in a folder ---------------------------------------------------------------------- */
 
-static gboolean leave_view(CacheTxn *txn, CachePlacement *row, GError **error)
+static gboolean remove_from_view(CacheTxn *txn, CachePlacement *row, GError **error)
 {
     g_autoptr(ImapSet) gone = imap_set_new();
 
@@ -275,10 +268,10 @@ gboolean sync_place_in_set(SyncContext *context, CacheTxn *txn, CachePlacement *
     if (known && !join_messages(txn, row, &other, error))
         return FALSE;
     if (known && other.alive)
-        return leave_view(txn, row, error);
+        return remove_from_view(txn, row, error);
     if (known) {
         flags = other.base_flags;
-        if (!leave_view(txn, &other, error))
+        if (!remove_from_view(txn, &other, error))
             return FALSE;
     } else {
         sync_base_count_add(context, row->folder, 1);

@@ -28,14 +28,12 @@ gboolean sync_arrive_in_set(CacheTxn *txn, const CacheFolder *folder, CachePlace
                             GError **error);
 
 /*
- * The flags `server` of `row` are those of the message's other placements, too, and what has become
- * of its view is their view: appends the rows (CachePlacement) that this changes to `rows`, to be
- * put; *seen: in the view. `add` and `remove`
- * are what was asked for, where it is the answer to that.
+ * What is told of `row` is told of the message's other placements, too, and what has become of its
+ * view is their view: appends the rows (CachePlacement) that this changes to `rows`, to be put;
+ * *seen: in the view.
  */
-gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, CacheFlags server,
-                          CacheFlags add, CacheFlags remove, GArray *rows, gboolean *seen,
-                          GError **error);
+gboolean sync_share_flags(CacheTxn *txn, const CachePlacement *row, const SyncTold *told,
+                          GArray *rows, gboolean *seen, GError **error);
 
 /*
  * `row`, which had no base, turns out to be upstream under `uid`. Where another row of the folder

@@ -343,7 +343,7 @@ static gboolean is_reason(const Reasons *reasons)
     return reasons->asked || reasons->inbox || reasons->pending || reasons->timer;
 }
 
-static void take_reasons(Sync *sync, Reasons *reasons)
+static void read_reasons(Sync *sync, Reasons *reasons)
 {
     lock(sync);
     reasons->stop = sync->stop;
@@ -370,7 +370,7 @@ static void await_reason(Sync *sync, Reasons *reasons, gint64 until, gboolean fa
 
     *reasons = (Reasons){.cancel = reasons->cancel};
     for (;;) {
-        take_reasons(sync, reasons);
+        read_reasons(sync, reasons);
         if (reasons->stop || !reasons->online ||
             (is_reason(reasons) && (!failing || reasons->asked || reasons->timer)))
             return;
@@ -457,7 +457,7 @@ static void sit_out(Sync *sync, guint64 requested)
         drain(sync->wake_fd);
 }
 
-static void *run(void *data)
+static void *sync_thread(void *data)
 {
     Sync *sync = data;
     Reasons reasons = {0};
@@ -538,7 +538,7 @@ Sync *sync_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies,
     sync->pending_watch = cache_watch_pending(cache, sync->pending_fd);
     fetch_bodies_set_listener(bodies, bodies_changed, sync);
     sync->watch = sync_watch_new(access, inbox_changed, sync);
-    pthread_create(&sync->thread, NULL, run, sync);
+    pthread_create(&sync->thread, NULL, sync_thread, sync);
     return sync;
 }
 

@@ -25,7 +25,7 @@ struct SyncWatch {
     NetCancel *cancel; /* of the present time allowed */
 };
 
-static gboolean note(const ImapResponse *response, gpointer data, GError **error)
+static gboolean note_news(const ImapResponse *response, gpointer data, GError **error)
 {
     static const char *const news[] = {"EXISTS", "EXPUNGE", "FETCH", "VANISHED", NULL};
     gboolean *changed = data;
@@ -72,7 +72,7 @@ static gboolean idle(SyncWatch *watch, NetCancel *cancel, GError **error)
         if (changed)
             watch->changed(watch->data);
         changed = FALSE;
-        if (!imap_client_idle(client, -1, seconds, note, &changed, error))
+        if (!imap_client_idle(client, -1, seconds, note_news, &changed, error))
             return FALSE;
     }
 }
@@ -85,7 +85,7 @@ static void sleep_seconds(SyncWatch *watch, NetCancel *cancel, guint seconds)
     pthread_mutex_lock(&watch->lock);
 }
 
-static void *run(void *data)
+static void *watch_thread(void *data)
 {
     SyncWatch *watch = data;
     guint backoff = 0;
@@ -132,7 +132,7 @@ SyncWatch *sync_watch_new(const AccountAccess *access, void (*changed)(gpointer 
     pthread_mutex_init(&watch->lock, NULL);
     pthread_cond_init(&watch->woken, NULL);
     watch->cancel = net_cancel_new();
-    pthread_create(&watch->thread, NULL, run, watch);
+    pthread_create(&watch->thread, NULL, watch_thread, watch);
     return watch;
 }
 

@@ -24,12 +24,12 @@ namespace
 {
 
 /* Keyword sets are bit sets here. */
-guint32 unite(guint32 a, guint32 b, gpointer)
+guint32 unite(guint32 a, guint32 b, gpointer, GError **)
 {
     return a | b;
 }
 
-guint32 subtract(guint32 a, guint32 b, gpointer)
+guint32 subtract(guint32 a, guint32 b, gpointer, GError **)
 {
     return a & ~b;
 }
@@ -47,6 +47,80 @@ bool operator==(const CacheFlags &a, const CacheFlags &b)
     return cache_flags_equal(a, b);
 }
 
+/* ---- failures ------------------------------------------------------------------------------ */
+
+/* Keyword operations of which the n-th fails, as on a full disk. */
+guint32 fail_at(gpointer data, GError **error)
+{
+    if (--*(int *)data != 0)
+        return 1;
+    g_set_error_literal(error, g_quark_from_static_string("test"), 0, "the disk is full");
+    return G_MAXUINT32;
+}
+
+guint32 may_fail(guint32, guint32, gpointer data, GError **error)
+{
+    return fail_at(data, error);
+}
+
+/* Each decision, with all that differs that can: so that it needs keyword operations. */
+gboolean run_decision(int which, const SyncKeywords *failing, GError **error)
+{
+    CacheFlags merged, add, remove;
+    CachePlacement row = {}, arrival = {};
+    const SyncTold told = {flags(1, 1), flags(2, 2), flags(4, 4)};
+    gboolean changed;
+
+    row.alive = TRUE;
+    row.base = CACHE_BASE_PRESENT;
+    row.flags = flags(1, 6);
+    row.base_flags = flags(2, 3);
+    arrival.base_flags = flags(4, 8);
+    switch (which) {
+    case 0:
+        return sync_merge(flags(1, 1), flags(2, 2), flags(4, 4), everything, failing, &merged,
+                          error);
+    case 1:
+        return sync_difference(flags(1, 1), flags(2, 2), everything, failing, &add, &remove, error);
+    case 2:
+        return sync_stored_base(flags(8, 8), &told, failing, &merged, error);
+    case 3:
+        return sync_decide_flags(&row, flags(4, 4), everything, failing, &changed, error);
+    case 4:
+        return sync_decide_moved(&row, &arrival, everything, failing, error);
+    default: {
+        SyncSituation situation = {};
+        situation.pushed = [](gint64, gpointer) -> gboolean { return TRUE; };
+        situation.upstream = [](gint64, SyncMask *mask, gpointer) -> gboolean {
+            *mask = everything;
+            return TRUE;
+        };
+        situation.blocked = [](const CachePlacement *, SyncActionKind, gpointer) -> gboolean {
+            return FALSE;
+        };
+        situation.keywords = failing;
+        g_autoptr(GArray) actions = g_array_new(FALSE, FALSE, sizeof(SyncAction));
+        return sync_decide_push(&row, 1, &situation, actions, error);
+    }
+    }
+}
+
+TEST(Decisions, ThatFailSayWhy)
+{
+    for (int which = 0; which < 6; which++) {
+        int failures = 0;
+        for (int n = 1; n < 8; n++) {
+            int count = n;
+            const SyncKeywords failing = {may_fail, may_fail, &count};
+            g_autoptr(GError) error = nullptr;
+            gboolean ok = run_decision(which, &failing, &error);
+            EXPECT_EQ(ok, error == nullptr) << which << " at operation " << n;
+            failures += !ok;
+        }
+        EXPECT_GT(failures, 0) << which;
+    }
+}
+
 /* ---- merge --------------------------------------------------------------------------------- */
 
 TEST(Merge, KeepsJustTheBitsThatWereChangedHere)
@@ -56,7 +130,7 @@ TEST(Merge, KeepsJustTheBitsThatWereChangedHere)
             for (guint32 server = 0; server < 8; server++) {
                 CacheFlags merged;
                 ASSERT_TRUE(sync_merge(flags(view, view), flags(base, base), flags(server, server),
-                                       everything, &keywords, &merged));
+                                       everything, &keywords, &merged, nullptr));
                 for (guint32 bit = 1; bit < 8; bit <<= 1) {
                     guint32 wanted = (view & bit) != (base & bit) ? view & bit : server & bit;
                     EXPECT_EQ(merged.system & bit, wanted);
@@ -71,12 +145,13 @@ TEST(Merge, LeavesAloneWhatTheServerDoesNotKeep)
     CacheFlags merged, add, remove;
 
     ASSERT_TRUE(sync_merge(flags(CACHE_FLAGGED, 2), flags(0), flags(CACHE_SEEN | CACHE_DRAFT, 4),
-                           mask, &keywords, &merged));
+                           mask, &keywords, &merged, nullptr));
     EXPECT_TRUE(merged == flags(CACHE_FLAGGED | CACHE_SEEN, 2));
-    ASSERT_TRUE(sync_difference(merged, flags(CACHE_SEEN), mask, &keywords, &add, &remove));
+    ASSERT_TRUE(
+        sync_difference(merged, flags(CACHE_SEEN), mask, &keywords, &add, &remove, nullptr));
     EXPECT_TRUE(add == flags(0));
     EXPECT_TRUE(remove == flags(0));
-    EXPECT_TRUE(sync_settled_base(merged, flags(CACHE_SEEN), mask) == merged);
+    EXPECT_TRUE(sync_masked_base(merged, flags(CACHE_SEEN), mask) == merged);
 }
 
 TEST(Stored, WhatWasChangedBackMeanwhileIsStillADifference)
@@ -84,8 +159,9 @@ TEST(Stored, WhatWasChangedBackMeanwhileIsStillADifference)
     /* \\Flagged was sent, and taken back before the answer came. */
     CacheFlags base = flags(0, 0), view = flags(CACHE_SEEN, 0), answer = flags(10, 1), merged;
 
-    ASSERT_TRUE(sync_stored_base(base, flags(10, 1), flags(0), answer, &keywords, &base));
-    ASSERT_TRUE(sync_merge(view, base, answer, everything, &keywords, &merged));
+    const SyncTold told = {answer, flags(10, 1), flags(0)};
+    ASSERT_TRUE(sync_stored_base(base, &told, &keywords, &base, nullptr));
+    ASSERT_TRUE(sync_merge(view, base, answer, everything, &keywords, &merged, nullptr));
     EXPECT_TRUE(merged == view);
 }
 
@@ -93,8 +169,9 @@ TEST(Stored, OlderNewsTakesNothingAway)
 {
     CacheFlags base = flags(0), view = flags(CACHE_SEEN), answer = flags(0), merged;
 
-    ASSERT_TRUE(sync_stored_base(base, flags(CACHE_SEEN), flags(0), answer, &keywords, &base));
-    ASSERT_TRUE(sync_merge(view, base, answer, everything, &keywords, &merged));
+    const SyncTold told = {answer, flags(CACHE_SEEN), flags(0)};
+    ASSERT_TRUE(sync_stored_base(base, &told, &keywords, &base, nullptr));
+    ASSERT_TRUE(sync_merge(view, base, answer, everything, &keywords, &merged, nullptr));
     EXPECT_TRUE(merged == view);
 }
 
@@ -103,7 +180,7 @@ TEST(Difference, IsWhatHasToBeAddedAndRemoved)
     CacheFlags add, remove;
 
     ASSERT_TRUE(sync_difference(flags(CACHE_SEEN, 1), flags(CACHE_FLAGGED, 6), everything,
-                                &keywords, &add, &remove));
+                                &keywords, &add, &remove, nullptr));
     EXPECT_TRUE(add == flags(CACHE_SEEN, 1));
     EXPECT_TRUE(remove == flags(CACHE_FLAGGED, 6));
 }
@@ -184,7 +261,7 @@ TEST(Match, TheObjectIdDecidesFirst)
 
 struct World {
     std::set<gint64> local_only, missing;
-    std::set<std::pair<gint64, guint32>> held;
+    std::set<std::pair<gint64, guint32>> blocked;
 };
 
 gboolean world_pushed(gint64 folder, gpointer data)
@@ -200,7 +277,7 @@ gboolean world_upstream(gint64 folder, SyncMask *mask, gpointer data)
 
 gboolean world_held(const CachePlacement *row, SyncActionKind, gpointer data)
 {
-    return ((World *)data)->held.count({row->folder, row->uid}) != 0;
+    return ((World *)data)->blocked.count({row->folder, row->uid}) != 0;
 }
 
 CachePlacement row(gint64 folder, guint32 uid, bool alive, guint32 base_uid)
@@ -224,11 +301,11 @@ std::vector<SyncAction> decide(std::vector<CachePlacement> rows, World world = {
     situation.has_bytes = bytes;
     situation.pushed = world_pushed;
     situation.upstream = world_upstream;
-    situation.held = world_held;
+    situation.blocked = world_held;
     situation.data = &world;
     situation.keywords = &keywords;
     g_autoptr(GArray) actions = g_array_new(FALSE, FALSE, sizeof(SyncAction));
-    EXPECT_TRUE(sync_decide_push(rows.data(), (guint)rows.size(), &situation, actions));
+    EXPECT_TRUE(sync_decide_push(rows.data(), (guint)rows.size(), &situation, actions, nullptr));
     return {(SyncAction *)actions->data, (SyncAction *)actions->data + actions->len};
 }
 
@@ -279,16 +356,16 @@ TEST(Push, NothingIsExpungedWhileACopyIsMissing)
     world.missing.insert(2);
     EXPECT_TRUE(decide({row(1, 1, false, 5), row(2, 1, true, 0)}, world).empty());
     world = {};
-    world.held.insert({2, 1});
+    world.blocked.insert({2, 1});
     EXPECT_TRUE(decide({row(1, 1, false, 5), row(2, 1, true, 0)}, world).empty());
 }
 
 TEST(Push, WhatIsHeldIsNotSentAgain)
 {
     World world;
-    world.held.insert({2, 1});
+    world.blocked.insert({2, 1});
     EXPECT_TRUE(decide({row(2, 1, true, 0)}, world).empty());
-    /* A held copy may turn out to be upstream: then the other is a copy of it. */
+    /* A blocked copy may turn out to be upstream: then the other is a copy of it. */
     EXPECT_TRUE(decide({row(2, 1, true, 0), row(3, 1, true, 0)}, world).empty());
 }
 
@@ -303,13 +380,13 @@ TEST(Push, AnUnknownUidIsWaitedFor)
 TEST(Push, WhereAMessageIsInAFolderOnceItStaysThereWhenItWasPutBack)
 {
     auto actions = decide({row(1, 1, false, 5), row(1, 2, true, 0)}, {}, true, true, true);
-    ASSERT_EQ(kinds(actions), (Kinds{SYNC_TAKE}));
+    ASSERT_EQ(kinds(actions), (Kinds{SYNC_IDENTIFY}));
     EXPECT_EQ(actions[0].uid, 2u);
     EXPECT_EQ(actions[0].source_uid, 1u);
     EXPECT_EQ(actions[0].base_uid, 5u);
     EXPECT_EQ(kinds(decide({row(1, 1, false, 5), row(1, 2, true, 0), row(2, 1, true, 7)}, {}, true,
                            true, true)),
-              (Kinds{SYNC_TAKE}));
+              (Kinds{SYNC_IDENTIFY}));
     EXPECT_EQ(kinds(decide({row(1, 1, false, 5), row(1, 2, true, 0)})), (Kinds{SYNC_COPY}));
 }
 
@@ -320,7 +397,7 @@ TEST(Push, WhereAMessageIsInAFolderOnceWhatStandsForItThereIsWaitedFor)
     EXPECT_TRUE(
         decide({unknown, row(1, 2, true, 0), row(2, 1, true, 7)}, {}, true, true, true).empty());
     World world;
-    world.held.insert({1, 1});
+    world.blocked.insert({1, 1});
     EXPECT_TRUE(decide({row(1, 1, false, 5), row(1, 2, true, 0)}, world, true, true, true).empty());
 }
 
@@ -337,7 +414,7 @@ TEST(Push, WhatHasNoBytesIsNotLostWhileACopyMayTurnOutToBeUpstream)
     unknown.base = CACHE_BASE_UNKNOWN;
     EXPECT_TRUE(decide({unknown, row(3, 1, true, 0)}, {}, true, false).empty());
     World world;
-    world.held.insert({2, 1});
+    world.blocked.insert({2, 1});
     EXPECT_TRUE(decide({row(2, 1, true, 0), row(3, 1, true, 0)}, world, true, false).empty());
 }
 
@@ -607,7 +684,7 @@ class Model
     }
 
     /* Those new messages that are the effect of an attempt. */
-    void adopt(int folder, std::vector<guint32> &held)
+    void adopt(int folder, std::vector<guint32> &blocked)
     {
         std::vector<SyncCandidate> items, arrivals;
         std::vector<guint32> locals;
@@ -619,14 +696,14 @@ class Model
                                            (guint32)locals.size(), (int)locals.size()));
                     locals.push_back(item);
                 }
-        for (guint32 uid : held)
+        for (guint32 uid : blocked)
             arrivals.push_back(key_of(server[folder].messages[uid].content, uid, (int)uid));
         for (auto [item, uid] : match(items, arrivals)) {
             CachePlacement &placement = rows[folder][locals[(size_t)item]];
             placement.base = CACHE_BASE_PRESENT;
             placement.base_uid = (guint32)uid;
             placement.base_flags = server[folder].messages[(guint32)uid].flags;
-            held.erase(std::find(held.begin(), held.end(), (guint32)uid));
+            blocked.erase(std::find(blocked.begin(), blocked.end(), (guint32)uid));
         }
     }
 
@@ -641,20 +718,20 @@ class Model
                     attempt.uidvalidity == base_uidvalidity[folder] ? attempt.uidnext : 1;
                 hold_from = hold_from ? std::min(hold_from, from) : from;
             }
-        std::vector<guint32> held, fresh;
+        std::vector<guint32> blocked, fresh;
         for (auto &[uid, message] : server[folder].messages) {
             CachePlacement *known = by_base(folder, uid);
             gboolean changed;
             if (known)
-                sync_decide_flags(known, message.flags, everything, &keywords, &changed);
+                sync_decide_flags(known, message.flags, everything, &keywords, &changed, nullptr);
             else if (hold_from && uid >= hold_from)
-                held.push_back(uid);
+                blocked.push_back(uid);
             else
                 fresh.push_back(uid);
         }
         step();
-        adopt(folder, held);
-        fresh.insert(fresh.end(), held.begin(), held.end());
+        adopt(folder, blocked);
+        fresh.insert(fresh.end(), blocked.begin(), blocked.end());
         for (guint32 uid : fresh) {
             message_content.push_back(server[folder].messages[uid].content);
             CachePlacement &placement = add_row(folder, (gint64)message_content.size() - 1);
@@ -717,7 +794,8 @@ class Model
             auto found = pairs.find((int)i);
             if (found != pairs.end()) {
                 Came &to = came[(size_t)found->second];
-                sync_decide_moved(&placement, &rows[to.folder][to.uid], everything, &keywords);
+                sync_decide_moved(&placement, &rows[to.folder][to.uid], everything, &keywords,
+                                  nullptr);
             } else {
                 sync_decide_vanished(&placement);
             }
@@ -767,7 +845,7 @@ class Model
         return TRUE;
     }
 
-    static gboolean held(const CachePlacement *placement, SyncActionKind, gpointer data)
+    static gboolean blocked(const CachePlacement *placement, SyncActionKind, gpointer data)
     {
         return ((Model *)data)->is_attempted(placement->folder, placement->uid);
     }
@@ -781,7 +859,7 @@ class Model
         situation.has_bytes = TRUE;
         situation.pushed = always;
         situation.upstream = has_mask;
-        situation.held = held;
+        situation.blocked = blocked;
         situation.data = this;
         situation.keywords = &keywords;
         for (auto &folder : rows)
@@ -789,9 +867,9 @@ class Model
                 messages[placement.message].push_back(placement);
         g_autoptr(GArray) actions = g_array_new(FALSE, FALSE, sizeof(SyncAction));
         for (auto &[message, list] : messages)
-            sync_decide_push(list.data(), (guint)list.size(), &situation, actions);
+            sync_decide_push(list.data(), (guint)list.size(), &situation, actions, nullptr);
         for (SyncActionKind kind :
-             {SYNC_COPY, SYNC_APPEND, SYNC_SETTLE, SYNC_STORE, SYNC_MOVE, SYNC_EXPUNGE})
+             {SYNC_COPY, SYNC_APPEND, SYNC_REBASE, SYNC_STORE, SYNC_MOVE, SYNC_EXPUNGE})
             for (guint i = 0; i < actions->len; i++)
                 if (g_array_index(actions, SyncAction, i).kind == kind)
                     all.push_back(g_array_index(actions, SyncAction, i));
@@ -861,9 +939,10 @@ class Model
         if (base_uidvalidity[action.folder] != folder.uidvalidity)
             throw Cut();
         auto it = folder.messages.find(placement.base_uid);
+        SyncTold told;
         gboolean changed;
         switch (action.kind) {
-        case SYNC_SETTLE:
+        case SYNC_REBASE:
             placement.base_flags = placement.flags;
             break;
         case SYNC_STORE:
@@ -877,9 +956,11 @@ class Model
             step();
             if (pick(8) == 0)
                 change_meanwhile(placement);
-            EXPECT_TRUE(sync_stored_base(placement.base_flags, action.add, action.remove,
-                                         it->second.flags, &keywords, &placement.base_flags));
-            sync_decide_flags(&placement, it->second.flags, everything, &keywords, &changed);
+            told = {it->second.flags, action.add, action.remove};
+            EXPECT_TRUE(sync_stored_base(placement.base_flags, &told, &keywords,
+                                         &placement.base_flags, nullptr));
+            sync_decide_flags(&placement, it->second.flags, everything, &keywords, &changed,
+                              nullptr);
             break;
         case SYNC_EXPUNGE:
             step();

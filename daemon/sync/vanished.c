@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Moved, or gone. */
-#include "daemon/sync/settle.h"
+#include "daemon/sync/vanished.h"
 
 #include "cache/message.h"
 
@@ -13,26 +13,26 @@ typedef struct {
     SyncContext *context;
     GArray *old, *arrived; /* SyncCandidate: of context->vanished and ->arrivals, by index */
     GPtrArray *strings;    /* what the candidates' keys borrow */
-} Settle;
+} Resolution;
 
-static void settle_clear(Settle *settle)
+static void resolution_clear(Resolution *resolution)
 {
-    g_clear_pointer(&settle->old, g_array_unref);
-    g_clear_pointer(&settle->arrived, g_array_unref);
-    g_clear_pointer(&settle->strings, g_ptr_array_unref);
+    g_clear_pointer(&resolution->old, g_array_unref);
+    g_clear_pointer(&resolution->arrived, g_array_unref);
+    g_clear_pointer(&resolution->strings, g_ptr_array_unref);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Settle, settle_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Resolution, resolution_clear)
 
-static const char *keep(Settle *settle, char *string)
+static const char *keep_string(Resolution *resolution, char *string)
 {
     if (string)
-        g_ptr_array_add(settle->strings, string);
+        g_ptr_array_add(resolution->strings, string);
     return string;
 }
 
-static gboolean collect_vanished(Settle *settle, GHashTable *dates, GError **error)
+static gboolean collect_old(Resolution *resolution, GHashTable *dates, GError **error)
 {
-    SyncContext *context = settle->context;
+    SyncContext *context = resolution->context;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
 
     if (!txn)
@@ -45,12 +45,13 @@ static gboolean collect_vanished(Settle *settle, GHashTable *dates, GError **err
             continue;
         candidate.dead = !row.alive;
         candidate.key.message_id =
-            keep(settle, sync_message_id(txn, row.message, &candidate.key.known));
-        candidate.key.remote_id = keep(settle, cache_message_remote_id(txn, row.message));
+            keep_string(resolution, sync_message_id(txn, row.message, &candidate.key.known));
+        candidate.key.remote_id =
+            keep_string(resolution, cache_message_remote_id(txn, row.message));
         candidate.key.size = row.size;
         candidate.key.date = row.date;
         g_hash_table_add(dates, g_memdup2(&row.date, sizeof row.date));
-        g_array_append_val(settle->old, candidate);
+        g_array_append_val(resolution->old, candidate);
     }
     return TRUE;
 }
@@ -68,9 +69,9 @@ static ImapSet *likely_arrivals(SyncContext *context, gint64 folder, GHashTable 
     return uids;
 }
 
-static void add_arrivals(Settle *settle, CacheTxn *txn, gint64 folder, GHashTable *ids)
+static void add_arrivals(Resolution *resolution, CacheTxn *txn, gint64 folder, GHashTable *ids)
 {
-    GArray *arrivals = settle->context->arrivals;
+    GArray *arrivals = resolution->context->arrivals;
 
     for (guint i = 0; i < arrivals->len; i++) {
         const SyncArrival *arrival = &g_array_index(arrivals, SyncArrival, i);
@@ -82,17 +83,19 @@ static void add_arrivals(Settle *settle, CacheTxn *txn, gint64 folder, GHashTabl
         if (!id || !cache_placement_get(txn, folder, arrival->uid, &row, NULL))
             continue;
         candidate.key.known = TRUE;
-        candidate.key.message_id = *id ? keep(settle, g_strdup(id)) : NULL;
-        candidate.key.remote_id = keep(settle, cache_message_remote_id(txn, row.message));
+        candidate.key.message_id = *id ? keep_string(resolution, g_strdup(id)) : NULL;
+        candidate.key.remote_id =
+            keep_string(resolution, cache_message_remote_id(txn, row.message));
         candidate.key.size = arrival->size;
         candidate.key.date = arrival->date;
-        g_array_append_val(settle->arrived, candidate);
+        g_array_append_val(resolution->arrived, candidate);
     }
 }
 
-static gboolean collect_folder(Settle *settle, gint64 folder, GHashTable *dates, GError **error)
+static gboolean collect_folder(Resolution *resolution, gint64 folder, GHashTable *dates,
+                               GError **error)
 {
-    SyncContext *context = settle->context;
+    SyncContext *context = resolution->context;
     g_autoptr(ImapSet) uids = likely_arrivals(context, folder, dates);
     g_autoptr(GHashTable) ids = NULL;
 
@@ -105,14 +108,14 @@ static gboolean collect_folder(Settle *settle, gint64 folder, GHashTable *dates,
         return FALSE;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
     if (txn)
-        add_arrivals(settle, txn, folder, ids);
+        add_arrivals(resolution, txn, folder, ids);
     return txn != NULL;
 }
 
-static gboolean collect_arrivals(Settle *settle, GHashTable *dates, GError **error)
+static gboolean collect_new(Resolution *resolution, GHashTable *dates, GError **error)
 {
     g_autoptr(GHashTable) folders = g_hash_table_new(g_int64_hash, g_int64_equal);
-    GArray *arrivals = settle->context->arrivals;
+    GArray *arrivals = resolution->context->arrivals;
 
     for (guint i = 0; i < arrivals->len; i++)
         g_hash_table_add(folders, &g_array_index(arrivals, SyncArrival, i).folder);
@@ -120,7 +123,7 @@ static gboolean collect_arrivals(Settle *settle, GHashTable *dates, GError **err
     gpointer folder;
     g_hash_table_iter_init(&iter, folders);
     while (g_hash_table_iter_next(&iter, &folder, NULL))
-        if (!collect_folder(settle, *(gint64 *)folder, dates, error))
+        if (!collect_folder(resolution, *(gint64 *)folder, dates, error))
             return FALSE;
     return TRUE;
 }
@@ -136,11 +139,8 @@ static gboolean write_moved(CacheTxn *txn, CachePlacement *row, const SyncArriva
 
     if (!folder || !cache_placement_get(txn, arrival->folder, arrival->uid, &target, error))
         return FALSE;
-    if (!sync_decide_moved(row, &target, sync_mask(folder), &keywords)) {
-        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FAILED, "keywords can't be merged");
-        return FALSE;
-    }
-    return cache_placement_put(txn, row, error) && cache_placement_put(txn, &target, error) &&
+    return sync_decide_moved(row, &target, sync_mask(folder), &keywords, error) &&
+           cache_placement_put(txn, row, error) && cache_placement_put(txn, &target, error) &&
            cache_placement_remove(txn, row->folder, row->uid, error);
 }
 
@@ -158,10 +158,10 @@ static gboolean write_gone(CacheTxn *txn, CachePlacement *row, ImapSet *kept, GE
     return TRUE;
 }
 
-static gboolean write_one(Settle *settle, CacheTxn *txn, const SyncVanished *vanished, gint match,
-                          ImapSet *kept, GError **error)
+static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanished *vanished,
+                          gint match, ImapSet *kept, GError **error)
 {
-    SyncContext *context = settle->context;
+    SyncContext *context = resolution->context;
     CachePlacement row;
 
     if (!cache_placement_get(txn, vanished->folder, vanished->uid, &row, NULL) ||
@@ -174,32 +174,33 @@ static gboolean write_one(Settle *settle, CacheTxn *txn, const SyncVanished *van
 }
 
 /* Rows [from, to) of what vanished, all of one folder. */
-static gboolean write_slice(Settle *settle, const gint *matches, guint from, guint to,
+static gboolean write_slice(Resolution *resolution, const gint *matches, guint from, guint to,
                             GError **error)
 {
-    GArray *all = settle->context->vanished;
-    g_autoptr(CacheTxn) txn = cache_begin(settle->context->cache, CACHE_WRITE_FULL, error);
+    GArray *all = resolution->context->vanished;
+    g_autoptr(CacheTxn) txn = cache_begin(resolution->context->cache, CACHE_WRITE_FULL, error);
     g_autoptr(ImapSet) kept = imap_set_new();
 
     if (!txn)
         return FALSE;
     for (guint i = from; i < to; i++)
-        if (!write_one(settle, txn, &g_array_index(all, SyncVanished, i), matches[i], kept, error))
+        if (!write_one(resolution, txn, &g_array_index(all, SyncVanished, i), matches[i], kept,
+                       error))
             return FALSE;
     return sync_remember_vanished(txn, g_array_index(all, SyncVanished, from).folder, kept,
                                   sync_now_seconds(), error) &&
            cache_commit(g_steal_pointer(&txn), error);
 }
 
-static gboolean write_all(Settle *settle, GError **error)
+static gboolean write_slices(Resolution *resolution, GError **error)
 {
-    GArray *all = settle->context->vanished;
+    GArray *all = resolution->context->vanished;
     g_autofree gint *matches = g_new(gint, MAX(all->len, 1));
 
     for (guint i = 0; i < all->len; i++)
         matches[i] = -1;
-    for (guint i = 0; i < settle->old->len; i++) {
-        const SyncCandidate *candidate = &g_array_index(settle->old, SyncCandidate, i);
+    for (guint i = 0; i < resolution->old->len; i++) {
+        const SyncCandidate *candidate = &g_array_index(resolution->old, SyncCandidate, i);
         matches[candidate->index] = candidate->match;
     }
     for (guint from = 0, to; from < all->len; from = to) {
@@ -207,28 +208,28 @@ static gboolean write_all(Settle *settle, GError **error)
         for (to = from; to < all->len && to - from < BATCH; to++)
             if (g_array_index(all, SyncVanished, to).folder != folder)
                 break;
-        if (!write_slice(settle, matches, from, to, error))
+        if (!write_slice(resolution, matches, from, to, error))
             return FALSE;
     }
     return TRUE;
 }
 
-gboolean sync_settle(SyncContext *context, GError **error)
+gboolean sync_resolve_vanished(SyncContext *context, GError **error)
 {
-    g_auto(Settle) settle = {.context = context};
+    g_auto(Resolution) resolution = {.context = context};
     g_autoptr(GHashTable) dates = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 
-    settle.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
-    settle.arrived = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
-    settle.strings = g_ptr_array_new_with_free_func(g_free);
+    resolution.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    resolution.arrived = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    resolution.strings = g_ptr_array_new_with_free_func(g_free);
     if (context->vanished->len > 0) {
         /* In set-like stores a message that left a folder is the same in others by its name: what
          * is to be known of it is known there, and it may well be back in this one. */
         if (!sync_is_set_like(context) &&
-            (!collect_vanished(&settle, dates, error) || !collect_arrivals(&settle, dates, error)))
+            (!collect_old(&resolution, dates, error) || !collect_new(&resolution, dates, error)))
             return FALSE;
-        sync_match(settle.old, settle.arrived);
-        if (!write_all(&settle, error))
+        sync_match(resolution.old, resolution.arrived);
+        if (!write_slices(&resolution, error))
             return FALSE;
     }
     for (guint i = 0; i < context->complete->len; i++)

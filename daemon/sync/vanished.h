@@ -9,4 +9,4 @@
 
 /* Decides what vanished in this round, all folders having been pulled, and completes their pulls.
  */
-gboolean sync_settle(SyncContext *context, GError **error);
+gboolean sync_resolve_vanished(SyncContext *context, GError **error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which arrivals are the effect of our own commands. */
-#include "daemon/sync/adopt.h"
+#include "daemon/sync/attempts.h"
 
 #include "cache/message.h"
 
@@ -27,7 +27,7 @@ static gboolean is_about_messages(const CacheAttempt *attempt)
            attempt->kind == CACHE_ATTEMPT_MOVE;
 }
 
-guint32 sync_hold_from(SyncContext *context, const CacheFolder *folder)
+guint32 sync_first_effect(SyncContext *context, const CacheFolder *folder)
 {
     guint32 from = 0;
 
@@ -133,101 +133,102 @@ typedef struct {
     GArray *placements; /* CachePlacement, of items without base */
     GArray *appended;   /* gboolean, per placement: its bytes were sent, not copied upstream */
     GArray *items;      /* SyncCandidate */
-    GArray *held;       /* SyncServerMessage */
+    GArray *candidates; /* SyncServerMessage */
     GArray *arrivals;   /* SyncCandidate */
     GPtrArray *strings; /* what the candidates' keys borrow */
-} Adoption;
+} Effects;
 
-static void adoption_clear(Adoption *adoption)
+static void effects_clear(Effects *effects)
 {
-    g_clear_pointer(&adoption->placements, g_array_unref);
-    g_clear_pointer(&adoption->appended, g_array_unref);
-    g_clear_pointer(&adoption->items, g_array_unref);
-    g_clear_pointer(&adoption->arrivals, g_array_unref);
-    g_clear_pointer(&adoption->strings, g_ptr_array_unref);
+    g_clear_pointer(&effects->placements, g_array_unref);
+    g_clear_pointer(&effects->appended, g_array_unref);
+    g_clear_pointer(&effects->items, g_array_unref);
+    g_clear_pointer(&effects->arrivals, g_array_unref);
+    g_clear_pointer(&effects->strings, g_ptr_array_unref);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Adoption, adoption_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Effects, effects_clear)
 
-static const char *keep(Adoption *adoption, char *string)
+static const char *keep_key(Effects *effects, char *string)
 {
     if (string)
-        g_ptr_array_add(adoption->strings, string);
+        g_ptr_array_add(effects->strings, string);
     return string;
 }
 
-static void add_item(Adoption *adoption, CacheTxn *txn, const CacheAttempt *attempt, guint32 uid)
+static void add_item(Effects *effects, CacheTxn *txn, const CacheAttempt *attempt, guint32 uid)
 {
     CachePlacement placement;
     gboolean appended = attempt->kind == CACHE_ATTEMPT_APPEND;
 
-    if (!cache_placement_get(txn, adoption->folder, uid, &placement, NULL) ||
+    if (!cache_placement_get(txn, effects->folder, uid, &placement, NULL) ||
         placement.base == CACHE_BASE_PRESENT)
         return;
-    SyncCandidate item = {.uid = adoption->items->len, .index = (gint)adoption->items->len};
-    item.key.message_id = keep(adoption, sync_message_id(txn, placement.message, &item.key.known));
+    SyncCandidate item = {.uid = effects->items->len, .index = (gint)effects->items->len};
+    item.key.message_id =
+        keep_key(effects, sync_message_id(txn, placement.message, &item.key.known));
     item.key.size = placement.size;
     item.key.date = placement.date;
     if (!appended)
-        item.key.remote_id = keep(adoption, cache_message_remote_id(txn, placement.message));
-    g_array_append_val(adoption->items, item);
-    g_array_append_val(adoption->placements, placement);
-    g_array_append_val(adoption->appended, appended);
+        item.key.remote_id = keep_key(effects, cache_message_remote_id(txn, placement.message));
+    g_array_append_val(effects->items, item);
+    g_array_append_val(effects->placements, placement);
+    g_array_append_val(effects->appended, appended);
 }
 
-static gboolean collect_items(Adoption *adoption, GError **error)
+static gboolean collect_items(Effects *effects, GError **error)
 {
-    SyncContext *context = adoption->context;
+    SyncContext *context = effects->context;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
 
     if (!txn)
         return FALSE;
     for (guint i = 0; i < context->attempts->len; i++) {
         const CacheAttempt *attempt = context->attempts->pdata[i];
-        if (attempt->target != adoption->folder || !is_about_messages(attempt))
+        if (attempt->target != effects->folder || !is_about_messages(attempt))
             continue;
         for (guint k = 0; k < attempt->items->len; k++)
-            add_item(adoption, txn, attempt,
-                     g_array_index(attempt->items, CacheAttemptItem, k).uid);
+            add_item(effects, txn, attempt, g_array_index(attempt->items, CacheAttemptItem, k).uid);
     }
     return TRUE;
 }
 
-static gboolean collect_arrivals(Adoption *adoption, GError **error)
+static gboolean collect_candidates(Effects *effects, GError **error)
 {
     g_autoptr(ImapSet) uids = imap_set_new();
 
-    for (guint i = 0; i < adoption->held->len; i++)
-        imap_set_add(uids, g_array_index(adoption->held, SyncServerMessage, i).uid);
-    g_autoptr(GHashTable) ids = sync_fetch_message_ids(adoption->context, uids, error);
+    for (guint i = 0; i < effects->candidates->len; i++)
+        imap_set_add(uids, g_array_index(effects->candidates, SyncServerMessage, i).uid);
+    g_autoptr(GHashTable) ids = sync_fetch_message_ids(effects->context, uids, error);
     if (!ids)
         return FALSE;
-    for (guint i = 0; i < adoption->held->len; i++) {
-        const SyncServerMessage *message = &g_array_index(adoption->held, SyncServerMessage, i);
+    for (guint i = 0; i < effects->candidates->len; i++) {
+        const SyncServerMessage *message =
+            &g_array_index(effects->candidates, SyncServerMessage, i);
         const char *id = g_hash_table_lookup(ids, GUINT_TO_POINTER(message->uid));
         SyncCandidate arrival = {.uid = message->uid, .index = (gint)i};
         arrival.key.known = id != NULL;
-        arrival.key.message_id = id && *id ? keep(adoption, g_strdup(id)) : NULL;
+        arrival.key.message_id = id && *id ? keep_key(effects, g_strdup(id)) : NULL;
         arrival.key.remote_id = message->remote_id;
         arrival.key.size = message->size;
         arrival.key.date = message->date;
-        g_array_append_val(adoption->arrivals, arrival);
+        g_array_append_val(effects->arrivals, arrival);
     }
     return TRUE;
 }
 
 /* Whether item and arrival have the same bytes; *same stays FALSE where ours aren't here. */
-static gboolean same_bytes(Adoption *adoption, const SyncCandidate *item,
+static gboolean same_bytes(Effects *effects, const SyncCandidate *item,
                            const SyncCandidate *arrival, gboolean *same, GError **error)
 {
     const CachePlacement *placement =
-        &g_array_index(adoption->placements, CachePlacement, item->index);
-    g_autofree char *ours = digest_here(adoption->context, placement->message);
+        &g_array_index(effects->placements, CachePlacement, item->index);
+    g_autofree char *ours = digest_here(effects->context, placement->message);
     g_autofree char *theirs = NULL;
 
     *same = FALSE;
     if (!ours)
         return TRUE;
-    if (!digest_there(adoption->context, arrival->uid, &theirs, error))
+    if (!digest_there(effects->context, arrival->uid, &theirs, error))
         return FALSE;
     *same = g_strcmp0(ours, theirs) == 0;
     return TRUE;
@@ -242,17 +243,17 @@ static SyncCandidate *by_index(GArray *candidates, gint index)
 }
 
 /* What was appended and matched without a Message-ID has to be the same to the byte. */
-static gboolean verify_matches(Adoption *adoption, GError **error)
+static gboolean verify_matches(Effects *effects, GError **error)
 {
-    for (guint i = 0; i < adoption->items->len; i++) {
-        SyncCandidate *item = &g_array_index(adoption->items, SyncCandidate, i);
+    for (guint i = 0; i < effects->items->len; i++) {
+        SyncCandidate *item = &g_array_index(effects->items, SyncCandidate, i);
         gboolean same;
 
         if (item->match < 0 || item->key.message_id ||
-            !g_array_index(adoption->appended, gboolean, item->index))
+            !g_array_index(effects->appended, gboolean, item->index))
             continue;
-        SyncCandidate *arrival = by_index(adoption->arrivals, item->match);
-        if (!same_bytes(adoption, item, arrival, &same, error))
+        SyncCandidate *arrival = by_index(effects->arrivals, item->match);
+        if (!same_bytes(effects, item, arrival, &same, error))
             return FALSE;
         if (!same)
             item->match = arrival->match = -1;
@@ -270,16 +271,16 @@ static gboolean may_be_same(const SyncCandidate *item, const SyncCandidate *arri
 }
 
 /* Servers that don't keep the date we sent: the bytes decide. */
-static gboolean match_by_bytes(Adoption *adoption, GError **error)
+static gboolean match_by_bytes(Effects *effects, GError **error)
 {
-    for (guint i = 0; i < adoption->items->len; i++) {
-        SyncCandidate *item = &g_array_index(adoption->items, SyncCandidate, i);
-        for (guint k = 0; k < adoption->arrivals->len && item->match < 0; k++) {
-            SyncCandidate *arrival = &g_array_index(adoption->arrivals, SyncCandidate, k);
+    for (guint i = 0; i < effects->items->len; i++) {
+        SyncCandidate *item = &g_array_index(effects->items, SyncCandidate, i);
+        for (guint k = 0; k < effects->arrivals->len && item->match < 0; k++) {
+            SyncCandidate *arrival = &g_array_index(effects->arrivals, SyncCandidate, k);
             gboolean same;
             if (!may_be_same(item, arrival))
                 continue;
-            if (!same_bytes(adoption, item, arrival, &same, error))
+            if (!same_bytes(effects, item, arrival, &same, error))
                 return FALSE;
             if (same) {
                 item->match = arrival->index;
@@ -290,23 +291,24 @@ static gboolean match_by_bytes(Adoption *adoption, GError **error)
     return TRUE;
 }
 
-static gboolean write_adopted(Adoption *adoption, GError **error)
+static gboolean write_effects(Effects *effects, GError **error)
 {
-    SyncContext *context = adoption->context;
+    SyncContext *context = effects->context;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
-    guint adopted = 0;
+    guint matched = 0;
 
     if (!txn)
         return FALSE;
-    for (guint i = 0; i < adoption->items->len; i++) {
-        const SyncCandidate *item = &g_array_index(adoption->items, SyncCandidate, i);
+    for (guint i = 0; i < effects->items->len; i++) {
+        const SyncCandidate *item = &g_array_index(effects->items, SyncCandidate, i);
         CachePlacement placement;
         if (item->match < 0)
             continue;
-        guint32 uid = g_array_index(adoption->placements, CachePlacement, item->index).uid;
-        SyncServerMessage *message = &g_array_index(adoption->held, SyncServerMessage, item->match);
+        guint32 uid = g_array_index(effects->placements, CachePlacement, item->index).uid;
+        SyncServerMessage *message =
+            &g_array_index(effects->candidates, SyncServerMessage, item->match);
         /* Read again: a client may have changed it meanwhile. */
-        if (!cache_placement_get(txn, adoption->folder, uid, &placement, error))
+        if (!cache_placement_get(txn, effects->folder, uid, &placement, error))
             return FALSE;
         placement.base = CACHE_BASE_PRESENT;
         placement.base_uid = message->uid;
@@ -316,33 +318,33 @@ static gboolean write_adopted(Adoption *adoption, GError **error)
              !cache_message_name(txn, placement.message, message->remote_id, message->thread,
                                  error)))
             return FALSE;
-        message->adopted = TRUE;
-        adopted++;
+        message->matched = TRUE;
+        matched++;
     }
     if (!cache_commit(g_steal_pointer(&txn), error))
         return FALSE;
-    sync_base_count_add(context, adoption->folder, (int)adopted);
+    sync_base_count_add(context, effects->folder, (int)matched);
     return TRUE;
 }
 
-gboolean sync_adopt(SyncContext *context, gint64 folder, GArray *held, GError **error)
+gboolean sync_match_effects(SyncContext *context, gint64 folder, GArray *candidates, GError **error)
 {
-    g_auto(Adoption) adoption = {.context = context, .folder = folder, .held = held};
+    g_auto(Effects) effects = {.context = context, .folder = folder, .candidates = candidates};
 
-    adoption.placements = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
-    adoption.appended = g_array_new(FALSE, FALSE, sizeof(gboolean));
-    adoption.items = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
-    adoption.arrivals = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
-    adoption.strings = g_ptr_array_new_with_free_func(g_free);
-    if (!collect_items(&adoption, error))
+    effects.placements = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    effects.appended = g_array_new(FALSE, FALSE, sizeof(gboolean));
+    effects.items = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    effects.arrivals = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
+    effects.strings = g_ptr_array_new_with_free_func(g_free);
+    if (!collect_items(&effects, error))
         return FALSE;
-    if (adoption.items->len == 0)
+    if (effects.items->len == 0)
         return TRUE;
-    if (!collect_arrivals(&adoption, error))
+    if (!collect_candidates(&effects, error))
         return FALSE;
-    sync_match(adoption.items, adoption.arrivals);
-    return verify_matches(&adoption, error) && match_by_bytes(&adoption, error) &&
-           write_adopted(&adoption, error);
+    sync_match(effects.items, effects.arrivals);
+    return verify_matches(&effects, error) && match_by_bytes(&effects, error) &&
+           write_effects(&effects, error);
 }
 
 /* ---- the end of attempts --------------------------------------------------------------------- */
