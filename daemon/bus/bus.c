@@ -160,6 +160,7 @@ Bus *bus_new(Daemon *daemon, void (*lost)(gpointer data), gpointer data)
     bus->lost = lost;
     bus->lost_data = data;
     bus->queue_fd = -1;
+    bus->cancel = net_cancel_new();
     pthread_mutex_init(&bus->config_lock, NULL);
     bus_touch(bus);
     bus->connection = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, &error);
@@ -178,6 +179,7 @@ void bus_free(Bus *bus)
 {
     static const AccountsObserver nobody = {0};
 
+    net_cancel_trigger(bus->cancel);
     while (bus->tasks)
         g_main_context_iteration(NULL, TRUE);
     accounts_observe(bus->daemon->accounts, &nobody);
@@ -190,5 +192,6 @@ void bus_free(Bus *bus)
         g_object_unref(bus->connection);
     }
     pthread_mutex_destroy(&bus->config_lock);
+    net_cancel_unref(bus->cancel);
     g_free(bus);
 }

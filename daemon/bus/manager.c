@@ -253,6 +253,7 @@ void bus_manager_export(Bus *bus)
     bus_sessions_changed(bus);
     for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
         g_signal_connect(bus->manager, handlers[i].signal, handlers[i].handler, bus);
+    bus_discover_connect(bus);
     if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(bus->manager), bus->connection,
                                           POSTERN_PATH, &error))
         g_warning("The daemon can't be put on the bus: %s", error->message);

@@ -29,6 +29,7 @@ struct Bus {
     GHashTable *queue_seen; /* N → what its readers were last told: GVariant a{sv} */
     GQueue queue_order;     /* N, oldest first */
 
+    NetCancel *cancel;           /* ends what worker threads wait for, when the bus goes */
     pthread_mutex_t config_lock; /* one edit of the file at a time */
     guint tasks;                 /* worker threads that use the bus */
 };
@@ -66,6 +67,10 @@ Account *bus_account_of(PosternAccount *object);
 /* ---- bus-pending.c ---- */
 /* Connects the methods about what upstream has refused. */
 void bus_pending_connect(PosternAccount *object);
+
+/* ---- bus-discover.c ---- */
+/* Connects Discover and Probe. */
+void bus_discover_connect(Bus *bus);
 
 /* ---- bus-queue.c ---- */
 void bus_queue_export(Bus *bus);

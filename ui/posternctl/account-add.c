@@ -1,35 +1,56 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * posternctl account add. With a password, the daemon adds the account and has the password kept by
- * the secret service; with a command, this edits the file.
+ * posternctl account add: finds the servers, tries them, and adds the account. With a password, the
+ * daemon adds the account and has the password kept by the secret service; with a command, this edits
+ * the file.
  */
+#include "daemon/config/secret.h"
 #include "ui/posternctl/ctl.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#define COMMAND_SECONDS 60
+
 typedef struct {
-    char *id, *incoming, *outgoing, *user, *auth, *command;
-    gboolean from_stdin;
+    char *id, *user, *auth, *command;
+    CtlServers servers;
+    gboolean from_stdin, yes, no_test;
 } Options;
 
 static void options_clear(Options *options)
 {
     g_free(options->id);
-    g_free(options->incoming);
-    g_free(options->outgoing);
     g_free(options->user);
     g_free(options->auth);
     g_free(options->command);
+    ctl_servers_clear(&options->servers);
+}
+
+/* ---- adding it ----------------------------------------------------------------------------- */
+
+/* The login name for a server, or NULL where it is the default. */
+static const char *user_of(const char *address, const Options *options)
+{
+    const char *user = options->user ? options->user : options->servers.user;
+    return g_strcmp0(user, address) == 0 ? NULL : user;
+}
+
+static const char *outgoing_user_of(const char *address, const Options *options)
+{
+    const char *user = options->user ? NULL : options->servers.outgoing_user;
+    const char *incoming = options->servers.user ? options->servers.user : address;
+    return g_strcmp0(user, incoming) == 0 ? NULL : user;
 }
 
 static gboolean with_command(Ctl *ctl, const char *address, const Options *options, GError **error)
 {
     const CtlSetting settings[] = {
         {"address", address},
-        {"incoming", options->incoming},
-        {"outgoing", options->outgoing},
-        {"user", options->user},
+        {"incoming", options->servers.incoming},
+        {"outgoing", options->servers.outgoing},
+        {"user", user_of(address, options)},
+        {"outgoing-user", outgoing_user_of(address, options)},
         {"auth", options->auth},
         {"password-command", options->command},
     };
@@ -42,24 +63,78 @@ static void put(GVariantDict *dict, const char *key, const char *value)
         g_variant_dict_insert(dict, key, "s", value);
 }
 
-static gboolean with_password(Ctl *ctl, const char *address, const Options *options, GError **error)
+static gboolean with_password(Ctl *ctl, const char *address, const Options *options,
+                              const char *password, GError **error)
 {
-    char *password = ctl_read_password(options->from_stdin, "The provider's password", error);
     GVariantDict dict;
 
-    if (!password)
-        return FALSE;
     g_variant_dict_init(&dict, NULL);
     put(&dict, "id", options->id);
     put(&dict, "address", address);
-    put(&dict, "incoming", options->incoming);
-    put(&dict, "outgoing", options->outgoing);
-    put(&dict, "user", options->user);
+    put(&dict, "incoming", options->servers.incoming);
+    put(&dict, "outgoing", options->servers.outgoing);
+    put(&dict, "user", user_of(address, options));
+    put(&dict, "outgoing-user", outgoing_user_of(address, options));
     put(&dict, "auth", options->auth);
     g_autoptr(GVariant) answer = ctl_manager(
         ctl, "AddAccount", g_variant_new("(@a{sv}s)", g_variant_dict_end(&dict), password), error);
-    ctl_wipe(password);
     return answer != NULL;
+}
+
+/* Whether the address has an account already: a second one has to be meant. */
+static gboolean is_new(Ctl *ctl, const char *address, const Options *options, GError **error)
+{
+    g_autoptr(GPtrArray) accounts = ctl_accounts(ctl, error);
+
+    if (!accounts)
+        return FALSE;
+    for (guint i = 0; i < accounts->len && !options->id; i++) {
+        GVariant *account = g_ptr_array_index(accounts, i);
+        if (g_ascii_strcasecmp(ctl_string(account, "Address"), address) == 0)
+            return ctl_fail(error,
+                            "%s is the account %s already; to have it twice, choose another --id",
+                            address, ctl_string(account, "Id"));
+    }
+    return TRUE;
+}
+
+/* ---- trying it before ---------------------------------------------------------------------- */
+
+static char *read_secret(const Options *options, GError **error)
+{
+    return options->command
+               ? secrets_run_command(options->command, COMMAND_SECONDS, error)
+               : ctl_read_password(options->from_stdin, "The provider's password", error);
+}
+
+/* With no network, or for a token, there is nothing to be tried. */
+static gboolean can_test(Ctl *ctl, const Options *options)
+{
+    g_autoptr(GVariant) manager = ctl_manager_properties(ctl, NULL);
+
+    if (options->no_test || g_strcmp0(options->auth, "oauth2") == 0)
+        return FALSE;
+    if (manager && ctl_bool(manager, "Online"))
+        return TRUE;
+    fprintf(stderr, "Postern is offline: the account is added without having been tried.\n");
+    return FALSE;
+}
+
+static gboolean find_and_test(Ctl *ctl, const char *address, Options *options, char **secret,
+                              GError **error)
+{
+    CtlServers *servers = &options->servers;
+    const char *const users[] = {options->user ? options->user : address, NULL};
+
+    if (!servers->incoming && !ctl_servers_find(ctl, address, options->yes, servers, error))
+        return FALSE;
+    if (options->user || !servers->users) {
+        g_strfreev(servers->users);
+        servers->users = g_strdupv((char **)users);
+        g_clear_pointer(&servers->outgoing_users, g_strfreev);
+    }
+    *secret = read_secret(options, error);
+    return *secret && (!can_test(ctl, options) || ctl_servers_probe(ctl, servers, *secret, error));
 }
 
 /* From now on the daemon starts at login. Where there is no systemd, that is the user's to do. */
@@ -75,19 +150,8 @@ static void enable_at_login(Ctl *ctl)
         printf("There is no systemd here to start posternd at login: see to that yourself.\n");
 }
 
-static gboolean add(Ctl *ctl, const char *address, Options *options, GError **error)
+static gboolean say_added(Ctl *ctl, const Options *options, GError **error)
 {
-    if (!options->incoming)
-        return ctl_usage(error, "say where the mail is, as your provider tells: "
-                                "--incoming imaps://HOST --outgoing submissions://HOST");
-    if (options->command && options->from_stdin)
-        return ctl_usage(error, "--password-stdin and --password-command exclude each other");
-    if (!options->id && !(options->id = ctl_suggest_id(ctl, address, error)))
-        return FALSE;
-    if (!(options->command ? with_command(ctl, address, options, error)
-                           : with_password(ctl, address, options, error)))
-        return FALSE;
-    enable_at_login(ctl);
     if (ctl->json) {
         g_autoptr(GVariant) account = ctl_account(ctl, options->id, error);
         if (!account)
@@ -96,9 +160,31 @@ static gboolean add(Ctl *ctl, const char *address, Options *options, GError **er
         return TRUE;
     }
     printf("Added %s.%s\nFor a mail client's settings: posternctl client %s --new-password\n",
-           options->id, options->outgoing ? "" : " Without --outgoing nothing can be sent.",
+           options->id, options->servers.outgoing ? "" : " Without --outgoing nothing can be sent.",
            options->id);
     return TRUE;
+}
+
+static gboolean add(Ctl *ctl, const char *address, Options *options, GError **error)
+{
+    char *secret = NULL;
+
+    if (options->command && options->from_stdin)
+        return ctl_usage(error, "--password-stdin and --password-command exclude each other");
+    if (options->servers.outgoing && !options->servers.incoming)
+        return ctl_usage(error,
+                         "--outgoing alone says too little: give --incoming too, or neither");
+    if (!is_new(ctl, address, options, error) ||
+        (!options->id && !(options->id = ctl_suggest_id(ctl, address, error))))
+        return FALSE;
+    gboolean added = find_and_test(ctl, address, options, &secret, error) &&
+                     (options->command ? with_command(ctl, address, options, error)
+                                       : with_password(ctl, address, options, secret, error));
+    ctl_wipe(secret);
+    if (!added)
+        return FALSE;
+    enable_at_login(ctl);
+    return say_added(ctl, options, error);
 }
 
 gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
@@ -107,9 +193,9 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
     const GOptionEntry entries[] = {
         {"id", 0, 0, G_OPTION_ARG_STRING, &options.id, "Its ID (default: made of the address)",
          "ID"},
-        {"incoming", 0, 0, G_OPTION_ARG_STRING, &options.incoming,
-         "imaps://HOST, or imap://HOST for STARTTLS", "URL"},
-        {"outgoing", 0, 0, G_OPTION_ARG_STRING, &options.outgoing,
+        {"incoming", 0, 0, G_OPTION_ARG_STRING, &options.servers.incoming,
+         "imaps://HOST, or imap://HOST for STARTTLS (default: found by the address)", "URL"},
+        {"outgoing", 0, 0, G_OPTION_ARG_STRING, &options.servers.outgoing,
          "submissions://HOST, or submission://HOST for STARTTLS", "URL"},
         {"user", 0, 0, G_OPTION_ARG_STRING, &options.user, "Login name (default: the address)",
          "NAME"},
@@ -118,6 +204,10 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
          "Read the provider's password from stdin", NULL},
         {"password-command", 0, 0, G_OPTION_ARG_STRING, &options.command,
          "A command that prints the password", "CMD"},
+        {"yes", 'y', 0, G_OPTION_ARG_NONE, &options.yes,
+         "Take the servers that were found, whoever says so", NULL},
+        {"no-test", 0, 0, G_OPTION_ARG_NONE, &options.no_test,
+         "Add it without logging in to the servers before", NULL},
         {NULL}};
     gboolean done = ctl_parse(ctl, entries, "ADDRESS", 1, 1, &argc, &argv, error) &&
                     add(ctl, argv[1], &options, error);

@@ -104,6 +104,8 @@ void ctl_progress(const char *what, double fraction);
 /* The first line of stdin; or asked for on the terminal, unseen. NULL: there is none. */
 char *ctl_read_password(gboolean from_stdin, const char *prompt, GError **error);
 void ctl_wipe(char *password);
+/* Asks on the terminal; no terminal is a no. */
+gboolean ctl_agree(const char *question);
 
 /* ---- editing the file (edit.c) ---- */
 
@@ -118,6 +120,26 @@ gboolean ctl_edit_account(Ctl *ctl, const char *id, gboolean create, const CtlSe
                           guint count, GError **error);
 /* A free ID for an address. */
 char *ctl_suggest_id(Ctl *ctl, const char *address, GError **error);
+
+/* ---- finding and trying servers (servers.c) ---- */
+
+/* An account's servers, as they are going to be written. */
+typedef struct {
+    char *incoming, *outgoing;      /* URLs; outgoing may be NULL */
+    char **users, **outgoing_users; /* login names to try, in this order */
+    char *user, *outgoing_user;     /* those that were taken; NULL: not known */
+} CtlServers;
+
+void ctl_servers_clear(CtlServers *servers);
+
+/* Finds the servers of an address, says what was found and from where, and asks for a yes where the
+ * answer isn't to be trusted as it is (`yes`: the user has agreed already). */
+gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServers *servers,
+                          GError **error);
+
+/* Logs in to the servers and notes the names that were taken. FALSE: mail can't be fetched. Where
+ * only sending fails, that is said, and TRUE. */
+gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, GError **error);
 
 /* ---- the sub-commands, one file each ---- */
 

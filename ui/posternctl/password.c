@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Passwords from stdin or the terminal; wiped after use.
+ * What is asked for: passwords, from stdin or the terminal, which are wiped after use; and a yes.
  */
 #include "ui/posternctl/ctl.h"
 
@@ -54,6 +54,16 @@ char *ctl_read_password(gboolean from_stdin, const char *prompt, GError **error)
     if (!password && error && !*error)
         ctl_usage(error, "the password is empty");
     return password;
+}
+
+gboolean ctl_agree(const char *question)
+{
+    char line[16];
+
+    if (!isatty(STDIN_FILENO))
+        return FALSE;
+    fprintf(stderr, "%s [y/N] ", question);
+    return fgets(line, sizeof line, stdin) && g_ascii_tolower(line[0]) == 'y';
 }
 
 void ctl_wipe(char *password)

@@ -23,13 +23,13 @@ class Case(unittest.TestCase):
         return provider
 
     def postern(self, provider=None, accounts=None, synced=True, listen=None, bus=True, start=True,
-                **settings):
+                environment=None, **settings):
         """A Postern for this test with one account, `work`, at `provider` (settings: see account()).
 
         With synced it has seen all of the provider's mail when this returns."""
         if accounts is None:
             accounts = {"work": account(provider, **settings)} if provider else {}
-        postern = Postern(accounts, listen=listen, bus=bus, start=False)
+        postern = Postern(accounts, listen=listen, bus=bus, start=False, environment=environment)
         self.addCleanup(self._end, postern)
         if start:
             postern.start()

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Manager.Discover and Manager.Probe: what is found and tried before an account is made. Both run in
+ * threads and change nothing.
+ */
+#include "daemon/discover/discover.h"
+#include "daemon/bus/private.h"
+#include "daemon/discover/probe.h"
+
+#define TABLE_NAME    "providers.ini"
+#define PROBE_TIMEOUT 20
+
+/* ---- Discover ------------------------------------------------------------------------------ */
+
+typedef struct {
+    Bus *bus;
+    GDBusMethodInvocation *invocation;
+    char *address;
+    gboolean pacc;
+} Finding;
+
+static void finding_free(gpointer data)
+{
+    Finding *finding = data;
+    g_free(finding->address);
+    g_free(finding);
+}
+
+/* The table of the first data directory that has one: the user's, the system's, ours. */
+static char *table_path(void)
+{
+    g_autofree char *own = g_build_filename(g_get_user_data_dir(), "postern", TABLE_NAME, NULL);
+
+    if (g_file_test(own, G_FILE_TEST_EXISTS))
+        return g_steal_pointer(&own);
+    for (const char *const *dir = g_get_system_data_dirs(); *dir; dir++) {
+        g_autofree char *path = g_build_filename(*dir, "postern", TABLE_NAME, NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS))
+            return g_steal_pointer(&path);
+    }
+    return g_build_filename(POSTERN_DATA_DIR, TABLE_NAME, NULL);
+}
+
+static DiscoverTable *load_table(const Bus *bus)
+{
+    g_autofree char *path = table_path();
+    g_autofree char *dir = g_path_get_dirname(bus->daemon->config_path);
+    g_autofree char *own = g_build_filename(dir, TABLE_NAME, NULL);
+    g_autoptr(GError) error = NULL;
+    DiscoverTable *table = discover_table_load(path, own, &error);
+
+    if (!table)
+        g_warning("Providers are looked up without a table: %s", error->message);
+    return table;
+}
+
+static void find_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    const Finding *finding = data;
+    g_autoptr(DiscoverTable) table = load_table(finding->bus);
+    GError *error = NULL;
+    g_autoptr(NetTlsClient) tls = net_tls_client_new(NULL, &error);
+    DiscoverOptions options = {
+        .table = table, .pacc = finding->pacc, .tls = tls, .cancel = finding->bus->cancel};
+    DiscoverOffer *offer = tls ? discover(finding->address, &options, &error) : NULL;
+
+    if (offer)
+        g_task_return_pointer(task, offer, (GDestroyNotify)discover_offer_free);
+    else
+        g_task_return_error(task, error);
+}
+
+static void put_string(GVariantDict *dict, const char *key, const char *value)
+{
+    g_variant_dict_insert(dict, key, "s", value ? value : "");
+}
+
+static GVariant *describe_servers(const GPtrArray *servers)
+{
+    static const char *const auth_names[DISCOVER_AUTHS] = {
+        [DISCOVER_AUTH_PASSWORD] = "password", [DISCOVER_AUTH_ENCRYPTED] = "encrypted",
+        [DISCOVER_AUTH_OAUTH2] = "oauth2",     [DISCOVER_AUTH_GSSAPI] = "gssapi",
+        [DISCOVER_AUTH_NONE] = "none",         [DISCOVER_AUTH_CERTIFICATE] = "certificate",
+    };
+    GVariantBuilder list;
+
+    g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < servers->len; i++) {
+        const DiscoverServer *server = g_ptr_array_index(servers, i);
+        const char *auths[DISCOVER_AUTHS + 1] = {NULL};
+        g_autofree char *url = net_endpoint_to_string(server->endpoint);
+        GVariantDict dict;
+        for (guint n = 0; n < server->n_auth; n++)
+            auths[n] = auth_names[server->auth[n]];
+        g_variant_dict_init(&dict, NULL);
+        put_string(&dict, "Url", url);
+        g_variant_dict_insert(&dict, "Users", "^as", server->users);
+        g_variant_dict_insert(&dict, "Auth", "^as", auths);
+        g_variant_builder_add_value(&list, g_variant_dict_end(&dict));
+    }
+    return g_variant_builder_end(&list);
+}
+
+static GVariant *describe_oauth(const DiscoverOauth *oauth)
+{
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    if (oauth) {
+        put_string(&dict, "Name", oauth->name);
+        put_string(&dict, "Issuer", oauth->issuer);
+        put_string(&dict, "AuthorizeUrl", oauth->authorize_url);
+        put_string(&dict, "TokenUrl", oauth->token_url);
+        put_string(&dict, "Scope", oauth->scope);
+    }
+    return g_variant_dict_end(&dict);
+}
+
+static GVariant *describe_offer(const DiscoverOffer *offer)
+{
+    static const char *const source_names[DISCOVER_SOURCES] = {
+        [DISCOVER_TABLE] = "table",
+        [DISCOVER_PROVIDER] = "provider",
+        [DISCOVER_WELL_KNOWN] = "well-known",
+        [DISCOVER_PACC] = "pacc",
+        [DISCOVER_PLAIN_HTTP] = "http",
+        [DISCOVER_ISPDB] = "ispdb",
+        [DISCOVER_MX] = "mx",
+        [DISCOVER_SRV] = "srv",
+        [DISCOVER_GUESS] = "guess",
+    };
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    put_string(&dict, "Source", source_names[offer->source]);
+    put_string(&dict, "Origin", offer->origin);
+    g_variant_dict_insert(&dict, "Trusted", "b", offer->trusted);
+    put_string(&dict, "Provider", offer->provider);
+    put_string(&dict, "Name", offer->name);
+    put_string(&dict, "Hint", offer->hint);
+    put_string(&dict, "Link", offer->link);
+    g_variant_dict_insert_value(&dict, "Incoming", describe_servers(offer->incoming));
+    g_variant_dict_insert_value(&dict, "Outgoing", describe_servers(offer->outgoing));
+    g_variant_dict_insert_value(&dict, "OAuth", describe_oauth(offer->oauth));
+    return g_variant_dict_end(&dict);
+}
+
+static void found(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Finding *finding = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DiscoverOffer) offer = g_task_propagate_pointer(G_TASK(result), &error);
+
+    bus_ran(finding->bus);
+    if (offer)
+        postern_manager_complete_discover(finding->bus->manager, finding->invocation,
+                                          describe_offer(offer));
+    else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        bus_return(finding->invocation, POSTERN_ERROR_NOT_FOUND, "%s", error->message);
+    else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT))
+        bus_return(finding->invocation, POSTERN_ERROR_INVALID_ARGUMENT, "%s", error->message);
+    else
+        bus_return_error(finding->invocation, error);
+    finding_free(finding);
+}
+
+static gboolean on_discover(PosternManager *manager, GDBusMethodInvocation *invocation,
+                            const char *address, GVariant *options, gpointer data)
+{
+    Finding *finding = g_new0(Finding, 1);
+
+    bus_touch(data);
+    finding->bus = data;
+    finding->invocation = invocation;
+    finding->address = g_strdup(address);
+    g_variant_lookup(options, "pacc", "b", &finding->pacc);
+    bus_run(data, find_thread, found, finding);
+    return TRUE;
+}
+
+/* ---- Probe --------------------------------------------------------------------------------- */
+
+typedef struct {
+    Bus *bus;
+    GDBusMethodInvocation *invocation;
+    NetEndpoint *incoming, *outgoing; /* outgoing may be NULL */
+    char **users, **outgoing_users;
+    char *password;
+} Probing;
+
+static void probing_free(gpointer data)
+{
+    Probing *probing = data;
+    g_clear_pointer(&probing->incoming, net_endpoint_free);
+    g_clear_pointer(&probing->outgoing, net_endpoint_free);
+    g_strfreev(probing->users);
+    g_strfreev(probing->outgoing_users);
+    account_password_free(probing->password);
+    g_free(probing);
+}
+
+/* One side of the result: the name that was taken, or the sentence that says why none was. */
+static void probe_side(GVariantDict *dict, const ProbeServer *server,
+                       char *(*probe)(const ProbeServer *, GError **), const char *user_key,
+                       const char *error_key)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *user = probe(server, &error);
+
+    put_string(dict, user_key, user);
+    put_string(dict, error_key, error ? error->message : NULL);
+}
+
+static void probe_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    const Probing *probing = data;
+    GError *error = NULL;
+    g_autoptr(NetTlsClient) tls = net_tls_client_new(NULL, &error);
+    GVariantDict dict;
+
+    if (!tls) {
+        g_task_return_error(task, error);
+        return;
+    }
+    ProbeServer server = {.endpoint = probing->incoming,
+                          .users = probing->users,
+                          .secret = probing->password,
+                          .tls = tls,
+                          .timeout = PROBE_TIMEOUT,
+                          .cancel = probing->bus->cancel};
+    g_variant_dict_init(&dict, NULL);
+    probe_side(&dict, &server, probe_incoming, "User", "IncomingError");
+    if (probing->outgoing) {
+        server.endpoint = probing->outgoing;
+        server.users = probing->outgoing_users;
+        probe_side(&dict, &server, probe_outgoing, "OutgoingUser", "OutgoingError");
+    }
+    g_task_return_pointer(task, g_variant_ref_sink(g_variant_dict_end(&dict)),
+                          (GDestroyNotify)g_variant_unref);
+}
+
+static void probed(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Probing *probing = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GVariant) answer = g_task_propagate_pointer(G_TASK(result), &error);
+
+    bus_ran(probing->bus);
+    if (answer)
+        postern_manager_complete_probe(probing->bus->manager, probing->invocation, answer);
+    else
+        bus_return_error(probing->invocation, error);
+    probing_free(probing);
+}
+
+/* The server under `key`; NULL without an error where it is missing. */
+static NetEndpoint *endpoint_of(GVariant *settings, const char *key, GError **error)
+{
+    const char *url = NULL;
+
+    return g_variant_lookup(settings, key, "&s", &url) && *url ? net_endpoint_parse(url, error)
+                                                               : NULL;
+}
+
+static gboolean read_probing(Probing *probing, GVariant *settings, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    probing->incoming = endpoint_of(settings, "incoming", &failure);
+    if (!failure)
+        probing->outgoing = endpoint_of(settings, "outgoing", &failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
+    }
+    if (probing->incoming && g_variant_lookup(settings, "users", "^as", &probing->users)) {
+        if (!g_variant_lookup(settings, "outgoing-users", "^as", &probing->outgoing_users))
+            probing->outgoing_users = g_strdupv(probing->users);
+        return TRUE;
+    }
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                "incoming and users have to be given");
+    return FALSE;
+}
+
+static gboolean on_probe(PosternManager *manager, GDBusMethodInvocation *invocation,
+                         GVariant *settings, const char *password, gpointer data)
+{
+    Probing *probing = g_new0(Probing, 1);
+    g_autoptr(GError) error = NULL;
+
+    bus_touch(data);
+    probing->bus = data;
+    probing->invocation = invocation;
+    probing->password = g_strdup(password);
+    if (read_probing(probing, settings, &error)) {
+        bus_run(data, probe_thread, probed, probing);
+    } else {
+        bus_return(invocation, POSTERN_ERROR_INVALID_ARGUMENT, "%s", error->message);
+        probing_free(probing);
+    }
+    return TRUE;
+}
+
+void bus_discover_connect(Bus *bus)
+{
+    g_signal_connect(bus->manager, "handle-discover", G_CALLBACK(on_discover), bus);
+    g_signal_connect(bus->manager, "handle-probe", G_CALLBACK(on_probe), bus);
+}

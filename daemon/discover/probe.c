@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Logging in by way of trial, one login name after the other.
+ */
+#include "daemon/discover/probe.h"
+
+#include "daemon/upstream/imap.h"
+#include "daemon/upstream/smtp.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+/* Some servers let one in and then serve nothing ("User is authenticated but not connected", where
+ * IMAP is switched off for the mailbox), so something is asked for. */
+static gboolean try_imap(const ProbeServer *server, const char *user, GError **error)
+{
+    ImapClientOptions options = {
+        .endpoint = server->endpoint,
+        .tls = server->tls,
+        .user = user,
+        .secret = server->secret,
+        .oauth2 = server->oauth2,
+        .timeout = server->timeout,
+        .cancel = server->cancel,
+    };
+    g_autoptr(ImapClient) client = imap_client_connect(&options, error);
+
+    return client && imap_client_run(client, NULL, error, "LIST \"\" \"\"");
+}
+
+static gboolean try_smtp(const ProbeServer *server, const char *user, GError **error)
+{
+    SmtpClientOptions options = {
+        .endpoint = server->endpoint,
+        .tls = server->tls,
+        .user = user,
+        .secret = server->secret,
+        .oauth2 = server->oauth2,
+        .timeout = server->timeout,
+        .cancel = server->cancel,
+    };
+    SmtpClient *client = smtp_client_connect(&options, error);
+
+    if (!client)
+        return FALSE;
+    smtp_client_close(client);
+    return TRUE;
+}
+
+static char *try_users(const ProbeServer *server,
+                       gboolean (*try)(const ProbeServer *, const char *, GError **),
+                       GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    for (char *const *user = server->users; *user; user++) {
+        g_autoptr(GError) refusal = NULL;
+        if (try(server, *user, &refusal))
+            return g_strdup(*user);
+        gboolean refused = g_error_matches(refusal, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
+                           g_error_matches(refusal, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH);
+        if (!failure || !refused) {
+            g_clear_error(&failure);
+            failure = g_steal_pointer(&refusal);
+        }
+        if (!refused)
+            break;
+    }
+    if (!failure)
+        g_set_error(&failure, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "there is no user name");
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return NULL;
+}
+
+char *probe_incoming(const ProbeServer *server, GError **error)
+{
+    if (strcmp(server->endpoint->protocol, "imap") == 0)
+        return try_users(server, try_imap, error);
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                "%s offers POP3 alone, and Postern fetches mail by IMAP", server->endpoint->host);
+    return NULL;
+}
+
+char *probe_outgoing(const ProbeServer *server, GError **error)
+{
+    return try_users(server, try_smtp, error);
+}

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""posternctl account add: from an address to an account that works, or to a sentence that says why not."""
+
+import http.server
+import os
+import threading
+import unittest
+
+from harness import Case, ControlError, FakeSmtp, free_port, fill
+from test_sync import mails
+
+FILE = """<clientConfig version="1.1"><emailProvider id="example.org"><domain>example.org</domain>
+<displayName>Example Mail</displayName>
+<incomingServer type="imap"><hostname>localhost</hostname><port>{imap}</port>
+<socketType>SSL</socketType><authentication>password-cleartext</authentication>
+<username>{user}</username></incomingServer>
+<outgoingServer type="smtp"><hostname>localhost</hostname><port>{smtp}</port>
+<socketType>SSL</socketType><authentication>password-cleartext</authentication>
+<username>{user}</username></outgoingServer></emailProvider></clientConfig>"""
+
+
+class Web(http.server.ThreadingHTTPServer):
+    """A proxy that knows a few pages itself and refuses everything else (https among it)."""
+
+    daemon_threads = True
+
+    def __init__(self, pages):
+        super().__init__(("127.0.0.1", 0), Pages)
+        self.pages = pages
+        self.asked = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        page = self.server.pages.get(self.path)
+        self.send_response(200 if page else 404)
+        self.send_header("Content-Length", str(len(page or "")))
+        self.end_headers()
+        self.wfile.write((page or "").encode())
+
+    def do_CONNECT(self):
+        self.server.asked.append(self.path)
+        self.send_response(403)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Adding(Case):
+    def setUp(self):
+        super().setUp()
+        self.server = self.provider()
+        fill(self.server, mails(3))
+
+    def begin(self, pages=None):
+        """A daemon without accounts that trusts the provider's authority as it does the system's, and sees
+        the web through `pages`."""
+        web = Web(pages or {})
+        self.addCleanup(web.close)
+        self.web = web
+        daemon = self.postern(accounts={}, environment={
+            "SSL_CERT_FILE": str(self.server.ca_file), "http_proxy": web.url, "https_proxy": web.url,
+            "no_proxy": "localhost,127.0.0.1"})
+        self.password = daemon.directory / "password"
+        self.password.write_text("lovelace\n")
+        return daemon
+
+    def add(self, daemon, *arguments, address="ada@example.org"):
+        return daemon.control("account", "add", address, "--password-command",
+                              f"cat {self.password}", *arguments)
+
+    def refused(self, daemon, *arguments, **options):
+        """What it says when it doesn't add; nothing may have been written."""
+        before = daemon.config.read_text()
+        with self.assertRaises(ControlError) as caught:
+            self.add(daemon, *arguments, **options)
+        self.assertEqual(caught.exception.status, 1)
+        self.assertEqual(daemon.config.read_text(), before)
+        return str(caught.exception)
+
+    def autoconfig(self, user="%EMAILADDRESS%"):
+        return {"http://autoconfig.example.org/mail/config-v1.1.xml": FILE.format(
+            imap=self.server.imaps, smtp=self.server.submissions, user=user)}
+
+    def servers(self):
+        return ("--incoming", f"imaps://localhost:{self.server.imaps}",
+                "--outgoing", f"submissions://localhost:{self.server.submissions}")
+
+    def test_an_address_is_enough_where_the_user_agrees(self):
+        daemon = self.begin(self.autoconfig())
+        self.assertIn("--yes", self.refused(daemon))
+        self.add(daemon, "--yes")
+        daemon.sync("ada")
+        self.assertEqual(daemon.state("ada")["Messages"], 3)
+        for where in self.web.asked:
+            self.assertTrue("ada%40" not in where or where.startswith("https:"), where)
+
+    def test_of_two_login_names_the_one_that_works_is_kept(self):
+        daemon = self.begin(self.autoconfig(user="%EMAILLOCALPART%"))
+        self.assertIn("nothing was added", self.refused(daemon, "--yes"))
+        self.add(daemon, *self.servers(), "--user", "ada@example.org")
+        daemon.sync("ada")
+
+    def test_nobody_knows_the_domain(self):
+        daemon = self.begin()
+        self.assertIn("--incoming", self.refused(daemon))
+
+    def test_a_wrong_password_is_told_before_anything_is_written(self):
+        daemon = self.begin()
+        self.password.write_text("wrong\n")
+        self.assertIn("password", self.refused(daemon, *self.servers()))
+
+    def test_a_port_where_nothing_listens_is_told(self):
+        daemon = self.begin()
+        port = free_port()
+        said = self.refused(daemon, "--incoming", f"imaps://localhost:{port}")
+        self.assertIn(f"localhost:{port}", said)
+        self.assertIn("--no-test", said)
+        self.add(daemon, "--incoming", f"imaps://localhost:{port}", "--no-test")
+        self.assertEqual([one["Id"] for one in daemon.control("account", "list")], ["ada"])
+
+    def test_a_certificate_that_nobody_vouches_for_is_told(self):
+        daemon = self.begin()
+        said = self.refused(daemon, "--incoming", f"imaps://127.0.0.2:{self.server.imaps}")
+        self.assertIn("127.0.0.2", said)
+
+    def test_where_only_sending_fails_the_mailbox_is_added(self):
+        daemon = self.begin()
+        smtp = FakeSmtp(users={"ada@example.org": "another"})
+        self.addCleanup(smtp.close)
+        self.add(daemon, *self.servers()[:2], "--outgoing",
+                 f"submission+insecure://127.0.0.1:{smtp.port}")
+        daemon.sync("ada")
+        self.assertEqual(daemon.state("ada")["Messages"], 3)
+
+    def test_an_address_is_added_once(self):
+        daemon = self.begin()
+        self.add(daemon, *self.servers())
+        self.assertIn("--id", self.refused(daemon, *self.servers(), address="Ada@Example.org"))
+        self.add(daemon, *self.servers(), "--id", "again")
+        self.assertEqual(len(daemon.control("account", "list")), 2)
+
+    def test_without_a_network_it_is_added_untried(self):
+        daemon = self.begin()
+        daemon.control("offline")
+        self.password.write_text("wrong\n")
+        self.add(daemon, *self.servers())
+        daemon.wait_state("offline", account="ada")
+
+    def test_providers_without_imap_are_named_as_that(self):
+        daemon = self.begin()
+        table = daemon.config.parent / "providers.ini"
+        table.write_text("[tuta]\nname=Tuta\ndomains=tuta.example\nhint=Tuta has no IMAP\n")
+        self.assertIn("Tuta has no IMAP", self.refused(daemon, address="ada@tuta.example"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Before an account is added: from the address to its servers, and whether they let one in. The daemon
+ * finds and tries; here it is said and agreed to.
+ */
+#include "ui/posternctl/ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void ctl_servers_clear(CtlServers *servers)
+{
+    g_free(servers->incoming);
+    g_free(servers->outgoing);
+    g_free(servers->user);
+    g_free(servers->outgoing_user);
+    g_strfreev(servers->users);
+    g_strfreev(servers->outgoing_users);
+}
+
+/* ---- what was found ------------------------------------------------------------------------ */
+
+/* Whether one can sign in there with a password: the server says so, or doesn't say. */
+static gboolean takes_password(GVariant *server)
+{
+    g_auto(GStrv) auths = NULL;
+
+    if (!g_variant_lookup(server, "Auth", "^as", &auths) || !*auths)
+        return TRUE;
+    return g_strv_contains((const char *const *)auths, "password") ||
+           g_strv_contains((const char *const *)auths, "encrypted");
+}
+
+/* The first server of the list that can be used: by a password, and not by POP3; NULL: none. */
+static GVariant *choose(GVariant *offer, const char *key)
+{
+    g_autoptr(GVariant) servers = ctl_child(offer, key);
+
+    for (gsize i = 0; servers && i < g_variant_n_children(servers); i++) {
+        g_autoptr(GVariant) server = g_variant_get_child_value(servers, i);
+        if (takes_password(server) && !g_str_has_prefix(ctl_string(server, "Url"), "pop3"))
+            return g_steal_pointer(&server);
+    }
+    return NULL;
+}
+
+static void use(GVariant *server, char **url, char ***users)
+{
+    *url = g_strdup(ctl_string(server, "Url"));
+    g_variant_lookup(server, "Users", "^as", users);
+}
+
+static void say_server(const char *what, const CtlServers *servers, gboolean outgoing)
+{
+    const char *url = outgoing ? servers->outgoing : servers->incoming;
+    char **users = outgoing ? servers->outgoing_users : servers->users;
+    g_autofree char *safe_url = ctl_escape(url);
+    g_autofree char *safe_user = ctl_escape(users && *users ? *users : "");
+
+    fprintf(stderr, "  %s  %s  as %s\n", what, safe_url, safe_user);
+}
+
+static void say_offer(GVariant *offer, const CtlServers *servers)
+{
+    g_autofree char *name = ctl_escape(ctl_string(offer, "Name"));
+    g_autofree char *origin = ctl_escape(ctl_string(offer, "Origin"));
+    g_autofree char *hint = ctl_escape(ctl_string(offer, "Hint"));
+    g_autofree char *link = ctl_escape(ctl_string(offer, "Link"));
+
+    fprintf(stderr, "Found%s%s, by %s:\n", *name ? " " : "", name, origin);
+    say_server("incoming", servers, FALSE);
+    if (servers->outgoing)
+        say_server("outgoing", servers, TRUE);
+    if (*hint)
+        fprintf(stderr, "%s.\n", hint);
+    if (*link)
+        fprintf(stderr, "See %s\n", link);
+}
+
+/* Why an offer can't be used, in the provider's own terms where it has any. */
+static gboolean fail_unusable(GVariant *offer, GError **error)
+{
+    g_autofree char *hint = ctl_escape(ctl_string(offer, "Hint"));
+    g_autofree char *name = ctl_escape(ctl_string(offer, "Name"));
+
+    return ctl_fail(error, "%s can't be used yet: %s", *name ? name : "this provider",
+                    *hint ? hint
+                          : "it has no IMAP server that takes a password; name one with --incoming "
+                            "and --outgoing if you know better");
+}
+
+gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServers *servers,
+                          GError **error)
+{
+    g_autoptr(GVariant) answer =
+        ctl_manager(ctl, "Discover", g_variant_new("(sa{sv})", address, NULL), error);
+    g_autoptr(GVariant) offer = answer ? g_variant_get_child_value(answer, 0) : NULL;
+
+    if (!offer)
+        return FALSE;
+    g_autoptr(GVariant) incoming = choose(offer, "Incoming");
+    g_autoptr(GVariant) outgoing = choose(offer, "Outgoing");
+    if (!incoming)
+        return fail_unusable(offer, error);
+    use(incoming, &servers->incoming, &servers->users);
+    if (outgoing)
+        use(outgoing, &servers->outgoing, &servers->outgoing_users);
+    say_offer(offer, servers);
+    if (yes || ctl_bool(offer, "Trusted"))
+        return TRUE;
+    fprintf(stderr, "Nobody vouches for this answer: your password would go to these servers.\n");
+    return ctl_agree("Are they your provider's?") ||
+           ctl_fail(error,
+                    "nothing was added; --yes takes these servers, --incoming and --outgoing "
+                    "name others");
+}
+
+/* ---- whether they let one in --------------------------------------------------------------- */
+
+gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, GError **error)
+{
+    const char *const nobody[] = {NULL};
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    g_variant_dict_insert(&dict, "incoming", "s", servers->incoming);
+    g_variant_dict_insert(&dict, "users", "^as", servers->users ? servers->users : (char **)nobody);
+    if (servers->outgoing)
+        g_variant_dict_insert(&dict, "outgoing", "s", servers->outgoing);
+    if (servers->outgoing_users)
+        g_variant_dict_insert(&dict, "outgoing-users", "^as", servers->outgoing_users);
+    g_autoptr(GVariant) answer = ctl_manager(
+        ctl, "Probe", g_variant_new("(@a{sv}s)", g_variant_dict_end(&dict), password), error);
+    g_autoptr(GVariant) result = answer ? g_variant_get_child_value(answer, 0) : NULL;
+
+    if (!result)
+        return FALSE;
+    const char *failure = ctl_string(result, "IncomingError");
+    const char *outgoing_failure = servers->outgoing ? ctl_string(result, "OutgoingError") : "";
+    if (*failure)
+        return ctl_fail(error, "nothing was added: %s (--no-test adds it untried)", failure);
+    if (*outgoing_failure) {
+        g_autofree char *safe = ctl_escape(outgoing_failure);
+        fprintf(stderr,
+                "The mailbox works, but nothing can be sent yet: %s\nYour provider may have to "
+                "allow it to mail programs.\n",
+                safe);
+    }
+    servers->user = g_strdup(ctl_string(result, "User"));
+    servers->outgoing_user = g_strdup(ctl_string(result, "OutgoingUser"));
+    return TRUE;
+}
