@@ -42,23 +42,28 @@ static GBytes *read_part(Cache *cache, CacheTextPart part, gint64 message, GErro
     return bytes;
 }
 
-static void make_texts(CacheTextPart part, GBytes *bytes, GString *const *texts)
+static void make_texts(CacheTextPart part, GBytes *bytes, MimeStop *stop, GString *const *texts)
 {
     gsize length;
     const char *data = g_bytes_get_data(bytes, &length);
     data = data ? data : "";
     if (part == CACHE_TEXT_OF_BODIES) {
-        index_text_body(data, length, texts[CACHE_TEXT_BODY]);
+        index_text_body(data, length, stop, texts[CACHE_TEXT_BODY]);
         return;
     }
-    index_text_header(data, length, texts[CACHE_TEXT_HEADER]);
+    index_text_header(data, length, stop, texts[CACHE_TEXT_HEADER]);
     for (int i = 0; i < CACHE_TEXT_KINDS; i++) {
         CacheText kind = (CacheText)i;
         if (index_is_key(kind))
             index_key(kind, data, length, texts[kind]);
         else if (index_text_field(kind))
-            index_text_values(data, length, index_text_field(kind), texts[kind]);
+            index_text_values(data, length, index_text_field(kind), stop, texts[kind]);
     }
+}
+
+static gboolean is_triggered(gpointer cancel)
+{
+    return net_cancel_triggered(cancel);
 }
 
 /* ---- one segment ----------------------------------------------------------------------------- */
@@ -68,6 +73,7 @@ static gboolean collect(Cache *cache, NetCancel *cancel, CacheTextPart part, con
 {
     GString *texts[CACHE_TEXT_KINDS];
     gboolean room = TRUE, ok = TRUE;
+    MimeStop stop = {.stopped = is_triggered, .data = cancel};
 
     for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++)
         texts[kind] = g_string_new(NULL);
@@ -76,7 +82,7 @@ static gboolean collect(Cache *cache, NetCancel *cancel, CacheTextPart part, con
         gint64 message = g_array_index(due, gint64, i);
         g_autoptr(GBytes) bytes = read_part(cache, part, message, &failure);
         if (bytes) {
-            make_texts(part, bytes, texts);
+            make_texts(part, bytes, &stop, texts);
             room = cache_text_writer_add(writer, message, texts);
             ++*count;
         } else if (failure) {

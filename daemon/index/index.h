@@ -13,7 +13,7 @@ typedef struct Indexer Indexer;
 
 /* Starts the thread; `cache` outlives it. `account` is in the thread's name. */
 Indexer *indexer_new(Cache *cache, const char *account);
-/* Stops and joins it; takes as long as one message does. */
+/* Stops and joins it, within milliseconds. */
 void indexer_free(Indexer *indexer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Indexer, indexer_free)
 

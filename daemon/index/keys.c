@@ -13,6 +13,12 @@
 
 /* References of a message; who has more has enough. */
 #define REFERENCES_MAX 1000
+/* No id is longer: RFC 5322, 2.1.1 allows 998 characters a line. */
+#define ID_MAX 1000
+/* Of longer subjects the start is compared. */
+#define SUBJECT_MAX 65536
+/* Longer headers are read themselves. */
+#define FIELDS_MAX (1024 * 1024)
 
 /* ---- SORT ------------------------------------------------------------------------------------ */
 
@@ -23,9 +29,14 @@ static void append_date(const MimeField *field, GString *out)
         g_string_append_printf(out, "%" G_GINT64_FORMAT, date.time);
 }
 
+static char *subject_base(const MimeField *field, gboolean *reply)
+{
+    return mime_subject_base(field->value, MIN(field->value_length, SUBJECT_MAX), reply);
+}
+
 static void append_subject(const MimeField *field, GString *out)
 {
-    g_autofree char *subject = mime_subject_base(field->value, field->value_length, NULL);
+    g_autofree char *subject = subject_base(field, NULL);
     g_string_append(out, subject);
 }
 
@@ -39,13 +50,14 @@ static void append_mailbox(const MimeField *field, GString *out)
 {
     g_auto(MimeArena) arena = {0};
     append_collated(
-        mime_address_sort_key(mime_address_parse(&arena, field->value, field->value_length)), out);
+        mime_address_sort_key(mime_address_parse(&arena, field->value, field->value_length, 1)),
+        out);
 }
 
 static void append_display(const MimeField *field, GString *out)
 {
     g_auto(MimeArena) arena = {0};
-    const MimeAddress *first = mime_address_parse(&arena, field->value, field->value_length);
+    const MimeAddress *first = mime_address_parse(&arena, field->value, field->value_length, 1);
     g_autofree char *text = first ? mime_address_display(first) : NULL;
     if (text)
         append_collated(text, out);
@@ -86,7 +98,7 @@ static gboolean append_id(const char **at, const char *end, GString *out)
                 g_string_truncate(out, before);
             else if (*c != '"' && *c != '\\' && !g_ascii_isspace(*c) && *c)
                 g_string_append_c(out, *c);
-        if (strchr(out->str + before, '@'))
+        if (out->len - before <= ID_MAX && strchr(out->str + before, '@'))
             return TRUE;
         g_string_truncate(out, before);
     }
@@ -125,7 +137,7 @@ static void append_thread(const char *header, gsize length, GString *out)
     MimeField field;
     gboolean reply = FALSE;
     if (mime_header_find(header, length, "Subject", &field))
-        g_free(mime_subject_base(field.value, field.value_length, &reply));
+        g_free(subject_base(&field, &reply));
     g_string_append(out, reply ? "R\n" : "\n");
     append_first_id(header, length, "Message-ID", out);
     if (append_references(header, length, out))
@@ -159,6 +171,8 @@ static void make_field_set(void)
 static void append_fields(const char *header, gsize length, GString *out)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (length > FIELDS_MAX)
+        return;
     pthread_once(&once, make_field_set);
     mime_header_filter(header, length, field_set, TRUE, out);
     if (memchr(out->str, '\0', out->len))

@@ -18,7 +18,8 @@ gboolean index_is_key(CacheText kind);
  * subject; the Message-ID, if any; the ids of its references, a line each, the parent last. Ids are
  * without "<>" and quotes.
  * FIELDS: the fields that index_has_fields() knows, as they are, and a blank line, so that
- * HEADER.FIELDS of it is HEADER.FIELDS of the header; "" where there is a NUL in it.
+ * HEADER.FIELDS of it is HEADER.FIELDS of the header; "" where there is a NUL in it, or where the
+ * header is longer than a MiB.
  */
 void index_key(CacheText kind, const char *header, gsize length, GString *out);
 

@@ -26,23 +26,25 @@ CacheText index_text_kind(const char *field)
     return CACHE_TEXT_HEADER;
 }
 
-gboolean index_text_values(const char *header, gsize length, const char *field, GString *out)
+gboolean index_text_values(const char *header, gsize length, const char *field, MimeStop *stop,
+                           GString *out)
 {
     g_string_truncate(out, 0);
-    return mime_text_field(header, length, field, HEADER_MAX, out);
+    return mime_text_field(header, length, field, HEADER_MAX, stop, out);
 }
 
-void index_text_header(const char *header, gsize length, GString *out)
+void index_text_header(const char *header, gsize length, MimeStop *stop, GString *out)
 {
     g_string_truncate(out, 0);
-    mime_text_header(header, length, HEADER_MAX, out);
+    mime_text_header(header, length, HEADER_MAX, stop, out);
 }
 
-void index_text_body(const char *message, gsize length, GString *out)
+void index_text_body(const char *message, gsize length, MimeStop *stop, GString *out)
 {
-    g_autoptr(MimeStructure) structure =
-        mime_structure_parse(message, length, &mime_default_limits);
+    MimeLimits limits = mime_default_limits;
+    limits.stop = stop;
+    g_autoptr(MimeStructure) structure = mime_structure_parse(message, length, &limits);
 
     g_string_truncate(out, 0);
-    mime_text_body(structure, message, CACHE_TEXT_MAX, out);
+    mime_text_body(structure, message, CACHE_TEXT_MAX, stop, out);
 }

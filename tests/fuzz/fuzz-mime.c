@@ -71,8 +71,8 @@ static void check_text(const MimeStructure *structure, const char *mail, gsize l
     g_autofree char *preview = mime_text_preview(structure, read_mail, (gpointer)mail);
     g_autoptr(GString) text = g_string_new(NULL);
 
-    mime_text_header(mail, length, TEXT_LIMIT, text);
-    mime_text_body(structure, mail, TEXT_LIMIT, text);
+    mime_text_header(mail, length, TEXT_LIMIT, NULL, text);
+    mime_text_body(structure, mail, TEXT_LIMIT, NULL, text);
     check_utf8(text->str, text->len);
     g_assert_cmpuint(text->len, <=, TEXT_LIMIT);
     check_utf8(preview, strlen(preview));
@@ -82,7 +82,8 @@ static void check_text(const MimeStructure *structure, const char *mail, gsize l
 static void fuzz_mail(const char *mail, gsize length)
 {
     static const char *const names[] = {"from", "Subject", "to", NULL};
-    const MimeLimits limits = {.max_depth = 20, .max_parts = 50, .max_header = 10000};
+    const MimeLimits limits = {
+        .max_depth = 20, .max_parts = 50, .max_header = 10000, .max_memory = 1 << 20};
     g_autoptr(MimeStructure) structure = mime_structure_parse(mail, length, &limits);
     g_autoptr(MimeFieldSet) set = mime_field_set_new(names);
     g_autoptr(GString) out = g_string_new(NULL);
@@ -99,7 +100,7 @@ static void fuzz_mail(const char *mail, gsize length)
 static void fuzz_addresses(const char *value, gsize length)
 {
     g_auto(MimeArena) arena = {0};
-    MimeAddress *address = mime_address_parse(&arena, value, length);
+    MimeAddress *address = mime_address_parse(&arena, value, length, MIME_ADDRESSES_MAX);
 
     for (; address != NULL; address = address->next) {
         g_autofree char *display = mime_address_display(address);
@@ -128,7 +129,7 @@ static void fuzz_html(const char *html, gsize length)
     g_autofree char *valid = g_utf8_make_valid(html, (gssize)length);
     g_autoptr(GString) text = g_string_new(NULL);
 
-    mime_html_to_text(valid, strlen(valid), text);
+    mime_html_to_text(valid, strlen(valid), NULL, text);
     check_utf8(text->str, text->len);
     g_assert_cmpuint(text->len, <=, strlen(valid));
 }

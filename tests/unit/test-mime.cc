@@ -80,6 +80,17 @@ string tree(const MimePart *part)
     return text;
 }
 
+string repeated(const string &unit, size_t size)
+{
+    string text;
+
+    while (text.size() < size)
+        text += unit;
+    return text;
+}
+
+const string two_part_start = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+
 string tree(const string &message, MimeLimits limits = mime_default_limits)
 {
     return tree(mime_structure_root(parsed(message, limits).get()));
@@ -382,9 +393,89 @@ TEST(Structure, HoldsToItsLimits)
     EXPECT_EQ(tree("Subject: x\nContent-Type: image/png\n\nx", limits), "T36+1");
 }
 
+string body_of(const string &bodystructure)
+{
+    return appended([&](GString *out) {
+        mime_body_from_bodystructure(bodystructure.data(), bodystructure.size(), 1000, out);
+    });
+}
+
+bool ends_with(const string &text, const string &end)
+{
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+/* A comma of an address list is 44 bytes of ENVELOPE, three times for From. */
+TEST(Amplification, IsBounded)
+{
+    const size_t mega = 1024 * 1024;
+    const struct {
+        const char *what;
+        string mail;
+        size_t envelope, bodystructure; /* what they may take */
+    } cases[] = {
+        {"senders", "From: " + string(4 * mega, ',') + "\r\n\r\n", 100, 100},
+        {"senders within a MiB", "From: " + string(mega - 100, ',') + "\r\n\r\n", 2 * mega, 100},
+        {"many fields", repeated("From: ,,,,,,,,,,,,,,,,,,\r\n", mega - 100) + "\r\n", 2 * mega,
+         100},
+        {"groups", "To: " + repeated("a:;,", mega - 100) + "\r\n\r\n", mega, 100},
+        {"a group", "To: a:" + string(mega - 100, ',') + "\r\n\r\n", mega, 100},
+        {"NULs", "From: \"" + string(mega - 100, '\0') + "\"\r\n\r\n", 10 * mega, 100},
+        {"an attached sender",
+         "Content-Type: message/rfc822\r\n\r\nFrom: " + string(8 * mega, ',') + "\r\n\r\n", 200,
+         mega},
+        {"attached senders",
+         two_part_start + repeated("--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: " +
+                                       string(9000, ',') + "\r\n\r\n",
+                                   8 * mega),
+         200, 12 * mega},
+        {"attached NULs",
+         two_part_start + repeated("--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: \"" +
+                                       string(500000, '\0') + "\"\r\n\r\n",
+                                   8 * mega),
+         200, 20 * mega},
+        {"parameters", "Content-Type: text/plain" + repeated(";a=", mega - 100) + "\r\n\r\n", 200,
+         4 * mega},
+        {"parameters of many parts",
+         two_part_start +
+             repeated("--b\r\nContent-Type: text/plain" + repeated(";a=", 3000) + "\r\n\r\n",
+                      20 * mega),
+         200, 14 * mega},
+        {"parts", two_part_start + repeated("--b\r\n\r\n", mega), 200, mega},
+        {"subjects", "Subject: " + string(20 * mega, 'x') + "\r\n\r\n", 200, 100},
+    };
+
+    for (auto &c : cases) {
+        EXPECT_LE(envelope(c.mail).size(), c.envelope) << c.what;
+
+        string rendered = bodystructure(c.mail);
+
+        EXPECT_LE(rendered.size(), c.bodystructure) << c.what;
+        EXPECT_FALSE(body_of(rendered).empty()) << c.what << ": it follows the grammar";
+    }
+}
+
+/* What is left out of a BODYSTRUCTURE that is too long is what parts say of themselves. */
+TEST(Amplification, LeavesTheShapeAsItIs)
+{
+    string mail = two_part_start;
+
+    for (int i = 0; i < 20; i++)
+        mail += "--b\r\nContent-Type: message/rfc822; x=y\r\n\r\nFrom: \"" + string(500000, '\0') +
+                "\"\r\nContent-Type: image/png\r\n\r\n";
+
+    string rendered = bodystructure(mail);
+
+    EXPECT_TRUE(ends_with(rendered,
+                          R"( NIL NIL "7bit" 500037 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL))"
+                          R"( ("application" "octet-stream" NIL NIL NIL "7bit" 0 NIL NIL NIL NIL))"
+                          R"( 3 NIL NIL NIL NIL) "mixed" NIL NIL NIL NIL))"))
+        << rendered.substr(rendered.size() - 300);
+}
+
 TEST(Structure, TakesMonstersInItsStride)
 {
-    MimeLimits unlimited = {100000, 100000, 1024 * 1024};
+    MimeLimits unlimited = {100000, 100000, 1024 * 1024, G_MAXSIZE};
 
     /* Far deeper than any stack would allow. */
     string deep = nested(20000);
@@ -571,8 +662,8 @@ TEST(AwkwardMails, AreSoundInEveryWay)
                             mime_body_from_bodystructure(full.data(), full.size(), 1000, out));
                     }).size() > 0);
         string text = appended([&](GString *out) {
-            mime_text_header(message.data(), message.size(), 1 << 20, out);
-            mime_text_body(structure.get(), message.data(), 1 << 20, out);
+            mime_text_header(message.data(), message.size(), 1 << 20, nullptr, out);
+            mime_text_body(structure.get(), message.data(), 1 << 20, nullptr, out);
         });
         EXPECT_TRUE(g_utf8_validate_len(text.data(), text.size(), nullptr));
         string preview = preview_of(structure.get(), message);
@@ -688,7 +779,8 @@ TEST(Addresses, HaveADisplayAndASortKey)
 
     for (auto &c : cases) {
         MimeArena arena = {};
-        MimeAddress *first = mime_address_parse(&arena, c.value, strlen(c.value));
+        MimeAddress *first =
+            mime_address_parse(&arena, c.value, strlen(c.value), MIME_ADDRESSES_MAX);
 
         ASSERT_NE(first, nullptr);
         EXPECT_EQ(owned(mime_address_display(first)), c.display);
@@ -709,7 +801,8 @@ TEST(Addresses, KnowWhatCanBeSentTo)
     for (auto &c : cases) {
         MimeArena arena = {};
 
-        EXPECT_EQ(mime_address_is_mailbox(mime_address_parse(&arena, c.value, strlen(c.value))),
+        EXPECT_EQ(mime_address_is_mailbox(
+                      mime_address_parse(&arena, c.value, strlen(c.value), MIME_ADDRESSES_MAX)),
                   c.mailbox)
             << c.value;
         mime_arena_clear(&arena);
@@ -989,8 +1082,9 @@ string body_text(const string &message, gsize limit = 1 << 20)
 {
     Structure structure = parsed(message);
 
-    return appended(
-        [&](GString *out) { mime_text_body(structure.get(), message.data(), limit, out); });
+    return appended([&](GString *out) {
+        mime_text_body(structure.get(), message.data(), limit, nullptr, out);
+    });
 }
 
 TEST(Text, DecodesBodiesFromTheirCharsets)
@@ -1008,6 +1102,7 @@ TEST(Text, DecodesBodiesFromTheirCharsets)
     EXPECT_EQ(body_text(string("Content-Type: text/plain; charset=utf-16le\r\n\r\nA\0B\0", 50)),
               "ab\n");
     EXPECT_EQ(body_text("Content-Type: text/plain; charset=nonsense\r\n\r\nx\xfc"), folded("xü\n"));
+    EXPECT_EQ(body_text("Content-Type: text/plain; charset=nonsense\r\n\r\nxü"), folded("xü\n"));
     EXPECT_EQ(body_text("\r\nx\xfcy"), folded("xüy\n")) << "8-bit without a charset";
     EXPECT_EQ(body_text("Content-Type: text/plain; charset=utf-8\r\n\r\nx\xfcy\xc3\xbc"),
               folded("x\xEF\xBF\xBDyü\n"));
@@ -1053,7 +1148,7 @@ TEST(Text, ReadsHeadersForSearching)
     const string header = "Subject: =?utf-8?q?=C3=84?=\r\nX-A: 1\r\nx-a: Two\r\n\r\n";
     auto field = [&](const char *name) {
         return appended([&](GString *out) {
-            if (!mime_text_field(header.data(), header.size(), name, 1000, out))
+            if (!mime_text_field(header.data(), header.size(), name, 1000, nullptr, out))
                 g_string_append(out, "none");
         });
     };
@@ -1061,9 +1156,10 @@ TEST(Text, ReadsHeadersForSearching)
     EXPECT_EQ(field("subject"), folded("ä\n"));
     EXPECT_EQ(field("X-A"), "1\ntwo\n");
     EXPECT_EQ(field("To"), "none");
-    EXPECT_EQ(
-        appended([&](GString *out) { mime_text_header(header.data(), header.size(), 1000, out); }),
-        folded("subject: ä\nx-a: 1\nx-a: two\n"));
+    EXPECT_EQ(appended([&](GString *out) {
+                  mime_text_header(header.data(), header.size(), 1000, nullptr, out);
+              }),
+              folded("subject: ä\nx-a: 1\nx-a: two\n"));
 }
 
 TEST(Html, IsReducedToItsText)
@@ -1099,7 +1195,9 @@ TEST(Html, IsReducedToItsText)
     };
 
     for (auto &c : cases)
-        EXPECT_EQ(appended([&](GString *out) { mime_html_to_text(c.html, strlen(c.html), out); }),
+        EXPECT_EQ(appended([&](GString *out) {
+                      mime_html_to_text(c.html, strlen(c.html), nullptr, out);
+                  }),
                   c.text)
             << c.html;
 }
@@ -1132,7 +1230,8 @@ vector<NamedCharacter> named_characters()
 
 string html_text(const string &html)
 {
-    return appended([&](GString *out) { mime_html_to_text(html.data(), html.size(), out); });
+    return appended(
+        [&](GString *out) { mime_html_to_text(html.data(), html.size(), nullptr, out); });
 }
 
 TEST(Html, KnowsAllNamedCharacters)

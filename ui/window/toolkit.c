@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What newer GTK and libadwaita call otherwise. See toolkit.h. */
 #include "ui/window/toolkit.h"
 
 #include <string.h>

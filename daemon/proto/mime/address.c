@@ -18,6 +18,7 @@ typedef struct {
     MimeAddress current; /* the entry being read */
     MimeAddress *first;
     MimeAddress **tail;
+    guint left; /* entries that may still be added */
 } Reader;
 
 static gboolean at(const Reader *reader, char c)
@@ -34,6 +35,7 @@ static void add_entry(Reader *reader)
 {
     MimeAddress *entry = mime_arena_alloc(reader->arena, sizeof(MimeAddress));
 
+    reader->left -= reader->left > 0;
     *entry = reader->current;
     entry->next = NULL;
     *reader->tail = entry;
@@ -230,7 +232,7 @@ static MimeTokenResult read_group_members(Reader *reader)
 {
     for (;;) {
         read_mailbox(reader);
-        if (!at(reader, ','))
+        if (!at(reader, ',') || reader->left == 0)
             return MIME_TOKEN_MORE;
         reader->tokens.pos++;
         if (mime_token_skip_space(&reader->tokens) != MIME_TOKEN_MORE)
@@ -275,7 +277,7 @@ static void read_list(Reader *reader)
             reader->tokens.pos = start;
             result = read_mailbox(reader);
         }
-        if (result == MIME_TOKEN_LAST || !at(reader, ','))
+        if (result == MIME_TOKEN_LAST || !at(reader, ',') || reader->left == 0)
             return;
         reader->tokens.pos++;
         result = mime_token_skip_space(&reader->tokens);
@@ -286,7 +288,7 @@ static void read_list(Reader *reader)
     }
 }
 
-MimeAddress *mime_address_parse(MimeArena *arena, const char *value, gsize length)
+MimeAddress *mime_address_parse(MimeArena *arena, const char *value, gsize length, guint max)
 {
     g_autoptr(GString) scratch = g_string_sized_new(128);
     g_autoptr(GString) comment = g_string_sized_new(64);
@@ -294,6 +296,7 @@ MimeAddress *mime_address_parse(MimeArena *arena, const char *value, gsize lengt
         .tokens = {.pos = value, .end = value + length, .comment = comment},
         .arena = arena,
         .scratch = scratch,
+        .left = max,
     };
 
     reader.tail = &reader.first;

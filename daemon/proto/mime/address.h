@@ -19,9 +19,13 @@ struct MimeAddress {
     gboolean broken;     /* didn't follow the grammar */
 };
 
+/* So many entries are enough for everyone: a comma alone makes one, of a hundred bytes. */
+#define MIME_ADDRESSES_MAX 10000
+
 /* Parses a field's value (folded or not). The list lives in arena; NULL when there is nothing in
- * it. Broken input gives what could be understood, as Dovecot understands it. */
-MimeAddress *mime_address_parse(MimeArena *arena, const char *value, gsize length);
+ * it. Broken input gives what could be understood, as Dovecot understands it. What follows the
+ * max-th entry isn't read, but for the end of a group. */
+MimeAddress *mime_address_parse(MimeArena *arena, const char *value, gsize length, guint max);
 
 /* Whether the entry is a mailbox that mail can be sent to: neither a group's start or end, nor
  * broken. */

@@ -30,6 +30,7 @@ void *mime_arena_alloc(MimeArena *arena, gsize size)
 
     arena->free += size;
     arena->left -= size;
+    arena->taken += size;
     return memory;
 }
 
@@ -75,5 +76,5 @@ void mime_arena_clear(MimeArena *arena)
         g_free(block);
     }
     arena->free = NULL;
-    arena->left = 0;
+    arena->left = arena->taken = 0;
 }

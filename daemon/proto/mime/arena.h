@@ -17,6 +17,7 @@ typedef struct {
     MimeArenaBlock *blocks;
     char *free;
     gsize left;
+    gsize taken; /* in all */
 } MimeArena;
 
 /* size bytes, aligned for any type, not cleared. Never NULL. */

@@ -2,6 +2,7 @@
 /* Rendering BODYSTRUCTURE, and BODY from it. See bodystructure.h. */
 #include "daemon/proto/mime/bodystructure.h"
 
+#include "daemon/proto/mime/content.h"
 #include "daemon/proto/mime/envelope.h"
 #include "daemon/proto/mime/quote.h"
 
@@ -111,8 +112,8 @@ static gboolean is_plain_ascii(const MimePart *part)
            part->disposition == NULL && part->languages == NULL && part->location == NULL;
 }
 
-/* What comes before the children. */
-static void render_start(GString *out, const MimePart *part, const char *message)
+/* What comes before the children. header: how much of that of a message within is looked at. */
+static void render_start(GString *out, const MimePart *part, const char *message, gsize header)
 {
     g_string_append_c(out, '(');
     if (part->kind == MIME_PART_MULTIPART)
@@ -126,8 +127,7 @@ static void render_start(GString *out, const MimePart *part, const char *message
     render_number(out, part->body_length);
     if (part->kind == MIME_PART_MESSAGE) {
         g_string_append_c(out, ' ');
-        mime_envelope_render(message + part->children->header_start, part->children->header_length,
-                             out);
+        mime_envelope_render(message + part->children->header_start, header, out);
         g_string_append_c(out, ' ');
     }
 }
@@ -150,8 +150,55 @@ static void render_end(GString *out, const MimePart *part)
     g_string_append_c(out, ')');
 }
 
+/* The part with nothing that it says of itself but its kind; its places and children stay. */
+static MimePart bare(const MimePart *part)
+{
+    static const struct {
+        const char *type, *subtype;
+    } types[] = {
+        [MIME_PART_TEXT] = {"text", "plain"},
+        [MIME_PART_MULTIPART] = {"multipart", "mixed"},
+        [MIME_PART_MESSAGE] = {"message", "rfc822"},
+        [MIME_PART_OTHER] = {"application", "octet-stream"},
+    };
+    MimePart copy = *part;
+
+    mime_content_forget(&copy);
+    copy.kind = part->kind;
+    copy.type = types[part->kind].type;
+    copy.subtype = types[part->kind].subtype;
+    return copy;
+}
+
+typedef struct {
+    GString *out;
+    gsize before; /* what out held */
+    const char *message;
+} Renderer;
+
+static gboolean is_long(const Renderer *renderer)
+{
+    return renderer->out->len - renderer->before >= MIME_BODYSTRUCTURE_MAX;
+}
+
+static void begin(Renderer *renderer, const MimePart *part)
+{
+    MimePart copy = is_long(renderer) ? bare(part) : *part;
+    gsize header = part->children == NULL || is_long(renderer) ? 0 : part->children->header_length;
+
+    render_start(renderer->out, &copy, renderer->message, header);
+}
+
+static void end(Renderer *renderer, const MimePart *part)
+{
+    MimePart copy = is_long(renderer) ? bare(part) : *part;
+
+    render_end(renderer->out, &copy);
+}
+
 void mime_bodystructure_render_part(const MimePart *root, const char *message, GString *out)
 {
+    Renderer renderer = {out, out->len, message};
     const MimePart *part = root;
 
     /* Dovecot writes this one in lower case, whatever the message says. */
@@ -163,15 +210,15 @@ void mime_bodystructure_render_part(const MimePart *root, const char *message, G
         return;
     }
     for (;;) {
-        render_start(out, part, message);
+        begin(&renderer, part);
         if (part->children != NULL) {
             part = part->children;
             continue;
         }
-        render_end(out, part);
+        end(&renderer, part);
         while (part != root && part->next == NULL) {
             part = part->parent;
-            render_end(out, part);
+            end(&renderer, part);
         }
         if (part == root)
             return;

@@ -6,8 +6,12 @@
 
 G_BEGIN_DECLS
 
+#define MIME_BODYSTRUCTURE_MAX (8 * 1024 * 1024)
+
 /* Appends the BODYSTRUCTURE of the message that structure was parsed from, with its parentheses.
- * The message is needed for the ENVELOPEs of messages within it. */
+ * The message is needed for the ENVELOPEs of messages within it. Once there are
+ * MIME_BODYSTRUCTURE_MAX bytes, the rest is said in as few words as the grammar allows: nobody reads
+ * it, and it could be many times as long as the message. */
 void mime_bodystructure_render(const MimeStructure *structure, const char *message, GString *out);
 /* The same of one part of it. */
 void mime_bodystructure_render_part(const MimePart *root, const char *message, GString *out);

@@ -16,6 +16,49 @@ void mime_charset_need_gmime(void)
     pthread_once(&gmime_once, g_mime_init);
 }
 
+/* Longer names are nobody's. */
+#define NAME_MAX_LENGTH 64
+
+struct MimeConverter {
+    char *charset;
+    iconv_t converter; /* -1: nobody knows the charset */
+};
+
+static const iconv_t no_converter = (iconv_t)-1;
+
+/* What text is in that doesn't say; always among those that can be opened. */
+static const char last_resort[] = "windows-1252";
+
+static iconv_t find_converter(MimeCharsets *charsets, const char *charset)
+{
+    for (guint i = 0; i < charsets->count; i++)
+        if (g_ascii_strcasecmp(charsets->converters[i].charset, charset) == 0)
+            return charsets->converters[i].converter;
+    if ((charsets->count >= MIME_CHARSETS_MAX && charset != last_resort) ||
+        strlen(charset) > NAME_MAX_LENGTH)
+        return no_converter;
+    mime_charset_need_gmime();
+    if (charsets->converters == NULL)
+        charsets->converters = g_new(MimeConverter, MIME_CHARSETS_MAX + 1);
+
+    MimeConverter *opened = &charsets->converters[charsets->count++];
+
+    opened->charset = g_strdup(charset);
+    opened->converter = g_mime_iconv_open("UTF-8", charset);
+    return opened->converter;
+}
+
+void mime_charsets_clear(MimeCharsets *charsets)
+{
+    for (guint i = 0; i < charsets->count; i++) {
+        if (charsets->converters[i].converter != no_converter)
+            g_mime_iconv_close(charsets->converters[i].converter);
+        g_free(charsets->converters[i].charset);
+    }
+    g_clear_pointer(&charsets->converters, g_free);
+    charsets->count = 0;
+}
+
 static gboolean is_one_of(const char *charset, const char *const *names)
 {
     for (; *names != NULL; names++)
@@ -53,14 +96,19 @@ static gboolean is_utf8(const char *text, gsize length, gsize *valid)
 }
 
 /* Appends text converted to UTF-8; what can't be becomes U+FFFD, a byte at a time. */
-static void append_converted(iconv_t converter, const char *text, gsize length, GString *out)
+static void append_converted(iconv_t converter, const char *text, gsize length, MimeStop *stop,
+                             GString *out)
 {
     char buffer[4096];
     char *from = (char *)text;
+    gsize before = length;
 
-    while (length > 0) {
+    iconv(converter, NULL, NULL, NULL, NULL);
+    while (length > 0 && !mime_stop_after(stop, before - length)) {
         char *to = buffer;
         gsize room = sizeof(buffer);
+
+        before = length;
         gsize result = iconv(converter, &from, &length, &to, &room);
 
         g_string_append_len(out, buffer, to - buffer);
@@ -80,23 +128,22 @@ static void clear_nuls(char *text, gsize length)
             text[i] = ' ';
 }
 
-void mime_charset_append_utf8(const char *text, gsize length, const char *charset, GString *out)
+void mime_charset_append_utf8(MimeCharsets *charsets, const char *text, gsize length,
+                              const char *charset, GString *out)
 {
     g_autofree char *without_nuls = NULL;
+    gboolean named = !says_nothing(charset) && !says_utf8(charset);
     gsize before = out->len, valid = 0;
-    iconv_t converter = (iconv_t)-1;
+    iconv_t converter = named ? find_converter(charsets, charset) : no_converter;
 
     if (length == 0)
         return;
-    mime_charset_need_gmime();
-    if (!says_nothing(charset) && !says_utf8(charset)) {
-        converter = g_mime_iconv_open("UTF-8", charset);
-    } else {
+    if (converter == no_converter) {
         if (memchr(text, '\0', length) != NULL) {
             text = without_nuls = g_memdup2(text, length);
             clear_nuls(without_nuls, length);
         }
-        if (is_utf8(text, length, &valid)) {
+        if (is_utf8(text, length, &valid) && (!named || valid == length)) {
             g_string_append_len(out, text, (gssize)valid);
             return;
         }
@@ -106,11 +153,9 @@ void mime_charset_append_utf8(const char *text, gsize length, const char *charse
             g_string_append(out, repaired);
             return;
         }
+        converter = find_converter(charsets, last_resort);
     }
-    if (converter == (iconv_t)-1)
-        converter = g_mime_iconv_open("UTF-8", "windows-1252");
-    append_converted(converter, text, length, out);
-    g_mime_iconv_close(converter);
+    append_converted(converter, text, length, charsets->stop, out);
     /* NULs can come out of UTF-16 and the like. */
     clear_nuls(out->str + before, out->len - before);
 }

@@ -9,6 +9,10 @@
 #include <gmime/gmime.h>
 #include <string.h>
 
+/* Of what is longer, comments included, only the start is read: GMime reads some of it several
+ * times. */
+#define DATE_MAX_LENGTH 512
+
 typedef struct {
     MimeTokens tokens;
     GString *word; /* the latest one */
@@ -142,6 +146,7 @@ static gboolean read_strictly(const char *value, gsize length, gboolean timed, I
 
 gboolean mime_date_parse(const char *value, gsize length, ImapDateTime *out)
 {
+    length = MIN(length, DATE_MAX_LENGTH);
     if (read_strictly(value, length, TRUE, out))
         return TRUE;
 

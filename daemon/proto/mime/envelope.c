@@ -15,11 +15,15 @@ static const char *const field_names[FIELDS] = {
     "Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "In-Reply-To", "Message-ID",
 };
 
+/* Fields that end beyond this aren't looked at. */
+#define HEADER_MAX (1024 * 1024)
+
 typedef struct {
     const char *text; /* of a text field: its value as it stands */
     gsize length;
     MimeAddress *addresses; /* of an address field */
     MimeAddress **tail;
+    guint count;
 } Value;
 
 /* The field's place in ENVELOPE, or FIELDS. */
@@ -36,9 +40,12 @@ static void add_addresses(Value *value, MimeArena *arena, const MimeField *field
 {
     if (value->tail == NULL)
         value->tail = &value->addresses;
-    *value->tail = mime_address_parse(arena, field->value, field->value_length);
-    while (*value->tail != NULL)
-        value->tail = &(*value->tail)->next;
+    if (value->count >= MIME_ADDRESSES_MAX)
+        return;
+    *value->tail = mime_address_parse(arena, field->value, field->value_length,
+                                      MIME_ADDRESSES_MAX - value->count);
+    for (; *value->tail != NULL; value->tail = &(*value->tail)->next)
+        value->count++;
 }
 
 static void render_addresses(GString *out, const MimeAddress *address)
@@ -72,7 +79,8 @@ void mime_envelope_render(const char *header, gsize length, GString *out)
     const char *position = header;
     MimeField field;
 
-    while (mime_field_next(&position, header + length, &field) == MIME_FIELD_MORE) {
+    while (mime_field_next(&position, header + length, &field) == MIME_FIELD_MORE &&
+           position - header <= HEADER_MAX) {
         guint i = field.name_length > 0 ? envelope_index(&field) : FIELDS;
 
         if (i >= FROM && i <= BCC) {

@@ -286,13 +286,13 @@ static void read_tag(Html *html)
         }
 }
 
-void mime_html_to_text(const char *html, gsize length, GString *out)
+void mime_html_to_text(const char *html, gsize length, MimeStop *stop, GString *out)
 {
     Html state = {html, html + length, out, FALSE};
+    const char *start = html;
 
-    while (state.pos < state.end) {
-        const char *start = state.pos;
-
+    while (state.pos < state.end && !mime_stop_after(stop, (gsize)(state.pos - start))) {
+        start = state.pos;
         while (state.pos < state.end && *state.pos != '<' && *state.pos != '&')
             state.pos++;
         g_string_append_len(out, start, state.pos - start);

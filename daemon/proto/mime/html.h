@@ -2,7 +2,7 @@
 /* HTML reduced to the text that it shows. */
 #pragma once
 
-#include <glib.h>
+#include "daemon/proto/mime/stop.h"
 
 G_BEGIN_DECLS
 
@@ -10,6 +10,6 @@ G_BEGIN_DECLS
  * said in the place of images, character references resolved, and a line end where a block ends.
  * Any input will do; the output is at most a fifth longer than the input, and the work in proportion to
  * it. */
-void mime_html_to_text(const char *html, gsize length, GString *out);
+void mime_html_to_text(const char *html, gsize length, MimeStop *stop, GString *out);
 
 G_END_DECLS

@@ -23,6 +23,7 @@ const MimeLimits mime_default_limits = {
     .max_depth = 100,
     .max_parts = 10000,
     .max_header = 1024 * 1024,
+    .max_memory = 32 * 1024 * 1024,
 };
 
 typedef struct {
@@ -148,7 +149,7 @@ static void use_field(Parser *parser, const MimeField *field)
 {
     MimePart *part = parser->part;
 
-    if (field->name_length < 4 ||
+    if (field->name_length < 4 || parser->structure->arena.taken > parser->limits->max_memory ||
         (gsize)(field->line + field->line_length - parser->message) - part->header_start >
             parser->limits->max_header)
         return;
@@ -180,7 +181,8 @@ static gboolean read_header(Parser *parser)
         if (ended)
             break;
 
-        ended = mime_field_next(&parser->pos, parser->end, &field) == MIME_FIELD_BLANK;
+        ended = mime_field_next(&parser->pos, parser->end, &field) == MIME_FIELD_BLANK ||
+                mime_stop_after(parser->limits->stop, field.line_length);
         newline = field.newline;
         part->header_length += field.line_length;
         part->header_lines += field.lines;
@@ -258,7 +260,7 @@ static gboolean read_body(Parser *parser)
             return read_boundary_line(parser, line, boundary);
         }
         newline = memchr(line, '\n', (gsize)(parser->end - line));
-        if (newline == NULL)
+        if (newline == NULL || mime_stop_after(parser->limits->stop, (gsize)(newline + 1 - line)))
             break;
         line = newline + 1;
         lines++;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "daemon/proto/mime/decode.h"
+#include "daemon/proto/mime/stop.h"
 #include "daemon/proto/mime/token.h"
 
 G_BEGIN_DECLS
@@ -17,9 +18,11 @@ typedef struct {
     guint max_depth;  /* levels of parts within parts; at least 1 */
     guint max_parts;  /* parts in all; at least 1 */
     gsize max_header; /* fields that end beyond this many bytes of their header aren't looked at */
+    gsize max_memory; /* once fields have taken so many bytes, others aren't looked at */
+    MimeStop *stop;   /* looked at while parsing; may be NULL. What is left then is a body */
 } MimeLimits;
 
-/* As Dovecot's: 100 levels, 10,000 parts; and 1 MiB of header fields. */
+/* As Dovecot's: 100 levels, 10,000 parts; and 1 MiB of header fields, 32 MiB of what they say. */
 extern const MimeLimits mime_default_limits;
 
 typedef enum {

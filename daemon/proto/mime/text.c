@@ -19,6 +19,24 @@
 /* With headers no longer than this. */
 #define PREVIEW_HEADER (1024 * 1024)
 
+/* Text is normalized in pieces of about so many bytes, */
+#define PIECE_BYTES 16384
+/* with so many marks in a row at most (UAX 15, 13). */
+#define MARKS_MAX 30
+
+/* What a text is made with. */
+typedef struct {
+    MimeCharsets charsets;
+    MimeStop *stop;
+    gsize limit; /* of out */
+    GString *out;
+} Writer;
+
+static gboolean is_full(Writer *writer)
+{
+    return writer->out->len >= writer->limit || mime_stop_after(writer->stop, 0);
+}
+
 static gboolean is_ascii(const char *text, gsize length)
 {
     guint8 all = 0;
@@ -37,20 +55,80 @@ static void lower_ascii(char *text, gsize length)
         text[i] = (char)(text[i] | ((guint8)(text[i] - 'A') < 26) << 5);
 }
 
-/* A line, folded. */
-static void append_folded_line(const char *line, gsize length, GString *out)
+/* Whether no decomposition of c has a mark in it. */
+static gboolean is_without_marks(gunichar c)
 {
-    if (is_ascii(line, length)) {
-        g_string_append_len(out, line, (gssize)length);
+    return c < 0xA0 || (c >= 0x3400 && c < 0xA000) || (c >= 0xAC00 && c < 0xD7A4);
+}
+
+/* Counts the marks at the end of what was read so far. Whether c begins a letter. */
+static gboolean count_marks(gunichar c, guint *marks)
+{
+    gunichar decomposed[G_UNICHAR_MAX_DECOMPOSITION_LENGTH];
+
+    if (is_without_marks(c)) {
+        *marks = 0;
+        return TRUE;
+    }
+
+    gsize length = g_unichar_fully_decompose(c, TRUE, decomposed, G_N_ELEMENTS(decomposed));
+
+    for (gsize i = 0; i < length; i++)
+        *marks = g_unichar_combining_class(decomposed[i]) == 0 ? 0 : *marks + 1;
+    return g_unichar_combining_class(decomposed[0]) == 0;
+}
+
+/* How much of valid UTF-8 to normalize at once. Marks on one letter are put in order by bubbling,
+ * so the time that takes grows with the square of their number. */
+static gsize piece_length(const char *text, gsize length)
+{
+    const char *end = text + length;
+    guint marks = 0;
+
+    for (const char *p = text; p < end; p = g_utf8_next_char(p)) {
+        gboolean begins = count_marks(g_utf8_get_char(p), &marks);
+
+        if (p > text && (marks > MARKS_MAX || (begins && p - text >= PIECE_BYTES)))
+            return (gsize)(p - text);
+    }
+    return length;
+}
+
+static void append_normalized(const char *text, gsize length, GString *out)
+{
+    g_autofree char *normalized = g_utf8_normalize(text, (gssize)length, G_NORMALIZE_ALL);
+
+    g_string_append(out, normalized != NULL ? normalized : "");
+}
+
+static void append_folded_piece(const char *text, gsize length, GString *out)
+{
+    if (is_ascii(text, length)) {
+        g_string_append_len(out, text, (gssize)length);
         lower_ascii(out->str + out->len - length, length);
         return;
     }
 
-    g_autofree char *decomposed = g_utf8_normalize(line, (gssize)length, G_NORMALIZE_ALL);
+    g_autofree char *decomposed = g_utf8_normalize(text, (gssize)length, G_NORMALIZE_ALL);
     g_autofree char *folded = decomposed != NULL ? g_utf8_casefold(decomposed, -1) : NULL;
-    g_autofree char *again = folded != NULL ? g_utf8_normalize(folded, -1, G_NORMALIZE_ALL) : NULL;
 
-    g_string_append(out, again != NULL ? again : "");
+    if (folded != NULL)
+        append_normalized(folded, strlen(folded), out);
+}
+
+/* A line, folded. */
+static void append_folded_line(Writer *writer, const char *line, gsize length)
+{
+    gboolean ascii = is_ascii(line, length);
+
+    while (length > 0 && !is_full(writer)) {
+        gsize piece = ascii ? MIN(length, PIECE_BYTES) : piece_length(line, length);
+
+        append_folded_piece(line, piece, writer->out);
+        mime_stop_after(writer->stop, piece);
+        line += piece;
+        length -= piece;
+    }
 }
 
 /* Cuts out to limit bytes, at a character. */
@@ -64,32 +142,32 @@ static void cut_to(GString *out, gsize limit)
 }
 
 /* Appends valid UTF-8 folded, with "\n" for line ends. */
-static void append_folded(const char *text, gsize length, gsize limit, GString *out)
+static void append_folded(Writer *writer, const char *text, gsize length)
 {
     const char *end = text + length;
 
-    while (text < end && out->len < limit) {
+    while (text < end && !is_full(writer)) {
         const char *newline = memchr(text, '\n', (gsize)(end - text));
         const char *line_end = newline != NULL ? newline : end;
         const char *next = newline != NULL ? newline + 1 : end;
 
         if (newline != NULL && line_end > text && line_end[-1] == '\r')
             line_end--;
-        append_folded_line(text, (gsize)(line_end - text), out);
+        append_folded_line(writer, text, (gsize)(line_end - text));
         if (newline != NULL)
-            g_string_append_c(out, '\n');
+            g_string_append_c(writer->out, '\n');
         text = next;
     }
-    cut_to(out, limit);
+    cut_to(writer->out, writer->limit);
 }
 
 char *mime_text_fold(const char *text, gsize length)
 {
     g_autofree char *valid = g_utf8_make_valid(text, (gssize)length);
-    GString *out = g_string_sized_new(length);
+    Writer writer = {.limit = G_MAXSIZE, .out = g_string_sized_new(length)};
 
-    append_folded(valid, strlen(valid), G_MAXSIZE, out);
-    return g_string_free(out, FALSE);
+    append_folded(&writer, valid, strlen(valid));
+    return g_string_free(writer.out, FALSE);
 }
 
 char *mime_text_collate(const char *text)
@@ -103,9 +181,13 @@ char *mime_text_collate(const char *text)
     for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p))
         g_string_append_unichar(titled, g_unichar_totitle(g_utf8_get_char(p)));
 
-    char *decomposed = g_utf8_normalize(titled->str, (gssize)titled->len, G_NORMALIZE_ALL);
+    GString *out = g_string_sized_new(titled->len);
 
-    return decomposed != NULL ? decomposed : g_strdup(titled->str);
+    for (gsize done = 0, piece; done < titled->len; done += piece) {
+        piece = piece_length(titled->str + done, titled->len - done);
+        append_normalized(titled->str + done, piece, out);
+    }
+    return g_string_free(out, FALSE);
 }
 
 /* --- headers --- */
@@ -129,7 +211,7 @@ static GString *unfold(const char *value, gsize length)
     return line;
 }
 
-char *mime_text_decode_header(const char *value, gsize length)
+static char *decode_value(MimeCharsets *charsets, const char *value, gsize length)
 {
     g_autoptr(GString) line = unfold(value, length);
     g_autoptr(GString) valid = NULL;
@@ -138,49 +220,70 @@ char *mime_text_decode_header(const char *value, gsize length)
         return g_string_free(g_steal_pointer(&line), FALSE);
 
     valid = g_string_sized_new(line->len);
-    mime_charset_append_utf8(line->str, line->len, NULL, valid);
+    mime_charset_append_utf8(charsets, line->str, line->len, NULL, valid);
     g_string_truncate(line, 0);
-    mime_words_decode(valid->str, valid->len, line);
+    mime_words_decode(charsets, valid->str, valid->len, line);
     return g_string_free(g_steal_pointer(&line), FALSE);
 }
 
-static void append_folded_value(const MimeField *field, gsize limit, GString *out)
+char *mime_text_decode_header(const char *value, gsize length)
 {
-    g_autofree char *value = mime_text_decode_header(field->value, field->value_length);
+    g_auto(MimeCharsets) charsets = {0};
 
-    append_folded(value, strlen(value), limit, out);
-    if (out->len < limit)
-        g_string_append_c(out, '\n');
+    return decode_value(&charsets, value, length);
 }
 
-void mime_text_header(const char *header, gsize length, gsize limit, GString *out)
+static void append_value(Writer *writer, const MimeField *field)
+{
+    g_autofree char *value = decode_value(&writer->charsets, field->value, field->value_length);
+
+    append_folded(writer, value, strlen(value));
+    if (writer->out->len < writer->limit)
+        g_string_append_c(writer->out, '\n');
+}
+
+static void append_header(Writer *writer, const char *header, gsize length)
 {
     const char *position = header;
     MimeField field;
 
-    while (out->len < limit &&
+    while (!is_full(writer) &&
            mime_field_next(&position, header + length, &field) == MIME_FIELD_MORE) {
         g_autofree char *name = g_utf8_make_valid(field.name, (gssize)field.name_length);
 
-        append_folded(name, strlen(name), limit, out);
-        if (field.name_length > 0 && out->len + 1 < limit)
-            g_string_append(out, ": ");
-        append_folded_value(&field, limit, out);
+        append_folded(writer, name, strlen(name));
+        if (field.name_length > 0 && writer->out->len + 1 < writer->limit)
+            g_string_append(writer->out, ": ");
+        append_value(writer, &field);
+        mime_stop_after(writer->stop, field.line_length);
     }
 }
 
-gboolean mime_text_field(const char *header, gsize length, const char *name, gsize limit,
-                         GString *out)
+void mime_text_header(const char *header, gsize length, gsize limit, MimeStop *stop, GString *out)
 {
+    Writer writer = {.charsets = {stop}, .stop = stop, .limit = limit, .out = out};
+
+    append_header(&writer, header, length);
+    mime_charsets_clear(&writer.charsets);
+}
+
+gboolean mime_text_field(const char *header, gsize length, const char *name, gsize limit,
+                         MimeStop *stop, GString *out)
+{
+    Writer writer = {.charsets = {stop}, .stop = stop, .limit = limit, .out = out};
     const char *position = header;
     gboolean found = FALSE;
     MimeField field;
 
-    while (mime_field_next(&position, header + length, &field) == MIME_FIELD_MORE)
+    while (!mime_stop_after(stop, 0) &&
+           mime_field_next(&position, header + length, &field) == MIME_FIELD_MORE) {
         if (mime_field_is(&field, name)) {
-            append_folded_value(&field, limit, out);
+            append_value(&writer, &field);
             found = TRUE;
         }
+        mime_stop_after(stop, field.line_length);
+    }
+    mime_charsets_clear(&writer.charsets);
     return found;
 }
 
@@ -200,29 +303,47 @@ static gboolean is_text(const MimePart *part)
                                             g_ascii_strcasecmp(part->type, "message") == 0);
 }
 
-/* The text of a text part in valid UTF-8; of its bytes, no more than limit. */
-static GString *part_text(const MimePart *part, const char *message, gsize limit)
+/* Undoes the part's transfer encoding, up to limit bytes. */
+static GString *part_bytes(const MimePart *part, const char *message, gsize limit, MimeStop *stop)
 {
-    g_autoptr(GString) decoded = g_string_new(NULL);
-    g_autoptr(GString) text = NULL;
-    const char *body = message + mime_part_body_start(part);
+    GString *decoded = g_string_new(NULL);
     MimeEncoding encoding =
         part->encoding == MIME_ENCODING_UNKNOWN ? MIME_ENCODING_IDENTITY : part->encoding;
+    g_autoptr(MimeDecoder) decoder = mime_decoder_new(encoding, NULL);
+    const char *body = message + mime_part_body_start(part);
+    gsize done = 0;
 
-    mime_decode(body, part->body_length, encoding, limit, decoded, NULL);
-    text = g_string_sized_new(decoded->len);
-    mime_charset_append_utf8(decoded->str, decoded->len,
+    while (done < part->body_length && decoded->len < limit &&
+           !mime_stop_after(stop, MIME_STOP_BYTES)) {
+        gsize slice = MIN(MIME_STOP_BYTES, part->body_length - done);
+
+        mime_decoder_step(decoder, body + done, slice, decoded);
+        done += slice;
+    }
+    if (decoded->len < limit)
+        mime_decoder_end(decoder, decoded);
+    return g_string_truncate(decoded, MIN(decoded->len, limit));
+}
+
+/* The text of a text part in valid UTF-8; of its bytes, no more than limit. */
+static GString *part_text(MimeCharsets *charsets, const MimePart *part, const char *message,
+                          gsize limit)
+{
+    g_autoptr(GString) decoded = part_bytes(part, message, limit, charsets->stop);
+    g_autoptr(GString) text = g_string_sized_new(decoded->len);
+
+    mime_charset_append_utf8(charsets, decoded->str, decoded->len,
                              mime_params_get(&part->type_params, "charset"), text);
     if (is_html(part)) {
         g_string_truncate(decoded, 0);
-        mime_html_to_text(text->str, text->len, decoded);
+        mime_html_to_text(text->str, text->len, charsets->stop, decoded);
         return g_steal_pointer(&decoded);
     }
     return g_steal_pointer(&text);
 }
 
 /* The name of an attachment: from its encoded form (RFC 2231), or plain, or with encoded words. */
-static char *part_name(const MimePart *part)
+static char *part_name(MimeCharsets *charsets, const MimePart *part)
 {
     const char *plain = mime_params_get(&part->disposition_params, "filename");
     const char *encoded = mime_params_get(&part->disposition_params, "filename*");
@@ -232,7 +353,7 @@ static char *part_name(const MimePart *part)
     if (encoded == NULL)
         encoded = mime_params_get(&part->type_params, "name*");
     if (encoded == NULL)
-        return plain != NULL ? mime_text_decode_header(plain, strlen(plain)) : NULL;
+        return plain != NULL ? decode_value(charsets, plain, strlen(plain)) : NULL;
 
     const char *language = strchr(encoded, '\'');
     const char *text = language != NULL ? strchr(language + 1, '\'') : NULL;
@@ -250,37 +371,45 @@ static char *part_name(const MimePart *part)
             g_string_append_c(bytes, *text);
         }
     }
-    mime_charset_append_utf8(bytes->str, bytes->len, charset, name);
+    mime_charset_append_utf8(charsets, bytes->str, bytes->len, charset, name);
     return g_string_free(name, FALSE);
 }
 
-void mime_text_body(const MimeStructure *structure, const char *message, gsize limit, GString *out)
+static void append_part(Writer *writer, const MimePart *part, const char *message)
 {
+    g_autofree char *name = part_name(&writer->charsets, part);
+
+    if (part->parent != NULL && part->parent->kind == MIME_PART_MESSAGE)
+        append_header(writer, message + part->header_start, part->header_length);
+    if (name != NULL) {
+        append_folded(writer, name, strlen(name));
+        append_folded(writer, "\n", 1);
+    }
+    if (!is_text(part))
+        return;
+
+    g_autoptr(GString) text = part_text(&writer->charsets, part, message, writer->limit);
+
+    append_folded(writer, text->str, text->len);
+    if (writer->out->len > 0 && writer->out->str[writer->out->len - 1] != '\n')
+        append_folded(writer, "\n", 1);
+}
+
+void mime_text_body(const MimeStructure *structure, const char *message, gsize limit,
+                    MimeStop *stop, GString *out)
+{
+    Writer writer = {.charsets = {stop}, .stop = stop, .limit = limit, .out = out};
     const MimePart *part = mime_structure_root(structure);
 
-    for (; part != NULL && out->len < limit; part = mime_part_following(part)) {
-        g_autofree char *name = part_name(part);
-
-        if (part->parent != NULL && part->parent->kind == MIME_PART_MESSAGE)
-            mime_text_header(message + part->header_start, part->header_length, limit, out);
-        if (name != NULL) {
-            append_folded(name, strlen(name), limit, out);
-            append_folded("\n", 1, limit, out);
-        }
-        if (!is_text(part))
-            continue;
-
-        g_autoptr(GString) text = part_text(part, message, limit);
-
-        append_folded(text->str, text->len, limit, out);
-        if (out->len > 0 && out->str[out->len - 1] != '\n')
-            append_folded("\n", 1, limit, out);
-    }
+    for (; part != NULL && !is_full(&writer); part = mime_part_following(part))
+        append_part(&writer, part, message);
+    mime_charsets_clear(&writer.charsets);
 }
 
 /* --- previews --- */
 
 typedef struct {
+    MimeCharsets charsets;
     MimeReadFunc read;
     gpointer data;
     GString *html; /* of the first part that has some: second choice */
@@ -296,7 +425,8 @@ static gboolean may_be_shown(const MimePart *part)
  * FALSE when it can't be read. The part's kept structure doesn't say what its header says. */
 static gboolean read_start(Preview *preview, const MimePart *part, GString **plain)
 {
-    const MimeLimits limits = {.max_depth = 1, .max_parts = 1, .max_header = PREVIEW_HEADER};
+    const MimeLimits limits = {
+        .max_depth = 1, .max_parts = 1, .max_header = PREVIEW_HEADER, .max_memory = G_MAXSIZE};
     gsize size = part->header_length + MIN(part->body_length, PREVIEW_SOURCE);
     g_autoptr(GBytes) bytes = preview->read(part->header_start, size, preview->data);
 
@@ -312,9 +442,9 @@ static gboolean read_start(Preview *preview, const MimePart *part, GString **pla
         (root->disposition != NULL && g_ascii_strcasecmp(root->disposition, "attachment") == 0))
         return TRUE;
     if (root->subtype == NULL || g_ascii_strcasecmp(root->subtype, "plain") == 0)
-        *plain = part_text(root, start, PREVIEW_BYTES);
+        *plain = part_text(&preview->charsets, root, start, PREVIEW_BYTES);
     else if (preview->html == NULL && is_html(root))
-        preview->html = part_text(root, start, PREVIEW_BYTES);
+        preview->html = part_text(&preview->charsets, root, start, PREVIEW_BYTES);
     return TRUE;
 }
 
@@ -368,9 +498,11 @@ static char *squeeze_preview(const GString *text, gboolean with_quotes)
 
 char *mime_text_preview(const MimeStructure *structure, MimeReadFunc read, gpointer data)
 {
-    Preview preview = {read, data, NULL};
+    Preview preview = {.read = read, .data = data};
     g_autoptr(GString) text = NULL;
     gboolean ok = preview_text(&preview, structure, &text);
+
+    mime_charsets_clear(&preview.charsets);
 
     if (preview.html != NULL)
         g_string_free(preview.html, TRUE);

@@ -7,7 +7,6 @@
  */
 #include "daemon/proto/mime/words.h"
 
-#include "daemon/proto/mime/charset.h"
 #include "daemon/proto/mime/decode.h"
 
 #include <string.h>
@@ -23,6 +22,7 @@ typedef struct {
 
 /* Words whose bytes aren't converted yet. */
 typedef struct {
+    MimeCharsets *charsets;
     char *charset; /* NULL: there are none */
     GString *bytes;
     GString *out;
@@ -77,8 +77,8 @@ static void flush(Pending *pending)
 
     gsize before = pending->out->len;
 
-    mime_charset_append_utf8(pending->bytes->str, pending->bytes->len, pending->charset,
-                             pending->out);
+    mime_charset_append_utf8(pending->charsets, pending->bytes->str, pending->bytes->len,
+                             pending->charset, pending->out);
     g_strdelimit(pending->out->str + before, "\r\n", ' ');
     g_clear_pointer(&pending->charset, g_free);
     g_string_truncate(pending->bytes, 0);
@@ -107,11 +107,11 @@ static gboolean find_next(const char *text, const char *end, Word *word)
     return parse_word(text, end, word);
 }
 
-void mime_words_decode(const char *value, gsize length, GString *out)
+void mime_words_decode(MimeCharsets *charsets, const char *value, gsize length, GString *out)
 {
     const char *end = value + length;
     g_autoptr(GString) bytes = g_string_new(NULL);
-    Pending pending = {NULL, bytes, out};
+    Pending pending = {charsets, NULL, bytes, out};
     Word word;
 
     while (value < end) {

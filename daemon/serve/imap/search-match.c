@@ -273,7 +273,7 @@ static ImapMatchResult match_field(ImapMatch *match, Node *node, const ImapMatch
 {
     if (!message->header)
         return IMAP_MATCH_UNKNOWN;
-    return RESULT(index_text_values(message->header, message->header_length, field_of(node),
+    return RESULT(index_text_values(message->header, message->header_length, field_of(node), NULL,
                                     match->scratch) &&
                   contains(node, match->scratch));
 }
@@ -282,7 +282,7 @@ static ImapMatchResult match_header(ImapMatch *match, Node *node, const ImapMatc
 {
     if (!message->header)
         return IMAP_MATCH_UNKNOWN;
-    index_text_header(message->header, message->header_length, match->scratch);
+    index_text_header(message->header, message->header_length, NULL, match->scratch);
     return RESULT(contains(node, match->scratch));
 }
 

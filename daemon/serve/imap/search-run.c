@@ -46,6 +46,11 @@ typedef struct {
     GError *error;
 } Search;
 
+static gboolean is_triggered(gpointer cancel)
+{
+    return net_cancel_triggered(cancel);
+}
+
 static gboolean is_stopped(Search *search)
 {
     if (!net_cancel_triggered(net_stream_cancel(search->session->stream)))
@@ -215,8 +220,9 @@ static gboolean read_text(Search *search, const CachePlacement *placement)
         return FALSE;
     gsize length;
     const char *message = g_bytes_get_data(bytes, &length);
-    index_text_body(message ? message : "", length, search->text);
-    return TRUE;
+    MimeStop stop = {.stopped = is_triggered, .data = net_stream_cancel(search->session->stream)};
+    index_text_body(message ? message : "", length, &stop, search->text);
+    return !is_stopped(search);
 }
 
 static gboolean judge_content(const CacheFetchRow *row, gpointer data)
