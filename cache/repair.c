@@ -8,7 +8,7 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
-static const char SQL_CHECK[] = "SELECT quick_check FROM pragma_quick_check(20)";
+static const char SQL_CHECK[] = "PRAGMA quick_check(20)";
 
 gboolean cache_check(Cache *cache, GError **error)
 {

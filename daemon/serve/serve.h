@@ -33,7 +33,7 @@ typedef struct {
     const char *queue_error; /* then: why, as status says it */
     NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */
     ServeThrottle *throttle; /* slows the next answer after failed logins; one per listener */
-    guint progress_ms;       /* how often IMAP clients hear of a long command's progress; 0: 15 s */
+    gint64 progress_us;      /* how often IMAP clients hear of a long command's progress; 0: 15 s */
     guint login_seconds;     /* how long IMAP clients may take to log in; 0: 3 minutes */
     guint idle_seconds;      /* how long they may say nothing after that; 0: 30 minutes */
     gpointer data;

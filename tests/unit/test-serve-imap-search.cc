@@ -505,7 +505,7 @@ TEST_F(ImapTest, UpdatesAreOfTheSelectedMailboxOnly)
 /* RFC 9585: how far a command is */
 TEST_F(ImapTest, LongCommandsTellTheirProgress)
 {
-    daemon.progress_ms = 1;
+    daemon.progress_us = 1;
     for (int i = 0; i < 450; i++)
         deliver(inbox, mail("a@a", "one", 1));
     auto client = select();

@@ -72,7 +72,7 @@ class Server
                     return;
             } else if (line.rfind("C: ", 0) == 0) {
                 std::string wanted = line.substr(3), got = read_line();
-                if (wanted.back() == '*') {
+                if (!wanted.empty() && wanted.back() == '*') {
                     wanted.pop_back();
                     got = got.substr(0, wanted.size());
                 }

@@ -114,12 +114,12 @@ void imap_untagged(ImapSession *session, const char *status, const char *code, c
 }
 
 /* RFC 9585, 4: not before 10 seconds, and not more often than that. */
-#define PROGRESS_MS 15000
+#define PROGRESS_US (15 * G_TIME_SPAN_SECOND)
 
 void imap_progress_begin(ImapSession *session)
 {
-    guint interval = session->daemon->progress_ms ? session->daemon->progress_ms : PROGRESS_MS;
-    session->progress_due = g_get_monotonic_time() + interval * (gint64)1000;
+    gint64 interval = session->daemon->progress_us ? session->daemon->progress_us : PROGRESS_US;
+    session->progress_due = g_get_monotonic_time() + interval;
 }
 
 void imap_progress(ImapSession *session, guint done, guint total)
