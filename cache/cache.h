@@ -7,8 +7,8 @@
  * Opening and closing live here, transactions in txn.h, change notices in watch.h. What can be done
  * within a transaction has a header for each subject: folder.h, subscription.h, annotation.h,
  * placement.h, message.h, content.h, flags.h, rights.h; change.h is what clients do, attempt.h and
- * problem.h are what sync remembers, set-like.h and label.h are for stores like Gmail's, search.h is
- * for the text. repair.h is for a cache that is damaged.
+ * problem.h are what sync remembers, set-like.h and label.h are for stores like Gmail's, search.h
+ * is for the text. repair.h is for a cache that is damaged.
  *
  * A Cache may be used by any number of threads at once.
  */

@@ -10,15 +10,20 @@
 
 typedef enum { CACHE_FLAGS_SET, CACHE_FLAGS_ADD, CACHE_FLAGS_REMOVE } CacheFlagsMode;
 
+typedef struct {
+    CacheFlagsMode mode;
+    CacheFlags flags;
+    guint64 unchanged_since; /* G_MAXUINT64: no condition */
+} CacheStore;
+
 /*
  * STORE (RFC 3501, 6.4.6; RFC 7162, 3.1.3). UIDs that are gone are passed over. Messages whose
- * modseq is above `unchanged_since` (G_MAXUINT64: no condition) are left alone and appended to
- * `modified` (guint32). Each message that was changed, or asked to change, is appended to `done`
- * (CacheChange; its new flags and modseq). Flags that the folder's rights (rights.h) don't let be
- * changed stay as they are, in every mode.
+ * modseq is above `unchanged_since` are left alone and appended to `modified` (guint32). Each
+ * message that was changed, or asked to change, is appended to `done` (CacheChange; its new flags
+ * and modseq). Flags that the folder's rights (rights.h) don't let be changed stay as they are, in
+ * every mode.
  */
-gboolean cache_store(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count,
-                     CacheFlagsMode mode, CacheFlags flags, guint64 unchanged_since, GArray *done,
+gboolean cache_store(CacheTxn *txn, CacheSelection messages, CacheStore store, GArray *done,
                      GArray *modified, GError **error);
 
 /* Expunges `uids`; those without \Deleted only where `force`. Appends what went to `gone` (guint32)
@@ -33,11 +38,16 @@ gboolean cache_expunge(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize 
  * whose meta "set-like" is "1" a message is in a folder once: copying to where it is gives the UID
  * it has there.
  */
-gboolean cache_copy(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, gint64 target,
-                    gboolean move, GArray *from, GArray *to, GError **error);
+gboolean cache_copy(CacheTxn *txn, CacheSelection messages, gint64 target, gboolean move,
+                    GArray *from, GArray *to, GError **error);
 
-/* APPEND: a new message in `folder` with the writer's content, and those of `flags` that its rights
- * let be set; its UID, or 0 and `error`. */
+typedef struct {
+    CacheFlags flags;
+    gint64 date; /* INTERNALDATE, Unix seconds */
+    gint16 zone; /* its zone, minutes east of UTC */
+} CacheAppend;
+
+/* APPEND: a new message in `folder` with the writer's content, and those of its flags that the
+ * folder's rights let be set; its UID, or 0 and `error`. */
 guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
-                     const CacheRendered *rendered, CacheFlags flags, gint64 date, gint16 zone,
-                     GError **error);
+                     const CacheRendered *rendered, CacheAppend append, GError **error);

@@ -116,12 +116,12 @@ typedef struct {
 typedef gboolean (*CacheFetchFunc)(const CacheFetchRow *row, gpointer data);
 
 /*
- * Reads live messages of `folder` by ascending local UIDs `uids[0..count)` (those that are gone are
- * passed over) and calls `func` for each; FALSE from it ends the iteration. Reads runs of UIDs as
- * ranges: one query for a contiguous slice, so that 100,000 messages cost no more than a scan.
+ * Reads live messages by ascending local UID (those that are gone are passed over) and calls `func`
+ * for each; FALSE from it ends the iteration. Reads runs of UIDs as ranges: one query for a
+ * contiguous slice, so that 100,000 messages cost no more than a scan. `what`: CacheFetchWhat bits.
  */
-gboolean cache_fetch(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, guint what,
-                     CacheFetchFunc func, gpointer data, GError **error);
+gboolean cache_fetch(CacheTxn *txn, CacheSelection messages, guint what, CacheFetchFunc func,
+                     gpointer data, GError **error);
 
 /* ---- what is wanted ------------------------------------------------------------------------ */
 

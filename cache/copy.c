@@ -61,14 +61,21 @@ gboolean copy_put(CacheTxn *txn, const CachePlacement *source, gint64 target, gb
     return TRUE;
 }
 
-static gboolean copy_one(CacheTxn *txn, gint64 folder, guint32 uid, gint64 target, gboolean move,
-                         GArray *from, GArray *to, GError **error)
+/* A COPY or MOVE on its way through the messages. */
+typedef struct {
+    CacheTxn *txn;
+    gint64 folder, target;
+    gboolean move;
+    GArray *from, *to;
+} Copying;
+
+static gboolean copy_one(const Copying *copying, guint32 uid, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     CachePlacement source;
-    guint32 new_uid;
+    guint32 to;
 
-    if (!cache_placement_get(txn, folder, uid, &source, &failure)) {
+    if (!cache_placement_get(copying->txn, copying->folder, uid, &source, &failure)) {
         if (g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND))
             return TRUE;
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -76,39 +83,42 @@ static gboolean copy_one(CacheTxn *txn, gint64 folder, guint32 uid, gint64 targe
     }
     if (!source.alive)
         return TRUE;
-    if (!copy_put(txn, &source, target, move, &new_uid, error))
+    if (!copy_put(copying->txn, &source, copying->target, copying->move, &to, error))
         return FALSE;
     /* Where it is there already under this very UID, moving it changes nothing. */
-    if (move && !(folder == target && new_uid == uid) && !placement_kill(txn, &source, error))
+    gboolean stays = !copying->move || (copying->folder == copying->target && to == uid);
+    if (!stays && !placement_kill(copying->txn, &source, error))
         return FALSE;
-    g_array_append_val(from, uid);
-    g_array_append_val(to, new_uid);
+    g_array_append_val(copying->from, uid);
+    g_array_append_val(copying->to, to);
     return TRUE;
 }
 
-gboolean cache_copy(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, gint64 target,
-                    gboolean move, GArray *from, GArray *to, GError **error)
+gboolean cache_copy(CacheTxn *txn, CacheSelection messages, gint64 target, gboolean move,
+                    GArray *from, GArray *to, GError **error)
 {
+    const Copying copying = {txn, messages.folder, target, move, from, to};
+
     if (!txn_writes(txn, TRUE, error) || !counters_of(txn, target, error))
         return FALSE;
-    for (gsize i = 0; i < count; i++)
-        if (!copy_one(txn, folder, uids[i], target, move, from, to, error))
+    for (gsize i = 0; i < messages.count; i++)
+        if (!copy_one(&copying, messages.uids[i], error))
             return FALSE;
     return TRUE;
 }
 
 guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
-                     const CacheRendered *rendered, CacheFlags flags, gint64 date, gint16 zone,
-                     GError **error)
+                     const CacheRendered *rendered, CacheAppend append, GError **error)
 {
     if (!txn_writes(txn, TRUE, error) || !counters_of(txn, folder, error))
         return 0;
     CachePlacement placement = {.folder = folder,
                                 .message = cache_message_new(txn, NULL, error),
                                 .alive = TRUE,
-                                .flags = cache_rights_limit(counters_rights(txn, folder), flags),
-                                .date = date,
-                                .zone = zone,
+                                .flags =
+                                    cache_rights_limit(counters_rights(txn, folder), append.flags),
+                                .date = append.date,
+                                .zone = append.zone,
                                 .saved = now()};
     if (!placement.message || !set_like_nameless(txn, placement.message, error) ||
         !cache_content_writer_finish(writer, txn, placement.message, rendered, error) ||

@@ -65,6 +65,8 @@ typedef struct {
     guint what;
     const char *sql;
     GByteArray *header;
+    CacheFetchFunc func;
+    gpointer data;
 } Fetch;
 
 static const char *statement_for(guint what)
@@ -160,8 +162,9 @@ static gsize run_length(const guint32 *uids, gsize count)
     return length;
 }
 
-static gboolean fetch_run(Fetch *fetch, const guint32 *uids, gsize count, CacheFetchFunc func,
-                          gpointer data, gboolean *more, GError **error)
+/* `count` UIDs, as one range; *more: whether to go on after it. */
+static gboolean fetch_run(Fetch *fetch, const guint32 *uids, gsize count, gboolean *more,
+                          GError **error)
 {
     g_auto(DbQuery) query = db_query(fetch->txn->db, fetch->sql, DB_INT(fetch->folder),
                                      DB_INT(uids[0]), DB_INT(uids[count - 1]));
@@ -177,24 +180,22 @@ static gboolean fetch_run(Fetch *fetch, const guint32 *uids, gsize count, CacheF
             continue;
         if (!read_row(fetch, &query, &placement, &row, error))
             return FALSE;
-        *more = func(&row, data);
+        *more = fetch->func(&row, fetch->data);
     }
     return db_done(&query, error);
 }
 
-gboolean cache_fetch(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count, guint what,
-                     CacheFetchFunc func, gpointer data, GError **error)
+gboolean cache_fetch(CacheTxn *txn, CacheSelection messages, guint what, CacheFetchFunc func,
+                     gpointer data, GError **error)
 {
     g_autoptr(GByteArray) header = g_byte_array_new();
-    Fetch fetch = {txn, folder, what, statement_for(what), header};
+    Fetch fetch = {txn, messages.folder, what, statement_for(what), header, func, data};
     gboolean more = TRUE;
 
-    while (count > 0 && more) {
-        gsize run = run_length(uids, count);
-        if (!fetch_run(&fetch, uids, run, func, data, &more, error))
+    for (gsize at = 0, run; at < messages.count && more; at += run) {
+        run = run_length(messages.uids + at, messages.count - at);
+        if (!fetch_run(&fetch, messages.uids + at, run, &more, error))
             return FALSE;
-        uids += run;
-        count -= run;
     }
     return TRUE;
 }

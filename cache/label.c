@@ -106,55 +106,65 @@ static gboolean leave_others(Labelling *labelling, const GArray *labels, GError 
     return TRUE;
 }
 
-static gboolean change_labels(Labelling *labelling, CacheFlagsMode mode, const GArray *labels,
-                              GError **error)
+static gboolean change_labels(Labelling *labelling, const CacheLabelChange *change, GError **error)
 {
-    for (guint i = 0; i < labels->len; i++) {
-        gint64 folder = g_array_index(labels, gint64, i);
-        if (!(mode == CACHE_FLAGS_REMOVE ? leave(labelling, folder, error)
-                                         : enter(labelling, folder, error)))
+    for (guint i = 0; i < change->labels->len; i++) {
+        gint64 folder = g_array_index(change->labels, gint64, i);
+        if (!(change->mode == CACHE_FLAGS_REMOVE ? leave(labelling, folder, error)
+                                                 : enter(labelling, folder, error)))
             return FALSE;
     }
-    return mode != CACHE_FLAGS_SET || leave_others(labelling, labels, error);
+    return change->mode != CACHE_FLAGS_SET || leave_others(labelling, change->labels, error);
 }
 
-static gboolean label_one(CacheTxn *txn, gint64 folder, guint32 uid, CacheFlagsMode mode,
-                          const GArray *labels, guint64 unchanged_since, GArray *done,
-                          GArray *modified, GError **error)
+/* Where the message is looked at; *there: whether it is (still). */
+static gboolean find_labelled(Labelling *labelling, gint64 folder, guint32 uid, gboolean *there,
+                              GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
-    Labelling labelling = {.txn = txn, .rows = rows};
 
-    if (!cache_placement_get(txn, folder, uid, &labelling.row, &failure) &&
-        !g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND)) {
-        g_propagate_error(error, g_steal_pointer(&failure));
-        return FALSE;
-    }
-    if (failure || !labelling.row.alive)
+    *there = cache_placement_get(labelling->txn, folder, uid, &labelling->row, &failure) &&
+             labelling->row.alive;
+    if (!failure || g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND))
         return TRUE;
-    if (labelling.row.modseq > unchanged_since) {
-        g_array_append_val(modified, uid);
-        return TRUE;
-    }
-    if (!cache_placement_each_of(txn, labelling.row.message, collect_live, rows, error) ||
-        !change_labels(&labelling, mode, labels, error))
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
+}
+
+/* The message is in `labelling`; appends to `done`. */
+static gboolean label_one(Labelling *labelling, const CacheLabelChange *change, GArray *done,
+                          GError **error)
+{
+    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    const CachePlacement *row = &labelling->row;
+
+    labelling->rows = rows;
+    if (!cache_placement_each_of(labelling->txn, row->message, collect_live, rows, error) ||
+        !change_labels(labelling, change, error))
         return FALSE;
-    CacheLabelled result = {uid, labelling.row.message,
-                            labelling.changed ? txn_modseq(txn) : labelling.row.modseq,
-                            labelling.gone};
+    CacheLabelled result = {row->uid, row->message,
+                            labelling->changed ? txn_modseq(labelling->txn) : row->modseq,
+                            labelling->gone};
     g_array_append_val(done, result);
     return TRUE;
 }
 
-gboolean cache_label(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count,
-                     CacheFlagsMode mode, const GArray *labels, guint64 unchanged_since,
-                     GArray *done, GArray *modified, GError **error)
+gboolean cache_label(CacheTxn *txn, CacheSelection messages, CacheLabelChange change, GArray *done,
+                     GArray *modified, GError **error)
 {
     if (!txn_writes(txn, TRUE, error))
         return FALSE;
-    for (gsize i = 0; i < count; i++)
-        if (!label_one(txn, folder, uids[i], mode, labels, unchanged_since, done, modified, error))
+    for (gsize i = 0; i < messages.count; i++) {
+        Labelling labelling = {.txn = txn};
+        gboolean there;
+        if (!find_labelled(&labelling, messages.folder, messages.uids[i], &there, error))
             return FALSE;
+        if (!there)
+            continue;
+        if (labelling.row.modseq > change.unchanged_since)
+            g_array_append_val(modified, messages.uids[i]);
+        else if (!label_one(&labelling, &change, done, error))
+            return FALSE;
+    }
     return TRUE;
 }

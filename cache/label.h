@@ -12,12 +12,17 @@ typedef struct {
     gboolean gone; /* from that folder */
 } CacheLabelled;
 
+typedef struct {
+    CacheFlagsMode mode;
+    const GArray *labels;    /* numbers (gint64) of folders */
+    guint64 unchanged_since; /* as in CacheStore */
+} CacheLabelChange;
+
 /*
- * Adds, removes or sets labels: `labels` are numbers (gint64) of folders. Setting leaves alone
- * `folder` itself and what is no label. A label that is spam or trash moves the message there from
- * `folder`, and any label from `folder` where that is one of these. The rest is as in
- * cache_store(); `done` gets CacheLabelled.
+ * Adds, removes or sets labels. Setting leaves alone the folder where the messages are looked at,
+ * and what is no label. A label that is spam or trash moves the message there from that folder, and
+ * any label from that folder where it is one of these. The rest is as in cache_store(); `done` gets
+ * CacheLabelled.
  */
-gboolean cache_label(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count,
-                     CacheFlagsMode mode, const GArray *labels, guint64 unchanged_since,
-                     GArray *done, GArray *modified, GError **error);
+gboolean cache_label(CacheTxn *txn, CacheSelection messages, CacheLabelChange change, GArray *done,
+                     GArray *modified, GError **error);

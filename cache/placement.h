@@ -37,6 +37,13 @@ typedef struct {
     CacheFlags base_flags;
 } CachePlacement;
 
+/* Messages of a folder. */
+typedef struct {
+    gint64 folder;
+    const guint32 *uids; /* local; borrowed */
+    gsize count;
+} CacheSelection;
+
 /* Reads one; FALSE with NOT_FOUND where there is none. By local UID, and by base UID. */
 gboolean cache_placement_get(CacheTxn *txn, gint64 folder, guint32 uid, CachePlacement *placement,
                              GError **error);

@@ -112,8 +112,8 @@ void reader_return(Cache *cache, Db *db);
 /* Moves the WAL into the database where it has grown. Most of that work (and its fsyncs) is done
  * beside the writers. */
 void cache_checkpoint(Cache *cache);
-/* Where `db` has found damage: noted once, beside the database too, so that a process that dies of it
- * leaves word for the next. */
+/* Where `db` has found damage: noted once, beside the database too, so that a process that dies of
+ * it leaves word for the next. */
 void cache_note_damage(Cache *cache, const Db *db);
 
 /* ---- meta.c */
@@ -242,7 +242,8 @@ GArray *set_like_others(CacheTxn *txn, gint64 message, gint64 folder, GError **e
 CacheRole set_like_role(CacheTxn *txn, gint64 folder);
 /* cache_folder_is_label(), by number. */
 gboolean set_like_is_label(CacheTxn *txn, gint64 folder);
-/* The message came into a folder or left it: its placements in the others get a new mod-sequence. */
+/* The message came into a folder or left it: its placements in the others get a new mod-sequence.
+ * */
 gboolean set_like_touch(CacheTxn *txn, gint64 message, gint64 folder, GError **error);
 /* The same for all messages of a folder, where the account is set-like. */
 gboolean set_like_touch_all(CacheTxn *txn, gint64 folder, GError **error);

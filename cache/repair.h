@@ -10,8 +10,8 @@
 /* A file of this name in DIR says that the database was found damaged while it was in use. */
 #define CACHE_DAMAGE_MARK "damaged"
 
-/* Whether SQLite has found damage since the cache was opened. Everyone who watches anything was woken
- * when it did. Any thread. */
+/* Whether SQLite has found damage since the cache was opened. Everyone who watches anything was
+ * woken when it did. Any thread. */
 gboolean cache_is_damaged(Cache *cache);
 
 /* Reads the whole database through SQLite's quick check (about a second a GB); CORRUPT with what is

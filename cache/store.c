@@ -69,45 +69,65 @@ static gboolean edit_flags(CacheTxn *txn, Edit *edit, CacheFlags *flags, GError 
     return edit_keywords(txn, edit, &flags->keywords, error);
 }
 
-static gboolean store_one(CacheTxn *txn, gint64 folder, guint32 uid, Edit *edit,
-                          guint64 unchanged_since, GArray *done, GArray *modified, GError **error)
+/* A STORE on its way through the messages. */
+typedef struct {
+    CacheTxn *txn;
+    gint64 folder;
+    guint64 unchanged_since;
+    Edit edit;
+    GArray *done, *modified;
+} Storing;
+
+static gboolean write_flags(Storing *storing, const CachePlacement *old, CachePlacement *row,
+                            int state, GError **error)
 {
-    CachePlacement old, now;
+    CacheTxn *txn = storing->txn;
+
+    return cache_flags_equal(old->flags, row->flags) ||
+           (placement_rewrite(txn, old, row, state, error) &&
+            (!cache_is_set_like(txn) || label_spread_flags(txn, old, row, error)));
+}
+
+static gboolean store_one(Storing *storing, guint32 uid, GError **error)
+{
+    CachePlacement old, row;
     gboolean there;
     int state;
 
-    if (!find_live(txn, folder, uid, &old, &state, &there, error))
+    if (!find_live(storing->txn, storing->folder, uid, &old, &state, &there, error))
         return FALSE;
     if (!there)
         return TRUE;
-    if (old.modseq > unchanged_since) {
-        g_array_append_val(modified, uid);
+    if (old.modseq > storing->unchanged_since) {
+        g_array_append_val(storing->modified, uid);
         return TRUE;
     }
-    now = old;
-    if (!edit_flags(txn, edit, &now.flags, error) ||
-        (!cache_flags_equal(old.flags, now.flags) &&
-         (!placement_rewrite(txn, &old, &now, state, error) ||
-          (cache_is_set_like(txn) && !label_spread_flags(txn, &old, &now, error)))))
+    row = old;
+    if (!edit_flags(storing->txn, &storing->edit, &row.flags, error) ||
+        !write_flags(storing, &old, &row, state, error))
         return FALSE;
-    CacheChange change = {uid, now.flags, now.modseq};
-    g_array_append_val(done, change);
+    CacheChange change = {uid, row.flags, row.modseq};
+    g_array_append_val(storing->done, change);
     return TRUE;
 }
 
-gboolean cache_store(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize count,
-                     CacheFlagsMode mode, CacheFlags flags, guint64 unchanged_since, GArray *done,
+gboolean cache_store(CacheTxn *txn, CacheSelection messages, CacheStore store, GArray *done,
                      GArray *modified, GError **error)
 {
     if (!txn_writes(txn, TRUE, error))
         return FALSE;
-    guint32 rights = counters_rights(txn, folder);
-    Edit edit = {.mode = mode,
-                 .flags = flags,
-                 .system = cache_rights_system_flags(rights),
-                 .keywords = (rights & CACHE_RIGHT_WRITE) != 0};
-    for (gsize i = 0; i < count; i++)
-        if (!store_one(txn, folder, uids[i], &edit, unchanged_since, done, modified, error))
+    guint32 rights = counters_rights(txn, messages.folder);
+    Storing storing = {txn,
+                       messages.folder,
+                       store.unchanged_since,
+                       {.mode = store.mode,
+                        .flags = store.flags,
+                        .system = cache_rights_system_flags(rights),
+                        .keywords = (rights & CACHE_RIGHT_WRITE) != 0},
+                       done,
+                       modified};
+    for (gsize i = 0; i < messages.count; i++)
+        if (!store_one(&storing, messages.uids[i], error))
             return FALSE;
     return TRUE;
 }

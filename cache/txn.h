@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Transactions: all that is read and written of a cache is within one. Any number of threads may have
- * one each; there is one writer at a time, and a small pool of connections for readers, borrowed for
- * the length of the transaction. Never hold one while waiting for the network, a client, or another
- * transaction.
+ * Transactions: all that is read and written of a cache is within one. Any number of threads may
+ * have one each; there is one writer at a time, and a small pool of connections for readers,
+ * borrowed for the length of the transaction. Never hold one while waiting for the network, a
+ * client, or another transaction.
  */
 #pragma once
 

@@ -284,38 +284,45 @@ static GArray *placements_of(CacheTxn *txn, gint64 message, GError **error)
     return db_done(&query, error) ? g_steal_pointer(&rows) : NULL;
 }
 
+/* A message gets (more of) its content. */
+typedef struct {
+    gint64 message, content;
+    int old_state, state;
+    guint64 size; /* in state FULL */
+} Arrival;
+
 /* What the placements know of their message's content: its state, and its size when it is all
  * here. That changes no flags, so it takes no mod-sequence. */
-static gboolean update_placements(CacheTxn *txn, gint64 message, int old_state, int state,
-                                  guint64 size, GError **error)
+static gboolean update_placements(CacheTxn *txn, const Arrival *arrival, GError **error)
 {
-    g_autoptr(GArray) rows = placements_of(txn, message, error);
+    g_autoptr(GArray) rows = placements_of(txn, arrival->message, error);
 
     for (guint i = 0; rows && i < rows->len; i++) {
         CachePlacement *row = &g_array_index(rows, CachePlacement, i);
         FolderCounters *folder = counters_of(txn, row->folder, error);
         if (!folder)
             return FALSE;
-        placement_count(folder, row, old_state, -1);
-        row->size = state == CACHE_CONTENT_FULL ? size : row->size;
-        placement_count(folder, row, state, 1);
+        placement_count(folder, row, arrival->old_state, -1);
+        row->size = arrival->state == CACHE_CONTENT_FULL ? arrival->size : row->size;
+        placement_count(folder, row, arrival->state, 1);
         if (!db_run(txn->db, error, SQL_SET_PLACEMENT, DB_INT(row->folder), DB_INT(row->uid),
-                    DB_INT(row->size), DB_INT(state)))
+                    DB_INT(row->size), DB_INT(arrival->state)))
             return FALSE;
     }
     return rows != NULL;
 }
 
-static gboolean set_message(CacheTxn *txn, gint64 message, gint64 content, int old_state, int state,
-                            guint64 size, const CacheRendered *rendered, GError **error)
+static gboolean set_message(CacheTxn *txn, const Arrival *arrival, const CacheRendered *rendered,
+                            GError **error)
 {
     DbValue id = rendered->message_id ? DB_INT(message_id_hash(rendered->message_id)) : DB_NULL;
+    gint64 message = arrival->message;
 
-    return db_run(txn->db, error, SQL_SET_MESSAGE, DB_INT(message), DB_INT(content), DB_INT(state),
-                  id) &&
+    return db_run(txn->db, error, SQL_SET_MESSAGE, DB_INT(message), DB_INT(arrival->content),
+                  DB_INT(arrival->state), id) &&
            write_rendered(txn, message, rendered, error) &&
-           update_placements(txn, message, old_state, state, size, error) &&
-           text_arrived(txn, message, old_state, state, error);
+           update_placements(txn, arrival, error) &&
+           text_arrived(txn, message, arrival->old_state, arrival->state, error);
 }
 
 static gboolean read_message(CacheTxn *txn, gint64 message, int *state, gint64 *content,
@@ -356,9 +363,8 @@ gboolean cache_content_writer_finish(CacheContentWriter *writer, CacheTxn *txn, 
     g_autoptr(GBytes) before =
         state == CACHE_CONTENT_HEADER ? cache_content_header(txn, message, NULL) : NULL;
     gint64 content = find_or_make(writer, txn, header, error);
-    return content &&
-           set_message(txn, message, content, state, CACHE_CONTENT_FULL, writer->size, rendered,
-                       error) &&
+    Arrival arrival = {message, content, state, CACHE_CONTENT_FULL, writer->size};
+    return content && set_message(txn, &arrival, rendered, error) &&
            note_header(txn, message, before, error);
 }
 
@@ -387,5 +393,6 @@ gboolean cache_content_set_header(CacheTxn *txn, gint64 message, GBytes *header,
         if (!db_run(txn->db, error, SQL_PART, DB_INT(content_part_id(content, i)), DB_BYTES(part)))
             return FALSE;
     }
-    return set_message(txn, message, content, state, CACHE_CONTENT_HEADER, 0, rendered, error);
+    Arrival arrival = {message, content, state, CACHE_CONTENT_HEADER, 0};
+    return set_message(txn, &arrival, rendered, error);
 }

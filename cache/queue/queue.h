@@ -134,9 +134,9 @@ typedef struct QueueWatch QueueWatch;
 /*
  * After each commit that gives the relay of `account` something to do (an entry was added, retried,
  * released, or is to go at another time), 1 is written to `event_fd`: an eventfd owned by the
- * caller, which outlives the watch, and best doesn't block. What the relay itself writes (queue_take(),
- * queue_update(), queue_note_unreachable()) wakes nobody. So a relay looks at queue_next_due() when it
- * starts, when it is woken, and when that time has come. Any thread.
+ * caller, which outlives the watch, and best doesn't block. What the relay itself writes
+ * (queue_take(), queue_update(), queue_note_unreachable()) wakes nobody. So a relay looks at
+ * queue_next_due() when it starts, when it is woken, and when that time has come. Any thread.
  */
 QueueWatch *queue_watch_due(Queue *queue, const char *account, int event_fd);
 

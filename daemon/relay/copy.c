@@ -67,7 +67,8 @@ static gboolean append(Cache *cache, gint64 folder, CacheContentWriter *writer,
 
     if (!txn)
         return FALSE;
-    if (cache_append(txn, folder, writer, rendered, seen, g_date_time_to_unix(now), zone, error))
+    if (cache_append(txn, folder, writer, rendered,
+                     (CacheAppend){seen, g_date_time_to_unix(now), zone}, error))
         return cache_commit(txn, error);
     cache_end(txn);
     return FALSE;

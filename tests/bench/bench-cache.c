@@ -174,8 +174,10 @@ static void fetch(const char *what, guint items, const GArray *uids)
     start();
     for (guint i = 0; i < uids->len; i += 1000) { /* as sessions do, so that none reads for long */
         g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, NULL);
-        cache_fetch(txn, folder, &g_array_index(uids, guint32, i), MIN(1000, uids->len - i), items,
-                    take_row, &sum, NULL);
+        cache_fetch(
+            txn,
+            (CacheSelection){folder, &g_array_index(uids, guint32, i), MIN(1000, uids->len - i)},
+            items, take_row, &sum, NULL);
     }
     report(what);
 }
@@ -205,9 +207,11 @@ static void store(const GArray *uids)
         g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
         g_autoptr(GArray) modified = g_array_new(FALSE, FALSE, sizeof(guint32));
         g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, NULL);
-        cache_store(txn, folder, &g_array_index(uids, guint32, i), MIN(SLICE, uids->len - i),
-                    CACHE_FLAGS_ADD, (CacheFlags){CACHE_SEEN, 0}, G_MAXUINT64, done, modified,
-                    NULL);
+        cache_store(
+            txn,
+            (CacheSelection){folder, &g_array_index(uids, guint32, i), MIN(SLICE, uids->len - i)},
+            (CacheStore){CACHE_FLAGS_ADD, (CacheFlags){CACHE_SEEN, 0}, G_MAXUINT64}, done, modified,
+            NULL);
         cache_commit(g_steal_pointer(&txn), NULL);
         longest = MAX(longest, elapsed() - before);
     }

@@ -97,8 +97,9 @@ static void deliver(gint64 folder)
     g_assert_true(cache_content_writer_add(writer, MAIL, strlen(MAIL), NULL));
     cache_content_writer_end(writer);
     CacheTxn *txn = cache_begin(home.account.cache, CACHE_WRITE_FULL, NULL);
-    g_assert_cmpuint(
-        cache_append(txn, folder, writer, &rendered, (CacheFlags){}, 824083200, -480, NULL), >, 0);
+    g_assert_cmpuint(cache_append(txn, folder, writer, &rendered,
+                                  (CacheAppend){(CacheFlags){}, 824083200, -480}, NULL),
+                     >, 0);
     g_assert_true(cache_commit(txn, NULL));
     cache_rendered_clear(&rendered);
     cache_content_writer_free(writer);

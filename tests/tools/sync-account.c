@@ -205,8 +205,10 @@ static gboolean do_store(Tool *tool, char **words, GError **error)
         g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_WRITE_FULL, error);
         g_autoptr(CacheFolder) folder = txn ? find(txn, words[1], error) : NULL;
         if (!folder || !system_flags(txn, words[3] + (mode != CACHE_FLAGS_SET), &flags, error) ||
-            !cache_store(txn, folder->id, &g_array_index(uids, guint32, i), MIN(500, uids->len - i),
-                         mode, flags, G_MAXUINT64, done, modified, error) ||
+            !cache_store(txn,
+                         (CacheSelection){folder->id, &g_array_index(uids, guint32, i),
+                                          MIN(500, uids->len - i)},
+                         (CacheStore){mode, flags, G_MAXUINT64}, done, modified, error) ||
             !cache_commit(g_steal_pointer(&txn), error))
             return FALSE;
     }
@@ -224,7 +226,9 @@ static gboolean do_copy(Tool *tool, char **words, GError **error)
         g_autoptr(CacheFolder) folder = txn ? find(txn, words[1], error) : NULL;
         g_autoptr(CacheFolder) target = folder ? find(txn, words[3], error) : NULL;
         if (!target ||
-            !cache_copy(txn, folder->id, &g_array_index(uids, guint32, i), MIN(500, uids->len - i),
+            !cache_copy(txn,
+                        (CacheSelection){folder->id, &g_array_index(uids, guint32, i),
+                                         MIN(500, uids->len - i)},
                         target->id, g_str_equal(words[0], "move"), from, to, error) ||
             !cache_commit(g_steal_pointer(&txn), error))
             return FALSE;
@@ -265,8 +269,8 @@ static gboolean do_append(Tool *tool, char **words, GError **error)
     g_autoptr(CacheFolder) folder = txn ? find(txn, words[1], error) : NULL;
     guint32 uid = 0;
     if (folder && system_flags(txn, words[2], &flags, error))
-        uid = cache_append(txn, folder->id, writer, &rendered, flags,
-                           g_get_real_time() / G_USEC_PER_SEC, 0, error);
+        uid = cache_append(txn, folder->id, writer, &rendered,
+                           (CacheAppend){flags, g_get_real_time() / G_USEC_PER_SEC, 0}, error);
     cache_rendered_clear(&rendered);
     if (uid == 0 || !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;

@@ -203,7 +203,7 @@ class CacheTest : public testing::Test
         CacheContentWriter *writer = writer_with(bytes);
         CacheRendered how = rendered();
         Txn txn(cache, CACHE_WRITE_FULL);
-        guint32 uid = cache_append(txn, folder, writer, &how, flags, 5000, 120, error);
+        guint32 uid = cache_append(txn, folder, writer, &how, {flags, 5000, 120}, error);
         EXPECT_NE(uid, 0u) << error.text();
         txn.commit();
         cache_rendered_clear(&how);

@@ -242,7 +242,7 @@ class ImapTest : public CacheTest
         CacheRendered how;
         render_message(bytes.data(), bytes.size(), TRUE, &how);
         Txn txn(cache, CACHE_WRITE_FULL);
-        guint32 uid = cache_append(txn, folder, writer, &how, flags, date, zone, error);
+        guint32 uid = cache_append(txn, folder, writer, &how, {flags, date, zone}, error);
         EXPECT_NE(uid, 0u) << error.text();
         txn.commit();
         cache_rendered_clear(&how);

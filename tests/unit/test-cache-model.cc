@@ -154,8 +154,8 @@ class CacheModel : public CacheTest
         guint32 system = pick(32);
         GArray *done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
         GArray *modified = g_array_new(FALSE, FALSE, sizeof(guint32));
-        ASSERT_TRUE(cache_store(txn, id, uids.data(), uids.size(), mode, {system, 0}, G_MAXUINT64,
-                                done, modified, error))
+        ASSERT_TRUE(cache_store(txn, {id, uids.data(), uids.size()},
+                                {mode, {system, 0}, G_MAXUINT64}, done, modified, error))
             << error.text();
         for (guint32 uid : uids) {
             FlagPair &flags = model.folders[id].rows[uid].flags;
@@ -188,7 +188,7 @@ class CacheModel : public CacheTest
         bool move = pick(2);
         GArray *from = g_array_new(FALSE, FALSE, sizeof(guint32));
         GArray *to = g_array_new(FALSE, FALSE, sizeof(guint32));
-        ASSERT_TRUE(cache_copy(txn, id, uids.data(), uids.size(), target, move, from, to, error))
+        ASSERT_TRUE(cache_copy(txn, {id, uids.data(), uids.size()}, target, move, from, to, error))
             << error.text();
         ASSERT_EQ(vector_of<guint32>(from), uids);
         auto new_uids = vector_of<guint32>(to);
@@ -274,7 +274,7 @@ class CacheModel : public CacheTest
         CacheRendered how = rendered();
         CacheContentWriter *writer = writer_with(text);
         CacheFlags flags = pick_flags();
-        guint32 uid = cache_append(txn, id, writer, &how, flags, 5, 0, error);
+        guint32 uid = cache_append(txn, id, writer, &how, {flags, 5, 0}, error);
         ASSERT_EQ(uid, model.folders[id].uidnext++) << error.text();
         gint64 message = placement(txn, id, uid).message;
         model.messages.insert(message);

@@ -55,7 +55,7 @@ class CacheKill : public CacheTest
             CacheTxn *txn = cache_begin(mine, CACHE_WRITE_FULL, nullptr);
             Promise promise = {};
             promise.number = number;
-            promise.uid = cache_append(txn, 1, writer, &how, {}, 5, 0, nullptr);
+            promise.uid = cache_append(txn, 1, writer, &how, {{}, 5, 0}, nullptr);
             FolderPtr row(cache_folder_get(txn, 1, nullptr), cache_folder_free);
             promise.modseq = row->highestmodseq;
             if (number % 10 == 0) {
@@ -164,7 +164,7 @@ class CacheThreads : public CacheTest
                 ++*(guint *)data;
                 return row->header_length > 0 || row->state == CACHE_CONTENT_NONE;
             };
-            cache_fetch(txn, id, (guint32 *)uids->data, uids->len,
+            cache_fetch(txn, {id, (guint32 *)uids->data, uids->len},
                         CACHE_FETCH_ENVELOPE | CACHE_FETCH_HEADER, look, &seen, nullptr);
             /* One snapshot: what is counted, listed and read agrees. */
             EXPECT_EQ(row->exists, uids->len);
@@ -182,9 +182,11 @@ class CacheThreads : public CacheTest
             GArray *modified = g_array_new(FALSE, FALSE, sizeof(guint32));
             Txn txn(cache, CACHE_WRITE_FULL);
             guint32 busy = cache_keywords_intern(txn, names, nullptr);
-            EXPECT_TRUE(cache_store(txn, id, &uid, 1,
-                                    i / COUNT % 2 ? CACHE_FLAGS_REMOVE : CACHE_FLAGS_ADD,
-                                    {CACHE_FLAGGED, busy}, G_MAXUINT64, done, modified, nullptr));
+            EXPECT_TRUE(cache_store(txn, {id, &uid, 1},
+                                    {i / COUNT % 2 ? CACHE_FLAGS_REMOVE : CACHE_FLAGS_ADD,
+                                     {CACHE_FLAGGED, busy},
+                                     G_MAXUINT64},
+                                    done, modified, nullptr));
             if (i % 7 == 0) {
                 EXPECT_TRUE(cache_expunge(txn, id, &uid, 1, TRUE, nullptr, nullptr));
             }
@@ -296,7 +298,7 @@ TEST_F(CacheStress, AFullDiskRefusesWritesKeepsWhatThereIsAndGoesOnAfterwards)
         CacheRendered how = rendered();
         CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, error);
         ASSERT_NE(txn, nullptr) << error.text();
-        bool appended = cache_append(txn, inbox, writer, &how, {}, 0, 0, error) != 0;
+        bool appended = cache_append(txn, inbox, writer, &how, {{}, 0, 0}, error) != 0;
         EXPECT_FALSE(cache_commit(txn, appended ? (GError **)error : nullptr));
         EXPECT_EQ(error.code(), CACHE_ERROR_FULL) << error.text();
         EXPECT_NE(error.text().find(dir), std::string::npos) << error.text();

@@ -684,7 +684,7 @@ TEST_F(CacheTest, ChangesSinceAModseqAreExact)
         g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
         g_autoptr(GArray) modified = g_array_new(FALSE, FALSE, sizeof(guint32));
         const guint32 some[] = {12, 5}, other[] = {7, 3};
-        ASSERT_TRUE(cache_store(txn, inbox, some, 2, CACHE_FLAGS_ADD, SEEN, G_MAXUINT64, done,
+        ASSERT_TRUE(cache_store(txn, {inbox, some, 2}, {CACHE_FLAGS_ADD, SEEN, G_MAXUINT64}, done,
                                 modified, error));
         ASSERT_TRUE(cache_expunge(txn, inbox, other, 2, TRUE, nullptr, error));
         arrive(txn, inbox, 900);
@@ -738,8 +738,9 @@ TEST_F(CacheTest, BitsOfUidsAreMadeAnewWhereTheyAreMissing)
         g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
         Txn txn(cache, CACHE_WRITE_FULL);
         ASSERT_TRUE(cache_expunge(txn, inbox, gone.data(), gone.size(), TRUE, nullptr, error));
-        ASSERT_TRUE(cache_store(txn, inbox, live.data(), 3000, CACHE_FLAGS_ADD, {CACHE_SEEN, 0},
-                                G_MAXUINT64, done, nullptr, error));
+        ASSERT_TRUE(cache_store(txn, {inbox, live.data(), 3000},
+                                {CACHE_FLAGS_ADD, {CACHE_SEEN, 0}, G_MAXUINT64}, done, nullptr,
+                                error));
         EXPECT_EQ(uids(txn, inbox), live);
         txn.commit();
     }
@@ -885,7 +886,7 @@ TEST_F(CacheTest, HeaderEndsAreFoundWhateverThePieces)
         CacheContentWriter *writer = writer_with(text, piece);
         CacheRendered how = rendered();
         Txn txn(cache, CACHE_WRITE_FULL);
-        guint32 uid = cache_append(txn, inbox, writer, &how, {}, 0, 0, error);
+        guint32 uid = cache_append(txn, inbox, writer, &how, {{}, 0, 0}, error);
         gint64 message = placement(txn, inbox, uid).message;
         EXPECT_EQ(string_of(cache_content_header(txn, message, error)),
                   "A: b\r\nC:\r\n\t\r\n d\r\n\r\n");
@@ -1013,7 +1014,7 @@ TEST_F(CacheTest, AnUnfinishedContentIsDropped)
     {
         Txn txn(cache, CACHE_WRITE_FULL);
         CacheRendered how = rendered();
-        EXPECT_NE(cache_append(txn, 1, writer, &how, {}, 0, 0, error), 0u);
+        EXPECT_NE(cache_append(txn, 1, writer, &how, {{}, 0, 0}, error), 0u);
         cache_rendered_clear(&how);
     } /* rolled back */
     cache_content_writer_free(writer);
@@ -1053,7 +1054,7 @@ TEST_F(CacheTest, FetchGivesWhatIsAskedForLiveMessagesOnly)
     };
     Txn txn(cache, CACHE_READ);
     const guint32 wanted[] = {2, 3, 4, 5, 40, 50, 51, 90, 99, 100, 200};
-    ASSERT_TRUE(cache_fetch(txn, inbox, wanted, G_N_ELEMENTS(wanted), 63, look, &seen, error));
+    ASSERT_TRUE(cache_fetch(txn, {inbox, wanted, G_N_ELEMENTS(wanted)}, 63, look, &seen, error));
     EXPECT_EQ(seen, (std::vector<guint32>{2, 4, 5, 40, 51, 90, 99}));
 }
 
@@ -1106,7 +1107,7 @@ TEST_F(CacheTest, StoreSetsAddsAndRemoves)
         Txn txn(cache, CACHE_WRITE_FULL);
         GArray *done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
         GArray *modified = g_array_new(FALSE, FALSE, sizeof(guint32));
-        EXPECT_TRUE(cache_store(txn, inbox, all, 4, mode, flags, since, done, modified, error));
+        EXPECT_TRUE(cache_store(txn, {inbox, all, 4}, {mode, flags, since}, done, modified, error));
         txn.commit();
         return Stored{vector_of<CacheChange>(done), vector_of<guint32>(modified)};
     };
@@ -1147,7 +1148,7 @@ TEST_F(CacheTest, UndoingAChangeLeavesNothingPending)
         g_autoptr(GArray) modified = g_array_new(FALSE, FALSE, sizeof(guint32));
         Txn txn(cache, CACHE_WRITE_FULL);
         ASSERT_TRUE(
-            cache_store(txn, inbox, &uid, 1, mode, SEEN, G_MAXUINT64, done, modified, error));
+            cache_store(txn, {inbox, &uid, 1}, {mode, SEEN, G_MAXUINT64}, done, modified, error));
         EXPECT_EQ(pending(txn, 0).size(), mode == CACHE_FLAGS_ADD ? 1u : 0u);
         txn.commit();
     }
@@ -1186,7 +1187,7 @@ TEST_F(CacheTest, CopiesAndMovesKeepContentFlagsAndDate)
         GArray *from = g_array_new(FALSE, FALSE, sizeof(guint32));
         GArray *to = g_array_new(FALSE, FALSE, sizeof(guint32));
         EXPECT_TRUE(
-            cache_copy(txn, source, which.data(), which.size(), target, move, from, to, error))
+            cache_copy(txn, {source, which.data(), which.size()}, target, move, from, to, error))
             << error.text();
         txn.commit();
         return Copied{vector_of<guint32>(from), vector_of<guint32>(to)};
@@ -1226,7 +1227,7 @@ TEST_F(CacheTest, InSetLikeStoresAMessageIsInAFolderOnce)
     for (int i = 0; i < 2; i++) {
         g_autoptr(GArray) from = g_array_new(FALSE, FALSE, sizeof(guint32));
         g_autoptr(GArray) to = g_array_new(FALSE, FALSE, sizeof(guint32));
-        ASSERT_TRUE(cache_copy(txn, a, &uid, 1, b, FALSE, from, to, error));
+        ASSERT_TRUE(cache_copy(txn, {a, &uid, 1}, b, FALSE, from, to, error));
         ASSERT_EQ(to->len, 1u);
         EXPECT_EQ(g_array_index(to, guint32, 0), 1u);
     }
@@ -1249,8 +1250,9 @@ TEST_F(CacheTest, InSetLikeStoresFlagsAreTheMessagesButForDeleted)
         ASSERT_TRUE(cache_placement_put(txn, &other, error));
         guint32 mine = cache_keywords_intern(txn, more, error), uid = 1;
         g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
-        ASSERT_TRUE(cache_store(txn, a, &uid, 1, CACHE_FLAGS_SET, {CACHE_SEEN, mine}, G_MAXUINT64,
-                                done, nullptr, error));
+        ASSERT_TRUE(cache_store(txn, {a, &uid, 1},
+                                {CACHE_FLAGS_SET, {CACHE_SEEN, mine}, G_MAXUINT64}, done, nullptr,
+                                error));
         txn.commit();
     }
     Txn txn(cache, CACHE_READ);

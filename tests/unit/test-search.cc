@@ -748,7 +748,7 @@ TEST(FilterTest, WhatIsNoFilterRulesOutNothing)
         cache_content_writer_end(writer);
         render_message(bytes.data(), bytes.size(), TRUE, &how);
         CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
-        cache_append(txn, inbox, writer, &how, {}, 5000, 0, nullptr);
+        cache_append(txn, inbox, writer, &how, {{}, 5000, 0}, nullptr);
         cache_commit(txn, nullptr);
         cache_rendered_clear(&how);
         cache_content_writer_free(writer);

@@ -192,8 +192,8 @@ static gboolean append_one(CacheTxn *txn, const ImapAppend *append, const ImapAp
     ImapDateTime date = args->has_date ? args->date : now();
     if (!imap_intern_flags(txn, args->flags, &flags, error))
         return FALSE;
-    guint32 uid = cache_append(txn, append->folder, message->writer, &message->rendered, flags,
-                               date.time, (gint16)date.zone, error);
+    guint32 uid = cache_append(txn, append->folder, message->writer, &message->rendered,
+                               (CacheAppend){flags, date.time, (gint16)date.zone}, error);
     g_array_append_val(uids, uid);
     return uid != 0;
 }

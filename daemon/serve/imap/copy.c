@@ -44,8 +44,8 @@ static gboolean copy_slice(CopyRun *run, const guint32 *uids, guint count, GErro
     g_autoptr(CacheFolder) target = txn ? cache_folder_get(txn, run->target, error) : NULL;
     guint before = run->from->len;
     if (!target ||
-        !cache_copy(txn, run->session->view->folder, uids, count, run->target, run->move, run->from,
-                    run->to, error) ||
+        !cache_copy(txn, (CacheSelection){run->session->view->folder, uids, count}, run->target,
+                    run->move, run->from, run->to, error) ||
         (run->move && !imap_expunge_modseq(run->session, txn, &run->modseq, error)) ||
         !cache_commit(g_steal_pointer(&txn), error)) {
         g_array_set_size(run->from, before);

@@ -28,8 +28,8 @@ static GArray *find_deleted(ImapSession *session, const GArray *uids, GError **e
     if (!folder)
         return NULL;
     if (folder->deleted && uids->len &&
-        !cache_fetch(txn, folder->id, &g_array_index(uids, guint32, 0), uids->len, 0,
-                     collect_deleted, deleted, error))
+        !cache_fetch(txn, (CacheSelection){folder->id, &g_array_index(uids, guint32, 0), uids->len},
+                     0, collect_deleted, deleted, error))
         return NULL;
     return g_steal_pointer(&deleted);
 }

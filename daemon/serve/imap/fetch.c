@@ -155,9 +155,10 @@ static gboolean read_rows(Fetch *fetch)
     ImapFetchRun *run = &fetch->run;
     guint what = fetch->lists ? run->what & ~(guint)CACHE_FETCH_HEADER : run->what;
     fetch->stopped = FALSE;
-    if (!cache_fetch(run->txn, run->session->view->folder, fetch->uids + fetch->at,
-                     fetch->count - fetch->at, what, emit_row, fetch,
-                     run->error ? NULL : &run->error) ||
+    if (!cache_fetch(run->txn,
+                     (CacheSelection){run->session->view->folder, fetch->uids + fetch->at,
+                                      fetch->count - fetch->at},
+                     what, emit_row, fetch, run->error ? NULL : &run->error) ||
         run->error)
         return FALSE;
     if (fetch->stopped)
@@ -246,9 +247,12 @@ static void mark_seen(Fetch *fetch)
     g_autoptr(CacheTxn) txn =
         cache_begin(fetch->run.session->account->cache, CACHE_WRITE_FULL, &error);
     if (!txn ||
-        !cache_store(txn, fetch->run.session->view->folder,
-                     &g_array_index(fetch->unseen, guint32, 0), fetch->unseen->len, CACHE_FLAGS_ADD,
-                     (CacheFlags){.system = CACHE_SEEN}, G_MAXUINT64, done, NULL, &error) ||
+        !cache_store(txn,
+                     (CacheSelection){fetch->run.session->view->folder,
+                                      &g_array_index(fetch->unseen, guint32, 0),
+                                      fetch->unseen->len},
+                     (CacheStore){CACHE_FLAGS_ADD, (CacheFlags){.system = CACHE_SEEN}, G_MAXUINT64},
+                     done, NULL, &error) ||
         !cache_commit(g_steal_pointer(&txn), &error))
         g_warning("imap: can't mark messages as seen: %s", error->message);
     g_array_set_size(fetch->unseen, 0);

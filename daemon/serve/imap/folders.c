@@ -197,7 +197,9 @@ static gboolean move_slice(ImapSession *session, gint64 from, gint64 to, const G
     g_autoptr(GArray) arrived = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(CacheTxn) txn = begin(session, error);
     return txn &&
-           cache_copy(txn, from, &g_array_index(uids, guint32, at), MIN(uids->len - at, MOVE_SLICE),
+           cache_copy(txn,
+                      (CacheSelection){from, &g_array_index(uids, guint32, at),
+                                       MIN(uids->len - at, MOVE_SLICE)},
                       to, TRUE, moved, arrived, error) &&
            cache_commit(g_steal_pointer(&txn), error);
 }

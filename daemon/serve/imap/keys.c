@@ -50,8 +50,8 @@ static gboolean fetch_rows(Read *read, const guint32 *uids, guint count, guint w
                            CacheFetchFunc func)
 {
     g_autoptr(CacheTxn) txn = cache_begin(read->session->account->cache, CACHE_READ, &read->error);
-    return txn && cache_fetch(txn, read->session->view->folder, uids, count, what, func, read,
-                              &read->error);
+    return txn && cache_fetch(txn, (CacheSelection){read->session->view->folder, uids, count}, what,
+                              func, read, &read->error);
 }
 
 static gboolean add_row(const CacheFetchRow *row, gpointer data)

@@ -115,8 +115,8 @@ static gboolean fetch_rows(Search *search, const guint32 *uids, guint count, gui
         cache_begin(search->session->account->cache, CACHE_READ, &search->error);
     search->txn = txn;
     return txn &&
-           cache_fetch(txn, search->session->view->folder, uids, count, what, func, search,
-                       search->error ? NULL : &search->error) &&
+           cache_fetch(txn, (CacheSelection){search->session->view->folder, uids, count}, what,
+                       func, search, search->error ? NULL : &search->error) &&
            !search->error;
 }
 

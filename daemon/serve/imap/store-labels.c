@@ -125,10 +125,13 @@ static gboolean label_slice(LabelRun *run, guint count, GError **error)
     guint modified = run->modified->len;
     g_array_set_size(run->done, 0);
     if (!txn || !find_labels(run, txn, error) ||
-        !cache_label(txn, session->view->folder, &g_array_index(run->uids, guint32, run->at), count,
-                     imap_store_modes[run->args->mode], run->folders,
-                     run->args->unchanged_since ? run->args->modseq : G_MAXUINT64, run->done,
-                     run->modified, error) ||
+        !cache_label(
+            txn,
+            (CacheSelection){session->view->folder, &g_array_index(run->uids, guint32, run->at),
+                             count},
+            (CacheLabelChange){imap_store_modes[run->args->mode], run->folders,
+                               run->args->unchanged_since ? run->args->modseq : G_MAXUINT64},
+            run->done, run->modified, error) ||
         !tell_slice(run, txn, error) || !cache_commit(g_steal_pointer(&txn), error)) {
         g_string_truncate(session->out, before);
         return FALSE;

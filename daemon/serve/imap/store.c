@@ -38,10 +38,12 @@ static gboolean store_slice(StoreRun *run, guint count, GError **error)
     if (!txn || (run->at == 0 && !imap_intern_flags(txn, args->flags, &run->flags, error)))
         return FALSE;
     guint modified = run->modified->len;
-    if (!cache_store(txn, run->session->view->folder, &g_array_index(run->uids, guint32, run->at),
-                     count, imap_store_modes[args->mode], run->flags,
-                     args->unchanged_since ? args->modseq : G_MAXUINT64, run->done, run->modified,
-                     error))
+    if (!cache_store(txn,
+                     (CacheSelection){run->session->view->folder,
+                                      &g_array_index(run->uids, guint32, run->at), count},
+                     (CacheStore){imap_store_modes[args->mode], run->flags,
+                                  args->unchanged_since ? args->modseq : G_MAXUINT64},
+                     run->done, run->modified, error))
         return FALSE;
     run->touched += run->done->len + run->modified->len - modified;
     return cache_commit(g_steal_pointer(&txn), error);
@@ -82,8 +84,10 @@ static gboolean tell_modified(StoreRun *run, GError **error)
     if (!uids->len)
         return TRUE;
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_READ, error);
-    if (!txn || !cache_fetch(txn, run->session->view->folder, &g_array_index(uids, guint32, 0),
-                             uids->len, 0, collect_known, run, error))
+    if (!txn || !cache_fetch(txn,
+                             (CacheSelection){run->session->view->folder,
+                                              &g_array_index(uids, guint32, 0), uids->len},
+                             0, collect_known, run, error))
         return FALSE;
     g_clear_pointer(&txn, cache_end);
     for (guint i = 0; i < run->done->len; i++) {

@@ -39,8 +39,8 @@ static gboolean fill(Maildrop *maildrop, CacheTxn *txn, GError **error)
         return FALSE;
     maildrop->folder = inbox->id;
     maildrop->uidvalidity = inbox->uidvalidity;
-    return cache_fetch(txn, inbox->id, (const guint32 *)uids->data, uids->len, 0, add_message,
-                       maildrop->messages, error);
+    return cache_fetch(txn, (CacheSelection){inbox->id, (const guint32 *)uids->data, uids->len}, 0,
+                       add_message, maildrop->messages, error);
 }
 
 Maildrop *maildrop_open(ServeAccount *account, GError **error)
