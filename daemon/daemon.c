@@ -4,8 +4,6 @@
  */
 #include "daemon/daemon.h"
 
-#include "daemon/bus/bus.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -72,13 +70,33 @@ static void find_paths(Daemon *daemon, const char *config_path, const char *data
                                            : g_build_filename(runtime, "postern", NULL);
 }
 
+/* ---- who is told ---------------------------------------------------------------------------- */
+
+void daemon_observe(Daemon *daemon, const DaemonObserver *observer)
+{
+    daemon->observer = *observer;
+}
+
+static void tell_changed(Daemon *daemon)
+{
+    if (daemon->observer.changed)
+        daemon->observer.changed(daemon->observer.data);
+}
+
+static void sessions_changed(gpointer data)
+{
+    const DaemonObserver *observer = &((Daemon *)data)->observer;
+
+    if (observer->sessions_changed)
+        observer->sessions_changed(observer->data);
+}
+
 /* ---- the network --------------------------------------------------------------------------- */
 
 static void update_online(Daemon *daemon)
 {
     accounts_set_online(daemon->accounts, daemon->forced_offline, daemon->network);
-    if (daemon->bus)
-        bus_daemon_changed(daemon->bus);
+    tell_changed(daemon);
 }
 
 static void on_network(GNetworkMonitor *monitor, gboolean available, gpointer data)
@@ -159,17 +177,10 @@ static void open_queue(Daemon *daemon)
 
 /* ---- sessions ------------------------------------------------------------------------------ */
 
-static ServeAccount *find_account(const char *login, gpointer data)
+static ServeAccount *find_account(const char *login, gpointer data, GError **error)
 {
     Daemon *daemon = data;
-    return accounts_find_login(daemon->accounts, login);
-}
-
-static void sessions_changed(gpointer data)
-{
-    Daemon *daemon = data;
-    if (daemon->bus)
-        bus_sessions_changed(daemon->bus);
+    return accounts_find_login(daemon->accounts, login, error);
 }
 
 /* The certificate is made when there is something to serve for the first time. */
@@ -253,7 +264,7 @@ gboolean daemon_has_work(const Daemon *daemon)
     return FALSE;
 }
 
-static void take_config(Daemon *daemon, Config *config)
+static void use_config(Daemon *daemon, Config *config)
 {
     g_autoptr(GError) error = NULL;
 
@@ -284,16 +295,16 @@ gboolean daemon_reload(Daemon *daemon, AccountsDone done, gpointer data, GError 
         daemon->config_error = g_strdup(failure->message);
         g_warning("%s", failure->message);
         g_propagate_error(error, g_steal_pointer(&failure));
-        bus_daemon_changed(daemon->bus);
+        tell_changed(daemon);
         return FALSE;
     }
-    take_config(daemon, config);
+    use_config(daemon, config);
     if (daemon_has_work(daemon))
         prepare_tls(daemon);
     listeners_configure(daemon->listeners, daemon_has_work(daemon) ? daemon->config : NULL,
                         daemon->tls != NULL);
     accounts_apply(daemon->accounts, daemon->config, done, data);
-    bus_daemon_changed(daemon->bus);
+    tell_changed(daemon);
     return TRUE;
 }
 
@@ -301,6 +312,7 @@ void daemon_stop(Daemon *daemon, AccountsDone done, gpointer data)
 {
     daemon->stopping = TRUE;
     listeners_close(daemon->listeners);
+    sessions_stop(daemon->sessions);
     accounts_apply(daemon->accounts, NULL, done, data);
 }
 

@@ -6,7 +6,12 @@
 
 #include "daemon/account/accounts.h"
 
-typedef struct Bus Bus;
+/* Told in the main loop. */
+typedef struct {
+    void (*changed)(gpointer data);          /* online, listeners, problems */
+    void (*sessions_changed)(gpointer data); /* clients came or went */
+    gpointer data;
+} DaemonObserver;
 
 typedef struct {
     char *config_path, *data_dir, *run_dir;
@@ -21,7 +26,7 @@ typedef struct {
     Sessions *sessions;
     Listeners *listeners;
     Accounts *accounts;
-    Bus *bus;
+    DaemonObserver observer;
     gboolean forced_offline; /* kept in data_dir */
     gboolean network;        /* what the system says */
     gulong network_watch;
@@ -33,6 +38,8 @@ typedef struct {
  * run at all, `error` says why. Missing paths (NULL) get their defaults. */
 Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error);
 void daemon_free(Daemon *daemon);
+
+void daemon_observe(Daemon *daemon, const DaemonObserver *observer);
 
 /* Reads the configuration and changes the accounts and listeners over; `done` (may be NULL) is
  * called when that has happened. FALSE: the file can't be read, the old configuration stays. */

@@ -21,6 +21,7 @@
 typedef struct {
     GMainLoop *loop;
     Daemon *daemon;
+    Bus *bus;
     gboolean stopping;
 } Program;
 
@@ -81,7 +82,7 @@ static gboolean on_idle_check(gpointer data)
 {
     Program *program = data;
     Daemon *daemon = program->daemon;
-    gint64 quiet = (g_get_monotonic_time() - bus_last_call(daemon->bus)) / G_USEC_PER_SEC;
+    gint64 quiet = (g_get_monotonic_time() - bus_last_call(program->bus)) / G_USEC_PER_SEC;
 
     if (daemon->config->accounts->len == 0 && quiet >= IDLE_SECONDS && !program->stopping) {
         g_message("There is no account to serve: leaving until someone asks");
@@ -125,19 +126,20 @@ static int run(const char *config_path, const char *data_dir)
         return EXIT_FAILURE;
     }
     program.loop = g_main_loop_new(NULL, FALSE);
-    program.daemon->bus = bus_new(program.daemon, stop, &program);
+    program.bus = bus_new(program.daemon, stop, &program);
     g_unix_signal_add(SIGTERM, on_terminate, &program);
     g_unix_signal_add(SIGINT, on_terminate, &program);
     g_unix_signal_add(SIGHUP, on_hangup, &program);
     int status = EXIT_SUCCESS;
     if (daemon_reload(program.daemon, on_ready, &program, &error)) {
+        bus_own_name(program.bus);
         if (was_activated())
             g_timeout_add_seconds(IDLE_SECONDS, on_idle_check, &program);
         g_main_loop_run(program.loop);
     } else {
         status = EXIT_FAILURE;
     }
-    bus_free(program.daemon->bus);
+    bus_free(program.bus);
     daemon_free(program.daemon);
     g_main_loop_unref(program.loop);
     return status;

@@ -39,8 +39,8 @@ static void insert_url(GVariantDict *dict, const char *key, const NetEndpoint *e
 
 static GVariant *describe_upstream(const Account *account)
 {
-    const AccountSettings *settings = account->config->settings;
-    const AccountStatus *status = &account->status;
+    const AccountSettings *settings = account_config(account)->settings;
+    const AccountStatus *status = account_status(account);
     GVariantDict dict;
 
     g_variant_dict_init(&dict, NULL);
@@ -76,19 +76,19 @@ static GVariant *describe_sockets(const Daemon *daemon, const char *id)
     return g_variant_dict_end(&dict);
 }
 
-void bus_account_changed(Account *account, gpointer data)
+void bus_account_update(Bus *bus, Account *account)
 {
-    Bus *bus = data;
-    PosternAccount *object = account->bus;
-    const AccountSettings *settings = account->config->settings;
-    const AccountStatus *status = &account->status;
+    PosternAccount *object = g_hash_table_lookup(bus->accounts, account);
+    const ConfigAccount *config = account_config(account);
+    const AccountSettings *settings = config->settings;
+    const AccountStatus *status = account_status(account);
 
     if (!object)
         return;
-    postern_account_set_id(object, account->config->id);
+    postern_account_set_id(object, config->id);
     postern_account_set_address(
-        object, or_empty(settings ? settings->address
-                                  : g_hash_table_lookup(account->config->values, "address")));
+        object,
+        or_empty(settings ? settings->address : g_hash_table_lookup(config->values, "address")));
     postern_account_set_state(object, bus_state_name(status->state));
     postern_account_set_last_error(object, or_empty(status->error));
     postern_account_set_last_sync(object, status->counts.last_sync);
@@ -97,27 +97,13 @@ void bus_account_changed(Account *account, gpointer data)
     postern_account_set_messages(object, status->counts.messages);
     postern_account_set_cached_bytes(object, status->counts.bytes);
     postern_account_set_pending_changes(object, describe_pending(&status->counts));
-    postern_account_set_settings(object, describe_settings(account->config));
+    postern_account_set_settings(object, describe_settings(config));
     postern_account_set_upstream(object, describe_upstream(account));
-    postern_account_set_sockets(object, describe_sockets(bus->daemon, account->config->id));
+    postern_account_set_sockets(object, describe_sockets(bus->daemon, config->id));
     postern_account_set_local_passwords(object, (const char *const *)status->local_passwords);
-    /* What is to be known about an account's cache is among the daemon's problems. */
-    bus_daemon_changed(bus);
 }
 
 /* ---- methods ------------------------------------------------------------------------------- */
-
-Account *bus_account_of(PosternAccount *object)
-{
-    return g_object_get_data(G_OBJECT(object), "account");
-}
-
-static Bus *bus_of(PosternAccount *object)
-{
-    Bus *bus = g_object_get_data(G_OBJECT(object), "bus");
-    bus_touch(bus);
-    return bus;
-}
 
 static void synced(const GError *error, gpointer data)
 {
@@ -130,7 +116,7 @@ static void synced(const GError *error, gpointer data)
 static gboolean on_sync(PosternAccount *object, GDBusMethodInvocation *invocation, gboolean wait,
                         gpointer data)
 {
-    bus_of(object);
+    bus_touch(bus_of(object));
     account_sync(bus_account_of(object), wait ? synced : NULL, invocation);
     if (!wait)
         postern_account_complete_sync(object, invocation);
@@ -145,8 +131,11 @@ static void configured(Bus *bus, const char *id, const GError *error, gpointer d
 static gboolean on_configure(PosternAccount *object, GDBusMethodInvocation *invocation,
                              GVariant *settings, const char *password, gpointer data)
 {
-    bus_settings_change(bus_of(object), bus_account_of(object)->config->id, FALSE, settings,
-                        password, configured, invocation);
+    Bus *bus = bus_of(object);
+
+    bus_touch(bus);
+    bus_settings_change(bus, account_config(bus_account_of(object))->id, FALSE, settings, password,
+                        configured, invocation);
     return TRUE;
 }
 
@@ -193,8 +182,9 @@ static gboolean on_set_password(PosternAccount *object, GDBusMethodInvocation *i
                                 const char *password, gboolean outgoing, gpointer data)
 {
     Bus *bus = bus_of(object);
-    AccountSettings *settings = bus_account_of(object)->config->settings;
+    AccountSettings *settings = account_config(bus_account_of(object))->settings;
 
+    bus_touch(bus);
     if (!settings || !*password || (outgoing && !settings->outgoing)) {
         bus_return(invocation, POSTERN_ERROR_INVALID_ARGUMENT, "%s",
                    !*password ? "the password is empty" : "the account has no such server");
@@ -218,38 +208,10 @@ static gboolean on_set_password(PosternAccount *object, GDBusMethodInvocation *i
 
 /* ---- methods that ask the account's work --------------------------------------------------- */
 
-typedef struct {
-    GDBusMethodInvocation *invocation;
-    char *name;
-    char **names; /* of all local passwords, where the job has changed them */
-} WorkCall;
-
-/* Answers with the variant that the job gave (NULL without error: nothing to say). */
-static void answer(Account *account, gpointer result, const GError *error, gpointer data)
-{
-    WorkCall *call = data;
-
-    if (call->names)
-        account_set_local_passwords(account, call->names);
-    if (error)
-        bus_return_error(call->invocation, error);
-    else
-        g_dbus_method_invocation_return_value(call->invocation, result);
-    if (result)
-        g_variant_unref(result);
-    g_free(call->name);
-    g_free(call);
-}
-
-static void run(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
+static void ask(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
                 const char *name)
 {
-    WorkCall *call = g_new0(WorkCall, 1);
-
-    bus_of(object);
-    call->invocation = invocation;
-    call->name = g_strdup(name);
-    account_run(bus_account_of(object), job, answer, call);
+    bus_ask(object, job, &(BusAsk){.invocation = invocation, .name = (char *)name, .fd = -1});
 }
 
 /* The next free of client, client-2, … */
@@ -267,7 +229,7 @@ static char *free_name(ServeVerifiers *verifiers)
 
 static gpointer new_password_job(AccountWork *work, gpointer data, GError **error)
 {
-    WorkCall *call = data;
+    BusAsk *call = data;
     g_autofree char *name = *call->name ? g_strdup(call->name) : free_name(work->verifiers);
     g_auto(GStrv) names = serve_verifiers_names(work->verifiers);
     GVariantDict dict;
@@ -287,34 +249,34 @@ static gpointer new_password_job(AccountWork *work, gpointer data, GError **erro
     g_variant_dict_insert(&dict, "User", "s", work->settings->id);
     g_variant_dict_insert(&dict, "Password", "s", password);
     account_password_free(password);
-    call->names = serve_verifiers_names(work->verifiers);
+    call->local_passwords = serve_verifiers_names(work->verifiers);
     return g_variant_ref_sink(g_variant_new("(@a{sv})", g_variant_dict_end(&dict)));
 }
 
 static gboolean on_new_local_password(PosternAccount *object, GDBusMethodInvocation *invocation,
                                       const char *name, gpointer data)
 {
-    run(object, invocation, new_password_job, name);
+    ask(object, invocation, new_password_job, name);
     return TRUE;
 }
 
 static gpointer revoke_job(AccountWork *work, gpointer data, GError **error)
 {
-    WorkCall *call = data;
+    BusAsk *call = data;
     g_auto(GStrv) names = serve_verifiers_names(work->verifiers);
 
     if (!g_strv_contains((const char *const *)names, call->name))
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_NOT_FOUND,
                     "%s has no local password named %s", work->settings->id, call->name);
     else if (serve_verifiers_revoke(work->verifiers, call->name, error))
-        call->names = serve_verifiers_names(work->verifiers);
+        call->local_passwords = serve_verifiers_names(work->verifiers);
     return NULL;
 }
 
 static gboolean on_revoke_local_password(PosternAccount *object, GDBusMethodInvocation *invocation,
                                          const char *name, gpointer data)
 {
-    run(object, invocation, revoke_job, name);
+    ask(object, invocation, revoke_job, name);
     return TRUE;
 }
 
@@ -361,13 +323,13 @@ static gpointer folders_job(AccountWork *work, gpointer data, GError **error)
 static gboolean on_list_folders(PosternAccount *object, GDBusMethodInvocation *invocation,
                                 gpointer data)
 {
-    run(object, invocation, folders_job, "");
+    ask(object, invocation, folders_job, "");
     return TRUE;
 }
 
 /* ---- the object's life --------------------------------------------------------------------- */
 
-void bus_account_added(Account *account, gpointer data)
+void bus_account_export(Bus *bus, Account *account)
 {
     static const struct {
         const char *signal;
@@ -380,27 +342,25 @@ void bus_account_added(Account *account, gpointer data)
         {"handle-revoke-local-password", G_CALLBACK(on_revoke_local_password)},
         {"handle-list-folders", G_CALLBACK(on_list_folders)},
     };
-    Bus *bus = data;
-    g_autofree char *path = postern_account_path(account->config->id);
+    g_autofree char *path = postern_account_path(account_config(account)->id);
     g_autoptr(PosternObjectSkeleton) place = postern_object_skeleton_new(path);
     PosternAccount *object = postern_account_skeleton_new();
 
-    account->bus = object;
+    g_hash_table_insert(bus->accounts, account, object);
     g_object_set_data(G_OBJECT(object), "account", account);
     g_object_set_data(G_OBJECT(object), "bus", bus);
     for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
         g_signal_connect(object, handlers[i].signal, handlers[i].handler, NULL);
     bus_pending_connect(object);
-    bus_account_changed(account, bus);
+    bus_account_update(bus, account);
     postern_object_skeleton_set_account(place, object);
     g_dbus_object_manager_server_export(bus->objects, G_DBUS_OBJECT_SKELETON(place));
 }
 
-void bus_account_removed(Account *account, gpointer data)
+void bus_account_unexport(Bus *bus, Account *account)
 {
-    Bus *bus = data;
-    g_autofree char *path = postern_account_path(account->config->id);
+    g_autofree char *path = postern_account_path(account_config(account)->id);
 
     g_dbus_object_manager_server_unexport(bus->objects, path);
-    g_clear_object((PosternAccount **)&account->bus);
+    g_hash_table_remove(bus->accounts, account);
 }

@@ -1,119 +1,63 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The name on the session bus, the object manager, and errors as they are answered.
+ * The name on the session bus, the object manager, and what is watched. What all methods share is
+ * in call.c.
  */
 #include "daemon/bus/private.h"
 
-#include "daemon/net/thread.h"
-
 #include <gio/gio.h>
-
-/* ---- errors -------------------------------------------------------------------------------- */
-
-static PosternError cache_code(int code)
-{
-    switch (code) {
-    case CACHE_ERROR_FULL:
-        return POSTERN_ERROR_NO_SPACE;
-    case CACHE_ERROR_NOT_FOUND:
-        return POSTERN_ERROR_NOT_FOUND;
-    case CACHE_ERROR_EXISTS:
-        return POSTERN_ERROR_EXISTS;
-    case CACHE_ERROR_INVALID:
-    case CACHE_ERROR_CHILDREN:
-        return POSTERN_ERROR_INVALID_ARGUMENT;
-    default:
-        return POSTERN_ERROR_FAILED;
-    }
-}
-
-static PosternError code_of(const GError *error)
-{
-    if (error->domain == POSTERN_ERROR)
-        return (PosternError)error->code;
-    if (error->domain == CACHE_ERROR)
-        return cache_code(error->code);
-    if (error->domain == ACCOUNT_ERROR_DOMAIN)
-        return error->code == ACCOUNT_SECRET_LOCKED ? POSTERN_ERROR_LOCKED
-                                                    : POSTERN_ERROR_AUTH_REQUIRED;
-    if (error->domain == NET_ERROR)
-        return error->code == NET_ERROR_CERTIFICATE ? POSTERN_ERROR_FAILED : POSTERN_ERROR_OFFLINE;
-    if (error->domain == G_KEY_FILE_ERROR)
-        return POSTERN_ERROR_INVALID_ARGUMENT;
-    return POSTERN_ERROR_FAILED;
-}
-
-void bus_return_error(GDBusMethodInvocation *invocation, const GError *error)
-{
-    g_dbus_method_invocation_return_error_literal(invocation, POSTERN_ERROR, (int)code_of(error),
-                                                  error->message);
-}
-
-void bus_return(GDBusMethodInvocation *invocation, PosternError code, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_dbus_method_invocation_return_error_valist(invocation, POSTERN_ERROR, (int)code, format,
-                                                 args);
-    va_end(args);
-}
-
-const char *bus_state_name(AccountState state)
-{
-    static const char *const names[] = {
-        [ACCOUNT_DISABLED] = "disabled",
-        [ACCOUNT_OFFLINE] = "offline",
-        [ACCOUNT_CONNECTING] = "connecting",
-        [ACCOUNT_SYNCING] = "syncing",
-        [ACCOUNT_IDLE] = "idle",
-        [ACCOUNT_LOCKED] = "locked",
-        [ACCOUNT_AUTH_REQUIRED] = "auth-required",
-        [ACCOUNT_ERROR] = "error",
-    };
-    return names[state];
-}
-
-void bus_touch(Bus *bus)
-{
-    bus->last_call = g_get_monotonic_time();
-}
 
 gint64 bus_last_call(Bus *bus)
 {
     return bus->last_call;
 }
 
-/* ---- worker threads ------------------------------------------------------------------------ */
+/* ---- what is watched ------------------------------------------------------------------------- */
 
-typedef struct {
-    GTaskThreadFunc func;
-    gpointer data;
-} BusTask;
-
-static void task_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+static void on_account_added(Account *account, gpointer data)
 {
-    const BusTask *run = data;
-
-    net_thread_name("bus", NULL);
-    run->func(task, source, run->data, cancellable);
-    net_thread_unname();
+    bus_account_export(data, account);
 }
 
-void bus_run(Bus *bus, GTaskThreadFunc func, GAsyncReadyCallback done, gpointer data)
+static void on_account_changed(Account *account, gpointer data)
 {
-    g_autoptr(GTask) task = g_task_new(NULL, NULL, done, data);
-    BusTask *run = g_new(BusTask, 1);
-
-    *run = (BusTask){func, data};
-    bus->tasks++;
-    g_task_set_task_data(task, run, g_free);
-    g_task_run_in_thread(task, task_thread);
+    bus_account_update(data, account);
+    /* What is to be known about an account's cache is among the daemon's problems. */
+    bus_manager_update(data);
 }
 
-void bus_ran(Bus *bus)
+static void on_account_removed(Account *account, gpointer data)
 {
-    bus->tasks--;
+    bus_account_unexport(data, account);
+}
+
+static void on_daemon_changed(gpointer data)
+{
+    bus_manager_update(data);
+}
+
+static void on_sessions_changed(gpointer data)
+{
+    bus_manager_update_sessions(data);
+}
+
+static void watch(Bus *bus)
+{
+    const DaemonObserver daemon = {on_daemon_changed, on_sessions_changed, bus};
+    const AccountsObserver accounts = {on_account_added, on_account_changed, on_account_removed,
+                                       bus};
+
+    daemon_observe(bus->daemon, &daemon);
+    accounts_observe(bus->daemon->accounts, &accounts);
+}
+
+static void unwatch(Bus *bus)
+{
+    static const DaemonObserver no_daemon = {0};
+    static const AccountsObserver no_accounts = {0};
+
+    daemon_observe(bus->daemon, &no_daemon);
+    accounts_observe(bus->daemon->accounts, &no_accounts);
 }
 
 /* ---- the name ------------------------------------------------------------------------------ */
@@ -137,18 +81,36 @@ static void on_name_acquired(GDBusConnection *connection, const char *name, gpoi
     g_debug("Controlled over the session bus as %s", name);
 }
 
-static void connect_to_bus(Bus *bus)
+void bus_own_name(Bus *bus)
 {
-    AccountsObserver observer = {bus_account_added, bus_account_changed, bus_account_removed, bus};
+    if (!bus->connection)
+        return;
+    bus->owner = g_bus_own_name_on_connection(bus->connection, POSTERN_BUS_NAME,
+                                              G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_name_acquired,
+                                              on_name_lost, bus, NULL);
+}
 
+static void export(Bus *bus)
+{
+    bus->accounts = g_hash_table_new_full(NULL, NULL, NULL, g_object_unref);
     bus->objects = g_dbus_object_manager_server_new(POSTERN_PATH);
     bus_manager_export(bus);
     bus_queue_export(bus);
     g_dbus_object_manager_server_set_connection(bus->objects, bus->connection);
-    accounts_observe(bus->daemon->accounts, &observer);
-    bus->owner = g_bus_own_name_on_connection(bus->connection, POSTERN_BUS_NAME,
-                                              G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_name_acquired,
-                                              on_name_lost, bus, NULL);
+    watch(bus);
+}
+
+static void unexport(Bus *bus)
+{
+    unwatch(bus);
+    if (bus->owner)
+        g_bus_unown_name(bus->owner);
+    bus_queue_unexport(bus);
+    bus_manager_unexport(bus);
+    g_object_unref(bus->objects);
+    g_hash_table_unref(bus->accounts);
+    g_dbus_connection_flush_sync(bus->connection, NULL, NULL);
+    g_object_unref(bus->connection);
 }
 
 Bus *bus_new(Daemon *daemon, void (*lost)(gpointer data), gpointer data)
@@ -171,26 +133,17 @@ Bus *bus_new(Daemon *daemon, void (*lost)(gpointer data), gpointer data)
         return bus;
     }
     g_dbus_connection_set_exit_on_close(bus->connection, FALSE);
-    connect_to_bus(bus);
+    export(bus);
     return bus;
 }
 
 void bus_free(Bus *bus)
 {
-    static const AccountsObserver nobody = {0};
-
     net_cancel_trigger(bus->cancel);
     while (bus->tasks)
         g_main_context_iteration(NULL, TRUE);
-    accounts_observe(bus->daemon->accounts, &nobody);
-    if (bus->connection) {
-        g_bus_unown_name(bus->owner);
-        bus_queue_unexport(bus);
-        bus_manager_unexport(bus);
-        g_object_unref(bus->objects);
-        g_dbus_connection_flush_sync(bus->connection, NULL, NULL);
-        g_object_unref(bus->connection);
-    }
+    if (bus->connection)
+        unexport(bus);
     pthread_mutex_destroy(&bus->config_lock);
     net_cancel_unref(bus->cancel);
     g_free(bus);

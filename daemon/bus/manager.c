@@ -8,13 +8,13 @@
 
 /* ---- properties ---------------------------------------------------------------------------- */
 
-void bus_sessions_changed(Bus *bus)
+void bus_manager_update_sessions(Bus *bus)
 {
     if (bus->manager)
         postern_manager_set_sessions(bus->manager, sessions_describe(bus->daemon->sessions));
 }
 
-void bus_daemon_changed(Bus *bus)
+void bus_manager_update(Bus *bus)
 {
     Daemon *daemon = bus->daemon;
     g_auto(GStrv) problems = NULL;
@@ -249,8 +249,8 @@ void bus_manager_export(Bus *bus)
     postern_manager_set_version(bus->manager, POSTERN_VERSION);
     postern_manager_set_config_file(bus->manager, bus->daemon->config_path);
     postern_manager_set_queue_counts(bus->manager, no_counts());
-    bus_daemon_changed(bus);
-    bus_sessions_changed(bus);
+    bus_manager_update(bus);
+    bus_manager_update_sessions(bus);
     for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
         g_signal_connect(bus->manager, handlers[i].signal, handlers[i].handler, bus);
     bus_discover_connect(bus);

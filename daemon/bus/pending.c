@@ -11,40 +11,12 @@
 #include "daemon/sync/sync.h"
 
 #include <gio/gunixfdlist.h>
-#include <unistd.h>
 
-typedef struct {
-    GDBusMethodInvocation *invocation;
-    gint64 id;
-    int fd; /* to export to, or -1 */
-} PendingCall;
-
-/* Answers with the variant that the job gave; NULL without error: nothing to say. */
-static void answer(Account *account, gpointer result, const GError *error, gpointer data)
-{
-    PendingCall *call = data;
-
-    /* Problems come and go without any change that the cache would tell of. */
-    account_refresh(account);
-    if (error)
-        bus_return_error(call->invocation, error);
-    else
-        g_dbus_method_invocation_return_value(call->invocation, result);
-    if (result)
-        g_variant_unref(result);
-    if (call->fd >= 0)
-        close(call->fd);
-    g_free(call);
-}
-
-static void run(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
+/* Problems come and go without any change that the cache would tell of. */
+static void ask(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
                 gint64 id, int fd)
 {
-    PendingCall *call = g_new(PendingCall, 1);
-
-    *call = (PendingCall){invocation, id, fd};
-    bus_touch(g_object_get_data(G_OBJECT(object), "bus"));
-    account_run(bus_account_of(object), job, answer, call);
+    bus_ask(object, job, &(BusAsk){.invocation = invocation, .refresh = TRUE, .id = id, .fd = fd});
 }
 
 /* ---- ListPending --------------------------------------------------------------------------- */
@@ -83,7 +55,7 @@ static gpointer list_job(AccountWork *work, gpointer data, GError **error)
 
 static gboolean on_list(PosternAccount *object, GDBusMethodInvocation *invocation, gpointer data)
 {
-    run(object, invocation, list_job, 0, -1);
+    ask(object, invocation, list_job, 0, -1);
     return TRUE;
 }
 
@@ -91,7 +63,7 @@ static gboolean on_list(PosternAccount *object, GDBusMethodInvocation *invocatio
 
 static gpointer retry_job(AccountWork *work, gpointer data, GError **error)
 {
-    const PendingCall *call = data;
+    const BusAsk *call = data;
 
     if (sync_retry_pending(work->cache, call->id, error))
         sync_now(work->sync);
@@ -101,13 +73,13 @@ static gpointer retry_job(AccountWork *work, gpointer data, GError **error)
 static gboolean on_retry(PosternAccount *object, GDBusMethodInvocation *invocation, gint64 id,
                          gpointer data)
 {
-    run(object, invocation, retry_job, id, -1);
+    ask(object, invocation, retry_job, id, -1);
     return TRUE;
 }
 
 static gpointer give_up_job(AccountWork *work, gpointer data, GError **error)
 {
-    const PendingCall *call = data;
+    const BusAsk *call = data;
 
     /* What comes back into the view may have changed upstream meanwhile. */
     if (sync_give_up_pending(work->cache, call->id, error))
@@ -118,13 +90,13 @@ static gpointer give_up_job(AccountWork *work, gpointer data, GError **error)
 static gboolean on_give_up(PosternAccount *object, GDBusMethodInvocation *invocation, gint64 id,
                            gpointer data)
 {
-    run(object, invocation, give_up_job, id, -1);
+    ask(object, invocation, give_up_job, id, -1);
     return TRUE;
 }
 
 static gpointer export_job(AccountWork *work, gpointer data, GError **error)
 {
-    const PendingCall *call = data;
+    const BusAsk *call = data;
 
     sync_export_pending(work->cache, call->id, call->fd, error);
     return NULL;
@@ -139,7 +111,7 @@ static gboolean on_export(PosternAccount *object, GDBusMethodInvocation *invocat
     if (fd < 0)
         bus_return(invocation, POSTERN_ERROR_INVALID_ARGUMENT, "no file was passed along");
     else
-        run(object, invocation, export_job, id, fd);
+        ask(object, invocation, export_job, id, fd);
     return TRUE;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the files bus*.c share.
+ * What the files of the bus share. bus.c stands above the others, call.c below.
  */
 #pragma once
 
@@ -20,6 +20,7 @@ struct Bus {
 
     PosternManager *manager;
     GDBusObjectManagerServer *objects;
+    GHashTable *accounts; /* Account → PosternAccount, those that are exported */
 
     guint queue_subtree;
     int queue_fd; /* eventfd: the queue has changed */
@@ -34,7 +35,9 @@ struct Bus {
     guint tasks;                 /* worker threads that use the bus */
 };
 
-/* Notes that somebody is using the bus. */
+/* ---- call.c ---- */
+
+/* Notes that somebody is using the bus: for the beginning of each method. */
 void bus_touch(Bus *bus);
 
 /* Runs `func` in a worker thread, then `done` in the main loop; both get `data` (func as its task
@@ -51,35 +54,52 @@ void bus_return(GDBusMethodInvocation *invocation, PosternError code, const char
 /* The words of Account.State. */
 const char *bus_state_name(AccountState state);
 
-/* ---- bus-manager.c ---- */
+/* The account that a D-Bus object is of, and the bus it is on. */
+Account *bus_account_of(PosternAccount *object);
+Bus *bus_of(PosternAccount *object);
+
+/* A call that an account's work answers. */
+typedef struct {
+    GDBusMethodInvocation *invocation;
+    gboolean refresh; /* the counts are read again: what it changes isn't told otherwise */
+    gint64 id;        /* for the job, as the next two */
+    char *name;
+    int fd;                 /* closed in the end; -1: none */
+    char **local_passwords; /* where the job has changed them: the names as they are now */
+} BusAsk;
+
+/* Runs `job` (its data is a copy of `question`), and answers with the variant that it gives, which
+ * may be NULL: nothing to say. */
+void bus_ask(PosternAccount *object, AccountJob job, const BusAsk *question);
+
+/* ---- manager.c ---- */
 void bus_manager_export(Bus *bus);
 void bus_manager_unexport(Bus *bus);
+/* Listeners, problems, online, anything else of the Manager but its sessions. */
+void bus_manager_update(Bus *bus);
+void bus_manager_update_sessions(Bus *bus);
 
-/* ---- bus-account.c ---- */
-void bus_account_added(Account *account, gpointer bus);
-void bus_account_changed(Account *account, gpointer bus);
-void bus_account_removed(Account *account, gpointer bus);
+/* ---- account.c ---- */
+void bus_account_export(Bus *bus, Account *account);
+void bus_account_update(Bus *bus, Account *account);
+void bus_account_unexport(Bus *bus, Account *account);
 
-/* The account that a D-Bus object is of; a call to it has been noted by bus_touch() already, or is
- * to be. */
-Account *bus_account_of(PosternAccount *object);
-
-/* ---- bus-pending.c ---- */
+/* ---- pending.c ---- */
 /* Connects the methods about what upstream has refused. */
 void bus_pending_connect(PosternAccount *object);
 
-/* ---- bus-discover.c ---- */
+/* ---- discover.c ---- */
 /* Connects Discover and Probe. */
 void bus_discover_connect(Bus *bus);
 
-/* ---- bus-queue.c ---- */
+/* ---- queue.c ---- */
 void bus_queue_export(Bus *bus);
 void bus_queue_unexport(Bus *bus);
 /* ListQueue(). */
 void bus_queue_list(Bus *bus, GDBusMethodInvocation *invocation, GVariant *filter, guint64 offset,
                     guint limit);
 
-/* ---- bus-settings.c ---- */
+/* ---- settings.c ---- */
 
 /*
  * Changes the configuration in a worker thread and reloads it: `settings` (a{sv}) for account `id`,

@@ -216,7 +216,8 @@ void bus_settings_change(Bus *bus, const char *id, gboolean create, GVariant *se
     change->create = create;
     change->settings = g_variant_ref(settings);
     change->password = password && *password ? g_strdup(password) : NULL;
-    change->current = !create && account ? config_account_ref(account->config) : NULL;
+    change->current =
+        !create && account ? config_account_ref((ConfigAccount *)account_config(account)) : NULL;
     change->done = done;
     change->data = data;
 

@@ -15,12 +15,14 @@ typedef struct {
     const ServeDaemon *daemon;
     ServeAccount *account;
     char *login;
+    GError *why_not; /* there is such an account, which can't be had now */
 } Candidate;
 
 static void candidate_clear(Candidate *candidate)
 {
     g_clear_pointer(&candidate->account, serve_account_unref);
     g_clear_pointer(&candidate->login, g_free);
+    g_clear_error(&candidate->why_not);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Candidate, candidate_clear)
 
@@ -32,16 +34,23 @@ static ServeVerifiers *find_verifiers(const char *login, gpointer data)
         candidate_clear(candidate);
         candidate->login = g_strdup(login);
         candidate->account =
-            candidate->daemon->find_account(login, (gpointer)candidate->daemon->data);
+            candidate->daemon->find_account(login, candidate->daemon->data, &candidate->why_not);
+        if (g_error_matches(candidate->why_not, SERVE_ERROR, SERVE_ERROR_UNKNOWN))
+            g_clear_error(&candidate->why_not);
     }
     return candidate->account ? candidate->account->verifiers : NULL;
 }
 
+/* Who can't be let in yet hasn't failed: a mail program would ask for another password. */
 static ServeLoginResult conclude(NetStream *stream, Candidate *candidate, gboolean ok,
-                                 ServeAccount **account)
+                                 ServeAccount **account, GError **error)
 {
     ServeThrottle *throttle = candidate->daemon->throttle;
 
+    if (candidate->why_not) {
+        g_propagate_error(error, g_steal_pointer(&candidate->why_not));
+        return SERVE_LOGIN_UNAVAILABLE;
+    }
     if (!ok) {
         serve_throttle_failed(throttle, stream);
         return SERVE_LOGIN_FAILED;
@@ -81,8 +90,8 @@ ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const
         ServeSaslResult result = serve_sasl_step(sasl, input, &challenge);
         if (result == SERVE_SASL_UNAUTHORIZED)
             return SERVE_LOGIN_UNAUTHORIZED;
-        if (result != SERVE_SASL_CONTINUE)
-            return conclude(stream, &candidate, result == SERVE_SASL_OK, account);
+        if (result != SERVE_SASL_CONTINUE || candidate.why_not)
+            return conclude(stream, &candidate, result == SERVE_SASL_OK, account, error);
         if (!net_stream_printf(stream, error, "%s%s\r\n", prompt, challenge))
             return SERVE_LOGIN_BROKEN;
         input = serve_read_line(stream, LINE_MAX_SASL, TIMEOUT, NULL, &failure);
@@ -99,11 +108,11 @@ ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const
 
 ServeLoginResult serve_login_password(NetStream *stream, const ServeDaemon *daemon,
                                       const char *login, const char *password,
-                                      ServeAccount **account)
+                                      ServeAccount **account, GError **error)
 {
     g_auto(Candidate) candidate = {.daemon = daemon};
     ServeVerifiers *verifiers = find_verifiers(login, &candidate);
 
     return conclude(stream, &candidate, verifiers && serve_verifiers_check(verifiers, password),
-                    account);
+                    account, error);
 }

@@ -11,6 +11,7 @@ typedef enum {
     SERVE_LOGIN_UNAUTHORIZED, /* it is who it says, and may not act for whom it asked */
     SERVE_LOGIN_GARBLED,      /* the client's answer is no base64, or too long */
     SERVE_LOGIN_NO_MECHANISM, /* nothing was said yet */
+    SERVE_LOGIN_UNAVAILABLE,  /* the account can't be had now: `error` says why */
     SERVE_LOGIN_BROKEN,       /* the connection failed: `error` is set */
 } ServeLoginResult;
 
@@ -25,4 +26,4 @@ ServeLoginResult serve_login(NetStream *stream, const ServeDaemon *daemon, const
 /* The same for a name and a password as they are (POP3's USER and PASS). */
 ServeLoginResult serve_login_password(NetStream *stream, const ServeDaemon *daemon,
                                       const char *login, const char *password,
-                                      ServeAccount **account);
+                                      ServeAccount **account, GError **error);

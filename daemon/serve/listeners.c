@@ -28,8 +28,8 @@ typedef struct {
     gboolean inherited;
     char *host; /* ports */
     guint16 port;
-    char *path;            /* Unix sockets */
-    ServeAccount *account; /* Unix sockets: whose */
+    char *path;    /* Unix sockets */
+    char *account; /* Unix sockets: whose, its ID */
     ServeProtocol protocol;
     char *error;
 } Listener;
@@ -82,7 +82,7 @@ static void welcome(Listener *listener, int fd)
         .tls = listener->key != SOCKET_KEY && config_listen_keys[listener->key].tls,
         .listener = listener->key == SOCKET_KEY ? "socket" : config_listen_keys[listener->key].key,
         .throttle = listeners->throttles[listener->key],
-        .preauth = listener->account,
+        .account = listener->account,
     };
     int on = 1;
 
@@ -147,8 +147,7 @@ static void listener_free(gpointer data)
     Listener *listener = data;
 
     listener_close(listener);
-    if (listener->account)
-        serve_account_unref(listener->account);
+    g_free(listener->account);
     g_free(listener->host);
     g_free(listener->path);
     g_free(listener->error);
@@ -320,34 +319,67 @@ char *listeners_socket_path(const char *run_dir, const char *id, const char *pro
     return g_build_filename(run_dir, id, name, NULL);
 }
 
-void listeners_add_account(Listeners *listeners, ServeAccount *account)
+static gboolean has_sockets(Listeners *listeners, const char *id)
 {
-    const char *id = account->settings->id;
+    for (guint i = 0; i < listeners->all->len; i++) {
+        const Listener *listener = g_ptr_array_index(listeners->all, i);
+        if (g_strcmp0(listener->account, id) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void add_sockets(Listeners *listeners, const char *id)
+{
     g_autofree char *dir = g_build_filename(listeners->run_dir, id, NULL);
 
-    if (!listeners->sockets)
-        return;
     if (g_mkdir_with_parents(dir, 0700) < 0)
         g_warning("%s can't be made: %s", dir, g_strerror(errno));
     for (guint i = 0; i < G_N_ELEMENTS(protocols); i++) {
         g_autoptr(GError) error = NULL;
         Listener *listener = add(listeners, SOCKET_KEY, (ServeProtocol)i);
         listener->path = listeners_socket_path(listeners->run_dir, id, protocols[i]);
-        listener->account = serve_account_ref(account);
+        listener->account = g_strdup(id);
         listener->fd = net_listen_unix(listener->path, &error);
         open_for_clients(listener, error);
     }
 }
 
-void listeners_remove_account(Listeners *listeners, const char *id)
+static void remove_sockets(Listeners *listeners, const char *id)
 {
+    g_autofree char *dir = g_build_filename(listeners->run_dir, id, NULL);
+
     for (guint i = listeners->all->len; i > 0; i--) {
         const Listener *listener = g_ptr_array_index(listeners->all, i - 1);
-        if (listener->account && strcmp(listener->account->settings->id, id) == 0)
+        if (g_strcmp0(listener->account, id) == 0)
             g_ptr_array_remove_index_fast(listeners->all, i - 1);
     }
-    g_autofree char *dir = g_build_filename(listeners->run_dir, id, NULL);
     g_rmdir(dir);
+}
+
+/* The ID of an account that has sockets and shouldn't; NULL: none. The caller frees. */
+static char *find_unwanted(Listeners *listeners, const char *const *ids)
+{
+    for (guint i = 0; i < listeners->all->len; i++) {
+        const Listener *listener = g_ptr_array_index(listeners->all, i);
+        if (listener->account && (!listeners->sockets || !g_strv_contains(ids, listener->account)))
+            return g_strdup(listener->account);
+    }
+    return NULL;
+}
+
+void listeners_set_accounts(Listeners *listeners, const char *const *ids)
+{
+    for (;;) {
+        g_autofree char *id = find_unwanted(listeners, ids);
+        if (!id)
+            break;
+        remove_sockets(listeners, id);
+    }
+    for (; listeners->sockets && *ids; ids++) {
+        if (!has_sockets(listeners, *ids))
+            add_sockets(listeners, *ids);
+    }
 }
 
 /* ---- describing ---------------------------------------------------------------------------- */

@@ -25,9 +25,8 @@ void listeners_close(Listeners *listeners);
  * Sockets that stay as they are aren't touched. */
 void listeners_configure(Listeners *listeners, const Config *config, gboolean tls);
 
-/* Makes an account's Unix sockets, and removes them. */
-void listeners_add_account(Listeners *listeners, ServeAccount *account);
-void listeners_remove_account(Listeners *listeners, const char *id);
+/* Makes the Unix sockets of these accounts (their IDs), and removes those of all others. */
+void listeners_set_accounts(Listeners *listeners, const char *const *ids);
 
 /* The path of an account's socket for "imap", "pop3" or "submission"; the caller frees. */
 char *listeners_socket_path(const char *run_dir, const char *id, const char *protocol);

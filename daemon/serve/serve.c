@@ -2,6 +2,11 @@
 /* What sessions know of an account: its life. */
 #include "daemon/serve/serve.h"
 
+GQuark serve_error_quark(void)
+{
+    return g_quark_from_static_string("serve-error");
+}
+
 ServeAccount *serve_account_ref(ServeAccount *account)
 {
     g_atomic_int_inc(&account->refs);

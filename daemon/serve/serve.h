@@ -25,10 +25,21 @@ ServeAccount *serve_account_ref(ServeAccount *account);
 void serve_account_unref(ServeAccount *account);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ServeAccount, serve_account_unref)
 
+/* Why an account can't be had by a login name. */
+typedef enum {
+    SERVE_ERROR_UNKNOWN,     /* there is none of that name */
+    SERVE_ERROR_OPENING,     /* it will run soon: worth waiting for */
+    SERVE_ERROR_UNAVAILABLE, /* it doesn't run; the message says why */
+} ServeError;
+
+#define SERVE_ERROR (serve_error_quark())
+GQuark serve_error_quark(void);
+
 /* How the daemon is seen by sessions. find_account() may be called from any thread. */
 typedef struct {
-    /* The account whose ID or address is `login`; a reference, or NULL. */
-    ServeAccount *(*find_account)(const char *login, gpointer data);
+    /* The account whose ID or address is `login`: a reference, or NULL and SERVE_ERROR. What a
+     * session calls waits while the account is being opened. */
+    ServeAccount *(*find_account)(const char *login, gpointer data, GError **error);
     Queue *queue;            /* NULL: it can't be used, and nothing can be sent */
     const char *queue_error; /* then: why, as status says it */
     NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */
@@ -36,6 +47,7 @@ typedef struct {
     gint64 progress_us;      /* how often IMAP clients hear of a long command's progress; 0: 15 s */
     guint login_seconds;     /* how long IMAP clients may take to log in; 0: 3 minutes */
     guint idle_seconds;      /* how long they may say nothing after that; 0: 30 minutes */
+    guint opening_seconds;   /* how long a login waits for an account that is being opened; 0: 30 */
     gpointer data;
 } ServeDaemon;
 

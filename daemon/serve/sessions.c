@@ -22,7 +22,7 @@ typedef struct {
     ServeProtocol protocol;
     gboolean tls;
     const char *listener;
-    ServeAccount *preauth;
+    char *preauth;         /* the ID of the Unix socket's account */
     ServeDaemon daemon;    /* its data is this session */
     ServeAccount *account; /* the last one it looked up: for comparing only; under the lock */
     char *account_id;      /* under the lock */
@@ -36,6 +36,8 @@ struct Sessions {
 
     pthread_mutex_t lock;
     pthread_cond_t ended;
+    pthread_cond_t accounts_changed;
+    gboolean stopping;
     GPtrArray *running, *finished; /* Session */
     guint notice;                  /* a source of the main loop is on its way */
     gboolean complained;
@@ -46,12 +48,17 @@ static const char *const protocol_names[] = {"imap", "pop3", "submission"};
 Sessions *sessions_new(const ServeDaemon *daemon, void (*changed)(gpointer data), gpointer data)
 {
     Sessions *sessions = g_new0(Sessions, 1);
+    pthread_condattr_t attributes;
 
     sessions->daemon = *daemon;
     sessions->changed = changed;
     sessions->changed_data = data;
     pthread_mutex_init(&sessions->lock, NULL);
     pthread_cond_init(&sessions->ended, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&sessions->accounts_changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     sessions->running = g_ptr_array_new();
     sessions->finished = g_ptr_array_new();
     return sessions;
@@ -60,6 +67,14 @@ Sessions *sessions_new(const ServeDaemon *daemon, void (*changed)(gpointer data)
 void sessions_set_tls(Sessions *sessions, NetTlsServer *tls)
 {
     sessions->daemon.tls = tls;
+}
+
+static void session_free(Session *session)
+{
+    net_cancel_unref(session->cancel);
+    g_free(session->preauth);
+    g_free(session->account_id);
+    g_free(session);
 }
 
 /* ---- the end of a session ------------------------------------------------------------------ */
@@ -73,9 +88,7 @@ static gboolean reap_one(Sessions *sessions)
     pthread_mutex_unlock(&sessions->lock);
 
     pthread_join(session->thread, NULL);
-    net_cancel_unref(session->cancel);
-    g_free(session->account_id);
-    g_free(session);
+    session_free(session);
 
     pthread_mutex_lock(&sessions->lock);
     return TRUE;
@@ -105,8 +118,6 @@ static void finish(Session *session)
 {
     Sessions *sessions = session->sessions;
 
-    if (session->preauth)
-        serve_account_unref(session->preauth);
     pthread_mutex_lock(&sessions->lock);
     session->account = NULL;
     g_ptr_array_remove_fast(sessions->running, session);
@@ -118,37 +129,84 @@ static void finish(Session *session)
 
 /* ---- in the session's thread --------------------------------------------------------------- */
 
-static ServeAccount *find_account(const char *login, gpointer data)
+/* Under the lock: whether it is worth looking again. */
+static gboolean wait_for_accounts(Session *session, gint64 until)
+{
+    Sessions *sessions = session->sessions;
+    struct timespec time = {until / G_USEC_PER_SEC, until % G_USEC_PER_SEC * 1000};
+
+    if (sessions->stopping || net_cancel_triggered(session->cancel))
+        return FALSE;
+    return pthread_cond_timedwait(&sessions->accounts_changed, &sessions->lock, &time) == 0;
+}
+
+/* Under the lock, so that sessions_end_account() either sees it here, or came before the account
+ * could still be found. */
+static ServeAccount *look_up(Session *session, const char *login, GError **error)
+{
+    Sessions *sessions = session->sessions;
+
+    if (sessions->stopping) {
+        g_set_error_literal(error, SERVE_ERROR, SERVE_ERROR_UNAVAILABLE, "Postern is stopping");
+        return NULL;
+    }
+    ServeAccount *account = sessions->daemon.find_account(login, sessions->daemon.data, error);
+    if (!account)
+        return NULL;
+    net_thread_name(protocol_names[session->protocol], account->settings->id);
+    session->account = account;
+    g_free(session->account_id);
+    session->account_id = g_strdup(account->settings->id);
+    give_notice(sessions);
+    return account;
+}
+
+static ServeAccount *find_account(const char *login, gpointer data, GError **error)
 {
     Session *session = data;
     Sessions *sessions = session->sessions;
+    guint seconds = session->daemon.opening_seconds ? session->daemon.opening_seconds : 30;
+    gint64 until = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+    g_autoptr(GError) failure = NULL;
 
-    /* Under the lock, so that sessions_end_account() either sees it here, or came before the
-     * account could still be found. */
     pthread_mutex_lock(&sessions->lock);
-    ServeAccount *account = sessions->daemon.find_account(login, sessions->daemon.data);
-    if (account) {
-        net_thread_name(protocol_names[session->protocol], account->settings->id);
-        session->account = account;
-        g_free(session->account_id);
-        session->account_id = g_strdup(account->settings->id);
-        give_notice(sessions);
+    ServeAccount *account = look_up(session, login, &failure);
+    while (g_error_matches(failure, SERVE_ERROR, SERVE_ERROR_OPENING) &&
+           wait_for_accounts(session, until)) {
+        g_clear_error(&failure);
+        account = look_up(session, login, &failure);
     }
     pthread_mutex_unlock(&sessions->lock);
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
     return account;
+}
+
+/* The greeting of a Unix socket whose account can't be had now. */
+static void turn_away(Session *session, NetStream *stream, const char *why)
+{
+    static const char *const greetings[] = {"* BYE [UNAVAILABLE] %s\r\n", "-ERR [SYS/TEMP] %s\r\n",
+                                            "421 4.3.2 %s\r\n"};
+    g_autofree char *line = g_strdup_printf(greetings[session->protocol], why);
+
+    net_stream_puts(stream, line, NULL);
 }
 
 static void serve(Session *session, NetStream *stream)
 {
     static void (*const serve_protocol[])(NetStream *, const ServeDaemon *, ServeAccount *) = {
         serve_imap, serve_pop3, serve_submission};
+    g_autoptr(ServeAccount) preauth = NULL;
     g_autoptr(GError) error = NULL;
 
     if (session->tls && !net_stream_accept_tls(stream, session->daemon.tls, &error)) {
         g_debug("%s: a client's TLS handshake failed: %s", session->listener, error->message);
         return;
     }
-    serve_protocol[session->protocol](stream, &session->daemon, session->preauth);
+    if (session->preauth && !(preauth = find_account(session->preauth, session, &error)))
+        turn_away(session, stream, error->message);
+    else
+        serve_protocol[session->protocol](stream, &session->daemon, preauth);
     net_stream_close(stream);
 }
 
@@ -214,19 +272,13 @@ void sessions_start(Sessions *sessions, int fd, const SessionKind *kind)
     session->daemon.throttle = kind->throttle;
     session->daemon.data = session;
     session->since = g_get_real_time() / G_USEC_PER_SEC;
-    if (kind->preauth) {
-        session->preauth = session->account = serve_account_ref(kind->preauth);
-        session->account_id = g_strdup(kind->preauth->settings->id);
-    }
+    session->preauth = g_strdup(kind->account);
+    session->account_id = g_strdup(kind->account);
     if (start_thread(session)) {
         g_ptr_array_add(sessions->running, session);
         give_notice(sessions);
     } else {
-        if (session->preauth)
-            serve_account_unref(session->preauth);
-        net_cancel_unref(session->cancel);
-        g_free(session->account_id);
-        g_free(session);
+        session_free(session);
         close(fd);
     }
     pthread_mutex_unlock(&sessions->lock);
@@ -246,7 +298,23 @@ static guint cancel(Sessions *sessions, const ServeAccount *account)
         net_cancel_trigger(session->cancel);
         count++;
     }
+    pthread_cond_broadcast(&sessions->accounts_changed);
     return count;
+}
+
+void sessions_accounts_changed(Sessions *sessions)
+{
+    pthread_mutex_lock(&sessions->lock);
+    pthread_cond_broadcast(&sessions->accounts_changed);
+    pthread_mutex_unlock(&sessions->lock);
+}
+
+void sessions_stop(Sessions *sessions)
+{
+    pthread_mutex_lock(&sessions->lock);
+    sessions->stopping = TRUE;
+    pthread_cond_broadcast(&sessions->accounts_changed);
+    pthread_mutex_unlock(&sessions->lock);
 }
 
 void sessions_end_account(Sessions *sessions, ServeAccount *account)
@@ -271,6 +339,7 @@ void sessions_free(Sessions *sessions)
     g_ptr_array_unref(sessions->running);
     g_ptr_array_unref(sessions->finished);
     pthread_cond_destroy(&sessions->ended);
+    pthread_cond_destroy(&sessions->accounts_changed);
     pthread_mutex_destroy(&sessions->lock);
     g_free(sessions);
 }

@@ -24,7 +24,7 @@ typedef struct {
     gboolean tls;            /* TLS from the first byte */
     const char *listener;    /* static: the key of [listen], or "socket" */
     ServeThrottle *throttle; /* the listener's */
-    ServeAccount *preauth;   /* the account of the Unix socket, or NULL */
+    const char *account;     /* the ID of the Unix socket's account, or NULL */
 } SessionKind;
 
 /* Takes the connected socket over. Over the limit, or without memory for a thread, it is closed,
@@ -33,6 +33,13 @@ void sessions_start(Sessions *sessions, int fd, const SessionKind *kind);
 
 /* The TLS settings of sessions to come; NULL: none. */
 void sessions_set_tls(Sessions *sessions, NetTlsServer *tls);
+
+/* Something has changed about who can log in: wakes those who wait for an account. Any thread. */
+void sessions_accounts_changed(Sessions *sessions);
+
+/* Nobody can log in any more, and who waits for an account needn't any longer: the daemon is about
+ * to end. */
+void sessions_stop(Sessions *sessions);
 
 /* Ends the sessions that may refer to `account` and waits until they are gone. Not in the main
  * thread. */

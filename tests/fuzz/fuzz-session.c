@@ -76,9 +76,12 @@ static struct {
     FetchBodies bodies;
 } home;
 
-static ServeAccount *find_account(const char *login, gpointer data)
+static ServeAccount *find_account(const char *login, gpointer data, GError **error)
 {
-    return g_str_equal(login, "work") ? serve_account_ref(&home.account) : NULL;
+    if (g_str_equal(login, "work"))
+        return serve_account_ref(&home.account);
+    g_set_error_literal(error, SERVE_ERROR, SERVE_ERROR_UNKNOWN, "there is no such account");
+    return NULL;
 }
 
 static gint64 add_folder(const char *name, CacheRole role)

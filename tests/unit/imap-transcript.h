@@ -209,9 +209,12 @@ class ImapTest : public CacheTest
         account.refs = 1;
         daemon.throttle = serve_throttle_new();
         daemon.data = this;
-        daemon.find_account = [](const char *login, gpointer data) -> ServeAccount * {
+        daemon.find_account = [](const char *login, gpointer data, GError **error) -> ServeAccount * {
             auto *self = (ImapTest *)data;
-            return strcmp(login, "work") == 0 ? serve_account_ref(&self->account) : nullptr;
+            if (strcmp(login, "work") == 0)
+                return serve_account_ref(&self->account);
+            g_set_error_literal(error, SERVE_ERROR, SERVE_ERROR_UNKNOWN, "no such account");
+            return nullptr;
         };
         inbox = make_folder("INBOX", CACHE_ROLE_INBOX);
     }

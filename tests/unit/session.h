@@ -60,11 +60,16 @@ class SessionTest : public ::testing::Test
         g_free(directory);
     }
 
-    static ServeAccount *find(const char *login, gpointer data)
+    static ServeAccount *find(const char *login, gpointer data, GError **error)
     {
         auto test = (SessionTest *)data;
         bool known = g_str_equal(login, "work") || g_str_equal(login, "ada@example.org");
-        return known ? serve_account_ref(test->account) : nullptr;
+        if (known && test->unavailable.empty())
+            return serve_account_ref(test->account);
+        g_set_error_literal(error, SERVE_ERROR,
+                            known ? SERVE_ERROR_UNAVAILABLE : SERVE_ERROR_UNKNOWN,
+                            known ? test->unavailable.c_str() : "no such account");
+        return nullptr;
     }
 
     char *directory = nullptr;
@@ -74,6 +79,7 @@ class SessionTest : public ::testing::Test
     ServeAccount *account = nullptr;
     ServeDaemon daemon = {};
     std::string password;
+    std::string unavailable; /* why the account can't be had */
 };
 
 typedef void (*ServeFunction)(NetStream *, const ServeDaemon *, ServeAccount *);

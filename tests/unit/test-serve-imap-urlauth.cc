@@ -31,11 +31,14 @@ class UrlauthTest : public ImapTest
         ImapTest::SetUp();
         fred = account;
         fred.cache = (Cache *)&fred; /* another one: nothing of it is looked at */
-        daemon.find_account = [](const char *login, gpointer data) -> ServeAccount * {
+        daemon.find_account = [](const char *login, gpointer data, GError **error) -> ServeAccount * {
             auto *self = (UrlauthTest *)data;
             if (strcmp(login, "joe@example.com") == 0 || strcmp(login, "work") == 0)
                 return serve_account_ref(&self->account);
-            return strcmp(login, "fred") == 0 ? serve_account_ref(&self->fred) : nullptr;
+            if (strcmp(login, "fred") == 0)
+                return serve_account_ref(&self->fred);
+            g_set_error_literal(error, SERVE_ERROR, SERVE_ERROR_UNKNOWN, "no such account");
+            return nullptr;
         };
         daemon.data = this;
         deliver(inbox, MESSAGE);

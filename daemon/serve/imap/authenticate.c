@@ -31,6 +31,9 @@ static void reply_result(ImapSession *session, ServeLoginResult result, ServeAcc
                    "The user is the account's ID or address, the password one that "
                    "\"posternctl client ID --new-password\" made");
         return;
+    case SERVE_LOGIN_UNAVAILABLE:
+        imap_reply(session, IMAP_NO, "UNAVAILABLE", error->message);
+        return;
     case SERVE_LOGIN_UNAUTHORIZED:
         imap_reply(session, IMAP_NO, "AUTHORIZATIONFAILED", "Nobody may act for others here");
         return;
@@ -69,8 +72,8 @@ void imap_cmd_login(ImapSession *session, ImapLexer *lexer)
         (password = imap_lexer_astring(lexer, "a password", &error)) &&
         imap_lexer_end(lexer, &error)) {
         ServeLoginResult result =
-            serve_login_password(session->stream, session->daemon, user, password, &account);
-        reply_result(session, result, account, NULL);
+            serve_login_password(session->stream, session->daemon, user, password, &account, &error);
+        reply_result(session, result, account, error);
     } else {
         imap_reply_error(session, error);
     }

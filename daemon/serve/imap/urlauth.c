@@ -73,7 +73,7 @@ static gboolean is_genuine(ServeAccount *account, const ImapUrl *url, const char
 
 static ServeAccount *account_named(ImapSession *session, const char *login)
 {
-    return session->daemon->find_account(login, session->daemon->data);
+    return session->daemon->find_account(login, session->daemon->data, NULL);
 }
 
 static gboolean is_user(ImapSession *session, const char *login)

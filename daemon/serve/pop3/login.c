@@ -19,8 +19,9 @@ static gboolean enter(Pop3 *session, ServeAccount *account, GError **error)
                                : failure->message);
 }
 
+/* `failure`: what SERVE_LOGIN_UNAVAILABLE or SERVE_LOGIN_BROKEN came with. */
 static gboolean conclude(Pop3 *session, ServeLoginResult result, ServeAccount *account,
-                         GError **error)
+                         GError *failure, GError **error)
 {
     switch (result) {
     case SERVE_LOGIN_OK:
@@ -29,6 +30,8 @@ static gboolean conclude(Pop3 *session, ServeLoginResult result, ServeAccount *a
         return pop3_err(session, error, "[AUTH]",
                         "wrong login or local password; posternctl client shows the login and "
                         "makes passwords");
+    case SERVE_LOGIN_UNAVAILABLE:
+        return pop3_err(session, error, "[SYS/TEMP]", "%s", failure->message);
     case SERVE_LOGIN_UNAUTHORIZED:
         return pop3_err(session, error, "[AUTH]", "nobody may act for others here");
     case SERVE_LOGIN_CANCELLED:
@@ -38,6 +41,7 @@ static gboolean conclude(Pop3 *session, ServeLoginResult result, ServeAccount *a
     case SERVE_LOGIN_NO_MECHANISM:
         return pop3_err(session, error, NULL, "no such mechanism here");
     default:
+        g_propagate_error(error, g_error_copy(failure));
         return FALSE;
     }
 }
@@ -54,6 +58,7 @@ gboolean pop3_user(Pop3 *session, const char *arguments, GError **error)
 gboolean pop3_pass(Pop3 *session, const char *arguments, GError **error)
 {
     g_autoptr(ServeAccount) account = NULL;
+    g_autoptr(GError) failure = NULL;
     g_autofree char *user = g_steal_pointer(&session->user);
 
     if (!user)
@@ -61,8 +66,8 @@ gboolean pop3_pass(Pop3 *session, const char *arguments, GError **error)
     if (session->preauth)
         return pop3_ok(session, error, "welcome");
     ServeLoginResult result =
-        serve_login_password(session->stream, session->daemon, user, arguments, &account);
-    return conclude(session, result, account, error);
+        serve_login_password(session->stream, session->daemon, user, arguments, &account, &failure);
+    return conclude(session, result, account, failure, error);
 }
 
 /* Without arguments it lists the mechanisms, as some clients expect. */
@@ -79,6 +84,7 @@ static gboolean list_mechanisms(Pop3 *session, GError **error)
 gboolean pop3_auth(Pop3 *session, const char *arguments, GError **error)
 {
     g_autoptr(ServeAccount) account = NULL;
+    g_autoptr(GError) failure = NULL;
     g_auto(GStrv) words = g_strsplit(arguments, " ", 2);
 
     if (!*arguments)
@@ -86,8 +92,8 @@ gboolean pop3_auth(Pop3 *session, const char *arguments, GError **error)
     if (session->preauth)
         return pop3_ok(session, error, "welcome");
     ServeLoginResult result =
-        serve_login(session->stream, session->daemon, words[0], words[1], "+ ", &account, error);
-    return conclude(session, result, account, error);
+        serve_login(session->stream, session->daemon, words[0], words[1], "+ ", &account, &failure);
+    return conclude(session, result, account, failure, error);
 }
 
 gboolean pop3_stls(Pop3 *session, const char *arguments, GError **error)

@@ -6,13 +6,14 @@
 gboolean submission_auth(Submission *session, const char *arguments, GError **error)
 {
     g_auto(GStrv) words = g_strsplit(arguments, " ", 2);
+    g_autoptr(GError) failure = NULL;
 
     if (session->account)
         return submission_reply(session, error, 503, "5.5.1", "You are logged in already");
     if (!words[0] || !*words[0])
         return submission_reply(session, error, 501, "5.5.4", "AUTH wants a mechanism");
     switch (serve_login(session->stream, session->daemon, words[0], words[1], "334 ",
-                        &session->account, error)) {
+                        &session->account, &failure)) {
     case SERVE_LOGIN_OK:
         session->authenticated = TRUE;
         return submission_reply(session, error, 235, "2.7.0", "Welcome");
@@ -20,6 +21,8 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
         return submission_reply(session, error, 535, "5.7.8",
                                 "Wrong login or local password; posternctl client shows the login "
                                 "and makes passwords");
+    case SERVE_LOGIN_UNAVAILABLE:
+        return submission_reply(session, error, 454, "4.7.0", failure->message);
     case SERVE_LOGIN_UNAUTHORIZED:
         return submission_reply(session, error, 535, "5.7.8", "Nobody may act for others here");
     case SERVE_LOGIN_CANCELLED:
@@ -29,6 +32,7 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
     case SERVE_LOGIN_NO_MECHANISM:
         return submission_reply(session, error, 504, "5.5.4", "No such mechanism here");
     default:
+        g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;
     }
 }

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An account's phases: stopped → opening → running → stopping, in step with what the configuration
+ * wants; account_next_step() takes the next one whenever something that it depends on has changed:
+ * the configuration, the end of opening or stopping, the end of the last job.
+ */
+#include "daemon/account/private.h"
+
+#include "daemon/net/thread.h"
+
+#include <gio/gio.h>
+
+static void enter(Account *account, AccountPhase phase)
+{
+    account->phase = phase;
+    account_tell_changed(account);
+    account->host->stepped(account, account->host->data);
+}
+
+/* Runs `func` in a worker thread under the account's name; `done` in the main loop afterwards gets
+ * the account, whose reference it gives back. */
+static void run_in_thread(Account *account, GTaskThreadFunc func, GAsyncReadyCallback done)
+{
+    g_autoptr(GTask) task = g_task_new(NULL, NULL, done, account_ref(account));
+
+    g_task_set_task_data(task, account, NULL);
+    g_task_run_in_thread(task, func);
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static void open_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    Account *account = data;
+    const AccountHost *host = account->host;
+    AccountWorkContext context = {
+        .data_dir = host->data_dir,
+        .secrets = host->secrets,
+        .queue = host->queue,
+        .sync_report = account_report_sync,
+        .relay_report = account_report_relay,
+        .report_data = account,
+    };
+    GError *error = NULL;
+
+    net_thread_name("account", account->opened_as->id);
+    AccountWork *work = account_work_start(&context, account->opened_as->settings, &error);
+    net_thread_unname();
+    if (work)
+        g_task_return_pointer(task, work, NULL);
+    else
+        g_task_return_error(task, error);
+}
+
+static void opened(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Account *account = data;
+    const AccountHost *host = account->host;
+    g_autoptr(GError) error = NULL;
+
+    account->work = g_task_propagate_pointer(G_TASK(result), &error);
+    if (account->work) {
+        account_work_set_online(account->work, host->forced_offline, host->network);
+        enter(account, ACCOUNT_RUNNING);
+    } else {
+        account->failure = g_strdup(error->message);
+        g_warning("%s: %s", account->opened_as->id, error->message);
+        enter(account, ACCOUNT_STOPPED);
+    }
+    account_next_step(account);
+    account_unref(account);
+}
+
+static void begin_open(Account *account)
+{
+    account->damaged = FALSE;
+    g_clear_pointer(&account->opened_as, config_account_unref);
+    account->opened_as = config_account_ref(account->config);
+    g_clear_pointer(&account->stopping, net_cancel_unref);
+    account->stopping = net_cancel_new();
+    account_reset_reports(account);
+    enter(account, ACCOUNT_OPENING);
+    run_in_thread(account, open_thread, opened);
+}
+
+/* ---- stopping ------------------------------------------------------------------------------ */
+
+static void stop_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    Account *account = data;
+
+    net_thread_name("account", account->opened_as->id);
+    sessions_end_account(account->host->sessions, account->work->serve);
+    account_work_stop(account->work);
+    net_thread_unname();
+    g_task_return_boolean(task, TRUE);
+}
+
+static void stopped(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Account *account = data;
+
+    account->work = NULL;
+    enter(account, ACCOUNT_STOPPED);
+    account_next_step(account);
+    account_unref(account);
+}
+
+static void begin_stop(Account *account)
+{
+    /* Nobody finds it any more once this is told: then its sessions can be ended. */
+    enter(account, ACCOUNT_STOPPING);
+    run_in_thread(account, stop_thread, stopped);
+}
+
+/* ---- purging ------------------------------------------------------------------------------- */
+
+static void purge_queue(Queue *queue, const char *id)
+{
+    for (;;) {
+        g_autoptr(GPtrArray) entries = queue_list(queue, id, -1, 0, 100, NULL);
+        guint cancelled = 0;
+        for (guint i = 0; entries && i < entries->len; i++) {
+            const QueueEntry *entry = g_ptr_array_index(entries, i);
+            if (entry->state != QUEUE_SENT && queue_cancel(queue, entry->id, NULL))
+                cancelled++;
+        }
+        if (cancelled == 0)
+            return;
+    }
+}
+
+static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    Account *account = data;
+    const AccountHost *host = account->host;
+    const char *id = account->config->id;
+
+    net_thread_name("account", id);
+    account_data_purge(host->data_dir, id);
+    if (host->queue)
+        purge_queue(host->queue, id);
+    secrets_forget(id);
+    net_thread_unname();
+    g_task_return_boolean(task, TRUE);
+}
+
+static void purged(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Account *account = data;
+
+    account->purge = FALSE;
+    enter(account, ACCOUNT_STOPPED);
+    account_next_step(account);
+    account_unref(account);
+}
+
+static void begin_purge(Account *account)
+{
+    enter(account, ACCOUNT_PURGING);
+    run_in_thread(account, purge_thread, purged);
+}
+
+void account_purge(Account *account)
+{
+    account->purge = TRUE;
+}
+
+/* ---- the next step ------------------------------------------------------------------------- */
+
+gboolean account_will_run(const Account *account)
+{
+    return account->configured && account->config->settings && account->config->settings->enabled &&
+           !account->failure;
+}
+
+gboolean account_is_right(const Account *account)
+{
+    return account->phase == ACCOUNT_RUNNING && !account->damaged && account_will_run(account) &&
+           config_account_equal(account->config, account->opened_as);
+}
+
+gboolean account_is_opening(const Account *account)
+{
+    return account->phase == ACCOUNT_OPENING && account_will_run(account) &&
+           config_account_equal(account->config, account->opened_as);
+}
+
+gboolean account_is_changing(const Account *account)
+{
+    if (account->phase == ACCOUNT_RUNNING)
+        return !account_is_right(account);
+    if (account->phase == ACCOUNT_STOPPED)
+        return !account->configured || account_will_run(account);
+    return !account_is_opening(account);
+}
+
+static void step_from_stopped(Account *account)
+{
+    if (account->jobs)
+        return;
+    if (account->purge)
+        begin_purge(account);
+    else if (account_will_run(account))
+        begin_open(account);
+    else if (!account->configured && !account->gone) {
+        account->gone = TRUE;
+        enter(account, ACCOUNT_STOPPED);
+    }
+}
+
+void account_next_step(Account *account)
+{
+    if (account->phase == ACCOUNT_STOPPED) {
+        step_from_stopped(account);
+    } else if (account->phase == ACCOUNT_RUNNING && !account_is_right(account)) {
+        net_cancel_trigger(account->stopping);
+        if (account->jobs == 0)
+            begin_stop(account);
+    }
+}
