@@ -94,6 +94,7 @@ AccountAccess account_access_copy(const AccountAccess *access)
     account_settings_ref(copy.settings);
     if (copy.tls)
         net_tls_client_ref(copy.tls);
+    net_clock_ref(copy.clock);
     return copy;
 }
 
@@ -101,4 +102,5 @@ void account_access_clear(AccountAccess *access)
 {
     g_clear_pointer(&access->settings, account_settings_unref);
     g_clear_pointer(&access->tls, net_tls_client_unref);
+    g_clear_pointer(&access->clock, net_clock_unref);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/net/clock.h"
 #include "daemon/net/dial.h"
 
 typedef enum {
@@ -81,6 +82,7 @@ typedef struct {
     AccountPassword password;
     gpointer password_data;
     NetTlsClient *tls; /* NULL: TLS isn't needed */
+    NetClock *clock; /* what everything that waits for the provider goes by; NULL: the machine's */
 } AccountAccess;
 
 /* A copy with references of its own. */

@@ -26,6 +26,7 @@ SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, FetchBodi
     context->keyword_sets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->base_counts = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->rights_asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->breaks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     context->suspicions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->vanished = g_array_new(FALSE, FALSE, sizeof(SyncVanished));
     context->arrivals = g_array_new(FALSE, FALSE, sizeof(SyncArrival));
@@ -56,6 +57,7 @@ void sync_context_free(SyncContext *context)
     g_hash_table_unref(context->keyword_sets);
     g_hash_table_unref(context->base_counts);
     g_hash_table_unref(context->rights_asked);
+    g_hash_table_unref(context->breaks);
     g_hash_table_unref(context->suspicions);
     g_array_unref(context->vanished);
     g_array_unref(context->arrivals);

@@ -57,6 +57,7 @@ typedef struct {
     GPtrArray *attempts;      /* CacheAttempt, those open when the round began */
     GHashTable *pulled;       /* folder numbers pulled in this round */
     GHashTable *touched;      /* folder numbers that push changed: to be pulled again */
+    GHashTable *breaks;       /* for listing.c: what has ended connections */
     GHashTable *rights_asked; /* names of folders whose rights the provider was asked for, */
     gint64 rights_since;      /* and since when (monotonic) */
     gboolean track_arrivals;

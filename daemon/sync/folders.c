@@ -229,7 +229,9 @@ static gboolean is_gone(Reconcile *reconcile, const CacheFolder *row)
 
     if (!row->base_name || g_str_equal(row->base_name, "INBOX"))
         return FALSE;
-    return !listed || (!sync_listed_selectable(listed) && row->base_uidvalidity != 0);
+    if (!listed)
+        return !reconcile->listing->incomplete;
+    return !sync_listed_selectable(listed) && row->base_uidvalidity != 0;
 }
 
 static char *suspicion_of(gint64 folder)
@@ -433,12 +435,12 @@ static gboolean write_subscription(CacheTxn *txn, const char *name, gboolean vie
 
 static gboolean write_subscriptions(Reconcile *reconcile, CacheTxn *txn, GError **error)
 {
-    g_autoptr(GPtrArray) known = cache_subscriptions(txn, error);
-    g_autoptr(GHashTable) server = g_hash_table_new(g_str_hash, g_str_equal);
     GPtrArray *names = reconcile->listing->subscriptions;
+    g_autoptr(GPtrArray) known = names ? cache_subscriptions(txn, error) : NULL;
+    g_autoptr(GHashTable) server = g_hash_table_new(g_str_hash, g_str_equal);
 
     if (!known)
-        return FALSE;
+        return names == NULL;
     for (guint i = 0; i < names->len; i++)
         g_hash_table_add(server, names->pdata[i]);
     for (guint i = 0; i < known->len; i++) {
@@ -462,6 +464,8 @@ static gboolean subscriptions_differ(Reconcile *reconcile, CacheTxn *txn)
     g_autoptr(GHashTable) server = g_hash_table_new(g_str_hash, g_str_equal);
     guint base = 0;
 
+    if (!reconcile->listing->subscriptions)
+        return FALSE;
     for (guint i = 0; i < reconcile->listing->subscriptions->len; i++)
         g_hash_table_add(server, reconcile->listing->subscriptions->pdata[i]);
     for (guint i = 0; known && i < known->len; i++) {

@@ -5,8 +5,12 @@
 #include "daemon/proto/imap/rights.h"
 #include <string.h>
 
-/* STATUS or MYRIGHTS commands under way where LIST doesn't tell it. */
-#define PIPELINE 50
+/* STATUS or MYRIGHTS commands under way where LIST doesn't tell it: Exchange answers BAD to 50. */
+#define PIPELINE 25
+
+/* A command about a folder that has ended so many connections is left out for the rest of the day. */
+#define MAX_BREAKS    2
+#define BREAK_SECONDS (24 * 60 * 60)
 
 /* Providers with more folders than this are not believed. */
 #define MAX_FOLDERS 100000
@@ -26,7 +30,7 @@ void sync_listing_free(SyncListing *listing)
     if (!listing)
         return;
     g_ptr_array_unref(listing->folders);
-    g_ptr_array_unref(listing->subscriptions);
+    g_clear_pointer(&listing->subscriptions, g_ptr_array_unref);
     g_free(listing);
 }
 
@@ -62,7 +66,7 @@ static gboolean note_list(Answers *answers, const ImapResponse *response, GError
         return FALSE;
     if (!*data->name)
         return TRUE;
-    if (answers->listing->folders->len >= MAX_FOLDERS) {
+    if (MAX(answers->listing->folders->len, answers->listing->subscriptions->len) >= MAX_FOLDERS) {
         g_set_error_literal(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_PROTOCOL,
                             "the server lists too many folders");
         return FALSE;
@@ -139,7 +143,13 @@ static char *status_items(SyncContext *context)
                            sync_has(context, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 }
 
-static gboolean list(Answers *answers, GError **error)
+static gboolean is_refused(const GError *error)
+{
+    return g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED);
+}
+
+/* One command for the names, and all else that LIST can tell with them. */
+static gboolean list_extended(Answers *answers, GError **error)
 {
     SyncContext *context = answers->context;
     g_autofree char *items = status_items(context);
@@ -154,31 +164,148 @@ static gboolean list(Answers *answers, GError **error)
         g_hash_table_size(context->rights_asked) == 0)
         g_string_append(options, " MYRIGHTS");
     if (options->len == 0)
-        return imap_client_run_with(context->imap, note, answers, NULL, error, "LIST \"\" \"*\"");
+        return TRUE;
     return imap_client_run_with(context->imap, note, answers, NULL, error,
                                 "LIST \"\" \"*\" RETURN (%s)", options->str + 1);
 }
 
-static gboolean list_subscribed(Answers *answers, GError **error)
+static gboolean list_plainly(Answers *answers, GError **error)
 {
-    SyncContext *context = answers->context;
-
-    answers->subscribed = TRUE;
-    return imap_client_run_with(context->imap, note, answers, NULL, error,
-                                sync_has(context, IMAP_CAP_LIST_EXTENDED)
-                                    ? "LIST (SUBSCRIBED) \"\" \"*\""
-                                    : "LSUB \"\" \"*\"");
+    return imap_client_run_with(answers->context->imap, note, answers, NULL, error,
+                                "LIST \"\" \"*\"");
 }
 
-static gboolean finish_all(SyncContext *context, GArray *numbers, GError **error)
+/* FALSE and no error: the server refuses, or didn't say all. */
+static gboolean list_by(Answers *answers, gboolean (*how)(Answers *answers, GError **error),
+                        GError **error)
 {
-    for (guint i = 0; i < numbers->len; i++) {
-        g_auto(ImapReply) reply = {0};
-        /* NO: the folder is gone, or may not be looked into; it is pulled without. */
-        if (!imap_client_finish(context->imap, g_array_index(numbers, guint, i), &reply, error))
-            return FALSE;
+    guint64 unread = imap_client_unread(answers->context->imap);
+    g_autoptr(GError) reason = NULL;
+
+    if (how(answers, &reason))
+        return imap_client_unread(answers->context->imap) == unread;
+    if (!is_refused(reason))
+        g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
+/* Some servers announce what they then refuse, or answer with nothing (quirks: Proton Bridge,
+ * Strato): where INBOX didn't come along they are asked as if they didn't. What isn't named by an
+ * answer that was cut short may be there all the same. */
+static gboolean list(Answers *answers, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    gboolean whole = list_by(answers, list_extended, &reason);
+
+    if (!reason && (!whole || !g_hash_table_contains(answers->by_name, "INBOX"))) {
+        imap_client_lacks(answers->context->imap, IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_STATUS);
+        whole = list_by(answers, list_plainly, &reason);
     }
-    g_array_set_size(numbers, 0);
+    answers->listing->incomplete = !whole;
+    if (!reason)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
+/* INBOX always is, whether LIST names it or not; what it holds SELECT shows. */
+static void add_inbox(Answers *answers)
+{
+    GPtrArray *folders = answers->listing->folders;
+    SyncListed *inbox;
+
+    if (g_hash_table_contains(answers->by_name, "INBOX"))
+        return;
+    inbox = g_new0(SyncListed, 1);
+    inbox->name = g_strdup("INBOX");
+    inbox->wire = g_strdup("INBOX");
+    inbox->delimiter = folders->len > 0 ? ((SyncListed *)folders->pdata[0])->delimiter : '\0';
+    g_ptr_array_add(folders, inbox);
+    g_hash_table_insert(answers->by_name, inbox->name, inbox);
+}
+
+/* In the way the server knows: RFC 9051 has no LSUB, RFC 3501 no selection options. Where it knows
+ * neither, subscriptions are kept here alone. */
+static gboolean list_subscribed(Answers *answers, GError **error)
+{
+    static const char *const commands[] = {"LIST (SUBSCRIBED) \"\" \"*\"", "LSUB \"\" \"*\""};
+    ImapClient *imap = answers->context->imap;
+    guint first = sync_has(answers->context, IMAP_CAP_LIST_EXTENDED) ? 0 : 1;
+
+    answers->subscribed = TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+        g_autoptr(GError) reason = NULL;
+        if (imap_client_run_with(imap, note, answers, NULL, &reason, "%s",
+                                 commands[(first + i) % G_N_ELEMENTS(commands)]))
+            return TRUE;
+        if (!is_refused(reason)) {
+            g_propagate_error(error, g_steal_pointer(&reason));
+            return FALSE;
+        }
+    }
+    g_clear_pointer(&answers->listing->subscriptions, g_ptr_array_unref);
+    return TRUE;
+}
+
+/* ---- about each folder ----------------------------------------------------------------------- */
+
+/* A command about a folder that has ended connections. */
+typedef struct {
+    guint times;
+    gint64 until; /* Unix seconds: left out so long, once it has been often enough */
+} Break;
+
+typedef struct {
+    guint number;
+    const SyncListed *listed;
+} Asked;
+
+static char *break_key(const char *command, const SyncListed *listed)
+{
+    return g_strdup_printf("%s %s", command, listed->name);
+}
+
+static gboolean is_left_out(SyncContext *context, const char *command, const SyncListed *listed)
+{
+    g_autofree char *key = break_key(command, listed);
+    const Break *found = g_hash_table_lookup(context->breaks, key);
+
+    return found && found->times >= MAX_BREAKS && sync_now_seconds() < found->until;
+}
+
+/* Servers obey in order: the first command that isn't answered when a connection ends has ended it. */
+static void note_break(SyncContext *context, const char *command, const SyncListed *listed,
+                       const GError *error)
+{
+    g_autofree char *key = break_key(command, listed);
+    Break *found = g_hash_table_lookup(context->breaks, key);
+
+    if (error->domain != NET_ERROR && error->domain != IMAP_CLIENT_ERROR)
+        return;
+    if (!found) {
+        found = g_new0(Break, 1);
+        g_hash_table_insert(context->breaks, g_strdup(key), found);
+    }
+    found->until = sync_now_seconds() + BREAK_SECONDS;
+    if (++found->times == MAX_BREAKS)
+        g_message("%s: the provider ends the connection at %s; it isn't asked for that today",
+                  context->settings->id, key);
+}
+
+static gboolean finish_all(SyncContext *context, const char *command, GArray *asked, GError **error)
+{
+    for (guint i = 0; i < asked->len; i++) {
+        const Asked *one = &g_array_index(asked, Asked, i);
+        g_auto(ImapReply) reply = {0};
+        g_autoptr(GError) reason = NULL;
+        /* NO: the folder is gone, or may not be looked into; it is pulled without. */
+        if (imap_client_finish(context->imap, one->number, &reply, &reason))
+            continue;
+        note_break(context, command, one->listed, reason);
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return FALSE;
+    }
+    g_array_set_size(asked, 0);
     return TRUE;
 }
 
@@ -189,23 +316,23 @@ static gboolean ask_each(Answers *answers, const char *name, const char *items,
 {
     SyncContext *context = answers->context;
     const SyncListing *listing = answers->listing;
-    g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(guint));
+    g_autoptr(GArray) asked = g_array_new(FALSE, FALSE, sizeof(Asked));
 
     for (guint i = 0; i < listing->folders->len; i++) {
         const SyncListed *listed = listing->folders->pdata[i];
-        if (!wants(context, listed))
+        if (!wants(context, listed) || is_left_out(context, name, listed))
             continue;
         ImapClientCommand *command = imap_client_command(context->imap, name);
         imap_client_command_mailbox(command, listed->name);
         imap_client_command_text(command, items);
-        guint number = imap_client_send_with(context->imap, command, note, answers, error);
-        if (number == 0)
+        Asked one = {imap_client_send_with(context->imap, command, note, answers, error), listed};
+        if (one.number == 0)
             return FALSE;
-        g_array_append_val(numbers, number);
-        if (numbers->len >= PIPELINE && !finish_all(context, numbers, error))
+        g_array_append_val(asked, one);
+        if (asked->len >= PIPELINE && !finish_all(context, name, asked, error))
             return FALSE;
     }
-    return finish_all(context, numbers, error);
+    return finish_all(context, name, asked, error);
 }
 
 static gboolean wants_status(SyncContext *context, const SyncListed *listed)
@@ -259,7 +386,8 @@ static gboolean unselect(SyncContext *context, GError **error)
     if (context->selected == 0 || !sync_has(context, IMAP_CAP_UNSELECT))
         return TRUE;
     context->selected = 0;
-    return imap_client_run(context->imap, NULL, error, "UNSELECT");
+    g_auto(ImapReply) reply = {0};
+    return imap_client_run(context->imap, &reply, error, "UNSELECT");
 }
 
 SyncListing *sync_listing_fetch(SyncContext *context, GError **error)
@@ -273,8 +401,11 @@ SyncListing *sync_listing_fetch(SyncContext *context, GError **error)
     if (!unselect(context, error))
         return NULL;
     renew_rights(context);
-    gboolean ok = list(&answers, error) && list_subscribed(&answers, error) &&
-                  ask_statuses(&answers, error) && ask_rights(&answers, error);
+    if (!list(&answers, error))
+        return NULL;
+    add_inbox(&answers);
+    gboolean ok = list_subscribed(&answers, error) && ask_statuses(&answers, error) &&
+                  ask_rights(&answers, error);
     return ok ? g_steal_pointer(&listing) : NULL;
 }
 

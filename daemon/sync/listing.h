@@ -19,7 +19,9 @@ typedef struct {
 
 typedef struct {
     GPtrArray *folders;       /* SyncListed; only names that exist */
-    GPtrArray *subscriptions; /* char *: names, also of folders that don't exist */
+    GPtrArray *subscriptions; /* char *: names, also of folders that don't exist; NULL: the server
+                                 can't tell, they are kept here alone */
+    gboolean incomplete;      /* there may be more folders than these: none is gone */
 } SyncListing;
 
 SyncListing *sync_listing_fetch(SyncContext *context, GError **error);

@@ -13,7 +13,9 @@
 #include "cache/problem.h"
 #include "daemon/index/render.h"
 #include "daemon/proto/imap/set.h"
+#include "daemon/sync/pending.h"
 #include "daemon/sync/sync.h"
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +63,12 @@ typedef struct {
     Cache *cache;
     FetchBodies *bodies;
     Sync *sync;
+    NetClock *clock;
     const char *password;
+    pthread_mutex_t lock; /* of what was reported last */
+    AccountState state;
+    double progress;
+    char *message;
 } Tool;
 
 static char *give_password(const AccountSettings *settings, gboolean outgoing, gpointer data,
@@ -72,6 +79,14 @@ static char *give_password(const AccountSettings *settings, gboolean outgoing, g
 
 static void report(AccountState state, double progress, const char *message, gpointer data)
 {
+    Tool *tool = data;
+
+    pthread_mutex_lock(&tool->lock);
+    tool->state = state;
+    tool->progress = progress;
+    g_free(tool->message);
+    tool->message = g_strdup(message);
+    pthread_mutex_unlock(&tool->lock);
     if (g_getenv("SYNC_REPORTS"))
         g_printerr("%.3f state %d %.0f%% %s\n", (double)g_get_monotonic_time() / G_USEC_PER_SEC,
                    state, progress * 100, message ? message : "");
@@ -166,7 +181,7 @@ static char *message_id(CacheTxn *txn, gint64 message)
     return data ? render_message_id(data, length) : NULL;
 }
 
-/* uid, flags, keywords, base, base UID, digest of the bytes, Message-ID */
+/* uid, flags, keywords, base, base UID, digest of the bytes, Message-ID, date */
 static gboolean do_list(Tool *tool, char **words, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_READ, error);
@@ -185,8 +200,8 @@ static gboolean do_list(Tool *tool, char **words, GError **error)
         g_autofree char *digest =
             bytes ? g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes) : g_strdup("-");
         g_autofree char *id = message_id(txn, row.message);
-        printf("%u\t%u\t%s\t%d\t%u\t%s\t%s\n", uid, row.flags.system, joined, row.base,
-               row.base_uid, digest, id ? id : "");
+        printf("%u\t%u\t%s\t%d\t%u\t%s\t%s\t%" G_GINT64_FORMAT "\n", uid, row.flags.system, joined,
+               row.base, row.base_uid, digest, id ? id : "", row.date);
     }
     return uids != NULL;
 }
@@ -308,9 +323,38 @@ static gboolean do_need(Tool *tool, char **words, GError **error)
     return fetch_content(tool->bodies, &row.message, 1, CACHE_CONTENT_FULL, NULL, error);
 }
 
+/* state, progress, message: as the daemon would show them */
+static gboolean do_state(Tool *tool, char **words, GError **error)
+{
+    pthread_mutex_lock(&tool->lock);
+    printf("%d\t%.3f\t%s\n", tool->state, tool->progress, tool->message ? tool->message : "");
+    pthread_mutex_unlock(&tool->lock);
+    return TRUE;
+}
+
 static gboolean count(const CachePlacement *row, gpointer data)
 {
     ++*(guint *)data;
+    return TRUE;
+}
+
+/* All problems are to be tried again. */
+static gboolean do_retry(Tool *tool, char **words, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_READ, error);
+    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, error) : NULL;
+
+    g_clear_pointer(&txn, cache_end);
+    for (guint i = 0; problems && i < problems->len; i++)
+        if (!sync_retry_pending(tool->cache, ((CacheProblem *)problems->pdata[i])->id, error))
+            return FALSE;
+    return problems != NULL;
+}
+
+/* The clock is put forward by so many seconds. */
+static gboolean do_advance(Tool *tool, char **words, GError **error)
+{
+    net_clock_advance(tool->clock, g_ascii_strtoll(words[1], NULL, 10));
     return TRUE;
 }
 
@@ -343,6 +387,7 @@ static const struct {
     {"copy", 4, do_copy},       {"move", 4, do_copy},     {"expunge", 3, do_expunge},
     {"append", 4, do_append},   {"create", 2, do_folder}, {"delete", 2, do_folder},
     {"rename", 3, do_folder},   {"need", 3, do_need},     {"pending", 1, do_pending},
+    {"state", 1, do_state},     {"retry", 1, do_retry},   {"advance", 2, do_advance},
 };
 
 static void run_line(Tool *tool, char *line)
@@ -372,6 +417,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: sync-account URL USER PASSWORD DIRECTORY [PREFETCH-DAYS]\n");
         return 2;
     }
+    pthread_mutex_init(&tool.lock, NULL);
     if (g_getenv("POSTERN_ABORT_AT"))
         steps_left = atoi(g_getenv("POSTERN_ABORT_AT"));
     tool.settings = g_new0(AccountSettings, 1);
@@ -386,9 +432,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "sync-account: %s\n", error->message);
         return 1;
     }
-    AccountAccess access = {tool.settings, give_password, argv[3], tls};
+    tool.clock = net_clock_new();
+    AccountAccess access = {tool.settings, give_password, argv[3], tls, tool.clock};
     tool.bodies = fetch_bodies_new(&access, tool.cache, 2);
-    tool.sync = sync_new(&access, tool.cache, tool.bodies, report, NULL);
+    tool.sync = sync_new(&access, tool.cache, tool.bodies, report, &tool);
     while (getline(&line, &size, stdin) > 0)
         run_line(&tool, line);
     free(line);
@@ -396,5 +443,8 @@ int main(int argc, char **argv)
     fetch_bodies_free(tool.bodies);
     cache_close(tool.cache);
     account_settings_unref(tool.settings);
+    net_clock_unref(tool.clock);
+    g_free(tool.message);
+    pthread_mutex_destroy(&tool.lock);
     return 0;
 }

@@ -231,10 +231,14 @@ static gboolean open_list(ImapResponseParser *parser)
     return TRUE;
 }
 
-/* One without its "(" is passed over. */
-static void close_list(ImapResponseParser *parser)
+/* One without its "(" is passed over; and so, when all else has failed, is one that would end the list
+ * of FETCH's items before the line's end. */
+static void close_list(ImapResponseParser *parser, gboolean last)
 {
-    if (parser->stack->len == 1)
+    gboolean early = parser->joins == JOIN_RECOVER && parser->stack->len == 2 && !last &&
+                     g_strcmp0(parser->response.name, "FETCH") == 0;
+
+    if (parser->stack->len == 1 || early)
         parser->unbalanced = TRUE;
     else
         g_array_set_size(parser->stack, parser->stack->len - 1);
@@ -467,7 +471,7 @@ static gboolean read_values(ImapResponseParser *parser, char *p, char *end)
         } else if (c == '(') {
             p = open_list(parser) ? p + 1 : NULL;
         } else if (c == ')') {
-            close_list(parser);
+            close_list(parser, p + 1 == end);
             p++;
         } else if (c == '"') {
             p = read_quoted(parser, p, end);

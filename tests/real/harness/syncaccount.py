@@ -74,10 +74,19 @@ class SyncAccount:
     def messages(self, folder):
         """{uid: (Message-ID, set of flags, digest)}"""
         found = {}
-        for uid, system, keywords, _, _, digest, name in self("list", folder):
+        for uid, system, keywords, _, _, digest, name, _ in self("list", folder):
             flags = {flag for bit, flag in self.SYSTEM.items() if int(system) & bit}
             found[int(uid)] = (name, flags | set(filter(None, keywords.split(","))), digest)
         return found
+
+    def dates(self, folder):
+        """{uid: internal date in Unix seconds}"""
+        return {int(line[0]): int(line[7]) for line in self("list", folder)}
+
+    def state(self):
+        """(state's number, progress, message) as last reported."""
+        state, progress, message = self("state")[0]
+        return int(state), float(progress), message
 
     def append(self, folder, message, flags=""):
         """The new message's UID."""
