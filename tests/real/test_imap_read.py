@@ -12,6 +12,7 @@ import unittest
 
 from harness import (PATIENCE, Postern, Provider, RawImap, SharedCase, account, corpus, fill_real,
                      trusting, write_maildir)
+from harness.structure import alike
 
 
 def comparable(value):
@@ -203,7 +204,7 @@ class Reading(SharedCase):
             for item, value in expected.items():
                 mine = comparable(ours[number].get(item))
                 value = comparable(value)
-                if mine != value:
+                if not alike(mine, value):
                     differences.append(f"{folder} {number} {item}:\n  ours   {mine!r}\n"
                                        f"  theirs {value!r}")
         if differences:

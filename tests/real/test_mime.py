@@ -16,6 +16,7 @@ from pathlib import Path
 from harness import Provider, RawImap, corpus, fill
 from harness.postern import find_program
 from harness.rawimap import parse
+from harness.structure import alike
 
 BATCH = 200
 PUZZLES = 2000
@@ -78,6 +79,12 @@ def question(section):
     if section.startswith("BINARY"):
         return section.replace("[", ".PEEK[")
     return f"BODY.PEEK[{section}]"
+
+
+def same(section, ours, theirs):
+    """Whether they are the same octets; or the same structure, as far as Dovecot's versions agree on it."""
+    return ours == theirs or (section in ("BODY", "BODYSTRUCTURE") and
+                              alike(parse(ours)[0], parse(theirs)[0]))
 
 
 def answer_name(section):
@@ -185,7 +192,7 @@ class Agreement(unittest.TestCase):
                 for section in sections:
                     answer = theirs[answer_name(section)]
                     compared += answer is not None
-                    if answer is not None and mine[section] != answer:
+                    if answer is not None and not same(section, mine[section], answer):
                         differences.append(f"{names[uid]} {section}\n"
                                            f"  ours:   {mine[section][:1000]!r}\n"
                                            f"  theirs: {answer[:1000]!r}")

@@ -222,6 +222,11 @@ def capabilities(*also):
     return f"imap_capability = {' '.join((*CAPABILITIES, *also))}\n"
 
 
+def keep_parents():
+    """Keeps the \\NoSelect mailboxes that have nothing below them any more, as 2.3 always does."""
+    return "mailbox_list_drop_noselect = no\n" if is_newer() else ""
+
+
 def _plugin(name, settings, imap=True):
     """Loads a plugin and, with imap, its part for IMAP; `settings` are 2.3's."""
     there = f"imap_{name}" if imap else ""
