@@ -245,6 +245,13 @@ static gboolean closed_error(NetStream *stream, GError **error)
     return FALSE;
 }
 
+gboolean net_stream_is_gone(NetStream *stream)
+{
+    struct pollfd fd = {.fd = stream->fd};
+
+    return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
 /* Inflates what was received before; IO_WANT_READ when more has to be received first. */

@@ -86,6 +86,10 @@ typedef enum { NET_READABLE = 1, NET_WOKEN = 2, NET_TIMED_OUT = 4 } NetWait;
  */
 int net_stream_wait(NetStream *stream, int wake_fd, int timeout_ms, GError **error);
 
+/* Whether nobody is at the other end any more, so that nothing can be sent. A peer that only sends
+ * nothing more doesn't count. Doesn't block; looks at the socket alone. */
+gboolean net_stream_is_gone(NetStream *stream);
+
 /* ---- writing ------------------------------------------------------------------------------- */
 
 /* Buffered (64 KiB); sends when the buffer is full. While output is blocked, input is not read. */

@@ -30,6 +30,7 @@ struct FetchBodies {
     bool online = true;
     std::map<gint64, std::string> upstream;
     int asked = 0;
+    std::function<void()> when_asked;
     std::vector<std::string> extracts;                 /* asked for */
     std::map<std::string, std::vector<guint32>> found; /* base UIDs, by X-GM-RAW */
 };
@@ -92,6 +93,11 @@ class Client
     void stop()
     {
         net_cancel_trigger(cancel);
+    }
+
+    void leave()
+    {
+        shutdown(fd, SHUT_RDWR);
     }
 
     void send(const std::string &bytes)

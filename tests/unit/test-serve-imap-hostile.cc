@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The local IMAP server and clients that mean no good, or know no better: each bound there is. */
 #include "imap-transcript.h"
+#include <future>
 
 #include <poll.h>
 
@@ -142,6 +143,25 @@ TEST_F(ImapTest, ThereIsATimeToLogIn)
         g_usleep(50000);
     }
     EXPECT_LT(g_get_monotonic_time() - start, 15 * G_USEC_PER_SEC);
+}
+
+/* A search is given up when the client leaves: the rest of the folder isn't fetched for nobody. */
+TEST_F(ImapTest, ASearchEndsWhenItsClientLeaves)
+{
+    for (int i = 0; i < 600; i++)
+        announce(inbox, "Subject: hello\r\n\r\nHello " + std::to_string(i) + "\r\n");
+    auto client = select();
+    std::promise<void> left;
+    bodies.when_asked = [&] {
+        if (bodies.asked > 1)
+            return;
+        client->leave();
+        left.set_value();
+    };
+    client->send("a SEARCH BODY nothing\r\n");
+    left.get_future().wait();
+    client.reset();
+    EXPECT_EQ(bodies.asked, 1);
 }
 
 /* RFC 3501, 5.4: a client that says nothing is logged out, and is told so, whatever it waits for; one

@@ -10,6 +10,8 @@ extern "C" gboolean fetch_content(FetchBodies *bodies, const gint64 *messages, g
                                   CacheContentState state, NetCancel *cancel, GError **error)
 {
     bodies->asked++;
+    if (bodies->when_asked)
+        bodies->when_asked();
     if (!bodies->online) {
         g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
         return FALSE;

@@ -639,6 +639,49 @@ TEST(Work, GrowsWithTheMailAndNoFaster)
               << std::endl;
 }
 
+gboolean at_once(gpointer)
+{
+    return TRUE;
+}
+
+/* The texts of a mail of a megabyte are given up when nobody waits for them any more. */
+TEST(Work, EndsWhenItIsStopped)
+{
+    const size_t mega = 1024 * 1024;
+    const string html = "Content-Type: text/html\r\n\r\n", plain = "Content-Type: text/plain";
+    const std::pair<const char *, string> mails[] = {
+        {"plain", plain + "\r\n\r\n" + repeated("abc def\r\n", mega)},
+        {"one line", plain + "\r\n\r\n" + string(mega, 'a')},
+        {"marks", plain + "; charset=utf-8\r\n\r\n" + repeated("\u0301\u0323", mega)},
+        {"windows", plain + "; charset=koi8-r\r\n\r\n" + string(mega, '\xe9')},
+        {"broken", plain + "; charset=iso-2022-jp\r\n\r\n" + string(mega, '\xff')},
+        {"quoted", plain + "\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
+                       repeated("=41=\r\n", mega)},
+        {"base64",
+         plain + "\r\nContent-Transfer-Encoding: base64\r\n\r\n" + repeated("QUJDREVG\r\n", mega)},
+        {"html", html + repeated("<p>a</p>", mega)},
+        {"comments", html + repeated("<!--x>", mega)},
+        {"references", html + repeated("&aacute;", mega)},
+        {"parts", multipart("b") + repeated("--b\r\n\r\nx\r\n", mega)},
+        {"fields", multipart("b") + "--b\r\nContent-Type: message/rfc822\r\n\r\n" +
+                       repeated("X: =?utf-8?q?=C3=A9?=\r\n", mega)},
+    };
+
+    for (auto &[name, mail] : mails) {
+        g_autoptr(GString) out = g_string_new(nullptr);
+        MimeStop stop = {at_once, nullptr, 0, FALSE};
+        guint64 start = steps_taken();
+
+        index_text_body(mail.data(), mail.size(), nullptr, out);
+
+        guint64 all = steps_taken() - start;
+
+        index_text_body(mail.data(), mail.size(), &stop, out);
+        EXPECT_TRUE(stop.now) << name;
+        EXPECT_LT(steps_taken() - start - all, all / 4) << name;
+    }
+}
+
 /* The counting counts: what is known to be quadratic is found out. */
 TEST(Work, OfSquaresIsSeen)
 {

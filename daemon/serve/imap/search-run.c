@@ -46,16 +46,19 @@ typedef struct {
     GError *error;
 } Search;
 
-static gboolean is_triggered(gpointer cancel)
+/* Nobody waits for the answer: Postern is stopping, or the client has left. */
+static gboolean is_pointless(gpointer data)
 {
-    return net_cancel_triggered(cancel);
+    ImapSession *session = data;
+    return net_cancel_triggered(net_stream_cancel(session->stream)) || session->broken ||
+           net_stream_is_gone(session->stream);
 }
 
 static gboolean is_stopped(Search *search)
 {
-    if (!net_cancel_triggered(net_stream_cancel(search->session->stream)))
+    if (!is_pointless(search->session))
         return FALSE;
-    g_set_error_literal(&search->error, NET_ERROR, NET_ERROR_CANCELLED, "Postern is stopping");
+    g_set_error_literal(&search->error, NET_ERROR, NET_ERROR_CANCELLED, "Nobody waits for it");
     return TRUE;
 }
 
@@ -220,7 +223,7 @@ static gboolean read_text(Search *search, const CachePlacement *placement)
         return FALSE;
     gsize length;
     const char *message = g_bytes_get_data(bytes, &length);
-    MimeStop stop = {.stopped = is_triggered, .data = net_stream_cancel(search->session->stream)};
+    MimeStop stop = {.stopped = is_pointless, .data = search->session};
     index_text_body(message ? message : "", length, &stop, search->text);
     return !is_stopped(search);
 }
