@@ -47,6 +47,51 @@ QueueEntry *queue_take(Queue *queue, const char *account, gint64 now, GError **e
     return take.entry;
 }
 
+/* ---- times in the future --------------------------------------------------------------------- */
+
+typedef struct {
+    const char *account;
+    gint64 latest;
+} Mend;
+
+/* By entry_due: what a person has scheduled is all that is looked at in vain. */
+static gboolean needs_mending(Queue *queue, const Mend *mend, gboolean *needed, GError **error)
+{
+    pthread_mutex_lock(&queue->reader_lock);
+    gboolean ok;
+    {
+        g_auto(DbQuery) query =
+            db_query(queue->reader,
+                     "SELECT 1 FROM entry WHERE account = ?1 AND state = 0 AND due > ?2"
+                     " AND next_attempt > ?2 LIMIT 1",
+                     DB_TEXT(mend->account), DB_INT(mend->latest));
+        *needed = db_next(&query);
+        ok = db_done(&query, error);
+    }
+    pthread_mutex_unlock(&queue->reader_lock);
+    return ok;
+}
+
+static gboolean mend_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    const Mend *mend = data;
+    return db_run(db, error,
+                  "UPDATE entry SET next_attempt = 0, due = send_at WHERE account = ?1"
+                  " AND state = 0 AND due > ?2 AND next_attempt > ?2",
+                  DB_TEXT(mend->account), DB_INT(mend->latest));
+}
+
+gboolean queue_mend_times(Queue *queue, const char *account, gint64 latest, GError **error)
+{
+    Mend mend = {account, latest};
+    gboolean needed;
+
+    return needs_mending(queue, &mend, &needed, error) &&
+           (!needed || queue_commit(queue, mend_work, &mend, error));
+}
+
+/* ---- no provider ----------------------------------------------------------------------------- */
+
 typedef struct {
     const char *account;
     gint64 now;
@@ -245,4 +290,49 @@ static gboolean purge_work(Queue *queue, Db *db, gpointer data, GError **error)
 gboolean queue_purge_sent(Queue *queue, gint64 before, GError **error)
 {
     return queue_commit(queue, purge_work, &before, error);
+}
+
+/* ---- forgetting an account ------------------------------------------------------------------- */
+
+#define FORGET_SLICE 100 /* entries in one transaction: nobody waits long for the writer */
+
+typedef struct {
+    const char *account;
+    gboolean more; /* out */
+} Forget;
+
+static gboolean forget_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    Forget *forget = data;
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(gint64));
+    {
+        g_auto(DbQuery) query =
+            db_query(db, "SELECT id FROM entry WHERE account = ?1 ORDER BY id LIMIT ?2",
+                     DB_TEXT(forget->account), DB_INT(FORGET_SLICE));
+        while (db_next(&query)) {
+            gint64 id = db_int(&query, 0);
+            g_array_append_val(ids, id);
+        }
+        if (!db_done(&query, error))
+            return FALSE;
+    }
+    forget->more = ids->len == FORGET_SLICE;
+    for (guint i = 0; i < ids->len; i++) {
+        gint64 id = g_array_index(ids, gint64, i);
+        if (!delete_parts(db, id, error) ||
+            !db_run(db, error, "DELETE FROM recipient WHERE entry = ?1", DB_INT(id)) ||
+            !db_run(db, error, "DELETE FROM entry WHERE id = ?1", DB_INT(id)))
+            return FALSE;
+    }
+    return forget->more || db_run(db, error, "PRAGMA incremental_vacuum");
+}
+
+gboolean queue_forget(Queue *queue, const char *account, GError **error)
+{
+    Forget forget = {account, TRUE};
+
+    while (forget.more)
+        if (!queue_commit(queue, forget_work, &forget, error))
+            return FALSE;
+    return TRUE;
 }

@@ -103,6 +103,20 @@ gboolean queue_note_unreachable(Queue *queue, const char *account, gint64 now, c
 QueueEntry *queue_take(Queue *queue, const char *account, gint64 now, GError **error);
 
 /*
+ * For a relay that begins or ends, when nobody can be sending mail of `account`: entries that are
+ * SENDING all the same (their relay couldn't write what became of them) wait again; those with
+ * recipients UNKNOWN say so in last_error.
+ */
+gboolean queue_recover(Queue *queue, const char *account, GError **error);
+
+/*
+ * Waiting entries of `account` whose next attempt is later than `latest` (Unix seconds), which no
+ * back-off can have asked for, are due: the clock was wrong when it was set. send_at is a person's
+ * wish and holds. Cheap where there are none.
+ */
+gboolean queue_mend_times(Queue *queue, const char *account, gint64 latest, GError **error);
+
+/*
  * Writes back state, attempts, refusals, next_attempt, last_error and each recipient's state and
  * reply. The relay makes recipients UNKNOWN in a SENDING entry before it sends the message's final
  * dot, so that a crash after it is noticed. A message that is SENT loses its bytes.
@@ -123,6 +137,10 @@ gboolean queue_hold(Queue *queue, gint64 id, GError **error);
 gboolean queue_release(Queue *queue, gint64 id, GError **error);
 gboolean queue_cancel(Queue *queue, gint64 id, GError **error);
 gboolean queue_send_at(Queue *queue, gint64 id, gint64 when, GError **error);
+
+/* Removes all that there is of `account`, whatever its state, however much it is; nobody may be
+ * sending for it. What was removed before a failure stays removed. */
+gboolean queue_forget(Queue *queue, const char *account, GError **error);
 
 /* Removes entries that were sent before `before` (Unix seconds). */
 gboolean queue_purge_sent(Queue *queue, gint64 before, GError **error);

@@ -120,19 +120,45 @@ static const char UNKNOWN_TEXT[] =
     "Postern was stopped while the provider was taking this message. It may have been sent; it "
     "goes again unless it is cancelled.";
 
+/* `account` NULL: of all. */
+static gboolean recover_entries(Db *db, const char *account, GError **error)
+{
+    return db_run(
+               db, error,
+               "UPDATE entry SET last_error = ?1 WHERE state = ?2 AND (?4 IS NULL OR account = ?4)"
+               " AND EXISTS"
+               " (SELECT 1 FROM recipient WHERE entry = entry.id AND recipient.state = ?3)",
+               DB_TEXT(UNKNOWN_TEXT), DB_INT(QUEUE_SENDING), DB_INT(QUEUE_RECIPIENT_UNKNOWN),
+               DB_TEXT(account)) &&
+           db_run(db, error,
+                  "UPDATE entry SET state = ?1 WHERE state = ?2 AND (?3 IS NULL OR account = ?3)",
+                  DB_INT(QUEUE_WAITING), DB_INT(QUEUE_SENDING), DB_TEXT(account));
+}
+
 /* A range of part ids per leftover, so that the parts of others aren't looked at. */
 static gboolean recover(Queue *queue, Db *db, gpointer data, GError **error)
 {
-    return db_run(db, error,
-                  "UPDATE entry SET last_error = ?1 WHERE state = ?2 AND EXISTS"
-                  " (SELECT 1 FROM recipient WHERE entry = entry.id AND recipient.state = ?3)",
-                  DB_TEXT(UNKNOWN_TEXT), DB_INT(QUEUE_SENDING), DB_INT(QUEUE_RECIPIENT_UNKNOWN)) &&
-           db_run(db, error, "UPDATE entry SET state = ?1 WHERE state = ?2", DB_INT(QUEUE_WAITING),
-                  DB_INT(QUEUE_SENDING)) &&
+    return recover_entries(db, NULL, error) &&
            db_run(db, error,
                   "DELETE FROM part WHERE id IN (SELECT part.id FROM staging CROSS JOIN part"
                   " ON part.id BETWEEN staging.entry << 16 AND (staging.entry << 16) + 65535)") &&
            db_run(db, error, "DELETE FROM staging");
+}
+
+static gboolean recover_account(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    return recover_entries(db, data, error);
+}
+
+/* Looking is free, an empty commit is not. */
+gboolean queue_recover(Queue *queue, const char *account, GError **error)
+{
+    guint64 counts[5];
+
+    if (!queue_counts(queue, account, counts, error))
+        return FALSE;
+    return counts[QUEUE_SENDING] == 0 ||
+           queue_commit(queue, recover_account, (gpointer)account, error);
 }
 
 gboolean queue_schema_prepare(Queue *queue, GError **error)

@@ -267,6 +267,7 @@ void accounts_apply(Accounts *accounts, const Config *config, AccountsDone done,
 {
     g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(account_unref);
 
+    accounts->host.closing = config == NULL;
     for (guint i = 0; config && i < config->accounts->len; i++) {
         ConfigAccount *wanted = g_ptr_array_index(config->accounts, i);
         Account *account = accounts_get(accounts, wanted->id);

@@ -10,6 +10,9 @@
 
 #include <gio/gio.h>
 
+/* Seconds that a message on its way to the provider may take before its account is restarted. */
+#define FINISH_SENDING 60
+
 static void enter(Account *account, AccountPhase phase)
 {
     account->phase = phase;
@@ -90,6 +93,8 @@ static void stop_thread(GTask *task, gpointer source, gpointer data, GCancellabl
     Account *account = data;
 
     net_thread_name("account", account->opened_as->id);
+    if (account->work->relay && !account->host->closing)
+        relay_finish(account->work->relay, FINISH_SENDING);
     sessions_end_account(account->host->sessions, account->work->serve);
     account_work_stop(account->work);
     net_thread_unname();
@@ -117,17 +122,10 @@ static void begin_stop(Account *account)
 
 static void purge_queue(Queue *queue, const char *id)
 {
-    for (;;) {
-        g_autoptr(GPtrArray) entries = queue_list(queue, id, -1, 0, 100, NULL);
-        guint cancelled = 0;
-        for (guint i = 0; entries && i < entries->len; i++) {
-            const QueueEntry *entry = g_ptr_array_index(entries, i);
-            if (entry->state != QUEUE_SENT && queue_cancel(queue, entry->id, NULL))
-                cancelled++;
-        }
-        if (cancelled == 0)
-            return;
-    }
+    g_autoptr(GError) error = NULL;
+
+    if (queue && !queue_forget(queue, id, &error))
+        g_warning("%s: not all of its outgoing mail could be removed: %s", id, error->message);
 }
 
 static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
@@ -138,8 +136,7 @@ static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellab
 
     net_thread_name("account", id);
     account_data_purge(host->data_dir, id);
-    if (host->queue)
-        purge_queue(host->queue, id);
+    purge_queue(host->queue, id);
     secrets_forget(id);
     net_thread_unname();
     g_task_return_boolean(task, TRUE);

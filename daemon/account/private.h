@@ -18,6 +18,7 @@ typedef struct {
     Sessions *sessions;
     Listeners *listeners;
     gboolean forced_offline, network;
+    gboolean closing; /* everything stops for good */
 
     void (*changed)(Account *account, gpointer data);  /* its status or configuration */
     void (*reported)(Account *account, gpointer data); /* one of its parts said how it is */

@@ -36,7 +36,7 @@ static gboolean try_smtp(const ProbeServer *server, const char *user, GError **e
         .user = user,
         .secret = server->secret,
         .oauth2 = server->oauth2,
-        .timeout = server->timeout,
+        .timeouts = {.connect = server->timeout, .command = server->timeout},
         .cancel = server->cancel,
     };
     SmtpClient *client = smtp_client_connect(&options, error);

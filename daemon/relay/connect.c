@@ -5,7 +5,6 @@
 #include "daemon/relay/outcome.h"
 #include "daemon/relay/private.h"
 
-#define TIMEOUT       60   /* seconds */
 #define REFUSED_AGAIN 3600 /* seconds until a refused password is tried again */
 
 /* Which state an error is. */
@@ -26,14 +25,14 @@ static AccountState state_for(const GError *error)
 static void note_failure(Relay *relay, const GError *error)
 {
     g_autoptr(GError) failure = NULL;
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    gint64 now = relay_now(relay);
 
     if (g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED))
         return; /* we are going offline; that is reported by who does it */
     double delay = relay_connection_backoff(++relay->failures, g_random_double());
     if (g_error_matches(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH))
         delay = REFUSED_AGAIN;
-    relay->failed = relay_clock();
+    relay->failed = relay_clock(relay);
     relay->not_before = relay->failed + (gint64)(delay * 1000);
     relay_report(relay, state_for(error), error->message);
     if (!queue_note_unreachable(relay->queue, relay->access.settings->id, now, error->message,
@@ -46,13 +45,17 @@ static SmtpClient *dial(Relay *relay, const char *secret, GError **error)
     pthread_mutex_lock(&relay->lock);
     g_autoptr(NetCancel) cancel = net_cancel_ref(relay->cancel);
     pthread_mutex_unlock(&relay->lock);
+    const char *address = relay->access.settings->address;
+    const char *domain = address ? strrchr(address, '@') : NULL;
     SmtpClientOptions options = {
         .endpoint = relay->access.settings->outgoing,
         .tls = relay->access.tls,
         .user = relay->access.settings->outgoing_user,
         .secret = secret,
         .oauth2 = relay->access.settings->oauth2,
-        .timeout = TIMEOUT,
+        .domain = domain ? domain + 1 : NULL,
+        .hello = &relay->hello,
+        .timeouts = relay->timeouts,
         .cancel = cancel,
     };
     return smtp_client_connect(&options, error);
@@ -62,7 +65,7 @@ static SmtpClient *dial(Relay *relay, const char *secret, GError **error)
 static gboolean is_refused(Relay *relay, const char *secret)
 {
     return g_strcmp0(relay->refused_secret, secret) == 0 &&
-           relay_clock() - relay->failed < REFUSED_AGAIN * 1000;
+           relay_clock(relay) - relay->failed < REFUSED_AGAIN * 1000;
 }
 
 static gboolean connect_with(Relay *relay, const char *secret)

@@ -40,18 +40,19 @@ static gboolean is_kept(CacheTxn *txn, gint64 folder, const char *message_id, gb
     return TRUE;
 }
 
-/* The Sent folder where the copy is missing; 0: there is nothing to do. */
+/* The Sent folder where the copy is missing; 0: it is there. */
 static gboolean find_place(Cache *cache, const char *message_id, gint64 *folder, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
     g_autoptr(CacheFolder) sent = txn ? cache_folder_with_role(txn, CACHE_ROLE_SENT) : NULL;
-    gboolean kept = FALSE;
+    gboolean kept;
 
-    *folder = 0;
-    if (!txn || (sent && !is_kept(txn, sent->id, message_id, &kept, error)))
+    if (txn && !sent)
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                    "the account has no Sent folder; it is put there as soon as there is one");
+    if (!sent || !is_kept(txn, sent->id, message_id, &kept, error))
         return FALSE;
-    if (sent && !kept)
-        *folder = sent->id;
+    *folder = kept ? 0 : sent->id;
     return TRUE;
 }
 

@@ -14,7 +14,7 @@ typedef struct {
 
 /*
  * A RelaySent; `data` is a RelayCopy. Appends the message to the folder that has the role Sent, as
- * read, unless a message with its Message-ID is there. TRUE also where there is no such folder:
- * then nothing can be kept.
+ * read, unless a message with its Message-ID is there. FALSE as long as there is no such folder:
+ * before the first sync nobody knows of it.
  */
 gboolean relay_copy_keep(const QueueEntry *entry, gpointer data, GError **error);

@@ -21,6 +21,7 @@
 #include "daemon/upstream/smtp.h"
 
 #define RELAY_REFUSALS_MAX 37
+#define RELAY_BACKOFF_MAX  (5 * 3600) /* seconds: no back-off is longer */
 
 /* Seconds to wait after `failures` failures in a row (at least 1); `jitter` in [0, 1) moves that by
  * up to a fifth, so that many don't come back at the same moment. */

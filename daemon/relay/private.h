@@ -18,17 +18,21 @@ struct Relay {
     pthread_t thread;
     QueueWatch *watch; /* there is something new to send: writes to wake_fd */
     int wake_fd;       /* ends the thread's sleep */
-    int hurry_fd;      /* shortens the wait for the answer to a final dot */
+    SmtpTimeouts timeouts;
 
     pthread_mutex_t lock;
+    pthread_cond_t changed; /* `committing` or `sending` ended */
     gboolean online, stopping;
+    gboolean finishing;  /* no other transaction is to be begun */
     gboolean revived;    /* a back-off ends now */
+    gboolean sending;    /* a transaction is running, or what became of it is being noted */
     gboolean committing; /* a message's end is going out: not to be cut off */
     NetCancel *cancel;   /* of the connection, and of connecting */
 
     /* The thread's own. */
     gboolean woken; /* a back-off may end soon */
     SmtpClient *client;
+    guint hello;           /* smtp.h */
     gint64 linger;         /* monotonic ms: when an idle connection is closed */
     guint failures;        /* to connect, in a row */
     gint64 failed;         /* monotonic ms of the last */
@@ -39,8 +43,9 @@ struct Relay {
     char *reported_text;
 };
 
-/* Monotonic ms. */
-gint64 relay_clock(void);
+/* ms since the machine was started, and Unix seconds. */
+gint64 relay_clock(Relay *relay);
+gint64 relay_now(Relay *relay);
 
 /* Tells who listens, unless it was said already. */
 void relay_report(Relay *relay, AccountState state, const char *message);

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The relay's thread: when to connect, send, wait. */
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/net/thread.h"
+#include "daemon/relay/outcome.h"
 #include "daemon/relay/private.h"
 
 #define LINGER      10000 /* ms that a connection is kept for the next message */
 #define SPACING     2000  /* ms between attempts to connect, however often we are woken */
 #define QUEUE_AGAIN 60000 /* ms until a queue that can't be written is tried again */
+#define LOOK_AGAIN                                                                                 \
+    60000 /* ms after which the wall clock is looked at again: it may have been set */
 #define FOR_EVER    G_MAXINT64
+#define LAST_ANSWER 5 /* seconds that relay_free() waits for the answer to a final dot */
 
 static void poke(int fd)
 {
     guint64 one = 1;
     if (write(fd, &one, sizeof one) < 0)
         g_debug("relay: awake already");
-}
-
-static void drain(int fd)
-{
-    guint64 count;
-    if (read(fd, &count, sizeof count) < 0)
-        g_debug("relay: nothing to drain");
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -40,8 +38,8 @@ static void hang_up(Relay *relay, gboolean politely)
 /* Nothing is due: ms until something is, or until the connection has been idle for long enough. */
 static gint64 idle(Relay *relay, gint64 due, gint64 now)
 {
-    gint64 wait = due == G_MAXINT64 ? FOR_EVER : (due - now) * 1000;
-    gint64 clock = relay_clock();
+    gint64 wait = due == G_MAXINT64 ? FOR_EVER : MIN((due - now) * 1000, LOOK_AGAIN);
+    gint64 clock = relay_clock(relay);
 
     relay_report(relay, ACCOUNT_IDLE, NULL);
     if (!relay->client)
@@ -59,13 +57,13 @@ static gint64 work(Relay *relay)
 {
     if (!relay->client || !smtp_client_is_good(relay->client)) {
         hang_up(relay, FALSE);
-        if (relay->not_before > relay_clock())
-            return relay->not_before - relay_clock();
+        if (relay->not_before > relay_clock(relay))
+            return relay->not_before - relay_clock(relay);
         if (!relay_connect(relay))
-            return MAX(0, relay->not_before - relay_clock());
+            return MAX(0, relay->not_before - relay_clock(relay));
     }
     gboolean ok = relay_send_next(relay);
-    relay->linger = relay_clock() + LINGER;
+    relay->linger = relay_clock(relay) + LINGER;
     return ok ? 0 : QUEUE_AGAIN;
 }
 
@@ -73,14 +71,16 @@ static gint64 work(Relay *relay)
 static gint64 step(Relay *relay, gboolean online)
 {
     g_autoptr(GError) error = NULL;
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC, due;
+    gint64 now = relay_now(relay), due;
 
     if (!online || !relay->access.settings->outgoing) {
         hang_up(relay, FALSE);
         relay_report(relay, online ? ACCOUNT_IDLE : ACCOUNT_OFFLINE, NULL);
         return FOR_EVER;
     }
-    if (!queue_next_due(relay->queue, relay->access.settings->id, &due, &error)) {
+    if (!queue_mend_times(relay->queue, relay->access.settings->id, now + RELAY_BACKOFF_MAX,
+                          &error) ||
+        !queue_next_due(relay->queue, relay->access.settings->id, &due, &error)) {
         relay_report(relay, ACCOUNT_ERROR, error->message);
         return QUEUE_AGAIN;
     }
@@ -92,7 +92,7 @@ static gint64 step(Relay *relay, gboolean online)
 static gboolean look(Relay *relay, gboolean *online)
 {
     pthread_mutex_lock(&relay->lock);
-    gboolean go = !relay->stopping;
+    gboolean go = !relay->stopping && !relay->finishing;
     *online = relay->online;
     gboolean revived = relay->revived;
     relay->revived = FALSE;
@@ -105,17 +105,28 @@ static gboolean look(Relay *relay, gboolean *online)
     return go;
 }
 
+/* Before this thread begins to send, and after it has, nobody does. */
+static void recover(Relay *relay)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!queue_recover(relay->queue, relay->access.settings->id, &error))
+        g_message("relay: %s", error->message);
+}
+
 static void *relay_thread(void *data)
 {
     Relay *relay = data;
     gboolean online;
 
     net_thread_name("relay", relay->access.settings->id);
+    recover(relay);
     while (look(relay, &online)) {
         gint64 wait = step(relay, online);
         if (wait > 0)
             relay_sleep(relay, wait);
     }
+    recover(relay);
     hang_up(relay, TRUE);
     return NULL;
 }
@@ -135,22 +146,42 @@ Relay *relay_new(const RelayOptions *options)
     relay->reported = ACCOUNT_DISABLED;
     relay->cancel = net_cancel_new();
     relay->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    relay->hurry_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    relay->timeouts = options->timeouts;
     relay->watch = queue_watch_due(relay->queue, relay->access.settings->id, relay->wake_fd);
     pthread_mutex_init(&relay->lock, NULL);
-    if (relay->wake_fd < 0 || relay->hurry_fd < 0 ||
-        pthread_create(&relay->thread, NULL, relay_thread, relay) != 0)
+    pthread_cond_init(&relay->changed, NULL);
+    if (relay->wake_fd < 0 || pthread_create(&relay->thread, NULL, relay_thread, relay) != 0)
         g_error("relay: out of files or threads");
     return relay;
 }
 
-/* Cuts the connection, or where a message's end has gone out, the wait for its answer short. */
+/* Cuts the connection, unless a message's end has gone out: nobody could know what became of it. */
 static void interrupt(Relay *relay) /* locked */
 {
-    poke(relay->hurry_fd);
     if (!relay->committing)
         net_cancel_trigger(relay->cancel);
     poke(relay->wake_fd);
+}
+
+/* Waits for *busy to be over; in the machine's time, since it is people who wait. */
+static void wait_while(Relay *relay, const gboolean *busy, guint seconds) /* locked */
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += seconds;
+    while (*busy && pthread_cond_timedwait(&relay->changed, &relay->lock, &end) == 0)
+        ;
+}
+
+void relay_finish(Relay *relay, guint seconds)
+{
+    pthread_mutex_lock(&relay->lock);
+    relay->finishing = TRUE;
+    if (!relay->sending)
+        interrupt(relay);
+    wait_while(relay, &relay->sending, seconds);
+    pthread_mutex_unlock(&relay->lock);
 }
 
 void relay_free(Relay *relay)
@@ -160,12 +191,14 @@ void relay_free(Relay *relay)
     pthread_mutex_lock(&relay->lock);
     relay->stopping = TRUE;
     interrupt(relay);
+    wait_while(relay, &relay->committing, LAST_ANSWER);
+    net_cancel_trigger(relay->cancel);
     pthread_mutex_unlock(&relay->lock);
     pthread_join(relay->thread, NULL);
 
     queue_unwatch(relay->watch);
     close(relay->wake_fd);
-    close(relay->hurry_fd);
+    pthread_cond_destroy(&relay->changed);
     pthread_mutex_destroy(&relay->lock);
     net_cancel_unref(relay->cancel);
     account_password_free(relay->refused_secret);
@@ -182,10 +215,9 @@ void relay_set_online(Relay *relay, gboolean online)
         relay->online = FALSE;
         interrupt(relay);
     } else if (online) {
-        if (!relay->online) {
+        if (net_cancel_triggered(relay->cancel)) {
             net_cancel_unref(relay->cancel);
             relay->cancel = net_cancel_new();
-            drain(relay->hurry_fd);
         }
         relay->online = relay->revived = TRUE;
         poke(relay->wake_fd);

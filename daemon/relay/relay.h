@@ -7,6 +7,7 @@
 
 #include "cache/queue/queue.h"
 #include "daemon/config/settings.h"
+#include "daemon/upstream/smtp.h"
 
 typedef struct Relay Relay;
 
@@ -32,18 +33,26 @@ typedef struct {
      */
     RelaySent sent;
     gpointer sent_data;
+    SmtpTimeouts timeouts; /* all 0: the standard's */
 } RelayOptions;
 
 /* Starts the thread, which looks at the queue whenever there is something new for the account
  * (queue_watch_due()). */
 Relay *relay_new(const RelayOptions *options);
 
+/*
+ * Begins no other message, and waits until what became of the running one is known and noted, but
+ * at most `seconds`: for who starts another relay afterwards, which would send a message again
+ * whose last answer was missed. Then comes relay_free().
+ */
+void relay_finish(Relay *relay, guint seconds);
+
 /* Stops and joins. While the answer to a message's end is awaited, that takes up to 5 seconds. */
 void relay_free(Relay *relay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
 
-/* FALSE drops the connection at once (after the answer, at most 5 s, where a message's end has gone
- * out); TRUE ends any back-off. */
+/* FALSE drops the connection at once, or where a message's end has gone out, when its answer has
+ * come; TRUE ends any back-off. */
 void relay_set_online(Relay *relay, gboolean online);
 
 /*

@@ -40,6 +40,7 @@ static void end_commit(Relay *relay)
     relay->committing = FALSE;
     if (!relay->online || relay->stopping)
         net_cancel_trigger(relay->cancel);
+    pthread_cond_broadcast(&relay->changed);
     pthread_mutex_unlock(&relay->lock);
 }
 
@@ -91,7 +92,7 @@ static void keep_copy(Relay *relay, QueueEntry *entry, QueueState state)
     g_autoptr(GError) error = NULL;
     if (relay->sent(entry, relay->sent_data, &error))
         return;
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    gint64 now = relay_now(relay);
     entry->state = QUEUE_WAITING;
     entry->next_attempt =
         now + (gint64)relay_message_backoff(MAX(entry->refusals, 1), g_random_double());
@@ -144,6 +145,55 @@ static void sending_clear(Sending *sending)
     g_free(sending->outcome.answer.reply);
 }
 
+/* ---- what the message needs of the server ---------------------------------------------------- */
+
+static gboolean has_utf8_address(const QueueEntry *entry)
+{
+    gboolean ascii = g_str_is_ascii(entry->sender);
+
+    for (guint i = 0; i < entry->recipients->len; i++) {
+        const QueueRecipient *recipient = g_ptr_array_index(entry->recipients, i);
+        ascii = ascii && g_str_is_ascii(recipient->address);
+    }
+    return !ascii;
+}
+
+/* Looks through a piece of the message; TRUE: on with the next. A header ends with an empty line. */
+static gboolean scan_header(const char *text, gsize length, gboolean *empty_line, gboolean *utf8)
+{
+    for (gsize i = 0; i < length; i++) {
+        if (text[i] == '\n' && *empty_line)
+            return FALSE;
+        if (text[i] & 0x80)
+            *utf8 = TRUE;
+        *empty_line = text[i] == '\n' || (text[i] == '\r' && *empty_line);
+    }
+    return length > 0 && !*utf8;
+}
+
+static gboolean has_utf8_header(Sending *sending)
+{
+    gboolean utf8 = FALSE, empty_line = TRUE;
+    guint64 offset = 0;
+
+    for (;;) {
+        g_autoptr(GBytes) piece = read_piece(offset, sending, NULL);
+        gsize length = 0;
+        const char *text = piece ? g_bytes_get_data(piece, &length) : NULL;
+        if (!scan_header(text, length, &empty_line, &utf8))
+            return utf8;
+        offset += length;
+    }
+}
+
+/* A client may say SMTPUTF8 of everything it sends. Where it did, the addresses and the header
+ * decide: text beyond ASCII in the body is 8BITMIME's. */
+static gboolean needs_utf8(Sending *sending)
+{
+    return has_utf8_address(sending->entry) ||
+           (sending->entry->eightbit && has_utf8_header(sending));
+}
+
 static void transact(Sending *sending, GError **error)
 {
     Relay *relay = sending->relay;
@@ -154,13 +204,12 @@ static void transact(Sending *sending, GError **error)
         .recipients_count = sending->outcome.count,
         .size = entry->size,
         .eightbit = entry->eightbit,
-        .smtputf8 = entry->smtputf8,
+        .smtputf8 = entry->smtputf8 && needs_utf8(sending),
         .ret = entry->ret,
         .envid = entry->envid,
         .read = read_piece,
         .commit = commit,
         .data = sending,
-        .hurry_fd = relay->hurry_fd,
     };
     sending->outcome.result =
         smtp_client_send(relay->client, &message, &sending->outcome.answer, error);
@@ -189,7 +238,7 @@ static void send_entry(Relay *relay, QueueEntry *entry)
     transact(&sending, &error);
     sending.outcome.host = smtp_client_host(relay->client);
     sending.outcome.error = error ? error->message : NULL;
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    gint64 now = relay_now(relay);
     guint attempts = entry->attempts;
     relay_settle(entry, &sending.outcome, now, g_random_double());
     if (is_no_attempt(&sending, error, reused)) {
@@ -215,22 +264,43 @@ static void settle_sent(QueueEntry *entry)
     relay_settle(entry, &nothing, 0, 0);
 }
 
+/* Nothing is begun any more once relay_finish() or relay_free() was called. */
+static gboolean begin_sending(Relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    gboolean go = !relay->finishing && !relay->stopping;
+    relay->sending = go;
+    pthread_mutex_unlock(&relay->lock);
+    return go;
+}
+
+static void end_sending(Relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    relay->sending = FALSE;
+    pthread_cond_broadcast(&relay->changed);
+    pthread_mutex_unlock(&relay->lock);
+}
+
 gboolean relay_send_next(Relay *relay)
 {
     g_autoptr(GError) error = NULL;
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    gint64 now = relay_now(relay);
+
+    if (!begin_sending(relay))
+        return TRUE;
     g_autoptr(QueueEntry) entry = queue_take(relay->queue, relay->access.settings->id, now, &error);
 
-    if (!entry) {
-        if (error)
-            relay_report(relay, ACCOUNT_ERROR, error->message);
-        return error == NULL;
+    if (error)
+        relay_report(relay, ACCOUNT_ERROR, error->message);
+    if (entry) {
+        relay_report(relay, ACCOUNT_SYNCING, NULL);
+        if (has_open(entry))
+            send_entry(relay, entry);
+        else
+            settle_sent(entry);
+        conclude(relay, entry);
     }
-    relay_report(relay, ACCOUNT_SYNCING, NULL);
-    if (has_open(entry))
-        send_entry(relay, entry);
-    else
-        settle_sent(entry);
-    conclude(relay, entry);
-    return TRUE;
+    end_sending(relay);
+    return error == NULL;
 }

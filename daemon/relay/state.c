@@ -3,11 +3,17 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "daemon/net/clock.h"
 #include "daemon/relay/private.h"
 
-gint64 relay_clock(void)
+gint64 relay_clock(Relay *relay)
 {
-    return g_get_monotonic_time() / 1000;
+    return net_clock_usec(relay->access.clock) / 1000;
+}
+
+gint64 relay_now(Relay *relay)
+{
+    return net_clock_seconds(relay->access.clock);
 }
 
 void relay_report(Relay *relay, AccountState state, const char *message)
@@ -24,9 +30,10 @@ void relay_report(Relay *relay, AccountState state, const char *message)
 void relay_sleep(Relay *relay, gint64 ms)
 {
     struct pollfd fd = {.fd = relay->wake_fd, .events = POLLIN};
+    gint64 until = ms == G_MAXINT64 ? -1 : net_clock_usec(relay->access.clock) + ms * 1000;
     guint64 count;
 
-    if (poll(&fd, 1, ms == G_MAXINT64 ? -1 : (int)MIN(ms, G_MAXINT32)) > 0 &&
+    if (net_clock_poll(relay->access.clock, &fd, 1, until) > 0 &&
         read(relay->wake_fd, &count, sizeof count) > 0)
         relay->woken = TRUE;
 }

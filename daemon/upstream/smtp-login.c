@@ -4,7 +4,11 @@
 
 #include "daemon/upstream/smtp-private.h"
 
-#define EHLO "EHLO [127.0.0.1]" /* the same for everyone: where we are is nobody's business */
+/* What we call ourselves, the same for everyone: where we are is nobody's business. Some servers
+ * don't like address literals, or these, or names that the DNS doesn't know; the account's domain
+ * comes last. */
+static const char *const HELLOS[] = {"EHLO [127.0.0.1]", "EHLO [IPv6:::1]",
+                                     "EHLO localhost.localdomain", "EHLO localhost"};
 
 /* What a reply that isn't 2xx means, when it comes before there is a message. */
 static gboolean refuse(SmtpClient *client, const SmtpReply *reply, SmtpClientError permanent,
@@ -31,20 +35,52 @@ static gboolean greeting(SmtpClient *client, GError **error)
            refuse(client, &reply, SMTP_CLIENT_ERROR_REFUSED, "refuses the connection", error);
 }
 
-static gboolean ehlo(SmtpClient *client, GError **error)
+/* The n-th way to say hello; NULL: there are no more. HELO (RFC 5321, 4.1.4) leads nowhere but where
+ * neither TLS nor a login is needed. */
+static char *hello_line(const SmtpClientOptions *options, guint n)
 {
-    g_auto(SmtpReply) reply = {0};
+    guint named = options->domain && g_str_is_ascii(options->domain) ? 1 : 0;
 
-    if (!smtp_client_ask(client, EHLO, &reply, error))
-        return FALSE;
-    if (reply.code != 250)
-        return refuse(client, &reply, SMTP_CLIENT_ERROR_REFUSED, "refuses EHLO", error);
-    client->ehlo = smtp_ehlo_read(&reply);
-    return TRUE;
+    if (n < G_N_ELEMENTS(HELLOS))
+        return g_strdup(HELLOS[n]);
+    n -= G_N_ELEMENTS(HELLOS);
+    if (n < named)
+        return g_strconcat("EHLO ", options->domain, NULL);
+    gboolean simple = options->endpoint->security == NET_SECURITY_NONE;
+    return simple && n == named ? g_strdup("HELO localhost.localdomain") : NULL;
+}
+
+/* Begins with what this server has taken before. A server that refuses and closes is asked with the
+ * next name on the next connection. */
+static gboolean ehlo(SmtpClient *client, const SmtpClientOptions *options, GError **error)
+{
+    g_auto(SmtpReply) refusal = {0};
+    guint first = 0, *hello = options->hello ? options->hello : &first;
+
+    for (;; ++*hello) {
+        g_auto(SmtpReply) reply = {0};
+        g_autoptr(GError) failure = NULL;
+        g_autofree char *line = hello_line(options, *hello);
+        if (line && smtp_client_ask(client, line, &reply, &failure) && reply.code == 250) {
+            client->ehlo = smtp_ehlo_read(&reply);
+            return TRUE;
+        }
+        if (failure && !refusal.lines) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return FALSE;
+        }
+        if (!line)
+            *hello = 0;
+        if (!line || failure)
+            return refuse(client, &refusal, SMTP_CLIENT_ERROR_REFUSED, "refuses EHLO", error);
+        smtp_reply_clear(&refusal);
+        refusal = reply;
+        reply = (SmtpReply){0};
+    }
 }
 
 /* What was said in the clear counts for nothing afterwards (RFC 3207, 4.2). */
-static gboolean start_tls(SmtpClient *client, NetTlsClient *tls, GError **error)
+static gboolean start_tls(SmtpClient *client, const SmtpClientOptions *options, GError **error)
 {
     g_auto(SmtpReply) reply = {0};
     const char *host = client->endpoint->host;
@@ -59,7 +95,8 @@ static gboolean start_tls(SmtpClient *client, NetTlsClient *tls, GError **error)
     if (reply.code != 220)
         return refuse(client, &reply, SMTP_CLIENT_ERROR_SECURITY, "refuses STARTTLS", error);
     client->ehlo = (SmtpEhlo){0};
-    return net_stream_start_tls(client->stream, tls, host, error) && ehlo(client, error);
+    return net_stream_start_tls(client->stream, options->tls, host, error) &&
+           ehlo(client, options, error);
 }
 
 /* ---- AUTH (RFC 4954) ------------------------------------------------------------------------- */
@@ -188,10 +225,9 @@ static gboolean authenticate(SmtpClient *client, const SmtpClientOptions *option
 
 gboolean smtp_client_log_in(SmtpClient *client, const SmtpClientOptions *options, GError **error)
 {
-    if (!greeting(client, error) || !ehlo(client, error))
+    if (!greeting(client, error) || !ehlo(client, options, error))
         return FALSE;
-    if (client->endpoint->security == NET_SECURITY_STARTTLS &&
-        !start_tls(client, options->tls, error))
+    if (client->endpoint->security == NET_SECURITY_STARTTLS && !start_tls(client, options, error))
         return FALSE;
     return authenticate(client, options, error);
 }

@@ -7,12 +7,17 @@
 struct SmtpClient {
     NetStream *stream;
     NetEndpoint *endpoint;
+    SmtpTimeouts timeouts; /* none is 0 */
     SmtpEhlo ehlo;
     gboolean failed; /* good for freeing only */
+    gboolean dirty;  /* a transaction came to nothing, and RSET was not said yet */
 };
 
 /* Reads a whole reply, after flushing. */
 gboolean smtp_client_read(SmtpClient *client, SmtpReply *reply, GError **error);
+
+/* FALSE with SMTP_CLIENT_ERROR_PROTOCOL where there is input though all answers were read. */
+gboolean smtp_client_check_silent(SmtpClient *client, GError **error);
 
 /* Sends a line (without its end) and reads the reply. */
 gboolean smtp_client_ask(SmtpClient *client, const char *line, SmtpReply *reply, GError **error);

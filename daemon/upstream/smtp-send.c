@@ -10,16 +10,10 @@
 #include "daemon/proto/smtp/data.h"
 #include "daemon/upstream/smtp-private.h"
 
-/* RFC 5321, 4.5.3.2, in seconds. */
-#define TIMEOUT_COMMAND 300
-#define TIMEOUT_BLOCK   180
-#define TIMEOUT_END     600
-#define TIMEOUT_HURRY   5
-#define TIMEOUT_WORDS   2 /* for what a server may have said before it closed the connection */
+#define TIMEOUT_WORDS 2 /* seconds, for what a server may have said before it closed */
 
-#define WINDOW                                                                                     \
-    50 /* recipients asked before their answers are read: both directions have buffers             \
-        */
+/* Recipients asked before their answers are read: both directions have buffers. */
+#define WINDOW 50
 
 typedef struct {
     SmtpClient *client;
@@ -49,27 +43,12 @@ static void keep_answer(Transaction *t, const SmtpReply *reply)
 
 /* ---- what the server lacks ------------------------------------------------------------------- */
 
-static gboolean is_ascii(const char *text)
-{
-    return g_str_is_ascii(text);
-}
-
-/* A client may say SMTPUTF8 of everything it sends. */
-static gboolean needs_utf8(const SmtpClientMessage *message)
-{
-    gboolean ascii = is_ascii(message->sender) && !message->eightbit;
-
-    for (guint i = 0; i < message->recipients_count; i++)
-        ascii = ascii && is_ascii(message->recipients[i].address);
-    return message->smtputf8 && !ascii;
-}
-
 static gboolean server_can(Transaction *t)
 {
     const char *host = t->client->endpoint->host;
     const guint64 size = t->message->size, limit = t->client->ehlo.size;
 
-    if (needs_utf8(t->message) && !has(t, SMTP_SMTPUTF8))
+    if (t->message->smtputf8 && !has(t, SMTP_SMTPUTF8))
         t->answer->reply = g_strdup_printf(
             "%s doesn't take mail with addresses or headers beyond ASCII (SMTPUTF8)", host);
     else if (limit > 0 && size > limit)
@@ -90,7 +69,7 @@ static char *mail_command(Transaction *t)
         g_string_append_printf(line, " SIZE=%" G_GUINT64_FORMAT, message->size);
     if (has(t, SMTP_8BITMIME) && message->eightbit)
         g_string_append(line, " BODY=8BITMIME");
-    if (needs_utf8(message))
+    if (message->smtputf8)
         g_string_append(line, " SMTPUTF8");
     if (has(t, SMTP_DSN) && message->ret)
         g_string_append_printf(line, " RET=%s", message->ret);
@@ -143,7 +122,8 @@ static gboolean send_envelope(Transaction *t, GError **error)
     g_autofree char *mail = mail_command(t);
 
     t->mail_pending = TRUE;
-    if (!net_stream_puts(t->client->stream, mail, error) ||
+    if (!smtp_client_check_silent(t->client, error) ||
+        !net_stream_puts(t->client->stream, mail, error) ||
         (window == 0 && !read_answers(t, 0, error)))
         return FALSE;
     for (guint i = 0; i < t->message->recipients_count && !t->answer->reply; i++) {
@@ -157,14 +137,30 @@ static gboolean send_envelope(Transaction *t, GError **error)
     return TRUE;
 }
 
-/* Ends a transaction that comes to nothing; a failure shows with the next message. */
-static SmtpSendResult reset(Transaction *t, SmtpSendResult result)
+/* A transaction that comes to nothing. RSET is said before the next message, so that what became of
+ * this one doesn't wait for the answer. */
+static SmtpSendResult abandon(Transaction *t, SmtpSendResult result)
+{
+    t->client->dirty = TRUE;
+    return result;
+}
+
+static gboolean reset(SmtpClient *client, GError **error)
 {
     g_auto(SmtpReply) reply = {0};
 
-    if (!t->client->failed)
-        smtp_client_ask(t->client, "RSET", &reply, NULL);
-    return result;
+    if (!client->dirty)
+        return TRUE;
+    if (!smtp_client_ask(client, "RSET", &reply, error))
+        return FALSE;
+    client->dirty = FALSE;
+    if (reply.code / 100 == 2)
+        return TRUE;
+    g_autofree char *text = smtp_reply_text(&reply);
+    g_set_error(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_UNAVAILABLE,
+                "%s doesn't want another message over this connection: %s", client->endpoint->host,
+                text);
+    return FALSE;
 }
 
 /* ---- DATA ------------------------------------------------------------------------------------ */
@@ -212,18 +208,20 @@ static gboolean spoke_early(Transaction *t)
 static SmtpSendResult await_answer(Transaction *t, GError **error)
 {
     g_auto(SmtpReply) reply = {0};
-    NetStream *stream = t->client->stream;
-    int ready = net_stream_wait(stream, t->message->hurry_fd, TIMEOUT_END * 1000, error);
 
-    if (ready < 0) {
-        broken(t);
-        return SMTP_SEND_UNKNOWN;
-    }
-    net_stream_set_timeout(stream, TIMEOUT_HURRY);
+    net_stream_set_timeout(t->client->stream, t->client->timeouts.end);
     if (!smtp_client_read(t->client, &reply, error))
         return SMTP_SEND_UNKNOWN;
     keep_answer(t, &reply);
-    return reply.code / 100 == 2 ? SMTP_SEND_ACCEPTED : SMTP_SEND_REFUSED;
+    if (reply.code / 100 == 2)
+        return SMTP_SEND_ACCEPTED;
+    if (reply.code / 100 >= 4)
+        return SMTP_SEND_REFUSED;
+    g_set_error(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_PROTOCOL,
+                "%s neither took nor refused the message: %s", t->client->endpoint->host,
+                t->answer->reply);
+    t->client->failed = TRUE;
+    return SMTP_SEND_UNKNOWN;
 }
 
 static SmtpSendResult send_end(Transaction *t, GError **error)
@@ -250,18 +248,19 @@ static SmtpSendResult send_data(Transaction *t, GError **error)
     g_auto(SmtpReply) reply = {0};
     g_autoptr(GError) failure = NULL;
 
+    net_stream_set_timeout(t->client->stream, t->client->timeouts.data);
     if (!smtp_client_ask(t->client, "DATA", &reply, error))
         return broken(t);
     if (reply.code != 354) {
         keep_answer(t, &reply);
         if (reply.code / 100 >= 4)
-            return reset(t, SMTP_SEND_REFUSED);
+            return abandon(t, SMTP_SEND_REFUSED);
         g_set_error(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_PROTOCOL,
                     "%s neither takes nor refuses the message: %s", t->client->endpoint->host,
                     t->answer->reply);
         return broken(t);
     }
-    net_stream_set_timeout(t->client->stream, TIMEOUT_BLOCK);
+    net_stream_set_timeout(t->client->stream, t->client->timeouts.block);
     if (!send_text(t, &failure)) {
         gboolean net = failure->domain == NET_ERROR && failure->code != NET_ERROR_CANCELLED;
         if (net && spoke_early(t))
@@ -280,15 +279,15 @@ SmtpSendResult smtp_client_send(SmtpClient *client, SmtpClientMessage *message,
     *answer = (SmtpSendAnswer){0};
     if (!server_can(&t))
         return SMTP_SEND_REFUSED;
-    net_stream_set_timeout(client->stream, TIMEOUT_COMMAND);
-    if (!send_envelope(&t, error))
+    net_stream_set_timeout(client->stream, client->timeouts.command);
+    if (!reset(client, error) || !send_envelope(&t, error))
         return broken(&t);
     if (answer->reply) { /* MAIL was refused; what came for the recipients follows from that */
         for (guint i = 0; i < message->recipients_count; i++)
             message->recipients[i].code = 0;
-        return reset(&t, SMTP_SEND_REFUSED);
+        return abandon(&t, SMTP_SEND_REFUSED);
     }
     if (t.accepted == 0)
-        return reset(&t, SMTP_SEND_NOBODY);
+        return abandon(&t, SMTP_SEND_NOBODY);
     return send_data(&t, error);
 }

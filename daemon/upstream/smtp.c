@@ -11,20 +11,36 @@ GQuark smtp_client_error_quark(void)
     return g_quark_from_static_string("smtp-client-error");
 }
 
+static guint either(guint given, guint usual)
+{
+    return given ? given : usual;
+}
+
+/* RFC 5321, 4.5.3.2 */
+static SmtpTimeouts timeouts_of(const SmtpClientOptions *options)
+{
+    const SmtpTimeouts *given = &options->timeouts;
+
+    return (SmtpTimeouts){either(given->connect, 60), either(given->command, 300),
+                          either(given->data, 120), either(given->block, 180),
+                          either(given->end, 600)};
+}
+
 SmtpClient *smtp_client_start(NetStream *stream, const SmtpClientOptions *options, GError **error)
 {
     g_autoptr(SmtpClient) client = g_new0(SmtpClient, 1);
 
     client->stream = stream;
     client->endpoint = net_endpoint_copy(options->endpoint);
-    net_stream_set_timeout(stream, options->timeout);
+    client->timeouts = timeouts_of(options);
+    net_stream_set_timeout(stream, client->timeouts.command);
     return smtp_client_log_in(client, options, error) ? g_steal_pointer(&client) : NULL;
 }
 
 SmtpClient *smtp_client_connect(const SmtpClientOptions *options, GError **error)
 {
-    NetStream *stream =
-        net_dial(options->endpoint, options->tls, options->timeout, options->cancel, error);
+    NetStream *stream = net_dial(options->endpoint, options->tls, timeouts_of(options).connect,
+                                 options->cancel, error);
     return stream ? smtp_client_start(stream, options, error) : NULL;
 }
 
@@ -93,8 +109,22 @@ gboolean smtp_client_read(SmtpClient *client, SmtpReply *reply, GError **error)
     return TRUE;
 }
 
+/* An answer to nothing would be taken for that to what is said next, and so on. */
+gboolean smtp_client_check_silent(SmtpClient *client, GError **error)
+{
+    if (!net_stream_pending(client->stream))
+        return TRUE;
+    client->failed = TRUE;
+    g_set_error(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_PROTOCOL,
+                "%s says more than it was asked, so its answers can't be told apart",
+                net_stream_name(client->stream));
+    return FALSE;
+}
+
 gboolean smtp_client_ask(SmtpClient *client, const char *line, SmtpReply *reply, GError **error)
 {
+    if (!smtp_client_check_silent(client, error))
+        return FALSE;
     if (net_stream_puts(client->stream, line, error) &&
         net_stream_puts(client->stream, "\r\n", error))
         return smtp_client_read(client, reply, error);

@@ -2,7 +2,7 @@
 /*
  * An SMTP submission connection to a provider (RFC 6409), blocking: connecting and logging in, then
  * one message after the other. It says as little as it can: EHLO with an address literal that is
- * the same everywhere.
+ * the same everywhere, and where that is refused, with names that are.
  *
  * One thread owns a client. The server is not trusted: what it sends is bounded, and garbage ends
  * the connection. Errors are NET_ERROR (daemon/net/stream.h) or SMTP_CLIENT_ERROR.
@@ -25,14 +25,27 @@ typedef enum {
 
 typedef struct SmtpClient SmtpClient;
 
+/* Seconds of silence after which the server is given up; a server that goes on sending has all the
+ * time it wants. 0: as RFC 5321 (4.5.3.2) has them. */
+typedef struct {
+    guint connect; /* TCP and TLS: 60 */
+    guint command; /* greeting, MAIL, RCPT and all others: 300 */
+    guint data;    /* the answer to DATA: 120 */
+    guint block;   /* while the message goes out: 180 */
+    guint end;     /* the answer to the final dot: 600 */
+} SmtpTimeouts;
+
 typedef struct {
     const NetEndpoint *endpoint;
     NetTlsClient *tls;
     const char *user;
     const char *secret; /* the password, or an access token */
     gboolean oauth2;    /* which of the two it is */
-    guint timeout;      /* seconds that connecting and logging in may be silent */
-    NetCancel *cancel;  /* ends everything that blocks */
+    const char *domain; /* of the account's address: the last that EHLO is tried with; or NULL */
+    guint *hello; /* which name this server takes in EHLO, kept by the caller from one connection
+                           to the next; 0 in the beginning; or NULL */
+    SmtpTimeouts timeouts;
+    NetCancel *cancel; /* ends everything that blocks */
 } SmtpClientOptions;
 
 /* Dials, secures, logs in. NULL and `error` on failure. */
@@ -65,17 +78,17 @@ typedef struct {
     const char *sender; /* "" for <> */
     SmtpClientRecipient *recipients;
     guint recipients_count;
-    guint64 size; /* bytes */
-    gboolean eightbit, smtputf8;
+    guint64 size;            /* bytes */
+    gboolean eightbit;       /* there is a byte above 127 anywhere */
+    gboolean smtputf8;       /* addresses or header fields need SMTPUTF8: the server must have it */
     const char *ret, *envid; /* RFC 3461; may be NULL */
 
     /* The next piece of the message, from `offset`; empty at its end. */
     GBytes *(*read)(guint64 offset, gpointer data, GError **error);
-    /* Called when everything but the final dot was sent; FALSE: don't send it. */
+    /* Called when everything but the final dot was sent; FALSE: don't send it. Who cuts the
+     * connection after that leaves the outcome unknown. */
     gboolean (*commit)(gpointer data, GError **error);
     gpointer data;
-
-    int hurry_fd; /* an eventfd, or -1: once written to, the last answer is awaited 5 s at most */
 } SmtpClientMessage;
 
 typedef enum {

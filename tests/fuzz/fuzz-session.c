@@ -223,8 +223,11 @@ static void run_smtp_client(NetStream *stream, gboolean oauth2)
 {
     g_autoptr(NetEndpoint) endpoint =
         net_endpoint_parse("submission+insecure://127.0.0.1:587", NULL);
-    const SmtpClientOptions options = {
-        .endpoint = endpoint, .user = "ada", .secret = "s3cret", .oauth2 = oauth2, .timeout = 10};
+    const SmtpClientOptions options = {.endpoint = endpoint,
+                                       .user = "ada",
+                                       .secret = "s3cret",
+                                       .oauth2 = oauth2,
+                                       .timeouts = {10, 10, 10, 10, 10}};
     g_autoptr(SmtpClient) client = smtp_client_start(stream, &options, NULL);
     SmtpClientRecipient recipients[] = {{.address = "a@example.org", .notify = "NEVER"},
                                         {.address = "b@example.org"}};
@@ -234,8 +237,7 @@ static void run_smtp_client(NetStream *stream, gboolean oauth2)
                                  .size = strlen(MAIL),
                                  .eightbit = TRUE,
                                  .read = read_mail,
-                                 .commit = commit,
-                                 .hurry_fd = -1};
+                                 .commit = commit};
     SmtpSendAnswer answer = {};
     if (client) {
         smtp_client_send(client, &message, &answer, NULL);

@@ -320,6 +320,27 @@ class Delivering(Submitting):
         self.daemon.control("queue", "retry", entry["Id"])
         self.daemon.wait(lambda: not unsent(self.daemon), "an empty queue")
 
+    def test_a_reload_in_the_middle_of_the_final_dot_sends_once(self):
+        entered = threading.Event()
+
+        def slow(data):
+            entered.set()
+            time.sleep(8)
+        self.provider_smtp.answers["DOT"] = slow
+        self.send("reloaded")
+        self.assertTrue(entered.wait(20 * PATIENCE))
+        self.daemon.accounts["work"]["name"] = "Countess Lovelace"
+        self.daemon.write_config()
+        self.daemon.reload()
+        self.provider_smtp.wait_for(1, 20 * PATIENCE)
+        self.daemon.wait(lambda: self.daemon.queue("sent"), "the entry as sent", 30)
+        del self.provider_smtp.answers["DOT"]
+        self.daemon.wait(lambda: self.daemon.state()["State"] == "idle", "the account to run", 30)
+        self.send("afterwards")
+        self.provider_smtp.wait_for(2, 30 * PATIENCE)
+        time.sleep(1)
+        self.assertEqual(len(self.provider_smtp.deliveries), 2)
+
     def test_a_wrong_provider_password_keeps_the_mail_and_says_so(self):
         self.provider_smtp.users[SENDER] = "changed"
         self.send("locked out")

@@ -447,6 +447,37 @@ TEST_F(QueueTest, WhatAnAccountsRelayHasToDoWakesItAndNothingElse)
     close(eve);
 }
 
+TEST_F(QueueTest, ForgettingAnAccountLeavesNothingOfItHoweverMuchThereIs)
+{
+    std::vector<gint64> ids;
+    for (int i = 0; i < 350; i++)
+        ids.push_back(add(queue, "message " + std::to_string(i)));
+    /* The newest are sent, so that a first page of the list has nothing to cancel. */
+    for (int i = 100; i < 350; i++) {
+        g_autoptr(QueueEntry) entry = queue_get(queue, ids[i], nullptr);
+        entry->state = i % 2 ? QUEUE_SENT : QUEUE_SENDING;
+        ASSERT_TRUE(queue_update(queue, entry, nullptr));
+    }
+    g_autoptr(QueueEntry) first = queue_get(queue, ids[0], nullptr);
+    g_autoptr(QueueEntry) other = queue_entry_new();
+    other->account = g_strdup("other");
+    other->sender = g_strdup("");
+    g_ptr_array_add(other->recipients, queue_recipient_new("a@b"));
+    other->size = 1;
+    g_autoptr(GBytes) body = g_bytes_new_static("x", 1);
+    ASSERT_TRUE(queue_add(queue, other, body, -1, nullptr));
+    ASSERT_TRUE(queue_forget(queue, first->account, nullptr));
+    guint64 counts[5];
+    ASSERT_TRUE(queue_counts(queue, first->account, counts, nullptr));
+    for (guint64 count : counts)
+        EXPECT_EQ(count, 0u);
+    for (gint64 id : ids) {
+        EXPECT_EQ(queue_get(queue, id, nullptr), nullptr);
+        EXPECT_EQ(queue_read(queue, id, 0, 10, nullptr), nullptr);
+    }
+    EXPECT_EQ(state_of(queue, other->id), QUEUE_WAITING);
+}
+
 TEST_F(QueueTest, ManyClientsAtOnceEachGetTheirOwnMessage)
 {
     std::vector<std::thread> threads;
