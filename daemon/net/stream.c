@@ -19,7 +19,11 @@
 
 #include "daemon/net/tls-private.h"
 
-#define INPUT_SIZE      (32 * 1024)
+#define INPUT_SIZE (32 * 1024)
+
+/* What compressed input may come to. */
+#define INFLATE_FREE    (64 * 1024 * 1024)
+#define INFLATE_RATIO   100
 #define OUTPUT_SIZE     (64 * 1024)
 #define DEFAULT_TIMEOUT 60 /* seconds */
 #define CLOSE_TIMEOUT   1  /* seconds to say goodbye in */
@@ -254,6 +258,12 @@ gboolean net_stream_is_gone(NetStream *stream)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
+/* Nobody's mail is compressed to less than a hundredth; the first octets are free. */
+static gboolean grows_without_measure(const z_stream *in)
+{
+    return in->total_out > INFLATE_FREE && in->total_out / INFLATE_RATIO > in->total_in;
+}
+
 /* Inflates what was received before; IO_WANT_READ when more has to be received first. */
 static IoResult inflate_pending(NetStream *stream, void *buffer, gsize length, gsize *got,
                                 GError **error)
@@ -267,6 +277,11 @@ static IoResult inflate_pending(NetStream *stream, void *buffer, gsize length, g
     int result = inflate(&deflate->in, Z_SYNC_FLUSH);
     deflate->raw_start = deflate->raw_end - deflate->in.avail_in;
     *got = before - deflate->in.avail_out;
+    if (grows_without_measure(&deflate->in)) {
+        g_set_error(error, NET_ERROR, NET_ERROR_IO,
+                    "%s sends compressed data that grows without measure", stream->name);
+        return IO_FAILED;
+    }
     if (*got > 0)
         return IO_DONE;
     if (result == Z_STREAM_END)

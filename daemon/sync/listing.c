@@ -8,7 +8,7 @@
 /* STATUS or MYRIGHTS commands under way where LIST doesn't tell it: Exchange answers BAD to 50. */
 #define PIPELINE 25
 
-/* A command about a folder that has ended so many connections is left out for the rest of the day. */
+/* A command about a folder that has ended so many connections in a row is left out for the rest of the day. */
 #define MAX_BREAKS    2
 #define BREAK_SECONDS (24 * 60 * 60)
 
@@ -280,7 +280,8 @@ static void note_break(SyncContext *context, const char *command, const SyncList
     g_autofree char *key = break_key(command, listed);
     Break *found = g_hash_table_lookup(context->breaks, key);
 
-    if (error->domain != NET_ERROR && error->domain != IMAP_CLIENT_ERROR)
+    if (error->domain != NET_ERROR &&
+        !g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED))
         return;
     if (!found) {
         found = g_new0(Break, 1);
@@ -292,6 +293,14 @@ static void note_break(SyncContext *context, const char *command, const SyncList
                   context->settings->id, key);
 }
 
+static void forgive_break(SyncContext *context, const char *command, const SyncListed *listed)
+{
+    if (g_hash_table_size(context->breaks) == 0)
+        return;
+    g_autofree char *key = break_key(command, listed);
+    g_hash_table_remove(context->breaks, key);
+}
+
 static gboolean finish_all(SyncContext *context, const char *command, GArray *asked, GError **error)
 {
     for (guint i = 0; i < asked->len; i++) {
@@ -299,8 +308,10 @@ static gboolean finish_all(SyncContext *context, const char *command, GArray *as
         g_auto(ImapReply) reply = {0};
         g_autoptr(GError) reason = NULL;
         /* NO: the folder is gone, or may not be looked into; it is pulled without. */
-        if (imap_client_finish(context->imap, one->number, &reply, &reason))
+        if (imap_client_finish(context->imap, one->number, &reply, &reason)) {
+            forgive_break(context, command, one->listed);
             continue;
+        }
         note_break(context, command, one->listed, reason);
         g_propagate_error(error, g_steal_pointer(&reason));
         return FALSE;

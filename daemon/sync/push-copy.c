@@ -131,17 +131,22 @@ static gboolean place_copy(Copy *copy, CacheTxn *txn, const SyncAction *action, 
     return empty_source(copy, txn, &source, error);
 }
 
-/* COPYUID's pairs as a table from source to target. */
-static GHashTable *pairs_of(const ImapUidPlus *uids)
+/* COPYUID's pairs as a table from source to target: those of messages that were sent, whatever else
+ * it names. */
+static GHashTable *pairs_of(const Copy *copy, const ImapUidPlus *uids)
 {
+    g_autoptr(GHashTable) sent = g_hash_table_new(NULL, NULL);
     GHashTable *pairs = g_hash_table_new(NULL, NULL);
     ImapSequenceIter from, to;
     guint32 source, target;
 
+    for (guint i = 0; i < copy->count; i++)
+        g_hash_table_add(sent, GUINT_TO_POINTER(copy->sources[i]));
     imap_sequence_iter_init(&from, uids->source);
     imap_sequence_iter_init(&to, uids->target);
     while (imap_sequence_iter_next(&from, &source) && imap_sequence_iter_next(&to, &target))
-        g_hash_table_insert(pairs, GUINT_TO_POINTER(source), GUINT_TO_POINTER(target));
+        if (g_hash_table_contains(sent, GUINT_TO_POINTER(source)))
+            g_hash_table_insert(pairs, GUINT_TO_POINTER(source), GUINT_TO_POINTER(target));
     return pairs;
 }
 
@@ -156,7 +161,7 @@ static gboolean is_usable(Copy *copy, const ImapUidPlus *uids)
 /* What COPYUID names is done; what it doesn't name wasn't there: the source is read again. */
 static gboolean apply_uids(Copy *copy, const ImapUidPlus *uids, GError **error)
 {
-    g_autoptr(GHashTable) pairs = pairs_of(uids);
+    g_autoptr(GHashTable) pairs = pairs_of(copy, uids);
 
     for (guint i = 0; i < copy->count;) {
         g_autoptr(CacheTxn) txn = cache_begin(copy->push->context->cache, CACHE_WRITE_FULL, error);

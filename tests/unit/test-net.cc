@@ -199,6 +199,30 @@ TEST(Stream, DeflateCarriesBothDirectionsIncludingWhatWasReadAhead)
     EXPECT_EQ(net_stream_wait(pair.a, -1, 0, nullptr), NET_TIMED_OUT);
 }
 
+/* A gigabyte of one letter is a megabyte on the wire. */
+TEST(Stream, CompressedDataThatGrowsWithoutMeasureEndsTheStream)
+{
+    Pair pair;
+    ASSERT_TRUE(net_stream_start_deflate(pair.a, nullptr));
+    ASSERT_TRUE(net_stream_start_deflate(pair.b, nullptr));
+    std::thread writer([&] {
+        const std::string line = std::string(65534, 'x') + "\r\n";
+        for (int i = 0; i < 16384; i++)
+            if (!net_stream_write(pair.b, line.data(), line.size(), nullptr))
+                return;
+        net_stream_flush(pair.b, nullptr);
+    });
+    g_autoptr(GError) error = nullptr;
+    gsize total = 0, length;
+
+    while (net_stream_read_line(pair.a, 100000, &length, &error) != nullptr)
+        total += length;
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_IO));
+    EXPECT_LT(total, 200u * 1024 * 1024);
+    shutdown(pair.a_fd, SHUT_RDWR);
+    writer.join();
+}
+
 TEST(Stream, GarbageInsteadOfDeflateIsAnError)
 {
     Pair pair;
