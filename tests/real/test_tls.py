@@ -6,12 +6,14 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
-from harness import (Case, FakeSmtp, Postern, Provider, RawImap, SharedCase, account, fill,
+from harness import (Case, FakeImap, FakeSmtp, Postern, Provider, RawImap, SharedCase, account, faults, fill,
                      trusting)
+from harness.certificates import Authority
 from test_sync import mails
 
 
@@ -208,6 +210,25 @@ class ProviderSide(Case):
         script, daemon = self.refused(talk, incoming="imap")
         daemon.wait(lambda: daemon.state()["LastError"], "a complaint")
         self.assertFalse([line for line in script.heard if b"SELECT" in line or b"LIST" in line])
+
+    def test_nothing_said_before_starttls_outlives_the_handshake(self):
+        """PREAUTH, a go-ahead, a farewell and abilities, said in the clear before STARTTLS is answered: inside of TLS
+        it is logged in all the same, with what the server says there."""
+        directory = tempfile.TemporaryDirectory(prefix="postern-tls-")
+        self.addCleanup(directory.cleanup)
+        authority = Authority(directory.name)
+        server = FakeImap(tls=authority.certificate())
+        self.addCleanup(server.close)
+        server.ca_file = authority.ca_file
+        server.url = lambda scheme, port=None: f"{scheme}://localhost:{server.imap}"
+        server.put("INBOX", mails(1)[0])
+        server.faults = [faults.Says("* PREAUTH come in", "+ go", "+ go on", "* OK [ALERT] call this number",
+                                     "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] x", "* 4000 EXISTS",
+                                     "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2", command="STARTTLS")]
+        daemon = self.postern(server, incoming="imap", outgoing=None)
+        self.assertIn("AUTHENTICATE", [line.split()[0] for _, line in server.commands])
+        self.assertEqual(len(self.local(daemon).folders()), 4)
+        self.assertNotIn("call this number", daemon.log())
 
     def submit(self, daemon):
 

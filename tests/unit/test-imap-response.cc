@@ -327,6 +327,16 @@ TEST(Response, LiteralsAreHandedOverWithoutACopy)
     EXPECT_EQ(got, body);
 }
 
+TEST(Response, ANulInANameMakesItAnother)
+{
+    Reply reply(std::string("* 1 FETCH (UID\0\0x 5 UID 7)", 26));
+    ImapFetchData data;
+
+    EXPECT_FALSE(imap_node_is(imap_node_first(reply.get()->args), "UID"));
+    ASSERT_TRUE(imap_fetch_data_parse(reply.get(), &data, nullptr));
+    EXPECT_EQ(data.uid, 7u);
+}
+
 TEST(Response, NodesGiveTheirText)
 {
     Reply reply(std::string("* X NIL abc \"d e\" {3}\r\nf\0g (h)", 30));

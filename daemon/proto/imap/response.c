@@ -735,8 +735,8 @@ const ImapResponse *imap_response_get(const ImapResponseParser *parser)
 
 gboolean imap_node_is(const ImapNode *node, const char *name)
 {
-    return node->kind == IMAP_NODE_ATOM &&
-           g_ascii_strncasecmp(node->text, name, node->length) == 0 && name[node->length] == '\0';
+    return node->kind == IMAP_NODE_ATOM && node->length == strlen(name) &&
+           g_ascii_strncasecmp(node->text, name, node->length) == 0;
 }
 
 gboolean imap_node_is_text(const ImapNode *node)

@@ -13,6 +13,7 @@ import collections
 import re
 import select
 import socket
+import ssl
 import threading
 import time
 
@@ -109,12 +110,13 @@ class FakeImap:
     commands    [(connection's number, command line without its tag)] so far
     faults      what is turned on (faults.py)
     clock       the time that faults which last go by
+    tls         (certificate file, key file): STARTTLS is offered
     """
 
     users = {"ada@example.org": "lovelace"}
     ca_file = "/dev/null"
 
-    def __init__(self, without=(), also=(), delimiter="/", clock=None):
+    def __init__(self, without=(), also=(), delimiter="/", clock=None, tls=None):
         gone = set(without)
         gone |= {name for name, needs in _NEEDS.items() if gone & set(needs)}
         self.capabilities = [name for name in (*CAPABILITIES, *also) if name not in gone]
@@ -122,6 +124,10 @@ class FakeImap:
         self.greeting = "OK fake server ready"
         self.namespace = '(("" "%s")) NIL NIL' % delimiter
         self.clock = clock or Clock()
+        self.tls = None
+        if tls:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(*tls)
         self.lock = threading.RLock()
         self.faults = []
         self.commands = []
@@ -451,6 +457,8 @@ class Session:
         self.server.ask("after", self, command, answer)
         answer = self.server.change("answer", answer, self, command)
         self.raw(tag + b" " + answer.encode("utf-8", "surrogateescape") + b"\r\n")
+        if name == "STARTTLS" and answer.startswith("OK"):
+            self.sock = self.server.tls.wrap_socket(self.sock, server_side=True)
         return name != "LOGOUT"
 
     def answer(self, command):
@@ -519,8 +527,12 @@ class Session:
         return "OK done"
 
     def do_capability(self, _):
-        words = self.server.change("offered", ["IMAP4rev1", "AUTH=PLAIN", "SASL-IR", *self.server.capabilities], self)
+        start = ["STARTTLS"] if self.server.tls and not isinstance(self.sock, ssl.SSLSocket) else []
+        words = self.server.change("offered", ["IMAP4rev1", *start, "AUTH=PLAIN", "SASL-IR", *self.server.capabilities], self)
         self.send("* CAPABILITY " + " ".join(words))
+
+    def do_starttls(self, _):
+        return "OK begin" if self.server.tls else "BAD no TLS here"
 
     def do_login(self, words):
         user, password = (word if isinstance(word, str) else word.decode() for word in words)

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A provider that does several things wrong at once, with mail coming and going on both sides.
+
+Each round takes a random provider (what it can, which folders and mails it has), a working account, and one to
+three faults of the grammar (harness/faults.py). While they last, mail is appended, flagged, moved, copied and
+deleted here and there, each message by one side only, so that it is known what has to come of it. Then:
+
+- what the faults don't touch is complete and in step on both sides after a few minutes of the account's time;
+- what isn't is said: by `sync --wait`, a problem, a folder's state or progress below 1;
+- nothing is lost and nothing is there twice at any moment after that;
+- once the faults are over, both sides are equal, and nothing is said any more.
+
+A short run takes as many rounds as fit into SECONDS; POSTERN_LONG=1 takes 2,000. POSTERN_SEED=N plays that round
+alone, POSTERN_FAULTS=Name,Name only these faults."""
+
+import collections
+import os
+import random
+import time
+import unittest
+
+from harness import LONG, Case, FakeImap, faults
+from harness.syncaccount import SyncAccount, SyncError
+
+SECONDS = 75
+ROUNDS = 2000 if LONG else None
+FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "Work", "$Junk")
+FOLDERS = ("INBOX", "Archive", "Work", "Sent")
+
+
+def mail(name, size):
+    return (f"Received: from a by b; Sat, 07 Nov 2026 10:00:00 +0000\r\nDate: Sat, 07 Nov 2026 09:59:00 +0000\r\n"
+            f"From: bob@example.org\r\nSubject: {name}\r\nMessage-ID: <{name}@faults.test>\r\n\r\n{name}\r\n" +
+            ("x" * 70 + "\r\n") * (size // 72)).encode()
+
+
+# ---- the grammar: a fault for this provider, with all its parameters at random -----------------------------------------
+
+
+def some_uid(chance, server, folder):
+    return chance.choice(server.folders[folder].uids() or [1])
+
+
+def span(chance):
+    """How long a fault lasts: always, some times, or for a while."""
+    return chance.choice([{}, {}, {"times": chance.randint(1, 3)}, {"seconds": chance.choice([30, 300])},
+                          {"skip": chance.randint(1, 5)}])
+
+
+ODD_VALUES = {"FLAGS": (b"NIL", b"()x", lambda value: value[:-1] + b" a(b)", lambda value: value[:-1] + b' "x y")'),
+              "RFC822.SIZE": (b"NIL", b"-1", b"9.3e+06", b"99999999999999999999"), "MODSEQ": (b"(-1)", b"NIL", b"7", b"()"),
+              "INTERNALDATE": (b"NIL", b'"00-Jan-0000 00:00:00 +0000"', b'"31-Jun-2026 10:00:00 +0000"', None)}
+WORDS = ("NO [SERVERBUG] internal error", "NO [UNAVAILABLE] try later", "NO [INUSE] busy", "NO [LIMIT] too fast", "NO no",
+         "NO [OVERQUOTA] quota exceeded", "NO [NOPERM] not you", "NO [CANNOT] never", "BAD what?", "NO [EXPIRED] x", "BAD")
+ODD_LINES = ("", ")", "* OK", "*", "* 5", "* 3 FETCH", "* X-NEW (a", "A999999 OK what", "* LIST", "* BAD hm", "* -1 EXISTS")
+
+
+def item(chance, server, folder):
+    name = chance.choice(list(ODD_VALUES))
+    return faults.Item(name, chance.choice(ODD_VALUES[name]), folder=folder, uid=some_uid(chance, server, folder), **span(chance))
+
+
+def refusal(commands, **more):
+    return lambda chance, server, folder: faults.Refuse(chance.choice(commands), chance.choice(WORDS), folder=folder, **more,
+                                                        **span(chance))
+
+
+GRAMMAR = {
+    "Item": item,
+    "Split": lambda chance, server, folder: faults.Split(folder=folder, **span(chance)),
+    "Twice": lambda chance, server, folder: faults.Twice(folder=folder, **span(chance)),
+    "Disorder": lambda chance, server, folder: faults.Disorder(seed=chance.choice([None, 3]), folder=folder),
+    "Says": lambda chance, server, folder: faults.Says(chance.choice(ODD_LINES), **span(chance)),
+    "Hides": lambda chance, server, folder: faults.Hides(folder="INBOX"),
+    "LeavesOut": lambda chance, server, folder: faults.LeavesOut(
+        chance.choice([None, "NO [SERVERBUG] Error in message", "NO Some messages are gone"]), only=chance.choice(["", "BODY"]),
+        folder=folder, uid=some_uid(chance, server, folder), **span(chance)),
+    "BodyBreaks": lambda chance, server, folder: faults.BodyBreaks(folder=folder, uid=some_uid(chance, server, folder), **span(chance)),
+    "BodyTooLarge": lambda chance, server, folder: faults.BodyTooLarge(folder=folder, uid=some_uid(chance, server, folder)),
+    "BodyEmpty": lambda chance, server, folder: faults.BodyEmpty(chance.choice([b"{0}\r\n", b"NIL"]), folder=folder,
+                                                                 uid=some_uid(chance, server, folder), times=1),
+    "RefuseSelect": refusal(["SELECT|EXAMINE", "SELECT"]),
+    "RefuseStatus": refusal(["STATUS"], touches="nothing"),
+    "RefuseFetch": refusal(["UID FETCH", "UID FETCH .*BODY"]),
+    "RefuseStore": refusal(["UID STORE"], touches="push"),
+    "RefuseAppend": refusal(["APPEND"], touches="push"),
+    "RefuseMove": refusal(["UID (MOVE|COPY)"], touches="folder"),
+    "RefuseExpunge": refusal(["UID EXPUNGE|EXPUNGE"], touches="push"),
+    "BreakSelect": lambda chance, server, folder: faults.Break("SELECT|EXAMINE", folder=folder, **span(chance)),
+    "BreakPush": lambda chance, server, folder: faults.Break(
+        "UID (STORE|MOVE|COPY|EXPUNGE)|APPEND", when=chance.choice(["before", "after"]), folder=folder, times=chance.randint(1, 2)),
+    "BreakFetch": lambda chance, server, folder: faults.Break("UID FETCH", when=chance.choice(["before", "middle", "after"]),
+                                                              folder=folder, times=chance.randint(1, 3)),
+    "BreaksAt": lambda chance, server, folder: faults.BreaksAt(chance.randint(1, 12), when=chance.choice(["before", "after"]),
+                                                               times=chance.randint(1, 4)),
+    "NoConnection": lambda chance, server, folder: faults.NoConnection(chance.choice([None, "too many connections"]),
+                                                                       times=chance.randint(1, 3)),
+    "Renumbers": lambda chance, server, folder: faults.Renumbers(folder=folder),
+    "ReadOnly": lambda chance, server, folder: faults.ReadOnly(folder=folder, **span(chance)),
+    "Lags": lambda chance, server, folder: faults.Lags(folder=folder, counted=chance.random() < 0.5,
+                                                       uid=chance.choice([None, some_uid(chance, server, folder)]), **span(chance)),
+    "ForgetsFlags": lambda chance, server, folder: faults.ForgetsFlags(chance.choice(FLAGS), folder=folder),
+    "LateAppend": lambda chance, server, folder: faults.LateAppend(chance.choice([0, 5, 75]), times=chance.randint(1, 2)),
+    "Throttled": lambda chance, server, folder: faults.Refuse(
+        "UID|SELECT|APPEND|STATUS", "BAD Request is throttled. Suggested Backoff Time: 5000 milliseconds", touches="account", seconds=30),
+    "NoLsub": lambda chance, server, folder: faults.Refuse("LSUB|LIST .SUBSCRIBED", "BAD unknown", touches="nothing"),
+    "NoUidnext": lambda chance, server, folder: faults.Rewrite(r"^\* OK \[UIDNEXT.*", None),
+    "AppendUid": lambda chance, server, folder: faults.AnswersUid(lambda code: code.replace("UID ", "UID 1", 1),
+                                                                  times=chance.randint(1, 3)),
+}
+
+
+class World:
+    """Both sides of a round, and what should be: {folder: {name: flags}}."""
+
+    def __init__(self, seed, names=None):
+        self.seed, self.chance = seed, random.Random(seed)
+        self.server = FakeImap(without=self.chance.choice([(), (), ("QRESYNC",), ("CONDSTORE",), ("UIDPLUS",), ("MOVE",),
+                                                           ("LIST-STATUS",), ("LIST-EXTENDED", "LITERAL+")]),
+                               also=self.chance.choice([(), ("OBJECTID",)]))
+        self.wanted = {name: {} for name in FOLDERS + ("Drafts", "Trash")}
+        self.untouched = collections.defaultdict(list)  # names nobody has done anything to yet
+        self.count = 0
+        for name in FOLDERS:
+            if name not in self.server.folders:
+                self.server.create(name)
+            for _ in range(self.chance.randint(2, 14)):
+                self.put(name, old=True)
+        chosen = names or self.chance.sample(list(GRAMMAR), self.chance.randint(1, 3))
+        self.faults = [GRAMMAR[name](self.chance, self.server, self.chance.choice(FOLDERS)) for name in chosen]
+        self.account = SyncAccount(self.server.imap, plain=True)
+
+    def __repr__(self):
+        return f"POSTERN_SEED={self.seed} without {sorted(set(FakeImap().capabilities) - set(self.server.capabilities))}, {self.faults}"
+
+    def close(self):
+        self.account.close()
+        self.server.close()
+
+    # Changes
+
+    def put(self, folder, old=False):
+        self.count += 1
+        name, flags = f"m{self.count}", set(self.chance.sample(FLAGS, self.chance.randint(0, 2)))
+        self.server.put(folder, mail(name, self.chance.choice([0, 0, 500, 20000])), flags)
+        self.wanted[folder][name] = flags
+        if old:
+            self.untouched[folder].append(name)
+
+    def pick(self, folder):
+        """A message that nobody has touched yet: (name, its UID there, its UID here), or None."""
+        while self.untouched[folder]:
+            name = self.untouched[folder].pop(self.chance.randrange(len(self.untouched[folder])))
+            there = [uid for uid, message in self.server.folders[folder].messages.items() if message.name == name]
+            here = [uid for uid, (found, _, _) in self.account.messages(folder).items() if found == f"<{name}@faults.test>"]
+            if there and here:
+                return name, there[0], here[0]
+        return None
+
+    def change_here(self):
+        folder, other = self.chance.sample(FOLDERS, 2)
+        kind = self.chance.choice(["append", "flag", "unflag", "move", "copy", "expunge"])
+        if kind == "append":
+            self.count += 1
+            name, flags = f"n{self.count}", set(self.chance.sample(FLAGS, self.chance.randint(0, 2)))
+            self.account.append(folder, mail(name, self.chance.choice([0, 500, 20000])), " ".join(flags))
+            self.wanted[folder][name] = flags
+            return
+        found = self.pick(folder)
+        if not found:
+            return
+        name, _, uid = found
+        if kind in ("flag", "unflag"):
+            flag = self.chance.choice(FLAGS)
+            self.account("store", folder, uid, ("+" if kind == "flag" else "-") + flag)
+            self.wanted[folder][name] = self.wanted[folder][name] | {flag} if kind == "flag" else self.wanted[folder][name] - {flag}
+        elif kind == "copy":
+            self.account("copy", folder, uid, other)
+            self.wanted[other][name] = set(self.wanted[folder][name])
+        elif kind == "move":
+            self.account("move", folder, uid, other)
+            self.wanted[other][name] = self.wanted[folder].pop(name)
+        else:
+            self.account("expunge", folder, uid)
+            del self.wanted[folder][name]
+
+    def change_there(self):
+        folder = self.chance.choice(FOLDERS)
+        kind = self.chance.choice(["put", "put", "flag", "remove"])
+        if kind == "put":
+            self.put(folder)
+            return
+        found = self.pick(folder)
+        if not found:
+            return
+        name, uid, _ = found
+        if kind == "flag":
+            self.wanted[folder][name] = set(self.chance.sample(FLAGS, 2))
+            self.server.set_flags(folder, uid, self.wanted[folder][name])
+        else:
+            self.server.remove(folder, uid)
+            del self.wanted[folder][name]
+
+    # Time, and what is seen
+
+    def advance(self, seconds):
+        self.server.clock.advance(seconds)
+        self.server.tick()
+        self.account("advance", seconds)
+
+    def sync(self):
+        """What `sync --wait` says; None: all is well."""
+        try:
+            self.account("sync")
+        except SyncError as error:
+            if self.account.ended:
+                raise AssertionError(f"sync-account died: {error}; {self!r}") from None
+            return str(error)
+        return None
+
+    def here(self, bodies=True):
+        """{folder: [(name, flags)]}, sorted; with bodies of what is whole only."""
+        return {folder: sorted((name.strip("<>").split("@")[0], tuple(sorted(flags)))
+                               for name, flags, digest in self.account.messages(folder).values() if digest != "-" or not bodies)
+                for folder in self.account.folders()}
+
+    def there(self):
+        return {folder: [(name, flags) for name, flags, _ in found] for folder, found in self.server.state().items()}
+
+    def said(self):
+        """Whether anything is said to be wrong: by sync, a problem, a folder, progress."""
+        reason = self.sync()
+        pending = self.account("pending")
+        missing = sum(int(line[5]) for line in self.account("folders"))
+        troubles = [line[6] for line in self.account("folders") if len(line) > 6 and line[6]]
+        state, progress, _ = self.account.state()
+        return [reason or "", pending[1:], missing, troubles, progress < 1]
+
+    def is_silent(self):
+        reason, problems, missing, troubles, behind = self.said()
+        return not (reason or problems or missing or troubles or behind)
+
+
+class Faults(Case):
+    time_limit = 7200 if LONG else 300
+
+    def test_what_faults_do_not_touch_goes_on_and_what_they_do_is_said(self):
+        names = os.environ.get("POSTERN_FAULTS")
+        names = names.split(",") if names else None
+        if os.environ.get("POSTERN_SEED"):
+            self.play(int(os.environ["POSTERN_SEED"]), names)
+            return
+        start, first, done = time.monotonic(), random.SystemRandom().randrange(10**9), 0
+        while done < ROUNDS if ROUNDS else time.monotonic() < start + SECONDS:
+            self.play(first + done, names)
+            done += 1
+        print(f"{done} rounds from {first} on, {(time.monotonic() - start) / done:.2f} s each")
+        self.assertGreater(done, 10)
+
+    def play(self, seed, names):
+        world = World(seed, names)
+        try:
+            self.assertIsNone(world.sync(), world)
+            self.play_faults(world)
+            self.check_end(world)
+            self.assertEqual(world.server.problems, [], world)
+        finally:
+            world.close()
+
+    def play_faults(self, world):
+        world.server.faults = list(world.faults)
+        for _ in range(3):
+            for _ in range(world.chance.randint(1, 4)):
+                world.chance.choice([world.change_here, world.change_there])()
+            world.sync()
+            world.advance(world.chance.choice([1, 20, 60]))
+        for _ in range(4):
+            world.advance(75)
+            world.sync()
+        self.check_rest(world)
+
+    def check_rest(self, world):
+        """What isn't touched is equal on both sides and as it should be; what isn't whole is said."""
+        wide = [fault for fault in world.faults if fault.touches == "account" or fault.touches != "nothing" and fault.folder is None]
+        touched = set(FOLDERS) if wide else {fault.folder for fault in world.faults if fault.touches != "nothing"}
+        here, there = world.here(), world.there()
+        expected = {folder: sorted((name, tuple(sorted(flags))) for name, flags in found.items())
+                    for folder, found in world.wanted.items()}
+        # Moves to and from a folder that is touched may wait; what is here has to be right all the same.
+        sides = {"here": here, "there": there} if not touched.intersection(FOLDERS) else {"here": here}
+        for folder in set(world.wanted) - touched:
+            for side in sides.values():
+                self.assertEqual(self.difference(side, side, {folder: expected[folder]}), [], world)
+        if here != expected or there != expected:
+            self.assertFalse(world.is_silent(), ("nothing is said", world, self.difference(here, there, expected)))
+
+    @staticmethod
+    def difference(here, there, expected):
+        """[(folder, name, {where: flags})] of what isn't the same everywhere, and what is twice."""
+        found = []
+        for folder in expected:
+            sides = {"here": here.get(folder, []), "there": there.get(folder, []), "wanted": expected[folder]}
+            for name in sorted({name for side in sides.values() for name, _ in side}):
+                shown = {side: [flags for one, flags in listed if one == name] for side, listed in sides.items()}
+                if not shown["here"] == shown["there"] == shown["wanted"]:
+                    found.append((folder, name, shown))
+        return found
+
+    def check_end(self, world):
+        """The faults are over: all is equal, each message once, and nothing is said."""
+        world.server.faults = []
+        expected = {folder: sorted((name, tuple(sorted(flags))) for name, flags in found.items())
+                    for folder, found in world.wanted.items()}
+        for turn in range(12):
+            world.advance(600 * (turn + 1))
+            if turn:
+                world.account("retry")
+            world.sync()
+            if world.account.pending() == (0, 0, 0) and world.here() == world.there() == expected:
+                break
+        here, there = world.here(), world.there()
+        self.assertEqual(self.difference(here, there, expected), [], (world, world.account("pending")))
+        self.assertEqual(world.account.pending(), (0, 0, 0), (world, world.account("pending")))
+        self.assertTrue(world.is_silent(), (world, world.said()))
+
+
+if __name__ == "__main__":
+    unittest.main()
