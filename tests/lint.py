@@ -3,7 +3,7 @@
 is a function that returns what is wrong, a line each; a check whose tool isn't here raises Skipped.
 
 `python3 tests/lint.py [CHECK…]` runs them by hand; with --mend it lays out the code with clang-format
-and writes tests/circles.txt anew."""
+and writes the lists of what is known, tests/circles.txt and tests/unused.txt, anew."""
 
 import collections
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
 CIRCLES = TOP / "tests" / "circles.txt"
+UNUSED = TOP / "tests" / "unused.txt"
 
 #: Other versions lay out some lines differently, so one decides: that of the oldest Debian we build on.
 CLANG_FORMAT = 14
@@ -242,6 +243,17 @@ class Objects:
             elif kind in "TDBRC":
                 self.defined[symbol][target] = source
 
+    def unused(self):
+        """What headers offer and no other file calls."""
+        called = collections.defaultdict(set)
+        for (_, source), symbols in self.undefined.items():
+            for symbol in symbols:
+                called[symbol].add(source)
+        found = {symbol: set(places.values()) for symbol, places in self.defined.items()
+                 if symbol != "main" and not symbol.endswith("_get_type")}
+        return {symbol: sources for symbol, sources in found.items()
+                if not called[symbol] - sources}
+
 
 def objects():
     tool("nm")
@@ -322,6 +334,30 @@ def check_circles():
     return problems
 
 
+# Code that only tests need
+
+def known_unused():
+    lines = UNUSED.read_text().splitlines() if UNUSED.exists() else []
+    return {line.split()[0] for line in lines if line and not line.startswith("#")}
+
+
+def write_unused(found):
+    UNUSED.write_text(
+        "# Functions that no file but their own and tests call. tests/lint.py fails on a new one, and when one\n"
+        "# is gone or in use. `python3 tests/lint.py --mend` writes this anew.\n"
+        + "".join(f"{symbol} {' '.join(sorted(sources))}\n"
+                  for symbol, sources in sorted(found.items())))
+
+
+def check_unused():
+    """no new function that only tests call, or that could be static"""
+    found, known = objects().unused(), known_unused()
+    return [f"{' '.join(sorted(sources))}: only tests call {symbol}(), or its own file: remove it, or "
+            "make it static" for symbol, sources in sorted(found.items()) if symbol not in known] + \
+        [f"{symbol} isn't unused any more: python3 tests/lint.py --mend says so in tests/unused.txt"
+         for symbol in sorted(known - set(found))]
+
+
 # Tools
 
 def check_cppcheck():
@@ -345,7 +381,7 @@ def check_manuals():
 
 
 CHECKS = (check_layout, check_names, check_openings, check_parameters, check_includes, check_symbols,
-          check_circles, check_cppcheck, check_manuals)
+          check_circles, check_unused, check_cppcheck, check_manuals)
 
 
 def run(tally, wanted=()):
@@ -364,7 +400,9 @@ def run(tally, wanted=()):
 
 def mend():
     output("clang-format", "-i", *sources(".c", ".cc", ".h"))
-    write_circles(circles(objects().edges))
+    found = objects()
+    write_circles(circles(found.edges))
+    write_unused(found.unused())
 
 
 if __name__ == "__main__":

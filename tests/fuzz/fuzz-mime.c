@@ -41,13 +41,23 @@ static void check_places(const MimeStructure *structure, gsize length)
     }
 }
 
+static guint count_parts(const MimeStructure *structure)
+{
+    guint count = 0;
+
+    for (const MimePart *part = mime_structure_root(structure); part != NULL;
+         part = mime_part_following(part))
+        count++;
+    return count;
+}
+
 static void check_kept(const MimeStructure *structure, gsize length)
 {
     g_autoptr(GBytes) bytes = mime_structure_serialize(structure);
     g_autoptr(MimeStructure) again = mime_structure_deserialize(bytes, length, NULL);
 
     g_assert_nonnull(again);
-    g_assert_cmpuint(mime_structure_count(again), ==, mime_structure_count(structure));
+    g_assert_cmpuint(count_parts(again), ==, count_parts(structure));
     check_places(again, length);
 }
 

@@ -215,7 +215,8 @@ class ImapTest : public CacheTest
         account.refs = 1;
         daemon.throttle = serve_throttle_new();
         daemon.data = this;
-        daemon.find_account = [](const char *login, gpointer data, GError **error) -> ServeAccount * {
+        daemon.find_account = [](const char *login, gpointer data,
+                                 GError **error) -> ServeAccount * {
             auto *self = (ImapTest *)data;
             if (strcmp(login, "work") == 0)
                 return serve_account_ref(&self->account);

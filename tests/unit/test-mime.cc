@@ -80,6 +80,15 @@ string tree(const MimePart *part)
     return text;
 }
 
+guint count_parts(const MimeStructure *structure)
+{
+    guint count = 0;
+
+    for (auto *part = mime_structure_root(structure); part; part = mime_part_following(part))
+        count++;
+    return count;
+}
+
 string repeated(const string &unit, size_t size)
 {
     string text;
@@ -282,7 +291,7 @@ TEST(Structure, GivesEveryByteItsPlace)
     const MimePart *root = mime_structure_root(structure.get());
     const MimePart *text = root->children, *forward = text->next, *inner = forward->children;
 
-    EXPECT_EQ(mime_structure_count(structure.get()), 4u);
+    EXPECT_EQ(count_parts(structure.get()), 4u);
     EXPECT_EQ(root->header_start + root->header_length + root->body_length, message.size());
     EXPECT_EQ(root->header_lines, 2u);
     EXPECT_EQ(root->body_lines, 13u);
@@ -377,10 +386,10 @@ TEST(Structure, HoldsToItsLimits)
     string deep = nested(10);
 
     limits.max_depth = 3;
-    EXPECT_EQ(mime_structure_count(parsed(deep, limits).get()), 3u);
+    EXPECT_EQ(count_parts(parsed(deep, limits).get()), 3u);
     EXPECT_NE(bodystructure(deep, limits).find(R"("application" "octet-stream")"), string::npos);
     limits.max_depth = 1;
-    EXPECT_EQ(mime_structure_count(parsed(deep, limits).get()), 1u);
+    EXPECT_EQ(count_parts(parsed(deep, limits).get()), 1u);
 
     limits = mime_default_limits;
     limits.max_parts = 3;
@@ -481,14 +490,14 @@ TEST(Structure, TakesMonstersInItsStride)
     string deep = nested(20000);
     Structure structure = parsed(deep, unlimited);
 
-    EXPECT_EQ(mime_structure_count(structure.get()), 20001u);
+    EXPECT_EQ(count_parts(structure.get()), 20001u);
     EXPECT_GT(bodystructure(deep, unlimited).size(), 20000u);
-    EXPECT_EQ(mime_structure_count(parsed(nested(1000)).get()), 100u);
+    EXPECT_EQ(count_parts(parsed(nested(1000)).get()), 100u);
 
     string many =
         "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + repeated("--b\r\n\r\nx\r\n", 12000);
 
-    EXPECT_EQ(mime_structure_count(parsed(many).get()), 10000u);
+    EXPECT_EQ(count_parts(parsed(many).get()), 10000u);
     EXPECT_EQ(tree("Subject: x\r\n\r\n" + string(5000000, 'x')), "T14+5000000");
     EXPECT_EQ(tree("Subject: " + string(5000000, 'x') + "\r\n\r\n"), "T5000013+0");
 }
@@ -547,8 +556,8 @@ TEST(KeptStructure, ComesBackAsItWas)
 
         ASSERT_TRUE(again);
         EXPECT_EQ(kept(again.get()), kept(structure.get()));
-        EXPECT_EQ(mime_structure_count(again.get()), mime_structure_count(structure.get()));
-        EXPECT_LE(g_bytes_get_size(bytes), 1 + 16 * mime_structure_count(structure.get()));
+        EXPECT_EQ(count_parts(again.get()), count_parts(structure.get()));
+        EXPECT_LE(g_bytes_get_size(bytes), 1 + 16 * count_parts(structure.get()));
         g_bytes_unref(bytes);
     }
 }
@@ -788,25 +797,6 @@ TEST(Addresses, HaveADisplayAndASortKey)
         mime_arena_clear(&arena);
     }
     EXPECT_STREQ(mime_address_sort_key(nullptr), "");
-}
-
-TEST(Addresses, KnowWhatCanBeSentTo)
-{
-    const struct {
-        const char *value;
-        bool mailbox;
-    } cases[] = {
-        {"a@b", true}, {"Ann <a@b>", true}, {"a", false}, {"g:;", false}, {"Ann <a@b", false}};
-
-    for (auto &c : cases) {
-        MimeArena arena = {};
-
-        EXPECT_EQ(mime_address_is_mailbox(
-                      mime_address_parse(&arena, c.value, strlen(c.value), MIME_ADDRESSES_MAX)),
-                  c.mailbox)
-            << c.value;
-        mime_arena_clear(&arena);
-    }
 }
 
 /* --- BODYSTRUCTURE --- */

@@ -31,7 +31,8 @@ class UrlauthTest : public ImapTest
         ImapTest::SetUp();
         fred = account;
         fred.cache = (Cache *)&fred; /* another one: nothing of it is looked at */
-        daemon.find_account = [](const char *login, gpointer data, GError **error) -> ServeAccount * {
+        daemon.find_account = [](const char *login, gpointer data,
+                                 GError **error) -> ServeAccount * {
             auto *self = (UrlauthTest *)data;
             if (strcmp(login, "joe@example.com") == 0 || strcmp(login, "work") == 0)
                 return serve_account_ref(&self->account);

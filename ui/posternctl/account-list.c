@@ -6,7 +6,7 @@
 
 gboolean cmd_account_list(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, NULL, "", 0, 0, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, "", 0, 0}, &argc, &argv, error))
         return FALSE;
     g_autoptr(GPtrArray) accounts = ctl_accounts(ctl, error);
     GVariantBuilder list;

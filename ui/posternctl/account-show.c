@@ -43,7 +43,7 @@ static void add_rows(CtlTable *table, const char *prefix, GVariant *dict)
 
 gboolean cmd_account_show(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, NULL, "ID", 1, 1, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, "ID", 1, 1}, &argc, &argv, error))
         return FALSE;
     g_autoptr(GVariant) account = ctl_account(ctl, argv[1], error);
     if (!account)

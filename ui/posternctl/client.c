@@ -93,7 +93,7 @@ gboolean cmd_client(Ctl *ctl, int argc, char **argv, GError **error)
          "NAME"},
         {NULL}};
 
-    if (!ctl_parse(ctl, entries, "ID", 1, 1, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){entries, "ID", 1, 1}, &argc, &argv, error))
         return FALSE;
     if (name && !new_password)
         return ctl_usage(error, "--name goes with --new-password");

@@ -36,12 +36,19 @@ typedef struct {
 gboolean ctl_dispatch(Ctl *ctl, const CtlCommand *commands, const char *fallback, int argc,
                       char **argv, GError **error);
 
-/*
- * Parses a command's options (with the general ones, which may stand anywhere) and checks that
- * between `min` and `max` (-1: any number) words are left, which argv[1…] then are.
- */
-gboolean ctl_parse(Ctl *ctl, const GOptionEntry *entries, const char *usage, int min, int max,
-                   int *argc, char ***argv, GError **error);
+/* How a command is called: its options (NULL: only the general ones), its words for the help, and
+ * how many there are at least and at most (-1: any number). */
+typedef struct {
+    const GOptionEntry *entries;
+    const char *words;
+    int min, max;
+} CtlUsage;
+
+/* Parses a command's options (with the general ones, which may stand anywhere) and checks the number
+ * of its words, which argv[1…] then are. */
+gboolean ctl_parse(Ctl *ctl, const CtlUsage *usage, int *argc, char ***argv, GError **error);
+/* The options that all commands have; free with g_free. */
+GOptionEntry *ctl_general_options(Ctl *ctl);
 gboolean ctl_usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 gboolean ctl_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

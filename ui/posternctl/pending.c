@@ -141,7 +141,8 @@ static const struct {
 
 gboolean cmd_pending(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, NULL, "[ID] [retry|give-up|export N…]", 0, -1, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, "[ID] [retry|give-up|export N…]", 0, -1}, &argc, &argv,
+                   error))
         return FALSE;
     /* "retry N" without an ID, or behind one. */
     for (int at = 1; at <= 2 && at + 1 < argc; at++)

@@ -56,7 +56,7 @@ gboolean cmd_queue_list(Ctl *ctl, int argc, char **argv, GError **error)
     GVariantBuilder list;
     gsize count;
 
-    if (!ctl_parse(ctl, entries, "", 0, 0, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){entries, "", 0, 0}, &argc, &argv, error))
         return FALSE;
     g_autoptr(CtlTable) table = ctl_table_new(7);
     g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));

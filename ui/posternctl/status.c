@@ -110,7 +110,7 @@ static void print_status(Ctl *ctl, GVariant *manager, const GPtrArray *accounts)
 
 gboolean cmd_status(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, NULL, "", 0, 0, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, "", 0, 0}, &argc, &argv, error))
         return FALSE;
     g_autoptr(GVariant) manager = ctl_manager_properties(ctl, error);
     g_autoptr(GPtrArray) accounts = manager ? ctl_accounts(ctl, error) : NULL;

@@ -63,7 +63,8 @@ gboolean cmd_watch(Ctl *ctl, int argc, char **argv, GError **error)
 {
     Watch watch = {.ctl = ctl};
 
-    if (!ctl_parse(ctl, NULL, "", 0, 0, &argc, &argv, error) || !ctl_daemon(ctl, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, "", 0, 0}, &argc, &argv, error) ||
+        !ctl_daemon(ctl, error))
         return FALSE;
     watch.loop = g_main_loop_new(NULL, FALSE);
     guint signals =

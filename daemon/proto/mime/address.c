@@ -305,11 +305,6 @@ MimeAddress *mime_address_parse(MimeArena *arena, const char *value, gsize lengt
     return reader.first;
 }
 
-gboolean mime_address_is_mailbox(const MimeAddress *address)
-{
-    return !address->broken && address->mailbox != NULL && address->domain != NULL;
-}
-
 char *mime_address_display(const MimeAddress *address)
 {
     if (address->name != NULL && address->name[0] != '\0')

@@ -27,10 +27,6 @@ struct MimeAddress {
  * max-th entry isn't read, but for the end of a group. */
 MimeAddress *mime_address_parse(MimeArena *arena, const char *value, gsize length, guint max);
 
-/* Whether the entry is a mailbox that mail can be sent to: neither a group's start or end, nor
- * broken. */
-gboolean mime_address_is_mailbox(const MimeAddress *address);
-
 /* What to show for an entry: its display name with encoded words decoded, else mailbox@domain, else
  * the group's name (RFC 5957, 3). UTF-8; free with g_free. */
 char *mime_address_display(const MimeAddress *address);

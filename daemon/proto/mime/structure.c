@@ -340,11 +340,6 @@ const MimePart *mime_structure_root(const MimeStructure *structure)
     return &structure->root;
 }
 
-guint mime_structure_count(const MimeStructure *structure)
-{
-    return structure->count;
-}
-
 const MimePart *mime_part_following(const MimePart *part)
 {
     if (part->children != NULL)

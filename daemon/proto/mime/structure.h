@@ -80,9 +80,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MimeStructure, mime_structure_free)
 /* The message itself; never NULL. Lives as long as the structure. */
 const MimePart *mime_structure_root(const MimeStructure *structure);
 
-/* How many parts there are, the message itself included. */
-guint mime_structure_count(const MimeStructure *structure);
-
 /* The part behind part in the order of the message (children first), or NULL. */
 const MimePart *mime_part_following(const MimePart *part);
 

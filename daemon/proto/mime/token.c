@@ -33,7 +33,8 @@ static gboolean has_class(char c, guint8 class)
     return (char_classes[(guint8)c] & class) != 0;
 }
 
-gboolean mime_is_atext(char c)
+/* Whether c can be in an atom: RFC 5322's atext and everything that is 8-bit. */
+static gboolean is_atext(char c)
 {
     return has_class(c, ATEXT);
 }
@@ -138,7 +139,7 @@ static void take(MimeTokens *tokens, guint8 class, GString *out)
 
 MimeTokenResult mime_token_atom(MimeTokens *tokens, GString *out)
 {
-    if (tokens->pos >= tokens->end || !mime_is_atext(*tokens->pos))
+    if (tokens->pos >= tokens->end || !is_atext(*tokens->pos))
         return MIME_TOKEN_BAD;
     take(tokens, ATEXT, out);
     return mime_token_skip_space(tokens);
@@ -150,7 +151,8 @@ MimeTokenResult mime_token_mime(MimeTokens *tokens, GString *out)
     return mime_token_skip_space(tokens);
 }
 
-MimeTokenResult mime_token_dot_atom(MimeTokens *tokens, GString *out)
+/* White space around the dots goes. */
+static MimeTokenResult read_dot_atom(MimeTokens *tokens, GString *out)
 {
     for (;;) {
         MimeTokenResult result = mime_token_atom(tokens, out);
@@ -194,15 +196,14 @@ MimeTokenResult mime_token_phrase(MimeTokens *tokens, GString *out)
         } else {
             const char *start = tokens->pos;
 
-            while (tokens->pos < tokens->end &&
-                   (mime_is_atext(*tokens->pos) || *tokens->pos == '.'))
+            while (tokens->pos < tokens->end && (is_atext(*tokens->pos) || *tokens->pos == '.'))
                 tokens->pos++;
             append(out, start, tokens->pos);
             result = mime_token_skip_space(tokens);
         }
         if (result != MIME_TOKEN_MORE)
             return result;
-        if (!mime_is_atext(*tokens->pos) && *tokens->pos != '"' && *tokens->pos != '.')
+        if (!is_atext(*tokens->pos) && *tokens->pos != '"' && *tokens->pos != '.')
             return MIME_TOKEN_MORE;
         g_string_append_c(out, ' ');
     }
@@ -242,7 +243,7 @@ MimeTokenResult mime_token_domain(MimeTokens *tokens, GString *out)
     tokens->pos++;
     if (mime_token_skip_space(tokens) != MIME_TOKEN_MORE)
         return MIME_TOKEN_BAD;
-    return *tokens->pos == '[' ? domain_literal(tokens, out) : mime_token_dot_atom(tokens, out);
+    return *tokens->pos == '[' ? domain_literal(tokens, out) : read_dot_atom(tokens, out);
 }
 
 /* "; name=value" at pos. The name goes to name, the value to value. LAST means there is nothing

@@ -27,15 +27,11 @@ MimeTokenResult mime_token_skip_space(MimeTokens *tokens);
 
 /* Each appends what it read to out, unquoted and unfolded; NULs in quoted text become U+FFFD. */
 MimeTokenResult mime_token_atom(MimeTokens *tokens, GString *out);
-MimeTokenResult mime_token_dot_atom(MimeTokens *tokens, GString *out); /* space around dots goes */
 MimeTokenResult mime_token_quoted(MimeTokens *tokens, GString *out); /* pos must be at the quote */
 MimeTokenResult mime_token_phrase(MimeTokens *tokens, GString *out); /* words joined by spaces */
 MimeTokenResult mime_token_domain(MimeTokens *tokens, GString *out); /* pos must be at the @ */
 MimeTokenResult mime_token_mime(MimeTokens *tokens,
                                 GString *out); /* RFC 2045's token; may be empty */
-
-/* Whether c can be in an atom: RFC 5322's atext and everything that is 8-bit. */
-gboolean mime_is_atext(char c);
 
 /* A parameter of Content-Type or Content-Disposition. */
 typedef struct {

@@ -71,8 +71,8 @@ void imap_cmd_login(ImapSession *session, ImapLexer *lexer)
         imap_lexer_space(lexer, &error) &&
         (password = imap_lexer_astring(lexer, "a password", &error)) &&
         imap_lexer_end(lexer, &error)) {
-        ServeLoginResult result =
-            serve_login_password(session->stream, session->daemon, user, password, &account, &error);
+        ServeLoginResult result = serve_login_password(session->stream, session->daemon, user,
+                                                       password, &account, &error);
         reply_result(session, result, account, error);
     } else {
         imap_reply_error(session, error);
