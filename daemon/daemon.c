@@ -99,15 +99,27 @@ static void update_online(Daemon *daemon)
     tell_changed(daemon);
 }
 
-static void on_network(GNetworkMonitor *monitor, gboolean available, gpointer data)
+static void on_network(gboolean available, gpointer data)
 {
     Daemon *daemon = data;
 
+    if (daemon->network && available) {
+        accounts_check_connections(daemon->accounts);
+        return;
+    }
     if (daemon->network == available)
         return;
     daemon->network = available;
     g_message("The network is %s", available ? "there" : "gone");
     update_online(daemon);
+}
+
+static void on_resumed(gpointer data)
+{
+    Daemon *daemon = data;
+
+    g_message("The machine was asleep: connecting again");
+    accounts_reconnect(daemon->accounts);
 }
 
 void daemon_set_forced_offline(Daemon *daemon, gboolean offline)
@@ -129,12 +141,11 @@ void daemon_set_forced_offline(Daemon *daemon, gboolean offline)
 static void watch_network(Daemon *daemon)
 {
     g_autofree char *flag = g_build_filename(daemon->data_dir, OFFLINE_FLAG, NULL);
-    GNetworkMonitor *monitor = g_network_monitor_get_default();
+    const ChangesObserver observer = {on_network, on_resumed, daemon};
 
     daemon->forced_offline = g_file_test(flag, G_FILE_TEST_EXISTS);
-    daemon->network = g_network_monitor_get_network_available(monitor);
-    daemon->network_watch =
-        g_signal_connect(monitor, "network-changed", G_CALLBACK(on_network), daemon);
+    daemon->network = changes_network_available();
+    daemon->changes = changes_new(&observer);
     accounts_set_online(daemon->accounts, daemon->forced_offline, daemon->network);
 }
 
@@ -233,8 +244,7 @@ Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error
 
 void daemon_free(Daemon *daemon)
 {
-    if (daemon->network_watch)
-        g_signal_handler_disconnect(g_network_monitor_get_default(), daemon->network_watch);
+    g_clear_pointer(&daemon->changes, changes_free);
     g_clear_handle_id(&daemon->purge_timer, g_source_remove);
     g_clear_pointer(&daemon->sessions, sessions_free);
     g_clear_pointer(&daemon->listeners, listeners_free);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/account/accounts.h"
+#include "daemon/changes.h"
 
 /* Told in the main loop. */
 typedef struct {
@@ -29,7 +30,7 @@ typedef struct {
     DaemonObserver observer;
     gboolean forced_offline; /* kept in data_dir */
     gboolean network;        /* what the system says */
-    gulong network_watch;
+    Changes *changes;
     guint purge_timer;
     gboolean stopping;
 } Daemon;

@@ -42,7 +42,7 @@ DOORS = {
     "daemon/relay": CONTENT | {"cache/queue", "daemon/upstream"},
     "daemon/serve": CONTENT | {"cache/queue", "daemon/fetch"},
     "daemon/sync": CONTENT | {"daemon/fetch", "daemon/upstream"},
-    "daemon/upstream": LANGUAGES,
+    "daemon/upstream": LANGUAGES | {"daemon/config"},
     "daemon/web": set(),
     "dbus": set(),
     # posternctl edits postern.conf by the same code as the daemon, also while there is none.

@@ -302,3 +302,22 @@ void accounts_set_online(Accounts *accounts, gboolean forced_offline, gboolean n
             account_work_set_online(account->work, forced_offline, network);
     }
 }
+
+static void each_running(Accounts *accounts, void (*func)(AccountWork *work))
+{
+    for (guint i = 0; i < accounts->all->len; i++) {
+        const Account *account = g_ptr_array_index(accounts->all, i);
+        if (account->phase == ACCOUNT_RUNNING)
+            func(account->work);
+    }
+}
+
+void accounts_check_connections(Accounts *accounts)
+{
+    each_running(accounts, account_work_check_connections);
+}
+
+void accounts_reconnect(Accounts *accounts)
+{
+    each_running(accounts, account_work_reconnect);
+}

@@ -35,6 +35,10 @@ void accounts_apply(Accounts *accounts, const Config *config, AccountsDone done,
 
 void accounts_set_online(Accounts *accounts, gboolean forced_offline, gboolean network);
 
+/* The network isn't what it was, though there is one; the machine has slept. */
+void accounts_check_connections(Accounts *accounts);
+void accounts_reconnect(Accounts *accounts);
+
 /* Account of the configuration by ID, or NULL; borrowed. */
 Account *accounts_get(Accounts *accounts, const char *id);
 /* All of them: Account, borrowed. */

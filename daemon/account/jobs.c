@@ -245,6 +245,7 @@ static gpointer start_round_job(AccountWork *work, gpointer data, GError **error
 {
     RoundCall *call = data;
 
+    account_gate_forget(work->gate);
     call->round = sync_now(work->sync);
     if (work->relay)
         relay_wake(work->relay);

@@ -96,7 +96,11 @@ static void watch_changes(AccountWork *work)
 
 static void start_threads(AccountWork *work, const AccountWorkContext *context)
 {
-    AccountAccess access = {work->settings, secrets_password, context->secrets, work->tls};
+    AccountAccess access = {.settings = work->settings,
+                            .password = secrets_password,
+                            .password_data = context->secrets,
+                            .tls = work->tls,
+                            .gate = work->gate};
 
     work->bodies = fetch_bodies_new(&access, work->cache, FETCHERS);
     work->sync =
@@ -125,6 +129,7 @@ AccountWork *account_work_start(const AccountWorkContext *context, AccountSettin
     work->settings = account_settings_ref(settings);
     work->queue = context->queue;
     work->changed_fd = -1;
+    work->gate = account_gate_new();
     if (!open_tls(work, error) || !open_cache(work, context->data_dir, error)) {
         account_work_stop(work);
         return NULL;
@@ -154,6 +159,7 @@ void account_work_stop(AccountWork *work)
     g_clear_pointer(&work->cache, cache_close);
     g_free(work->notice);
     g_clear_pointer(&work->tls, net_tls_client_unref);
+    account_gate_unref(work->gate);
     account_settings_unref(work->settings);
     if (work->changed_fd >= 0)
         close(work->changed_fd);
@@ -178,6 +184,25 @@ void account_work_set_online(AccountWork *work, gboolean forced_offline, gboolea
     sync_set_online(work->sync, reachable(settings->incoming, forced_offline, network));
     if (work->relay)
         relay_set_online(work->relay, reachable(settings->outgoing, forced_offline, network));
+}
+
+/* A relay has a connection only while it sends, and a short time after. */
+static void hurry_relay(AccountWork *work)
+{
+    if (work->relay)
+        relay_wake(work->relay);
+}
+
+void account_work_check_connections(AccountWork *work)
+{
+    sync_check(work->sync);
+    hurry_relay(work);
+}
+
+void account_work_reconnect(AccountWork *work)
+{
+    sync_reconnect(work->sync);
+    hurry_relay(work);
 }
 
 /* ---- counting ------------------------------------------------------------------------------ */

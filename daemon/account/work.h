@@ -17,6 +17,7 @@ typedef struct {
     Cache *cache;
     char *notice; /* what the user should know about the cache, or NULL */
     NetTlsClient *tls;
+    AccountGate *gate;
     ServeVerifiers *verifiers;
     FetchBodies *bodies;
     Sync *sync;
@@ -47,6 +48,11 @@ void account_work_stop(AccountWork *work);
 
 /* What the system and the user say: hosts on loopback are reached without a network too. */
 void account_work_set_online(AccountWork *work, gboolean forced_offline, gboolean network);
+
+/* The network isn't what it was, though there is one. */
+void account_work_check_connections(AccountWork *work);
+/* The machine has slept. */
+void account_work_reconnect(AccountWork *work);
 
 typedef struct {
     guint folders;

@@ -95,6 +95,8 @@ AccountAccess account_access_copy(const AccountAccess *access)
     if (copy.tls)
         net_tls_client_ref(copy.tls);
     net_clock_ref(copy.clock);
+    if (copy.gate)
+        account_gate_ref(copy.gate);
     return copy;
 }
 
@@ -103,4 +105,5 @@ void account_access_clear(AccountAccess *access)
     g_clear_pointer(&access->settings, account_settings_unref);
     g_clear_pointer(&access->tls, net_tls_client_unref);
     g_clear_pointer(&access->clock, net_clock_unref);
+    g_clear_pointer(&access->gate, account_gate_unref);
 }

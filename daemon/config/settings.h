@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/config/gate.h"
 #include "daemon/net/clock.h"
 #include "daemon/net/dial.h"
 
@@ -83,6 +84,7 @@ typedef struct {
     gpointer password_data;
     NetTlsClient *tls; /* NULL: TLS isn't needed */
     NetClock *clock; /* what everything that waits for the provider goes by; NULL: the machine's */
+    AccountGate *gate; /* NULL: its connections needn't heed one another when they log in */
 } AccountAccess;
 
 /* A copy with references of its own. */

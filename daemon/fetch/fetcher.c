@@ -5,6 +5,7 @@
 #include "daemon/index/render.h"
 #include "daemon/proto/imap/quote.h"
 #include "daemon/proto/imap/response-fetch.h"
+#include "daemon/upstream/connect.h"
 
 /* What one transaction writes at most. */
 #define BATCH_MESSAGES 200
@@ -126,19 +127,7 @@ gboolean fetcher_is_connected(Fetcher *fetcher)
 
 gboolean fetcher_connect(Fetcher *fetcher, NetCancel *cancel, GError **error)
 {
-    char *password = fetcher->access.password(fetcher->access.settings, FALSE,
-                                              fetcher->access.password_data, error);
-    if (!password)
-        return FALSE;
-    ImapClientOptions options = {.endpoint = fetcher->access.settings->incoming,
-                                 .tls = fetcher->access.tls,
-                                 .user = fetcher->access.settings->user,
-                                 .secret = password,
-                                 .oauth2 = fetcher->access.settings->oauth2,
-                                 .timeout = 60,
-                                 .cancel = cancel};
-    fetcher->imap = imap_client_connect(&options, error);
-    account_password_free(password);
+    fetcher->imap = upstream_connect_imap(&fetcher->access, cancel, error);
     if (fetcher->imap)
         fetcher->cancel = net_cancel_ref(cancel);
     return fetcher->imap != NULL;

@@ -130,6 +130,31 @@ static GPtrArray *interleave(struct addrinfo *addresses)
     return order;
 }
 
+/* A peer that is gone without a word is noticed in less than two minutes: by probes while nothing is
+ * sent, and by what isn't acknowledged. */
+#define KEEPALIVE_IDLE     50 /* seconds */
+#define KEEPALIVE_INTERVAL 15 /* seconds */
+#define KEEPALIVE_PROBES   4
+#define UNACKNOWLEDGED     110000 /* ms */
+
+static void tune(int fd)
+{
+    const struct {
+        int level, option, value;
+    } options[] = {
+        /* Commands are sent whole; waiting for more to fill a packet only delays them. */
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(options); i++)
+        setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(int));
+}
+
 static int connect_one(const struct addrinfo *address, gint64 deadline, const char *name,
                        NetCancel *cancel, GError **error)
 {
@@ -153,10 +178,7 @@ static int connect_one(const struct addrinfo *address, gint64 deadline, const ch
         close(fd);
         return -1;
     }
-    /* Commands are sent whole; waiting for more to fill a packet only delays them. */
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    tune(fd);
     return fd;
 }
 

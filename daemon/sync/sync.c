@@ -5,9 +5,11 @@
  */
 #include "daemon/sync/sync.h"
 
+#include "daemon/net/clock.h"
 #include "daemon/net/thread.h"
 #include "daemon/sync/round.h"
 #include "daemon/sync/watch.h"
+#include "daemon/upstream/connect.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -30,6 +32,11 @@
 /* Progress is told so often at most. */
 #define TELL_USEC (200 * 1000)
 
+/* A connection that nothing was heard on for PROBE_AFTER_USEC is asked whether it still is one, and
+ * has PROBE_SECONDS to answer: a dead one costs no more than connecting. */
+#define PROBE_AFTER_USEC (5 * G_USEC_PER_SEC)
+#define PROBE_SECONDS    5
+
 /* Rounds that end in asking again, one after the other. */
 #define MAX_AGAIN 5
 
@@ -41,6 +48,7 @@ struct Sync {
     gpointer report_data;
 
     SyncContext *context; /* the thread's */
+    gint64 heard;         /* when the connection was last of use; the thread's */
     NetCancel *connected; /* of the time online that the connection is from; the thread's */
     SyncWatch *watch;
     CacheWatch *pending_watch;
@@ -56,7 +64,8 @@ struct Sync {
     guint64 requested; /* rounds asked for */
     guint64 completed; /* of these, those that have ended */
     gboolean inbox_changed;
-    char *failure; /* of the last round, or NULL */
+    gboolean doubted; /* the network isn't what it was */
+    char *failure;    /* of the last round, or NULL */
     gint64 last;
     gint64 told;        /* when progress was last looked at (monotonic) */
     AccountState phase; /* IDLE: rounds are fine */
@@ -179,20 +188,8 @@ static void inbox_changed(gpointer data)
 static gboolean connect_upstream(Sync *sync, NetCancel *cancel, GError **error)
 {
     SyncContext *context = sync->context;
-    char *password =
-        sync->access.password(sync->access.settings, FALSE, sync->access.password_data, error);
 
-    if (!password)
-        return FALSE;
-    ImapClientOptions options = {.endpoint = sync->access.settings->incoming,
-                                 .tls = sync->access.tls,
-                                 .user = sync->access.settings->user,
-                                 .secret = password,
-                                 .oauth2 = sync->access.settings->oauth2,
-                                 .timeout = 60,
-                                 .cancel = cancel};
-    context->imap = imap_client_connect(&options, error);
-    account_password_free(password);
+    context->imap = upstream_connect_imap(&sync->access, cancel, error);
     context->selected = 0;
     context->connection++;
     if (context->imap)
@@ -259,11 +256,38 @@ static gboolean is_stale(const GError *error)
            g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED);
 }
 
+/* What else is connected goes as well: it is connected again when a round went well. */
+static void disconnect_others(Sync *sync, const char *why)
+{
+    sync_watch_allow(sync->watch, FALSE);
+    fetch_bodies_set_online(sync->bodies, FALSE, why);
+}
+
+/* Whether the connection of earlier rounds can be used. */
+static gboolean is_alive(Sync *sync)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (net_clock_usec(sync->access.clock) - sync->heard < PROBE_AFTER_USEC)
+        return TRUE;
+    if (imap_client_probe(sync->context->imap, PROBE_SECONDS, &error)) {
+        sync->heard = net_clock_usec(sync->access.clock);
+        return TRUE;
+    }
+    g_debug("%s: the connection has died: %s", sync->access.settings->id, error->message);
+    return FALSE;
+}
+
 static gboolean round_once(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
 {
     /* Offline and online again, perhaps unnoticed: connections don't outlive that. */
     if (sync->connected != cancel)
         disconnect_upstream(sync);
+    if (sync->context->imap && !is_alive(sync)) {
+        disconnect_upstream(sync);
+        disconnect_others(sync, "the connection has died");
+        kind = SYNC_ROUND_FULL;
+    }
     if (!sync->context->imap) {
         set_busy(sync, ACCOUNT_CONNECTING);
         if (!connect_upstream(sync, cancel, error))
@@ -271,7 +295,9 @@ static gboolean round_once(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GE
     }
     fetch_bodies_set_online(sync->bodies, TRUE, NULL);
     set_busy(sync, ACCOUNT_SYNCING);
-    return sync_round(sync->context, kind, error);
+    gboolean ok = sync_round(sync->context, kind, error);
+    sync->heard = net_clock_usec(sync->access.clock);
+    return ok;
 }
 
 /* A round; again, on a new connection, where it asks for that or an old connection had died. */
@@ -315,8 +341,7 @@ static guint round_failed(Sync *sync, const GError *error, guint *backoff)
     guint least;
     AccountState state = classify(error, &least);
 
-    sync_watch_allow(sync->watch, FALSE);
-    fetch_bodies_set_online(sync->bodies, FALSE, error->message);
+    disconnect_others(sync, error->message);
     lock(sync);
     gboolean same = g_strcmp0(sync->message, error->message) == 0;
     g_free(sync->failure);
@@ -334,13 +359,14 @@ static guint round_failed(Sync *sync, const GError *error, guint *backoff)
 typedef struct {
     gboolean stop, online;
     gboolean asked, inbox, pending, timer;
+    gboolean doubt; /* whether the connection is still one */
     guint64 requested;
     NetCancel *cancel; /* a reference */
 } Reasons;
 
 static gboolean is_reason(const Reasons *reasons)
 {
-    return reasons->asked || reasons->inbox || reasons->pending || reasons->timer;
+    return reasons->asked || reasons->inbox || reasons->pending || reasons->timer || reasons->doubt;
 }
 
 static void read_reasons(Sync *sync, Reasons *reasons)
@@ -351,7 +377,8 @@ static void read_reasons(Sync *sync, Reasons *reasons)
     reasons->asked = sync->requested > sync->completed;
     reasons->requested = sync->requested;
     reasons->inbox |= sync->inbox_changed;
-    sync->inbox_changed = FALSE;
+    reasons->doubt |= sync->doubted;
+    sync->inbox_changed = sync->doubted = FALSE;
     if (reasons->cancel != sync->cancel) {
         /* Online since another moment, be it that this thread didn't notice the time between. */
         reasons->timer = TRUE;
@@ -372,7 +399,8 @@ static void await_reason(Sync *sync, Reasons *reasons, gint64 until, gboolean fa
     for (;;) {
         read_reasons(sync, reasons);
         if (reasons->stop || !reasons->online ||
-            (is_reason(reasons) && (!failing || reasons->asked || reasons->timer)))
+            (is_reason(reasons) &&
+             (!failing || reasons->asked || reasons->timer || reasons->doubt)))
             return;
         gint64 left = (until - g_get_monotonic_time() + 999) / 1000;
         if (left <= 0) {
@@ -391,9 +419,15 @@ static void await_reason(Sync *sync, Reasons *reasons, gint64 until, gboolean fa
     }
 }
 
+static gboolean is_doubt_alone(const Reasons *reasons)
+{
+    return reasons->doubt && !reasons->asked && !reasons->inbox && !reasons->pending &&
+           !reasons->timer;
+}
+
 static SyncRoundKind kind_of(const Reasons *reasons, gboolean failed)
 {
-    if (reasons->asked || reasons->timer || failed)
+    if (reasons->asked || reasons->timer || reasons->doubt || failed)
         return SYNC_ROUND_FULL;
     return reasons->inbox ? SYNC_ROUND_INBOX : SYNC_ROUND_PUSH;
 }
@@ -429,8 +463,7 @@ static gint64 next_time(Sync *sync, guint quiet)
 static void go_offline(Sync *sync)
 {
     disconnect_upstream(sync);
-    sync_watch_allow(sync->watch, FALSE);
-    fetch_bodies_set_online(sync->bodies, FALSE, "Postern is offline");
+    disconnect_others(sync, "Postern is offline");
     set_phase(sync, ACCOUNT_OFFLINE, NULL);
 }
 
@@ -479,6 +512,12 @@ static void *sync_thread(void *data)
             until = g_get_monotonic_time();
             continue;
         }
+        if (reasons.asked || reasons.doubt)
+            sync->heard = 0;
+        if (sync->connected && sync->connected != reasons.cancel)
+            disconnect_others(sync, "Postern is connecting again");
+        if (is_doubt_alone(&reasons) && sync->context->imap && is_alive(sync))
+            continue;
         if (reasons.asked)
             sync_forget_rights(sync->context);
         SyncRoundKind kind = kind_of(&reasons, failing);
@@ -580,6 +619,24 @@ void sync_set_online(Sync *sync, gboolean online)
         net_cancel_unref(sync->cancel);
         sync->cancel = net_cancel_new();
     }
+    unlock(sync);
+    wake(sync);
+}
+
+void sync_check(Sync *sync)
+{
+    lock(sync);
+    sync->doubted = TRUE;
+    unlock(sync);
+    wake(sync);
+}
+
+void sync_reconnect(Sync *sync)
+{
+    lock(sync);
+    net_cancel_trigger(sync->cancel);
+    net_cancel_unref(sync->cancel);
+    sync->cancel = net_cancel_new();
     unlock(sync);
     wake(sync);
 }

@@ -22,6 +22,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sync, sync_free)
  * connections at once. */
 void sync_set_online(Sync *sync, gboolean online);
 
+/* The network isn't what it was, though there is one: connections that don't answer any more are
+ * replaced at once, and a back-off ends. */
+void sync_check(Sync *sync);
+
+/* The machine has slept: all connections are replaced at once. */
+void sync_reconnect(Sync *sync);
+
 /* Starts a round now (also ends a back-off); returns at once. Gives the number that
  * sync_wait_round() takes. */
 guint64 sync_now(Sync *sync);

@@ -3,12 +3,15 @@
 #include "daemon/sync/watch.h"
 
 #include "daemon/net/thread.h"
-#include "daemon/upstream/imap.h"
+#include "daemon/upstream/connect.h"
 #include <pthread.h>
 
 /* One IDLE; and how often INBOX is asked where there is no IDLE. */
-#define IDLE_SECONDS (28 * 60)
-#define NOOP_SECONDS 120
+#define IDLE_SECONDS 90
+#define NOOP_SECONDS 90
+/* An answer that takes longer isn't coming: with the above, a dead connection is noticed in two
+ * minutes, also where something between here and the provider keeps it open. */
+#define ANSWER_SECONDS 20
 
 #define BACKOFF_FIRST 5
 #define BACKOFF_MAX   900
@@ -37,24 +40,13 @@ static gboolean note_news(const ImapResponse *response, gpointer data, GError **
 
 static ImapClient *connect_inbox(SyncWatch *watch, NetCancel *cancel, GError **error)
 {
-    char *password =
-        watch->access.password(watch->access.settings, FALSE, watch->access.password_data, error);
     const ImapSelect inbox = {.name = "INBOX", .read_only = TRUE};
     g_auto(ImapSelected) state = {0};
 
-    if (!password)
-        return NULL;
-    ImapClientOptions options = {.endpoint = watch->access.settings->incoming,
-                                 .tls = watch->access.tls,
-                                 .user = watch->access.settings->user,
-                                 .secret = password,
-                                 .oauth2 = watch->access.settings->oauth2,
-                                 .timeout = 60,
-                                 .cancel = cancel};
-    g_autoptr(ImapClient) client = imap_client_connect(&options, error);
-    account_password_free(password);
+    g_autoptr(ImapClient) client = upstream_connect_imap(&watch->access, cancel, error);
     if (!client || !imap_client_select(client, &inbox, &state, error))
         return NULL;
+    imap_client_set_timeout(client, ANSWER_SECONDS);
     return g_steal_pointer(&client);
 }
 

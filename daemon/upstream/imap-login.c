@@ -80,21 +80,42 @@ static gboolean start_tls(ImapClient *client, NetTlsClient *tls, GError **error)
 
 /* ---- login ----------------------------------------------------------------------------------- */
 
-/* Codes that say "not now", and the words of those who know no codes (RFC 5530). */
+/* Codes that say "not now" (RFC 5530, and what providers say in their place), and codes that say
+ * "never": all others mean what the words say. */
+static const char *const later_codes[] = {"UNAVAILABLE", "INUSE",        "LIMIT",     "SERVERBUG",
+                                          "OVERQUOTA",   "CONTACTADMIN", "THROTTLED", NULL};
+static const char *const never_codes[] = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED",
+                                          "PRIVACYREQUIRED", NULL};
+/* The words of those who know no codes. */
+static const char *const later_words[] = {
+    "too many", "try again",     "temporar",    "throttl",   "limit",
+    "exceed",   "maximum",       "later",       "unavailab", "not avai",
+    "busy",     "overload",      "maintenance", "timeout",   "timed out",
+    "internal", "server error",  "connections", "in use",    "lookup fail",
+    "backend",  "shutting down", NULL};
+
+static gboolean has_any(const char *text, const char *const *words)
+{
+    for (; *words; words++) {
+        if (strstr(text, *words))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whether a refused login says nothing about the password. A server that can't read LOGIN, or
+ * isn't ready for it, hasn't looked at the password either: BAD. */
 static gboolean is_temporary(const ImapReply *reply)
 {
-    static const char *const codes[] = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", NULL};
-    static const char *const words[] = {"too many", "try again", "temporar", "throttl", NULL};
     g_autofree char *text = g_utf8_strdown(reply->text ? reply->text : "", -1);
 
-    if (reply->code && g_strv_contains(codes, reply->code))
+    if (reply->cond == IMAP_COND_BAD)
         return TRUE;
-    if (reply->code && g_str_equal(reply->code, "AUTHENTICATIONFAILED"))
+    if (reply->code && g_strv_contains(later_codes, reply->code))
+        return TRUE;
+    if (reply->code && g_strv_contains(never_codes, reply->code))
         return FALSE;
-    for (guint i = 0; words[i]; i++)
-        if (strstr(text, words[i]))
-            return TRUE;
-    return FALSE;
+    return has_any(text, later_words);
 }
 
 static gboolean check_login(ImapClient *client, const ImapReply *reply, GError **error)

@@ -699,3 +699,21 @@ void imap_client_close(ImapClient *client)
     }
     imap_client_free(client);
 }
+
+/* ---- liveness ------------------------------------------------------------------------------ */
+
+void imap_client_set_timeout(ImapClient *client, guint seconds)
+{
+    client->timeout = seconds;
+    net_stream_set_timeout(client->stream, seconds);
+}
+
+gboolean imap_client_probe(ImapClient *client, guint seconds, GError **error)
+{
+    guint usual = client->timeout;
+
+    imap_client_set_timeout(client, seconds);
+    gboolean alive = imap_client_run(client, NULL, error, "NOOP");
+    imap_client_set_timeout(client, usual);
+    return alive;
+}

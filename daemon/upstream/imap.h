@@ -201,6 +201,13 @@ gboolean imap_client_select(ImapClient *client, const ImapSelect *what, ImapSele
 /* EXISTS as last said for the selected folder. */
 guint32 imap_client_exists(const ImapClient *client);
 
+/* Seconds that an answer may take (60 until then): for silence, not for length. */
+void imap_client_set_timeout(ImapClient *client, guint seconds);
+
+/* Whether the server still answers, within `seconds`. A connection that doesn't is of no use any
+ * more: FALSE. */
+gboolean imap_client_probe(ImapClient *client, guint seconds, GError **error);
+
 /*
  * IDLE (RFC 2177): returns when `wake_fd` (an eventfd, or -1) is written to, after `seconds`, or
  * when the server has said something, which went to the handler; TRUE then. At most 29 minutes.

@@ -226,3 +226,62 @@ TEST(AccountMaySendAs, OwnAddressTagsAndAliases)
                                 "+ada@example.org", "ada@example.org.evil.net"})
         EXPECT_FALSE(account_may_send_as(settings, refused)) << refused;
 }
+
+// ---- logging in ----
+
+namespace
+{
+
+struct Turn {
+    AccountGate *gate;
+    NetCancel *cancel;
+    gint entered = 0;
+};
+
+void *enter_gate(void *data)
+{
+    auto turn = (Turn *)data;
+    if (account_gate_enter(turn->gate, turn->cancel, nullptr))
+        g_atomic_int_set(&turn->entered, 1);
+    return nullptr;
+}
+
+TEST(Gate, OneLogsInAtATimeAndWhoWaitsCanBeCancelled)
+{
+    AccountGate *gate = account_gate_new();
+    g_autoptr(NetCancel) cancel = net_cancel_new();
+    ASSERT_TRUE(account_gate_enter(gate, cancel, nullptr));
+    Turn turn{gate, cancel};
+    pthread_t thread;
+    pthread_create(&thread, nullptr, enter_gate, &turn);
+    g_usleep(50000);
+    EXPECT_FALSE(g_atomic_int_get(&turn.entered));
+    account_gate_leave(gate);
+    pthread_join(thread, nullptr);
+    EXPECT_TRUE(turn.entered);
+
+    turn.entered = 0;
+    pthread_create(&thread, nullptr, enter_gate, &turn);
+    net_cancel_trigger(cancel);
+    pthread_join(thread, nullptr);
+    EXPECT_FALSE(turn.entered);
+    account_gate_unref(gate);
+}
+
+TEST(Gate, ARefusedPasswordIsNotShownAgainAnotherOneIs)
+{
+    AccountGate *gate = account_gate_new();
+    g_autoptr(GError) why =
+        g_error_new_literal(ACCOUNT_ERROR_DOMAIN, ACCOUNT_SECRET_MISSING, "refused");
+    g_autoptr(GError) error = nullptr;
+    EXPECT_TRUE(account_gate_check(gate, "old", nullptr));
+    account_gate_note_refusal(gate, "old", why);
+    EXPECT_FALSE(account_gate_check(gate, "old", &error));
+    EXPECT_STREQ(error->message, "refused");
+    EXPECT_TRUE(account_gate_check(gate, "new", nullptr));
+    account_gate_forget(gate);
+    EXPECT_TRUE(account_gate_check(gate, "old", nullptr));
+    account_gate_unref(gate);
+}
+
+} // namespace

@@ -229,14 +229,28 @@ TEST(Login, AWrongPasswordIsToldFromABusyServer)
         {"NO [UNAVAILABLE] Backend down", IMAP_CLIENT_ERROR_UNAVAILABLE},
         {"NO [ALERT] Too many simultaneous connections.", IMAP_CLIENT_ERROR_UNAVAILABLE},
         {"NO [LIMIT] Slow down", IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"NO [AUTHENTICATIONFAILED] Too many failures", IMAP_CLIENT_ERROR_AUTH},
+        {"NO [ALERT] Application-specific password required", IMAP_CLIENT_ERROR_AUTH},
+        {"NO [EXPIRED] Change it first", IMAP_CLIENT_ERROR_AUTH},
+        {"NO [OVERQUOTA] Account exceeded command or bandwidth limits",
+         IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"NO Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+         IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"NO [INUSE] Locked", IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"NO [SERVERBUG] Internal error occurred", IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"NO Server Unavailable. 15", IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"BAD User is authenticated but not connected", IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"BAD Command received in Invalid state.", IMAP_CLIENT_ERROR_UNAVAILABLE},
+        {"BAD", IMAP_CLIENT_ERROR_UNAVAILABLE},
     };
     for (auto &entry : cases) {
         Server server(std::string(GREET "C: A1 AUTHENTICATE PLAIN *\nS: A1 ") + entry.answer +
                       "\n");
         Connection connection(server);
         EXPECT_TRUE(connection.failed_with(entry.error)) << entry.answer;
-        EXPECT_NE(strstr(connection.error->message, strchr(entry.answer, ' ') + 1) != nullptr ||
-                      strchr(entry.answer, ']') != nullptr,
+        const char *words = strchr(entry.answer, ' ');
+        EXPECT_NE((words && strstr(connection.error->message, words + 1) != nullptr) ||
+                      strchr(entry.answer, ']') != nullptr || !words,
                   false)
             << connection.error->message;
     }

@@ -42,6 +42,7 @@ class Link:
     up/down: "up" is from client to server, "down" from server to client.
     cut()       refuses new connections and resets the open ones; mend() ends that
     silence()   accepts and reads, but forwards nothing: a hanging network; speak() ends that
+    strand()    the open connections never carry anything again, without a word; new ones do
     cut_after(direction, k)  resets all connections once k more bytes went in that direction
     delay       seconds each chunk waits
     """
@@ -56,6 +57,7 @@ class Link:
         self._lock = threading.Lock()
         self._pairs = set()
         self._half = set()
+        self._stranded = set()
         self._stay_down = False
         self._left = {"up": None, "down": None}
         self._speaking = threading.Event()
@@ -103,6 +105,10 @@ class Link:
     def silence(self):
         self._speaking.clear()
 
+    def strand(self):
+        with self._lock:
+            self._stranded |= {sock for pair in self._pairs for sock in pair}
+
     def speak(self):
         self._speaking.set()
 
@@ -147,6 +153,8 @@ class Link:
                 if self.delay:
                     time.sleep(self.delay)
                 self._speaking.wait()
+                if source in self._stranded:
+                    continue
                 data, cut = self._allowed(data, direction)
                 if data:
                     self.bytes[direction] += len(data)
