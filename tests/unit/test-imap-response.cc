@@ -562,6 +562,10 @@ TEST(FetchData, ANameWithoutAValueIsPassedOver)
         {"* 1 FETCH (X-NEW UID 7 X-OLD)", IMAP_GOT_UID},
         {"* 1 FETCH (1 2 (3) UID 7 NIL NIL RFC822.SIZE 4286)", IMAP_GOT_UID | IMAP_GOT_SIZE},
         {"* 1 FETCH (BODY[] UID 7)", IMAP_GOT_UID},
+        /* Told twice, and once so that it can't be read. */
+        {"* 1 FETCH (EMAILID (M6d) UID 7 EMAILID (a", IMAP_GOT_UID | IMAP_GOT_EMAILID},
+        {"* 1 FETCH (UID 7 UID 0)", IMAP_GOT_UID},
+        {"* 1 FETCH (UID -1 UID 7 FLAGS (\\Seen) FLAGS NIL)", IMAP_GOT_UID | IMAP_GOT_FLAGS},
         {"* 1 FETCH ()", 0},
     };
 
@@ -572,6 +576,8 @@ TEST(FetchData, ANameWithoutAValueIsPassedOver)
         ASSERT_TRUE(imap_fetch_data_parse(reply.get(), &data, nullptr)) << c.in;
         EXPECT_EQ(data.got, c.got) << c.in;
         EXPECT_EQ(data.uid, c.got & IMAP_GOT_UID ? 7u : 0) << c.in;
+        EXPECT_TRUE(!(c.got & IMAP_GOT_EMAILID) || std::string(data.emailid->text) == "M6d");
+        EXPECT_EQ(data.system, c.got & IMAP_GOT_FLAGS ? (guint)IMAP_FLAG_SEEN : 0) << c.in;
     }
 }
 

@@ -221,27 +221,18 @@ static const ImapNode *next_item(const ImapNode *node, const ImapNode **value)
     return NULL;
 }
 
+/* What can't be read leaves nothing behind, also where it had been told before. */
 static void read_item(const ImapNode *name, const ImapNode *value, ImapFetchData *out)
 {
     int item = find_item(name);
+    ImapFetchData read = *out;
 
-    if (find_section(name) != NULL)
+    if (find_section(name) != NULL) {
         out->got |= IMAP_GOT_BODY;
-    else if (items[item].read != NULL && items[item].read(value, out))
+    } else if (items[item].read != NULL && items[item].read(value, &read)) {
+        *out = read;
         out->got |= items[item].bit;
-}
-
-/* What couldn't be read may have left something behind. */
-static void clear_untold(ImapFetchData *data)
-{
-    data->uid = data->got & IMAP_GOT_UID ? data->uid : 0;
-    data->size = data->got & IMAP_GOT_SIZE ? data->size : 0;
-    data->modseq = data->got & IMAP_GOT_MODSEQ ? data->modseq : 0;
-    data->emailid = data->got & IMAP_GOT_EMAILID ? data->emailid : NULL;
-    data->threadid = data->got & IMAP_GOT_THREADID ? data->threadid : NULL;
-    data->gm_msgid = data->got & IMAP_GOT_GM_MSGID ? data->gm_msgid : 0;
-    data->gm_thrid = data->got & IMAP_GOT_GM_THRID ? data->gm_thrid : 0;
-    data->gm_labels = data->got & IMAP_GOT_GM_LABELS ? data->gm_labels : NULL;
+    }
 }
 
 gboolean imap_fetch_data_parse(const ImapResponse *response, ImapFetchData *out, GError **error)
@@ -261,7 +252,6 @@ gboolean imap_fetch_data_parse(const ImapResponse *response, ImapFetchData *out,
     for (name = next_item(out->items, &value); name != NULL;
          name = next_item(imap_node_next(value), &value))
         read_item(name, value, out);
-    clear_untold(out);
     return TRUE;
 }
 
