@@ -21,12 +21,12 @@ typedef struct {
     guint left; /* entries that may still be added */
 } Reader;
 
-static gboolean at(const Reader *reader, char c)
+static gboolean is_at(const Reader *reader, char c)
 {
     return reader->tokens.pos < reader->tokens.end && *reader->tokens.pos == c;
 }
 
-static const char *keep(Reader *reader, const GString *text)
+static const char *keep_text(Reader *reader, const GString *text)
 {
     return mime_arena_strndup(reader->arena, text->str, text->len);
 }
@@ -81,11 +81,12 @@ static MimeTokenResult read_local_part(Reader *reader)
 {
     g_string_truncate(reader->scratch, 0);
 
-    MimeTokenResult result = at(reader, '"') ? mime_token_quoted(&reader->tokens, reader->scratch)
-                                             : loose_dot_atom(&reader->tokens, reader->scratch);
+    MimeTokenResult result = is_at(reader, '"')
+                                 ? mime_token_quoted(&reader->tokens, reader->scratch)
+                                 : loose_dot_atom(&reader->tokens, reader->scratch);
 
     if (result != MIME_TOKEN_BAD)
-        reader->current.mailbox = keep(reader, reader->scratch);
+        reader->current.mailbox = keep_text(reader, reader->scratch);
     return result;
 }
 
@@ -96,7 +97,7 @@ static MimeTokenResult read_domain(Reader *reader)
     MimeTokenResult result = mime_token_domain(&reader->tokens, reader->scratch);
 
     if (result != MIME_TOKEN_BAD)
-        reader->current.domain = keep(reader, reader->scratch);
+        reader->current.domain = keep_text(reader, reader->scratch);
     return result;
 }
 
@@ -105,17 +106,17 @@ static MimeTokenResult read_domain(Reader *reader)
 static gboolean read_route(Reader *reader)
 {
     g_string_truncate(reader->scratch, 0);
-    while (at(reader, '@')) {
+    while (is_at(reader, '@')) {
         g_string_append(reader->scratch, reader->scratch->len > 0 ? ",@" : "@");
         if (mime_token_domain(&reader->tokens, reader->scratch) != MIME_TOKEN_MORE)
             return FALSE;
-        while (mime_token_skip_space(&reader->tokens) == MIME_TOKEN_MORE && at(reader, ','))
+        while (mime_token_skip_space(&reader->tokens) == MIME_TOKEN_MORE && is_at(reader, ','))
             reader->tokens.pos++;
     }
     if (reader->tokens.pos >= reader->tokens.end)
         return FALSE;
-    reader->current.route = keep(reader, reader->scratch);
-    if (!at(reader, ':'))
+    reader->current.route = keep_text(reader, reader->scratch);
+    if (!is_at(reader, ':'))
         return FALSE;
     reader->tokens.pos++;
     return TRUE;
@@ -127,19 +128,19 @@ static MimeTokenResult read_angle_address(Reader *reader)
     reader->tokens.pos++;
     if (mime_token_skip_space(&reader->tokens) != MIME_TOKEN_MORE)
         return MIME_TOKEN_BAD;
-    if (at(reader, '@')) {
+    if (is_at(reader, '@')) {
         if (!read_route(reader))
             reader->current.route = "INVALID_ROUTE";
         if (mime_token_skip_space(&reader->tokens) != MIME_TOKEN_MORE)
             return MIME_TOKEN_BAD;
     }
-    if (!at(reader, '>')) {
+    if (!is_at(reader, '>')) {
         if (read_local_part(reader) != MIME_TOKEN_MORE)
             return MIME_TOKEN_BAD;
-        if (at(reader, '@') && read_domain(reader) != MIME_TOKEN_MORE)
+        if (is_at(reader, '@') && read_domain(reader) != MIME_TOKEN_MORE)
             return MIME_TOKEN_BAD;
     }
-    if (!at(reader, '>'))
+    if (!is_at(reader, '>'))
         return MIME_TOKEN_BAD;
     reader->tokens.pos++;
     return mime_token_skip_space(&reader->tokens);
@@ -149,10 +150,11 @@ static MimeTokenResult read_angle_address(Reader *reader)
 static MimeTokenResult read_name_address(Reader *reader)
 {
     g_string_truncate(reader->scratch, 0);
-    if (mime_token_phrase(&reader->tokens, reader->scratch) != MIME_TOKEN_MORE || !at(reader, '<'))
+    if (mime_token_phrase(&reader->tokens, reader->scratch) != MIME_TOKEN_MORE ||
+        !is_at(reader, '<'))
         return MIME_TOKEN_BAD;
     if (reader->scratch->len > 0)
-        reader->current.name = keep(reader, reader->scratch);
+        reader->current.name = keep_text(reader, reader->scratch);
     if (read_angle_address(reader) == MIME_TOKEN_BAD) {
         reader->current.domain = "SYNTAX_ERROR";
         reader->current.broken = TRUE;
@@ -170,7 +172,7 @@ static void read_as_name(Reader *reader, gboolean quoted)
     mime_token_phrase(&reader->tokens, reader->scratch);
     if (reader->scratch->len != before) {
         reader->current.mailbox = NULL;
-        reader->current.name = keep(reader, reader->scratch);
+        reader->current.name = keep_text(reader, reader->scratch);
     } else if (!quoted) {
         reader->current.domain = "";
     }
@@ -180,7 +182,7 @@ static void read_as_name(Reader *reader, gboolean quoted)
 /* "local@domain (Name)" */
 static MimeTokenResult read_bare_address(Reader *reader)
 {
-    gboolean quoted = at(reader, '"'), tried_domain = FALSE;
+    gboolean quoted = is_at(reader, '"'), tried_domain = FALSE;
 
     g_string_truncate(reader->tokens.comment, 0);
 
@@ -188,7 +190,7 @@ static MimeTokenResult read_bare_address(Reader *reader)
 
     if (result != MIME_TOKEN_MORE)
         reader->current.broken = TRUE;
-    if (result != MIME_TOKEN_LAST && at(reader, '@')) {
+    if (result != MIME_TOKEN_LAST && is_at(reader, '@')) {
         MimeTokenResult domain_result = read_domain(reader);
 
         tried_domain = TRUE;
@@ -196,7 +198,7 @@ static MimeTokenResult read_bare_address(Reader *reader)
             result = domain_result;
     }
     if (reader->tokens.comment->len > 0) {
-        reader->current.name = keep(reader, reader->tokens.comment);
+        reader->current.name = keep_text(reader, reader->tokens.comment);
         return result;
     }
     if (tried_domain)
@@ -232,7 +234,7 @@ static MimeTokenResult read_group_members(Reader *reader)
 {
     for (;;) {
         read_mailbox(reader);
-        if (!at(reader, ',') || reader->left == 0)
+        if (!is_at(reader, ',') || reader->left == 0)
             return MIME_TOKEN_MORE;
         reader->tokens.pos++;
         if (mime_token_skip_space(&reader->tokens) != MIME_TOKEN_MORE)
@@ -244,20 +246,21 @@ static MimeTokenResult read_group_members(Reader *reader)
 static MimeTokenResult read_group(Reader *reader)
 {
     g_string_truncate(reader->scratch, 0);
-    if (mime_token_phrase(&reader->tokens, reader->scratch) != MIME_TOKEN_MORE || !at(reader, ':'))
+    if (mime_token_phrase(&reader->tokens, reader->scratch) != MIME_TOKEN_MORE ||
+        !is_at(reader, ':'))
         return MIME_TOKEN_BAD;
     reader->tokens.pos++;
 
     MimeTokenResult result = mime_token_skip_space(&reader->tokens);
 
     reader->current.broken = result != MIME_TOKEN_MORE;
-    reader->current.mailbox = keep(reader, reader->scratch);
+    reader->current.mailbox = keep_text(reader, reader->scratch);
     add_entry(reader);
-    if (result == MIME_TOKEN_MORE && !at(reader, ';'))
+    if (result == MIME_TOKEN_MORE && !is_at(reader, ';'))
         result = read_group_members(reader);
     if (result != MIME_TOKEN_BAD) {
         result = MIME_TOKEN_BAD;
-        if (at(reader, ';')) {
+        if (is_at(reader, ';')) {
             reader->tokens.pos++;
             result = mime_token_skip_space(&reader->tokens);
         }
@@ -277,7 +280,7 @@ static void read_list(Reader *reader)
             reader->tokens.pos = start;
             result = read_mailbox(reader);
         }
-        if (result == MIME_TOKEN_LAST || !at(reader, ',') || reader->left == 0)
+        if (result == MIME_TOKEN_LAST || !is_at(reader, ',') || reader->left == 0)
             return;
         reader->tokens.pos++;
         result = mime_token_skip_space(&reader->tokens);

@@ -240,14 +240,14 @@ typedef struct {
     guint depth; /* parentheses that may still be opened */
 } Walk;
 
-static gboolean at(const Walk *walk, char c)
+static gboolean walk_at(const Walk *walk, char c)
 {
     return walk->pos < walk->end && *walk->pos == c;
 }
 
 static gboolean expect(Walk *walk, char c)
 {
-    if (!at(walk, c))
+    if (!walk_at(walk, c))
         return FALSE;
     walk->pos++;
     return TRUE;
@@ -287,9 +287,9 @@ static gboolean skip_literal(Walk *walk)
 /* A string, literal, number or NIL. */
 static gboolean skip_word(Walk *walk)
 {
-    if (at(walk, '"'))
+    if (walk_at(walk, '"'))
         return skip_quoted(walk);
-    if (at(walk, '{'))
+    if (walk_at(walk, '{'))
         return skip_literal(walk);
 
     const char *start = walk->pos;
@@ -338,7 +338,7 @@ static gboolean copy_body(Walk *walk, GString *out);
 
 static gboolean copy_multipart(Walk *walk, GString *out)
 {
-    while (at(walk, '('))
+    while (walk_at(walk, '('))
         if (!copy_body(walk, out))
             return FALSE;
     return copy_value(walk, out);
@@ -379,7 +379,7 @@ static gboolean copy_body(Walk *walk, GString *out)
         return FALSE;
     walk->depth--;
     g_string_append_c(out, '(');
-    if (!(at(walk, '(') ? copy_multipart(walk, out) : copy_single_part(walk, out)))
+    if (!(walk_at(walk, '(') ? copy_multipart(walk, out) : copy_single_part(walk, out)))
         return FALSE;
     g_string_append_c(out, ')');
     walk->depth++;

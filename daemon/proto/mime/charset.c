@@ -11,7 +11,7 @@
 
 static pthread_once_t gmime_once = PTHREAD_ONCE_INIT;
 
-void mime_charset_need_gmime(void)
+void mime_charset_init_gmime(void)
 {
     pthread_once(&gmime_once, g_mime_init);
 }
@@ -37,7 +37,7 @@ static iconv_t find_converter(MimeCharsets *charsets, const char *charset)
     if ((charsets->count >= MIME_CHARSETS_MAX && charset != last_resort) ||
         strlen(charset) > NAME_MAX_LENGTH)
         return no_converter;
-    mime_charset_need_gmime();
+    mime_charset_init_gmime();
     if (charsets->converters == NULL)
         charsets->converters = g_new(MimeConverter, MIME_CHARSETS_MAX + 1);
 

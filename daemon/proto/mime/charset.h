@@ -31,6 +31,6 @@ void mime_charset_append_utf8(MimeCharsets *charsets, const char *text, gsize le
                               const char *charset, GString *out);
 
 /* Has to be called, from any thread, before GMime's functions other than the encodings. */
-void mime_charset_need_gmime(void);
+void mime_charset_init_gmime(void);
 
 G_END_DECLS

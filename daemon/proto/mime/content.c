@@ -12,7 +12,7 @@ typedef struct {
     MimeTokens tokens;
 } Content;
 
-static const char *keep(Content *content)
+static const char *keep_token(Content *content)
 {
     return mime_arena_strndup(content->arena, content->scratch->str, content->scratch->len);
 }
@@ -91,7 +91,7 @@ static void read_transfer_encoding(Content *content)
         part->encoding = MIME_ENCODING_UNKNOWN;
         return;
     }
-    part->transfer_encoding = keep(content);
+    part->transfer_encoding = keep_token(content);
     part->encoding = mime_encoding_from_name(part->transfer_encoding);
 }
 
@@ -102,7 +102,7 @@ static void read_disposition(Content *content)
     if (part->disposition_params.length > 0 ||
         mime_token_mime(&content->tokens, content->scratch) == MIME_TOKEN_BAD)
         return;
-    part->disposition = keep(content);
+    part->disposition = keep_token(content);
     part->disposition_params =
         mime_token_params(&content->tokens, content->arena, content->scratch);
 }
@@ -117,7 +117,7 @@ static void read_languages(Content *content)
     g_autoptr(GPtrArray) found = g_ptr_array_new();
 
     while (mime_token_atom(tokens, content->scratch) != MIME_TOKEN_BAD) {
-        g_ptr_array_add(found, (gpointer)keep(content));
+        g_ptr_array_add(found, (gpointer)keep_token(content));
         g_string_truncate(content->scratch, 0);
         if (tokens->pos >= tokens->end || *tokens->pos != ',')
             break;

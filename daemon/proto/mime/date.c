@@ -150,7 +150,7 @@ gboolean mime_date_parse(const char *value, gsize length, ImapDateTime *out)
     if (read_strictly(value, length, TRUE, out))
         return TRUE;
 
-    mime_charset_need_gmime();
+    mime_charset_init_gmime();
     /* GMime's reader makes sense of nearly anything with numbers in it. */
     g_autofree char *text = mime_text_decode_header(value, length);
     g_autoptr(GDateTime) date = g_mime_utils_header_decode_date(text);

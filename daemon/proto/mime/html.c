@@ -150,7 +150,7 @@ static void skip_element(Html *html, const char *name)
 
 /* A comment that is never closed ends with its tag: all the rest would be hidden otherwise, and
  * mail that begins with one is real. */
-static void skip_comment(Html *html)
+static void skip_html_comment(Html *html)
 {
     gsize left = (gsize)(html->end - html->pos);
     const char *close = html->unclosed ? NULL : memmem(html->pos, left, "-->", 3);
@@ -254,7 +254,7 @@ static void read_tag(Html *html)
     const char *name = html->pos + 1;
 
     if (html->end - name >= 3 && memcmp(name, "!--", 3) == 0) {
-        skip_comment(html);
+        skip_html_comment(html);
         return;
     }
     if (name >= html->end || (!g_ascii_isalpha(*name) && memchr("/!?", *name, 3) == NULL)) {

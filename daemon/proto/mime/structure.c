@@ -117,7 +117,7 @@ static void end_part(Parser *parser)
 }
 
 /* Makes the bytes up to until part of the open part's own body. */
-static void take_body(Parser *parser, const char *until, guint lines)
+static void extend_body(Parser *parser, const char *until, guint lines)
 {
     parser->part->body_length += (gsize)(until - parser->pos);
     parser->part->body_lines += lines;
@@ -207,7 +207,7 @@ static gboolean read_header(Parser *parser)
 }
 
 /* Decides what the part is, now that its header is known. */
-static void settle_kind(MimePart *part)
+static void decide_kind(MimePart *part)
 {
     if (!part->is_mime)
         mime_content_forget(part);
@@ -230,7 +230,7 @@ static gboolean read_boundary_line(Parser *parser, const char *line, Boundary *b
     while (parser->part != multipart)
         end_part(parser);
     g_array_set_size(parser->boundaries, keep);
-    take_body(parser, newline != NULL ? newline + 1 : parser->end, lines);
+    extend_body(parser, newline != NULL ? newline + 1 : parser->end, lines);
     return !last && newline != NULL;
 }
 
@@ -256,7 +256,7 @@ static gboolean read_body(Parser *parser)
             }
             if (until > parser->pos && until[-1] == '\r')
                 until--;
-            take_body(parser, until, lines);
+            extend_body(parser, until, lines);
             return read_boundary_line(parser, line, boundary);
         }
         newline = memchr(line, '\n', (gsize)(parser->end - line));
@@ -265,7 +265,7 @@ static gboolean read_body(Parser *parser)
         line = newline + 1;
         lines++;
     }
-    take_body(parser, parser->end, lines);
+    extend_body(parser, parser->end, lines);
     return FALSE;
 }
 
@@ -276,7 +276,7 @@ static void read_part_start(Parser *parser)
         gboolean multipart = read_header(parser);
         MimePart *part = parser->part;
 
-        settle_kind(part);
+        decide_kind(part);
         if (multipart || part->kind != MIME_PART_MESSAGE)
             return;
         if (too_deep(parser) || parser->structure->count >= parser->limits->max_parts) {

@@ -194,7 +194,7 @@ char *mime_text_collate(const char *text)
 
 /* A value without its line ends, and with spaces for NULs. A tab that a line was folded at is taken
  * for the space that it stands for (RFC 5256, 2.1): one searches for what one reads. */
-static GString *unfold(const char *value, gsize length)
+static GString *unfold_value(const char *value, gsize length)
 {
     GString *line = g_string_sized_new(length + 1);
     gsize end = 0;
@@ -213,7 +213,7 @@ static GString *unfold(const char *value, gsize length)
 
 static char *decode_value(MimeCharsets *charsets, const char *value, gsize length)
 {
-    g_autoptr(GString) line = unfold(value, length);
+    g_autoptr(GString) line = unfold_value(value, length);
     g_autoptr(GString) valid = NULL;
 
     if (is_ascii(line->str, line->len) && strstr(line->str, "=?") == NULL)

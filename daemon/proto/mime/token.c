@@ -128,7 +128,7 @@ MimeTokenResult mime_token_skip_space(MimeTokens *tokens)
 }
 
 /* As many characters of a class as there are, perhaps none. */
-static void take(MimeTokens *tokens, guint8 class, GString *out)
+static void read_class(MimeTokens *tokens, guint8 class, GString *out)
 {
     const char *start = tokens->pos;
 
@@ -141,13 +141,13 @@ MimeTokenResult mime_token_atom(MimeTokens *tokens, GString *out)
 {
     if (tokens->pos >= tokens->end || !is_atext(*tokens->pos))
         return MIME_TOKEN_BAD;
-    take(tokens, ATEXT, out);
+    read_class(tokens, ATEXT, out);
     return mime_token_skip_space(tokens);
 }
 
 MimeTokenResult mime_token_mime(MimeTokens *tokens, GString *out)
 {
-    take(tokens, TOKEN, out);
+    read_class(tokens, TOKEN, out);
     return mime_token_skip_space(tokens);
 }
 
