@@ -655,7 +655,8 @@ TEST(AwkwardMails, AreSoundInEveryWay)
     auto mails = awkward_mails();
 
     ASSERT_GT(mails.size(), 100u);
-    for (auto &[name, message] : mails) {
+    for (auto &mail : mails) {
+        const auto &name = mail.first, &message = mail.second;
         SCOPED_TRACE(name);
 
         Structure structure = parsed(message);

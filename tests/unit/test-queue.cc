@@ -563,12 +563,13 @@ TEST_F(QueueTest, KillsAtAnyMomentLoseNothingThatWasAccepted)
         pid_t pid = fork();
         if (pid == 0) {
             Queue *mine = queue_open(path.c_str(), nullptr);
-            for (int i = 0; mine; i++) {
+            if (!mine)
+                _exit(1);
+            for (int i = 0;; i++) {
                 gint64 id = add(mine, i % 5 == 4 ? large : "small " + std::to_string(i));
                 if (write(acknowledged[1], &id, sizeof id) != sizeof id)
                     _exit(1);
             }
-            _exit(1);
         }
         close(acknowledged[1]);
         struct pollfd fds = {acknowledged[0], POLLIN, 0};

@@ -262,7 +262,7 @@ TEST_F(TextTest, FindsWhatReadingEverythingFinds)
 
 TEST_F(TextTest, FindsTheSameWhileItIsBeingIndexed)
 {
-    g_autoptr(Indexer) indexer = indexer_new(cache, "ada");
+    [[maybe_unused]] g_autoptr(Indexer) indexer = indexer_new(cache, "ada");
     for (int round = 0; round < 20 && !HasFatalFailure(); round++) {
         deliver_some(40 + pick(40));
         expunge_some(pick(40));
@@ -548,7 +548,7 @@ TEST_F(TextTest, ListsAlikeWhateverIsIndexed)
 
 TEST_F(TextTest, IsIndexedWithoutBeingAsked)
 {
-    g_autoptr(Indexer) indexer = indexer_new(cache, "ada");
+    [[maybe_unused]] g_autoptr(Indexer) indexer = indexer_new(cache, "ada");
     deliver_some(128);
     EXPECT_TRUE(soon([&] { return segments() == 3 && due() == 0; }));
     check_many(10);

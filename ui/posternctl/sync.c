@@ -74,7 +74,7 @@ static void on_synced(GObject *source, GAsyncResult *result, gpointer data)
         g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, &error);
 
     waiting->calls--;
-    if (error && !waiting->error)
+    if (!answer && !waiting->error)
         waiting->error = g_steal_pointer(&error);
     check_end(waiting);
 }

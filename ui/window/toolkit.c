@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What newer GTK and libadwaita call otherwise. See toolkit.h. */
+/* Dialogs and widgets, in the words of the GTK and libadwaita that are there. See toolkit.h. */
 #include "ui/window/toolkit.h"
 
 #include <string.h>
@@ -36,12 +36,20 @@ static void alert_show(Alert *alert, GtkWidget *parent)
 }
 #endif
 
+/* Whether there is a window to stand over; if not, `extra`, which nobody owns yet, is freed. */
+static gboolean is_in_window(GtkWidget *parent, GtkWidget *extra)
+{
+    if (gtk_widget_get_root(parent))
+        return TRUE;
+    if (extra)
+        g_object_unref(g_object_ref_sink(extra));
+    return FALSE;
+}
+
 /* Neither kind takes its texts for markup unless told to, so they may be a server's words. */
 void toolkit_tell(GtkWidget *parent, const char *heading, const char *body, GtkWidget *extra)
 {
-    g_autoptr(GtkWidget) kept = extra ? g_object_ref_sink(extra) : NULL;
-
-    if (!gtk_widget_get_root(parent))
+    if (!is_in_window(parent, extra))
         return;
     Alert *alert = alert_new(parent, heading, body);
     if (extra)
@@ -76,10 +84,9 @@ static void on_response(Alert *alert, const char *response, Asked *asked)
 void toolkit_ask(GtkWidget *parent, const ToolkitQuestion *question, ToolkitAccepted accepted,
                  GObject *data)
 {
-    g_autoptr(GtkWidget) kept = g_object_ref_sink(question->extra);
     Asked *asked;
 
-    if (!gtk_widget_get_root(parent))
+    if (!is_in_window(parent, question->extra))
         return;
     asked = g_new(Asked, 1);
     *asked = (Asked){g_object_ref(parent), accepted, g_object_ref(data)};

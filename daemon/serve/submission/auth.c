@@ -22,7 +22,7 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
                                 "Wrong login or local password; posternctl client shows the login "
                                 "and makes passwords");
     case SERVE_LOGIN_UNAVAILABLE:
-        return submission_reply(session, error, 454, "4.7.0", failure->message);
+        return submission_reply(session, error, 454, "4.7.0", "%s", failure->message);
     case SERVE_LOGIN_UNAUTHORIZED:
         return submission_reply(session, error, 535, "5.7.8", "Nobody may act for others here");
     case SERVE_LOGIN_CANCELLED:
