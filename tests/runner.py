@@ -66,6 +66,25 @@ class Tally:
         else:
             self.failures.append((name, text))
 
+    def write(self, path):
+        """As lines that read() takes: one for what passed, and one for each test that didn't."""
+        with open(path, "w", encoding="utf-8") as file:
+            for name, outcome, text in [*(("", "passed", ""),) * self.passed,
+                                        *((name, "skipped", text) for name, text in self.skipped),
+                                        *((name, "failed", text) for name, text in self.failures)]:
+                file.write(json.dumps([name, outcome, text]) + "\n")
+
+    def join(self, other):
+        self.passed += other.passed
+        self.skipped += other.skipped
+        self.failures += other.failures
+
+    def read(self, path, where=""):
+        """Adds what another run has written; its names get `where` before them."""
+        for line in Path(path).read_text("utf-8").splitlines():
+            name, outcome, text = json.loads(line)
+            self.add(where + name, outcome, text)
+
     def report(self):
         for name in sorted(self.seconds, key=self.seconds.get, reverse=True)[:SLOWEST]:
             print(f"slow: {name}: {self.seconds[name]:.0f} s")
@@ -344,6 +363,10 @@ def main():
     parser.add_argument("--unit", action="store_true", help="the unit tests only")
     parser.add_argument("--real", action="store_true", help="the tests with real servers only")
     parser.add_argument("--lint", action="store_true", help="the rules of the house only")
+    parser.add_argument("--elsewhere", action="store_true", help="on another Debian only: tests/elsewhere")
+    # For tests/elsewhere: one build without sanitizers, and a file for what came out.
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--results", help=argparse.SUPPRESS)
     parser.add_argument("--file", help=argparse.SUPPRESS)
     parser.add_argument("--report", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -354,15 +377,35 @@ def main():
 
     tally = Tally()
     started = time.monotonic()
-    say("Building with AddressSanitizer and UBSan …")
-    problem = build("build-tests")
-    if problem:
-        tally.add("build", "failed", problem[-8000:])
+    if options.elsewhere:
+        elsewhere_tests(options, tally)
     else:
-        run_tests(options, tally)
+        run_build(options, tally)
     say(f"({time.monotonic() - started:.0f} s)")
+    if options.results:
+        tally.write(options.results)
     tally.report()
     return 1 if tally.failures or not tally.passed else 0
+
+
+def run_build(options, tally):
+    name = "build-plain" if options.plain else "build-tests"
+    say(f"Building {'without sanitizers' if options.plain else 'with AddressSanitizer and UBSan'} …")
+    problem = build(name)
+    if problem:
+        tally.add("build", "failed", problem[-8000:])
+    elif options.plain:
+        plain_tests(options, tally)
+    else:
+        run_tests(options, tally)
+
+
+def plain_tests(options, tally):
+    os.environ["POSTERN_BUILD"] = str(TOP / "build-plain")
+    if options.unit:
+        unit_tests("build-plain", None, options.names, tally)
+    else:
+        real_tests(options.names, tally)
 
 
 def run_tests(options, tally):
@@ -381,6 +424,27 @@ def run_tests(options, tally):
             tally.add("build without sanitizers", "failed", problem[-8000:])
         say("Tests with real servers and clients …")
         real_tests(options.names, tally)
+    if every and not options.names:
+        elsewhere_tests(options, tally)
+
+
+# On other systems
+
+#: What tests/run tests besides this machine, and with --long.
+ELSEWHERE = ("trixie",)
+ELSEWHERE_LONG = ("trixie", "trixie:i386", "trixie:s390x")
+
+
+def elsewhere_tests(options, tally):
+    for where in ELSEWHERE_LONG if options.long else ELSEWHERE:
+        with tempfile.NamedTemporaryFile() as results:
+            done = subprocess.run([sys.executable, str(TOP / "tests" / "elsewhere"), "--results", results.name,
+                                   *(["--long"] if options.long else []), where],
+                                  stdin=subprocess.DEVNULL)
+            if Path(results.name).stat().st_size:
+                tally.read(results.name)
+            else:
+                tally.add(f"tests/elsewhere {where}", "failed", f"ended with {done.returncode}")
 
 
 def thread_tests(tally):
