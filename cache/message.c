@@ -8,6 +8,8 @@
 static const char SQL_INSERT[] = "INSERT INTO message (remote_id) VALUES (?)";
 static const char SQL_BY_REMOTE_ID[] = "SELECT id FROM message WHERE remote_id = ?";
 static const char SQL_REMOTE_ID[] = "SELECT remote_id FROM message WHERE id = ?";
+static const char SQL_FORGET_REMOTE_IDS[] =
+    "UPDATE message SET remote_id = NULL WHERE remote_id IS NOT NULL";
 static const char SQL_SET_REMOTE_ID[] = "UPDATE message SET remote_id = ?2 WHERE id = ?1";
 static const char SQL_SET_HASH[] = "UPDATE message SET message_id = ?2 WHERE id = ?1";
 static const char SQL_BY_MESSAGE_ID[] = "SELECT id FROM message WHERE message_id = ? ORDER BY id";
@@ -40,6 +42,11 @@ char *cache_message_remote_id(CacheTxn *txn, gint64 message)
 {
     g_auto(DbQuery) query = db_query(txn->db, SQL_REMOTE_ID, DB_INT(message));
     return db_next(&query) ? g_strdup(db_column_text(&query, 0)) : NULL;
+}
+
+gboolean cache_message_forget_remote_ids(CacheTxn *txn, GError **error)
+{
+    return txn_writes(txn, FALSE, error) && db_run(txn->db, error, SQL_FORGET_REMOTE_IDS);
 }
 
 gboolean cache_message_set_remote_id(CacheTxn *txn, gint64 message, const char *remote_id,

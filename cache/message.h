@@ -18,6 +18,9 @@ char *cache_message_remote_id(CacheTxn *txn, gint64 message);
 gboolean cache_message_set_remote_id(CacheTxn *txn, gint64 message, const char *remote_id,
                                      GError **error);
 
+/* No message has one any more: those of another server would mean other messages. */
+gboolean cache_message_forget_remote_ids(CacheTxn *txn, GError **error);
+
 /* Numbers (gint64) of the messages with that Message-ID header (as in CacheRendered), for
  * rematching. */
 GArray *cache_message_by_message_id(CacheTxn *txn, const char *message_id, GError **error);

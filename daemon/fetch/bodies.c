@@ -7,6 +7,7 @@
  */
 #include "daemon/fetch/bodies.h"
 
+#include "daemon/fetch/aside.h"
 #include "daemon/fetch/fetcher.h"
 #include "daemon/net/thread.h"
 
@@ -31,6 +32,9 @@
 
 /* A connection with nothing to do is closed after this long. */
 #define IDLE_SECONDS 60
+
+/* Connections that may break one after the other before that is taken for the network's doing. */
+#define BREAKS_MAX 24
 
 #define BACKOFF_MIN 2
 #define BACKOFF_MAX 300
@@ -67,12 +71,16 @@ struct FetchBodies {
     char *reason;      /* why offline */
     GQueue requests;   /* Request */
 
-    GArray *plan;  /* CacheWanted */
-    guint planned; /* how many of them have been taken */
+    GArray *plan; /* CacheWanted, all of one folder */
+    guint32 plan_uidvalidity;
+    GQueue halves;     /* FetchJob: what broke a connection, before anything else */
+    guint breaks;      /* connections that broke since something came */
+    FetchAside *aside; /* what the provider doesn't give */
+    guint planned;     /* how many of them have been taken */
     CacheContentState plan_state;
     gboolean planless;   /* nothing was wanted when the last plan was made */
     GHashTable *claimed; /* messages under way */
-    GHashTable *refused; /* messages that can't be had, until the next wake */
+    GHashTable *refused; /* messages that are gone, until someone asks */
     GHashTable *headed;  /* folders whose newest headers have been planned */
     guint busy;          /* threads that prefetch */
     gboolean failing;    /* the last thing a prefetching thread did failed */
@@ -130,14 +138,14 @@ static void request_done(Request *request, const GError *error)
         g_warning("Waking a session: %s", g_strerror(errno));
 }
 
-static FetchJob *job_of(GPtrArray *jobs, gint64 folder, CacheContentState state)
+static FetchJob *job_of(GPtrArray *jobs, const CacheFolder *folder, CacheContentState state)
 {
     for (guint i = 0; i < jobs->len; i++) {
         FetchJob *job = jobs->pdata[i];
-        if (job->folder == folder && job->items->len < PIECE_MAX)
+        if (job->folder == folder->id && job->items->len < PIECE_MAX)
             return job;
     }
-    FetchJob *job = fetch_job_new(folder, state);
+    FetchJob *job = fetch_job_new(folder->id, folder->base_uidvalidity, state);
     g_ptr_array_add(jobs, job);
     return job;
 }
@@ -176,7 +184,10 @@ static gboolean plan_request(FetchBodies *bodies, Request *request, const gint64
                               .folder = found.folder,
                               .base_uid = found.base_uid,
                               .uid = found.uid};
-        g_array_append_val(job_of(request->jobs, found.folder, state)->items, wanted);
+        g_autoptr(CacheFolder) folder = cache_folder_get(txn, found.folder, error);
+        if (!folder)
+            return FALSE;
+        g_array_append_val(job_of(request->jobs, folder, state)->items, wanted);
     }
     return TRUE;
 }
@@ -289,19 +300,25 @@ static gint64 prefetch_since(const FetchBodies *bodies)
         return G_MININT64;
     return days == ACCOUNT_PREFETCH_HEADERS
                ? G_MAXINT64
-               : g_get_real_time() / G_USEC_PER_SEC - (gint64)days * 24 * 60 * 60;
+               : net_clock_seconds(bodies->access.clock) - (gint64)days * 24 * 60 * 60;
 }
 
 /* Under the lock: keeps of `wanted` what nobody is fetching. TRUE: something is left. */
-static gboolean set_plan(FetchBodies *bodies, GArray *wanted, CacheContentState state)
+static gboolean set_plan(FetchBodies *bodies, CacheTxn *txn, GArray *wanted,
+                         CacheContentState state)
 {
+    gint64 id = wanted && wanted->len ? g_array_index(wanted, CacheWanted, 0).folder : 0;
+    g_autoptr(CacheFolder) folder = id ? cache_folder_get(txn, id, NULL) : NULL;
+
     g_array_set_size(bodies->plan, 0);
     bodies->planned = 0;
     bodies->plan_state = state;
-    for (guint i = 0; wanted && i < wanted->len; i++) {
+    bodies->plan_uidvalidity = folder ? folder->base_uidvalidity : 0;
+    for (guint i = 0; folder && i < wanted->len; i++) {
         const CacheWanted *item = &g_array_index(wanted, CacheWanted, i);
         if (!g_hash_table_contains(bodies->claimed, &item->message) &&
-            !g_hash_table_contains(bodies->refused, &item->message))
+            !g_hash_table_contains(bodies->refused, &item->message) &&
+            !fetch_aside_waits(bodies->aside, item->folder, item->uid))
             g_array_append_val(bodies->plan, *item);
     }
     return bodies->plan->len > 0;
@@ -310,10 +327,11 @@ static gboolean set_plan(FetchBodies *bodies, GArray *wanted, CacheContentState 
 static gboolean plan_folder(FetchBodies *bodies, CacheTxn *txn, gint64 folder,
                             CacheContentState state, gint64 since, guint limit)
 {
-    guint more = g_hash_table_size(bodies->claimed) + g_hash_table_size(bodies->refused);
+    guint more = g_hash_table_size(bodies->claimed) + g_hash_table_size(bodies->refused) +
+                 fetch_aside_size(bodies->aside);
     g_autoptr(GArray) wanted = cache_content_wanted(txn, folder, state, since, limit + more, NULL);
 
-    return set_plan(bodies, wanted, state);
+    return set_plan(bodies, txn, wanted, state);
 }
 
 static gboolean plan_newest_headers(FetchBodies *bodies, CacheTxn *txn, GPtrArray *folders)
@@ -353,7 +371,7 @@ static gboolean make_plan(FetchBodies *bodies)
     g_autoptr(GPtrArray) folders = txn ? cache_folder_list(txn, NULL) : NULL;
     gint64 since = prefetch_since(bodies);
 
-    if (!folders)
+    if (!folders || !fetch_aside_load(bodies->aside, txn) || fetch_aside_waits(bodies->aside, 0, 0))
         return FALSE;
     return plan_newest_headers(bodies, txn, folders) ||
            plan_content(bodies, txn, folders, CACHE_CONTENT_FULL, since) ||
@@ -364,7 +382,7 @@ static gboolean make_plan(FetchBodies *bodies)
 /* Under the lock: whether prefetch has something to take. */
 static gboolean have_plan(FetchBodies *bodies)
 {
-    if (bodies->planned < bodies->plan->len)
+    if (!g_queue_is_empty(&bodies->halves) || bodies->planned < bodies->plan->len)
         return TRUE;
     if (bodies->planless)
         return FALSE;
@@ -374,20 +392,29 @@ static gboolean have_plan(FetchBodies *bodies)
     return FALSE;
 }
 
-/* Under the lock: the next `count` of the plan as a job; NULL: none. */
+/* Under the lock: the next `count` of the plan as a job; NULL: none. What was refused before is asked
+ * for by itself. */
 static FetchJob *next_job(FetchBodies *bodies, guint count)
 {
     if (!have_plan(bodies))
         return NULL;
+    if (!g_queue_is_empty(&bodies->halves))
+        return g_queue_pop_head(&bodies->halves);
     const CacheWanted *first = &g_array_index(bodies->plan, CacheWanted, bodies->planned);
-    FetchJob *job = fetch_job_new(first->folder, bodies->plan_state);
+    FetchJob *job = fetch_job_new(first->folder, bodies->plan_uidvalidity, bodies->plan_state);
+    if (fetch_aside_has(bodies->aside, 0, 0))
+        count = 1;
     while (bodies->planned < bodies->plan->len && job->items->len < count) {
         const CacheWanted *item = &g_array_index(bodies->plan, CacheWanted, bodies->planned);
-        if (item->folder != job->folder)
+        gboolean alone = fetch_aside_has(bodies->aside, item->folder, item->uid);
+        if (alone && job->items->len > 0)
             break;
         bodies->planned++;
         if (g_hash_table_add(bodies->claimed, g_memdup2(&item->message, sizeof(gint64))))
             g_array_append_val(job->items, *item);
+        job->keep_empty = alone && fetch_aside_is_old(bodies->aside, item->folder, item->uid);
+        if (alone)
+            break;
     }
     return job;
 }
@@ -411,16 +438,89 @@ static void arrived(gpointer data)
     pthread_mutex_unlock(&bodies->lock);
 }
 
-/* Under the lock: what was finished is claimed no more, what didn't come isn't asked for again. */
-static void note_finished(FetchBodies *bodies, GArray *missing, GArray *finished)
+/* Under the lock: nothing is claimed any more, and a new plan has to be made. With several threads
+ * that is more than this one's own, which at worst fetches something twice. */
+static void forget_claims(FetchBodies *bodies)
 {
-    for (guint i = 0; i < finished->len; i++)
-        g_hash_table_remove(bodies->claimed, &g_array_index(finished, gint64, i));
-    for (guint i = 0; i < missing->len; i++)
-        g_hash_table_add(bodies->refused,
-                         g_memdup2(&g_array_index(missing, gint64, i), sizeof(gint64)));
-    g_array_set_size(missing, 0);
-    g_array_set_size(finished, 0);
+    FetchJob *job;
+
+    while ((job = g_queue_pop_head(&bodies->halves)))
+        fetch_job_free(job);
+    g_hash_table_remove_all(bodies->claimed);
+    g_array_set_size(bodies->plan, 0);
+    bodies->planned = 0;
+    bodies->planless = FALSE;
+}
+
+/* Whether a failure may be due to what was asked for. */
+static gboolean is_break(const GError *error)
+{
+    return (error->domain == NET_ERROR &&
+            (error->code == NET_ERROR_CLOSED || error->code == NET_ERROR_IO ||
+             error->code == NET_ERROR_TIMEOUT || error->code == NET_ERROR_TOO_LONG)) ||
+           (error->domain == IMAP_CLIENT_ERROR &&
+            (error->code == IMAP_CLIENT_ERROR_CLOSED || error->code == IMAP_CLIENT_ERROR_PROTOCOL));
+}
+
+static FetchJob *half_of(const FetchJob *job, guint from, guint to)
+{
+    FetchJob *half = fetch_job_new(job->folder, job->uidvalidity, job->state);
+
+    g_array_append_vals(half->items, &g_array_index(job->items, CacheWanted, from), to - from);
+    return half;
+}
+
+/* The connection broke at the first of the rest: it is halved to the culprit, which is refused when
+ * it has broken two by itself. */
+static void halve_rest(FetchBodies *bodies, FetchOutcome *outcome, const GError *error)
+{
+    FetchJob *job = outcome->rest->len ? outcome->rest->pdata[0] : NULL;
+    guint half = job ? job->items->len / 2 : 0;
+
+    for (guint i = outcome->rest->len; i > 1; i--)
+        g_queue_push_head(&bodies->halves, fetch_job_copy(outcome->rest->pdata[i - 1]));
+    if (!job || job->items->len == 0)
+        return;
+    if (!is_break(error)) {
+        g_queue_push_head(&bodies->halves, fetch_job_copy(job));
+    } else if (half > 0) {
+        g_queue_push_head(&bodies->halves, half_of(job, half, job->items->len));
+        g_queue_push_head(&bodies->halves, half_of(job, 0, half));
+    } else if (job->breaks == 0) {
+        FetchJob *again = fetch_job_copy(job);
+        again->breaks = 1;
+        g_queue_push_head(&bodies->halves, again);
+    } else {
+        g_array_append_vals(outcome->refused, job->items->data, 1);
+        g_free(outcome->words);
+        outcome->words = g_strdup(error->message);
+    }
+}
+
+/* Under the lock, which is given up while it is written: what was finished is claimed no more, what
+ * is refused is set aside. */
+static void note_outcome(FetchBodies *bodies, FetchOutcome *outcome, const GError *error)
+{
+    gboolean general = error && g_error_matches(error, FETCH_ERROR, FETCH_ERROR_REFUSED);
+
+    if (outcome->finished->len > 0)
+        bodies->breaks = 0;
+    if (error && !general)
+        halve_rest(bodies, outcome, error);
+    pthread_mutex_unlock(&bodies->lock);
+    fetch_aside_write(bodies->aside, outcome, general ? error->message : NULL);
+    pthread_mutex_lock(&bodies->lock);
+    for (guint i = 0; i < outcome->finished->len; i++)
+        g_hash_table_remove(bodies->claimed,
+                            &g_array_index(outcome->finished, CacheWanted, i).message);
+    for (guint i = 0; i < outcome->refused->len; i++)
+        g_hash_table_remove(bodies->claimed,
+                            &g_array_index(outcome->refused, CacheWanted, i).message);
+    if (general)
+        forget_claims(bodies);
+    g_array_set_size(outcome->finished, 0);
+    g_array_set_size(outcome->refused, 0);
+    g_ptr_array_set_size(outcome->rest, 0);
 }
 
 /* A copy of the request's n-th job, which stays for another try; NULL behind the last, or when the
@@ -442,8 +542,7 @@ static gboolean serve_extract(FetchBodies *bodies, Fetcher *fetcher, Request *re
     g_autoptr(FetchJob) job = request_job(bodies, request, 0);
     if (!job)
         return TRUE;
-    GBytes *octets = fetcher_extract(fetcher, &g_array_index(job->items, CacheWanted, 0),
-                                     &request->extract, error);
+    GBytes *octets = fetcher_extract(fetcher, job, &request->extract, error);
     pthread_mutex_lock(&bodies->lock);
     request->octets = octets;
     pthread_mutex_unlock(&bodies->lock);
@@ -465,18 +564,26 @@ static gboolean serve_search(FetchBodies *bodies, Fetcher *fetcher, Request *req
 static gboolean serve_request(FetchBodies *bodies, Fetcher *fetcher, Request *request,
                               GError **error)
 {
-    g_autoptr(GArray) missing = g_array_new(FALSE, FALSE, sizeof(gint64));
-    g_autoptr(GArray) finished = g_array_new(FALSE, FALSE, sizeof(gint64));
+    FetchOutcome outcome;
     FetchJob *job;
+    gboolean ok = TRUE;
 
     if (request->extract.section)
         return serve_extract(bodies, fetcher, request, error);
     if (request->query)
         return serve_search(bodies, fetcher, request, error);
-    for (guint n = 0; (job = request_job(bodies, request, n)); n++)
-        if (!fetcher_start(fetcher, job, missing, finished, error))
-            return FALSE;
-    return fetcher_finish(fetcher, missing, finished, error);
+    fetch_outcome_init(&outcome);
+    for (guint n = 0; ok && (job = request_job(bodies, request, n)); n++)
+        ok = fetcher_start(fetcher, job, &outcome, error);
+    ok = ok && fetcher_finish(fetcher, &outcome, error);
+    fetch_aside_write(bodies->aside, &outcome, NULL);
+    if (ok && outcome.refused->len > 0) {
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                    "The provider doesn't give the message: %s", outcome.words);
+        ok = FALSE;
+    }
+    fetch_outcome_clear(&outcome);
+    return ok;
 }
 
 /* Longer commands are more efficient, shorter ones let a request in sooner. */
@@ -490,14 +597,15 @@ static guint adapt_piece(guint piece, gint64 usec)
 /* Prefetches until there is nothing more, or something more urgent. */
 static gboolean prefetch(FetchBodies *bodies, Fetcher *fetcher, GError **error)
 {
-    g_autoptr(GArray) missing = g_array_new(FALSE, FALSE, sizeof(gint64));
-    g_autoptr(GArray) finished = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autoptr(GError) failure = NULL;
+    FetchOutcome outcome;
     guint piece = 32;
     gboolean ok = TRUE;
 
-    for (;;) {
+    fetch_outcome_init(&outcome);
+    while (ok) {
         pthread_mutex_lock(&bodies->lock);
-        note_finished(bodies, missing, finished);
+        note_outcome(bodies, &outcome, NULL);
         FetchJob *job = bodies->stop || !bodies->online || !g_queue_is_empty(&bodies->requests)
                             ? NULL
                             : next_job(bodies, piece);
@@ -505,15 +613,16 @@ static gboolean prefetch(FetchBodies *bodies, Fetcher *fetcher, GError **error)
         if (!job)
             break;
         gint64 start = g_get_monotonic_time();
-        ok = fetcher_start(fetcher, job, missing, finished, error);
-        if (!ok)
-            break;
+        ok = fetcher_start(fetcher, job, &outcome, &failure);
         piece = adapt_piece(piece, g_get_monotonic_time() - start);
     }
-    ok = ok && fetcher_finish(fetcher, missing, finished, error);
+    ok = ok && fetcher_finish(fetcher, &outcome, &failure);
     pthread_mutex_lock(&bodies->lock);
-    note_finished(bodies, missing, finished);
+    note_outcome(bodies, &outcome, failure);
     pthread_mutex_unlock(&bodies->lock);
+    fetch_outcome_clear(&outcome);
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
     return ok;
 }
 
@@ -550,16 +659,6 @@ static gboolean work_once(Worker *worker, Fetcher *fetcher, Request *request, Ne
         return FALSE;
     return request ? serve_request(worker->bodies, fetcher, request, error)
                    : prefetch(worker->bodies, fetcher, error);
-}
-
-/* Under the lock: everything this thread had claimed is free again after a failure. With several
- * threads that is more than its own, which at worst fetches something twice. */
-static void forget_claims(FetchBodies *bodies)
-{
-    g_hash_table_remove_all(bodies->claimed);
-    g_array_set_size(bodies->plan, 0);
-    bodies->planned = 0;
-    bodies->planless = FALSE;
 }
 
 /* After a failure: sleeps, longer each time, unless a request comes or upstream is set anew. */
@@ -605,13 +704,14 @@ static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
         request_done(request, error);
         request_unref(request);
     }
-    bodies->failing = !ok && !request;
-    if (ok) {
+    gboolean refused = error && g_error_matches(error, FETCH_ERROR, FETCH_ERROR_REFUSED);
+    gboolean halving = error && !request && is_break(error) && bodies->breaks++ < BREAKS_MAX;
+    bodies->failing = !ok && !request && !refused && !halving;
+    if (ok || refused || halving) {
         *backoff = 0;
         return;
     }
     g_debug("Fetching for %s: %s", bodies->access.settings->id, error->message);
-    forget_claims(bodies);
     if (!request)
         back_off(worker, backoff);
 }
@@ -670,6 +770,8 @@ FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint f
     init_lock(bodies);
     bodies->cancel = net_cancel_new();
     g_queue_init(&bodies->requests);
+    g_queue_init(&bodies->halves);
+    bodies->aside = fetch_aside_new(cache, &bodies->access);
     bodies->plan = g_array_new(FALSE, FALSE, sizeof(CacheWanted));
     bodies->claimed = new_id_set();
     bodies->refused = new_id_set();
@@ -711,6 +813,8 @@ void fetch_bodies_free(FetchBodies *bodies)
     for (guint i = 0; i < bodies->n_workers; i++)
         pthread_join(bodies->workers[i].thread, NULL);
     g_free(bodies->workers);
+    forget_claims(bodies);
+    fetch_aside_free(bodies->aside);
     g_array_unref(bodies->plan);
     g_hash_table_unref(bodies->claimed);
     g_hash_table_unref(bodies->refused);
@@ -740,15 +844,18 @@ void fetch_bodies_set_online(FetchBodies *bodies, gboolean online, const char *r
     pthread_mutex_unlock(&bodies->lock);
 }
 
-void fetch_bodies_wake(FetchBodies *bodies)
+void fetch_bodies_wake(FetchBodies *bodies, gboolean everything)
 {
     pthread_mutex_lock(&bodies->lock);
+    fetch_aside_set_due(bodies->aside, everything);
+    bodies->breaks = 0;
     bodies->planless = FALSE;
     bodies->failing = FALSE;
     bodies->wakes++;
     g_array_set_size(bodies->plan, 0);
     bodies->planned = 0;
-    g_hash_table_remove_all(bodies->refused);
+    if (everything)
+        g_hash_table_remove_all(bodies->refused);
     pthread_cond_broadcast(&bodies->work);
     pthread_mutex_unlock(&bodies->lock);
 }

@@ -3,6 +3,11 @@
  * Fetching what messages consist of: in the background as the account's prefetch says, newest
  * first, and ahead of everything else what sessions ask for (fetch.h). Only content is written,
  * never the base.
+ *
+ * A message that the provider doesn't give, or that breaks the connection, is set aside: a problem
+ * ("fetch", with its folder and local UID) with a back-off of its own, kept over restarts; all
+ * others come. If it gives none at all, that is one problem (folder 0), and one message is the
+ * probe.
  */
 #pragma once
 
@@ -16,9 +21,12 @@ FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint f
 void fetch_bodies_free(FetchBodies *bodies);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchBodies, fetch_bodies_free)
 
-/* Whether upstream is to be used, and why not; there is something new to fetch. */
+/* Whether upstream is to be used, and why not. */
 void fetch_bodies_set_online(FetchBodies *bodies, gboolean online, const char *reason);
-void fetch_bodies_wake(FetchBodies *bodies);
+
+/* Looks again for what is to be fetched: what is new, and what was set aside and is due; with
+ * `everything` all that was set aside (a person asks for it). */
+void fetch_bodies_wake(FetchBodies *bodies, gboolean everything);
 
 /* `func` is called from the fetchers' threads when content has arrived, and when there is
  * nothing more to prefetch (`busy` FALSE). It must not call back. */

@@ -11,12 +11,16 @@
 #define BATCH_MESSAGES 200
 #define BATCH_BYTES    (2 * 1024 * 1024)
 
+/* Commands refused one after the other, without anything that came, until it isn't about messages. */
+#define FRUITLESS_MAX 12
+
 /* Commands under way: while one is answered, the server prepares the next. */
 #define PIPELINE 2
 
 /* A message that has come and isn't in the cache yet. */
 typedef struct {
-    gint64 message;
+    CacheWanted item;
+    guint32 uidvalidity;        /* the epoch of its base UID */
     CacheContentWriter *writer; /* FULL */
     GBytes *header;             /* HEADER */
     CacheRendered rendered;
@@ -37,18 +41,26 @@ struct Fetcher {
     ImapClient *imap;
     NetCancel *cancel; /* the connection's */
     gint64 selected;
-    GQueue started;   /* Started */
-    GHashTable *uids; /* base UID -> message, of what is under way */
-    GHashTable *came; /* messages that have come, of what is under way */
-    GArray *batch;    /* Arrived */
+    guint32 uidvalidity; /* of the selected folder */
+    guint fruitless;     /* refusals since something came */
+    GQueue started;      /* Started */
+    GHashTable *uids;    /* base UID -> CacheWanted, of what is under way */
+    GHashTable *came;    /* messages that have come, of what is under way */
+    GArray *batch;       /* Arrived */
     guint64 batch_bytes;
 };
 
-FetchJob *fetch_job_new(gint64 folder, CacheContentState state)
+GQuark fetch_error_quark(void)
+{
+    return g_quark_from_static_string("fetch-error");
+}
+
+FetchJob *fetch_job_new(gint64 folder, guint32 uidvalidity, CacheContentState state)
 {
     FetchJob *job = g_new0(FetchJob, 1);
 
     job->folder = folder;
+    job->uidvalidity = uidvalidity;
     job->state = state;
     job->items = g_array_new(FALSE, FALSE, sizeof(CacheWanted));
     return job;
@@ -58,8 +70,7 @@ FetchJob *fetch_job_copy(const FetchJob *job)
 {
     FetchJob *copy = g_new0(FetchJob, 1);
 
-    copy->folder = job->folder;
-    copy->state = job->state;
+    *copy = *job;
     copy->items = g_array_ref(job->items);
     return copy;
 }
@@ -70,6 +81,27 @@ void fetch_job_free(FetchJob *job)
         return;
     g_array_unref(job->items);
     g_free(job);
+}
+
+static void free_job(gpointer job)
+{
+    fetch_job_free(job);
+}
+
+void fetch_outcome_init(FetchOutcome *outcome)
+{
+    outcome->finished = g_array_new(FALSE, FALSE, sizeof(CacheWanted));
+    outcome->refused = g_array_new(FALSE, FALSE, sizeof(CacheWanted));
+    outcome->rest = g_ptr_array_new_with_free_func(free_job);
+    outcome->words = NULL;
+}
+
+void fetch_outcome_clear(FetchOutcome *outcome)
+{
+    g_clear_pointer(&outcome->finished, g_array_unref);
+    g_clear_pointer(&outcome->refused, g_array_unref);
+    g_clear_pointer(&outcome->rest, g_ptr_array_unref);
+    g_clear_pointer(&outcome->words, g_free);
 }
 
 static void clear_arrived(gpointer data)
@@ -158,8 +190,15 @@ static CacheFolder *read_folder(Fetcher *fetcher, gint64 id, GError **error)
     return txn ? cache_folder_get(txn, id, error) : NULL;
 }
 
-/* UIDs are used only in the epoch they are from. */
-static gboolean select_folder(Fetcher *fetcher, gint64 id, GError **error)
+static gboolean renumbered(const CacheFolder *folder, GError **error)
+{
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                "%s has been renumbered upstream; it is being read anew.", folder->base_name);
+    return FALSE;
+}
+
+/* UIDs are used only in the epoch they are from: of the job, the base and the server. */
+static gboolean select_folder(Fetcher *fetcher, gint64 id, guint32 uidvalidity, GError **error)
 {
     g_autoptr(CacheFolder) folder = read_folder(fetcher, id, error);
     ImapSelect what = {.read_only = TRUE};
@@ -171,29 +210,46 @@ static gboolean select_folder(Fetcher *fetcher, gint64 id, GError **error)
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "The folder is gone upstream.");
         return FALSE;
     }
+    if (uidvalidity != folder->base_uidvalidity)
+        return renumbered(folder, error);
+    if (fetcher->selected == id && fetcher->uidvalidity == uidvalidity)
+        return TRUE;
     fetcher->selected = 0;
     what.name = folder->base_name;
     if (!imap_client_select(fetcher->imap, &what, &state, error))
         return FALSE;
-    if (state.uidvalidity != folder->base_uidvalidity) {
-        g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
-                    "%s has been renumbered upstream; it is being read anew.", folder->base_name);
-        return FALSE;
-    }
+    if (state.uidvalidity != uidvalidity)
+        return renumbered(folder, error);
     fetcher->selected = id;
+    fetcher->uidvalidity = uidvalidity;
     return TRUE;
 }
 
 /* ---- what comes ------------------------------------------------------------------------------ */
 
+/* Whether the row that it was fetched for still is that message: another epoch's UIDs mean others,
+ * and a sync may have changed over since it was asked for. */
+static gboolean is_still(CacheTxn *txn, const CacheWanted *item, guint32 uidvalidity)
+{
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, item->folder, NULL);
+    CachePlacement row;
+
+    return folder && folder->base_uidvalidity == uidvalidity &&
+           cache_placement_by_base(txn, item->folder, item->base_uid, &row, NULL) &&
+           row.message == item->message;
+}
+
 static gboolean write_arrived(CacheTxn *txn, Arrived *arrived, GError **error)
 {
     g_autoptr(GError) reason = NULL;
-    gboolean ok = arrived->writer
-                      ? cache_content_writer_finish(arrived->writer, txn, arrived->message,
-                                                    &arrived->rendered, &reason)
-                      : cache_content_set_header(txn, arrived->message, arrived->header,
-                                                 &arrived->rendered, &reason);
+    gint64 message = arrived->item.message;
+
+    if (!is_still(txn, &arrived->item, arrived->uidvalidity))
+        return TRUE;
+    gboolean ok = arrived->writer ? cache_content_writer_finish(arrived->writer, txn, message,
+                                                                &arrived->rendered, &reason)
+                                  : cache_content_set_header(txn, message, arrived->header,
+                                                             &arrived->rendered, &reason);
 
     /* Gone meanwhile: nobody wants it any more. */
     if (ok || g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_NOT_FOUND))
@@ -222,18 +278,21 @@ static gboolean write_batch(Fetcher *fetcher, GError **error)
 
 static gboolean add_to_batch(Fetcher *fetcher, Arrived *arrived, gsize size, GError **error)
 {
-    g_hash_table_add(fetcher->came, g_memdup2(&arrived->message, sizeof(gint64)));
+    g_hash_table_add(fetcher->came, g_memdup2(&arrived->item.message, sizeof(gint64)));
+    fetcher->fruitless = 0;
     g_array_append_val(fetcher->batch, *arrived);
     fetcher->batch_bytes += size;
     return (fetcher->batch->len < BATCH_MESSAGES && fetcher->batch_bytes < BATCH_BYTES) ||
            write_batch(fetcher, error);
 }
 
-static gboolean add_whole(Fetcher *fetcher, gint64 message, GBytes *bytes, GError **error)
+static gboolean add_whole(Fetcher *fetcher, const CacheWanted *item, GBytes *bytes, GError **error)
 {
     gsize size;
     const char *data = g_bytes_get_data(bytes, &size);
-    Arrived arrived = {.message = message, .writer = cache_content_writer_new(fetcher->cache)};
+    Arrived arrived = {.item = *item,
+                       .uidvalidity = fetcher->uidvalidity,
+                       .writer = cache_content_writer_new(fetcher->cache)};
 
     if (!cache_content_writer_add(arrived.writer, data, size, error)) {
         clear_arrived(&arrived);
@@ -292,16 +351,31 @@ static GBytes *bodystructure_of(const ImapFetchData *fetch)
     return g_string_free_to_bytes(text);
 }
 
-static gboolean add_header(Fetcher *fetcher, gint64 message, GBytes *bytes,
+static gboolean add_header(Fetcher *fetcher, const CacheWanted *item, GBytes *bytes,
                            const ImapFetchData *fetch, GError **error)
 {
     gsize size;
     const char *data = g_bytes_get_data(bytes, &size);
-    Arrived arrived = {.message = message, .header = g_bytes_ref(bytes)};
+    Arrived arrived = {
+        .item = *item, .uidvalidity = fetcher->uidvalidity, .header = g_bytes_ref(bytes)};
 
     render_message(data ? data : "", size, FALSE, &arrived.rendered);
     arrived.rendered.bodystructure = bodystructure_of(fetch);
     return add_to_batch(fetcher, &arrived, size, error);
+}
+
+/* Some servers give nothing in place of a message that they can't read now. That isn't the message,
+ * unless it is all that they have said for long. */
+static gboolean is_doubtful(Fetcher *fetcher, const CacheWanted *item, GBytes *bytes)
+{
+    const Started *started = g_queue_peek_head(&fetcher->started);
+    CachePlacement row;
+
+    if (bytes && (g_bytes_get_size(bytes) > 0 || (started && started->job->keep_empty)))
+        return FALSE;
+    g_autoptr(CacheTxn) txn = cache_begin(fetcher->cache, CACHE_READ, NULL);
+    return !bytes || !txn ||
+           !cache_placement_by_base(txn, item->folder, item->base_uid, &row, NULL) || row.size > 0;
 }
 
 static gboolean note_content(const ImapResponse *response, gpointer data, GError **error)
@@ -316,13 +390,13 @@ static gboolean note_content(const ImapResponse *response, gpointer data, GError
         return FALSE;
     if (!(fetch.got & IMAP_GOT_UID) || !(fetch.got & IMAP_GOT_BODY))
         return TRUE;
-    const gint64 *message = g_hash_table_lookup(fetcher->uids, GUINT_TO_POINTER(fetch.uid));
-    if (!message || g_hash_table_contains(fetcher->came, message))
+    const CacheWanted *item = g_hash_table_lookup(fetcher->uids, GUINT_TO_POINTER(fetch.uid));
+    if (!item || g_hash_table_contains(fetcher->came, &item->message))
         return TRUE;
-    if (imap_fetch_data_section(&fetch, "", &bytes) && bytes)
-        return add_whole(fetcher, *message, bytes, error);
+    if (imap_fetch_data_section(&fetch, "", &bytes))
+        return is_doubtful(fetcher, item, bytes) || add_whole(fetcher, item, bytes, error);
     if (imap_fetch_data_section(&fetch, "HEADER", &bytes) && bytes)
-        return add_header(fetcher, *message, bytes, &fetch, error);
+        return add_header(fetcher, item, bytes, &fetch, error);
     return TRUE;
 }
 
@@ -338,7 +412,7 @@ static guint send_job(Fetcher *fetcher, const FetchJob *job, GError **error)
         const CacheWanted *item = &g_array_index(job->items, CacheWanted, i);
         imap_set_add(set, item->base_uid);
         g_hash_table_insert(fetcher->uids, GUINT_TO_POINTER(item->base_uid),
-                            g_memdup2(&item->message, sizeof(gint64)));
+                            g_memdup2(item, sizeof *item));
     }
     imap_set_format(set, text);
     /* Where bodies are to stay upstream, their structure comes along. */
@@ -376,31 +450,91 @@ static gboolean ask_again(Fetcher *fetcher, FetchJob *rest, GError **error)
            start_job(fetcher, g_steal_pointer(&owned), TRUE, error);
 }
 
-/* Sorts a finished job's messages: what came is finished, and so is, the second time, what didn't.
- * Gives what is to be asked for again, or NULL. */
-static FetchJob *sort_out(Fetcher *fetcher, const Started *started, GArray *missing,
-                          GArray *finished)
+static FetchJob *part_of(const FetchJob *job, guint from, guint to)
 {
-    g_autoptr(FetchJob) rest = fetch_job_new(started->job->folder, started->job->state);
+    FetchJob *part = fetch_job_new(job->folder, job->uidvalidity, job->state);
 
-    for (guint i = 0; i < started->job->items->len; i++) {
-        const CacheWanted *item = &g_array_index(started->job->items, CacheWanted, i);
-        gboolean came = g_hash_table_remove(fetcher->came, &item->message);
-        g_hash_table_remove(fetcher->uids, GUINT_TO_POINTER(item->base_uid));
-        if (!came && !started->again) {
+    part->keep_empty = job->keep_empty;
+    part->breaks = job->breaks;
+    for (guint i = from; i < to; i++)
+        g_array_append_val(part->items, g_array_index(job->items, CacheWanted, i));
+    return part;
+}
+
+/* Sorts a finished job's messages: what came is finished. Gives the others, or NULL. */
+static FetchJob *sort_out(Fetcher *fetcher, const FetchJob *job, FetchOutcome *outcome)
+{
+    g_autoptr(FetchJob) rest = part_of(job, 0, 0);
+
+    for (guint i = 0; i < job->items->len; i++) {
+        const CacheWanted *item = &g_array_index(job->items, CacheWanted, i);
+        gpointer uid = GUINT_TO_POINTER(item->base_uid);
+        if (g_hash_table_remove(fetcher->came, &item->message))
+            g_array_append_val(outcome->finished, *item);
+        else
             g_array_append_val(rest->items, *item);
-            continue;
-        }
-        if (!came)
-            g_array_append_val(missing, item->message);
-        g_array_append_val(finished, item->message);
+        g_hash_table_remove(fetcher->uids, uid);
     }
     return rest->items->len > 0 ? g_steal_pointer(&rest) : NULL;
 }
 
-/* Waits for the oldest command; its messages are in the cache then. NO means that some can't be
- * had: those that didn't come. */
-static gboolean finish_oldest(Fetcher *fetcher, GArray *missing, GArray *finished, GError **error)
+static gboolean note_there(const ImapResponse *response, gpointer data, GError **error)
+{
+    ImapSet *there = data;
+    ImapFetchData fetch;
+
+    if (response->name && g_str_equal(response->name, "FETCH") &&
+        imap_fetch_data_parse(response, &fetch, NULL) && (fetch.got & IMAP_GOT_UID))
+        imap_set_add(there, fetch.uid);
+    return TRUE;
+}
+
+/* One message that the provider doesn't give: refused, if it is there; else it is gone, and the next
+ * round finds that out. */
+static gboolean refuse_one(Fetcher *fetcher, const CacheWanted *item, FetchOutcome *outcome,
+                           const ImapReply *reply, GError **error)
+{
+    g_autoptr(ImapSet) there = imap_set_new();
+    g_auto(ImapReply) answer = {0};
+
+    if (!imap_client_run_with(fetcher->imap, note_there, there, &answer, error,
+                              "UID FETCH %u (UID)", item->base_uid))
+        return FALSE;
+    if (answer.cond == IMAP_COND_OK && !imap_set_contains(there, item->base_uid)) {
+        g_array_append_val(outcome->finished, *item);
+        return TRUE;
+    }
+    g_array_append_val(outcome->refused, *item);
+    g_free(outcome->words);
+    outcome->words = g_strdup(reply->cond != IMAP_COND_OK && reply->text && *reply->text
+                                  ? reply->text
+                                  : "the provider doesn't give it");
+    return TRUE;
+}
+
+/* Nothing comes of anything: that isn't about one message. */
+static gboolean is_general(Fetcher *fetcher, const ImapReply *reply)
+{
+    static const char *const codes[] = {"OVERQUOTA", "LIMIT", "UNAVAILABLE", "NOPERM", NULL};
+
+    if (reply->cond == IMAP_COND_OK)
+        return FALSE;
+    fetcher->fruitless++;
+    return (reply->code && g_strv_contains(codes, reply->code) && fetcher->fruitless >= 2) ||
+           fetcher->fruitless >= FRUITLESS_MAX;
+}
+
+static gboolean split_job(Fetcher *fetcher, const FetchJob *job, GError **error)
+{
+    guint half = job->items->len / 2;
+
+    return start_job(fetcher, part_of(job, 0, half), TRUE, error) &&
+           start_job(fetcher, part_of(job, half, job->items->len), TRUE, error);
+}
+
+/* Waits for the oldest command; its messages are in the cache then. What didn't come is asked for
+ * again, then halved. */
+static gboolean finish_oldest(Fetcher *fetcher, FetchOutcome *outcome, GError **error)
 {
     Started *started = g_queue_peek_head(&fetcher->started);
     g_auto(ImapReply) reply = {0};
@@ -408,27 +542,53 @@ static gboolean finish_oldest(Fetcher *fetcher, GArray *missing, GArray *finishe
     if (!imap_client_finish(fetcher->imap, started->number, &reply, error) ||
         !write_batch(fetcher, error))
         return FALSE;
-    FetchJob *rest = sort_out(fetcher, started, missing, finished);
+    g_autoptr(FetchJob) rest = sort_out(fetcher, started->job, outcome);
+    gboolean again = started->again;
     g_queue_pop_head(&fetcher->started);
     free_started(started);
-    return !rest || ask_again(fetcher, rest, error);
+    if (!rest)
+        return TRUE;
+    if (is_general(fetcher, &reply)) {
+        g_set_error(error, FETCH_ERROR, FETCH_ERROR_REFUSED, "%s",
+                    reply.text && *reply.text ? reply.text : "refused");
+        return FALSE;
+    }
+    if (!again)
+        return ask_again(fetcher, g_steal_pointer(&rest), error);
+    if (rest->items->len == 1)
+        return refuse_one(fetcher, &g_array_index(rest->items, CacheWanted, 0), outcome, &reply,
+                          error);
+    return split_job(fetcher, rest, error);
 }
 
-gboolean fetcher_finish(Fetcher *fetcher, GArray *missing, GArray *finished, GError **error)
+/* The connection has failed: what has come is kept, what is under way is the rest. */
+static void abandon(Fetcher *fetcher, FetchOutcome *outcome)
 {
-    while (!g_queue_is_empty(&fetcher->started))
-        if (!finish_oldest(fetcher, missing, finished, error))
+    Started *started;
+
+    if (!write_batch(fetcher, NULL))
+        return;
+    while ((started = g_queue_pop_head(&fetcher->started))) {
+        FetchJob *rest = sort_out(fetcher, started->job, outcome);
+        if (rest)
+            g_ptr_array_add(outcome->rest, rest);
+        free_started(started);
+    }
+}
+
+static gboolean finish_to(Fetcher *fetcher, guint left, FetchOutcome *outcome, GError **error)
+{
+    while (g_queue_get_length(&fetcher->started) > left)
+        if (!finish_oldest(fetcher, outcome, error)) {
+            abandon(fetcher, outcome);
             return FALSE;
+        }
     return TRUE;
 }
 
-static void give_up_job(const FetchJob *job, GArray *missing, GArray *finished)
+gboolean fetcher_finish(Fetcher *fetcher, FetchOutcome *outcome, GError **error)
 {
-    for (guint i = 0; i < job->items->len; i++) {
-        gint64 message = g_array_index(job->items, CacheWanted, i).message;
-        g_array_append_val(missing, message);
-        g_array_append_val(finished, message);
-    }
+    return finish_to(fetcher, 0, outcome, error);
 }
 
 /* The folder can't be selected, or isn't what it was: the next round finds out, this job ends. */
@@ -438,28 +598,36 @@ static gboolean is_about_folder(const GError *error)
            g_error_matches(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND);
 }
 
-gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, GArray *missing, GArray *finished,
-                       GError **error)
+static gboolean begin_job(Fetcher *fetcher, FetchJob *job, FetchOutcome *outcome, GError **error)
 {
     g_autoptr(FetchJob) owned = job;
     g_autoptr(GError) reason = NULL;
 
-    if (job->folder != fetcher->selected) {
-        if (!fetcher_finish(fetcher, missing, finished, error))
-            return FALSE;
-        if (!select_folder(fetcher, job->folder, &reason)) {
-            if (!is_about_folder(reason)) {
-                g_propagate_error(error, g_steal_pointer(&reason));
-                return FALSE;
-            }
-            give_up_job(job, missing, finished);
+    if (select_folder(fetcher, job->folder, job->uidvalidity, &reason)) {
+        if (start_job(fetcher, g_steal_pointer(&owned), FALSE, error))
             return TRUE;
-        }
+    } else if (is_about_folder(reason)) {
+        /* The round will see to the folder; whoever waits for these finds them missing. */
+        g_array_append_vals(outcome->finished, job->items->data, job->items->len);
+        return TRUE;
+    } else {
+        g_propagate_error(error, g_steal_pointer(&reason));
     }
-    while (g_queue_get_length(&fetcher->started) >= PIPELINE)
-        if (!finish_oldest(fetcher, missing, finished, error))
-            return FALSE;
-    return start_job(fetcher, g_steal_pointer(&owned), FALSE, error);
+    if (owned)
+        g_ptr_array_add(outcome->rest, g_steal_pointer(&owned));
+    abandon(fetcher, outcome);
+    return FALSE;
+}
+
+gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, FetchOutcome *outcome, GError **error)
+{
+    gboolean same = job->folder == fetcher->selected && job->uidvalidity == fetcher->uidvalidity;
+
+    if (!finish_to(fetcher, same ? PIPELINE - 1 : 0, outcome, error)) {
+        g_ptr_array_add(outcome->rest, job);
+        return FALSE;
+    }
+    return begin_job(fetcher, job, outcome, error);
 }
 
 /* ---- extracts -------------------------------------------------------------------------------- */
@@ -493,12 +661,26 @@ static gboolean note_extract(const ImapResponse *response, gpointer data, GError
     return FALSE;
 }
 
-GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const FetchExtract *extract,
+static gboolean check_still(Fetcher *fetcher, const FetchJob *job, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(fetcher->cache, CACHE_READ, error);
+
+    if (!txn)
+        return FALSE;
+    if (is_still(txn, &g_array_index(job->items, CacheWanted, 0), job->uidvalidity))
+        return TRUE;
+    g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                        "The folder has been renumbered upstream; it is being read anew.");
+    return FALSE;
+}
+
+GBytes *fetcher_extract(Fetcher *fetcher, const FetchJob *job, const FetchExtract *extract,
                         GError **error)
 {
+    const CacheWanted *wanted = &g_array_index(job->items, CacheWanted, 0);
     Extraction extraction = {wanted->base_uid, extract, NULL};
 
-    if (fetcher->selected != wanted->folder && !select_folder(fetcher, wanted->folder, error))
+    if (!select_folder(fetcher, job->folder, job->uidvalidity, error))
         return NULL;
     gboolean ok = imap_client_run_with(fetcher->imap, note_extract, &extraction, NULL, error,
                                        "UID FETCH %u (UID BODY.PEEK[%s]<%u.%u>)", wanted->base_uid,
@@ -506,7 +688,7 @@ GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const Fetch
     if (ok && !extraction.octets)
         g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
                             "The provider doesn't give the message any more.");
-    if (!ok)
+    if (!ok || !extraction.octets || !check_still(fetcher, job, error))
         g_clear_pointer(&extraction.octets, g_bytes_unref);
     return extraction.octets;
 }
@@ -542,7 +724,8 @@ GArray *fetcher_search(Fetcher *fetcher, gint64 folder, const char *query, GErro
     ImapSetIter iter;
     guint32 uid;
 
-    if (fetcher->selected != folder && !select_folder(fetcher, folder, error))
+    g_autoptr(CacheFolder) row = read_folder(fetcher, folder, error);
+    if (!row || !select_folder(fetcher, folder, row->base_uidvalidity, error))
         return NULL;
     if (!run_search(fetcher, query, found, error))
         return NULL;

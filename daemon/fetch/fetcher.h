@@ -9,14 +9,17 @@
 #include "daemon/fetch/bodies.h"
 #include "daemon/upstream/imap.h"
 
-/* Messages of one folder to fetch the same of. */
+/* Messages of one folder to fetch the same of. UIDs are good in the epoch they are from only. */
 typedef struct {
     gint64 folder;
+    guint32 uidvalidity;     /* the epoch of the base UIDs */
     CacheContentState state; /* HEADER or FULL */
+    gboolean keep_empty;     /* an empty answer is the message: it was asked for often enough */
+    guint breaks;            /* connections that broke while these alone were asked for */
     GArray *items;           /* CacheWanted */
 } FetchJob;
 
-FetchJob *fetch_job_new(gint64 folder, CacheContentState state);
+FetchJob *fetch_job_new(gint64 folder, guint32 uidvalidity, CacheContentState state);
 FetchJob *fetch_job_copy(const FetchJob *job);
 void fetch_job_free(FetchJob *job);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchJob, fetch_job_free)
@@ -35,21 +38,36 @@ gboolean fetcher_is_cancelled(Fetcher *fetcher);
 gboolean fetcher_connect(Fetcher *fetcher, NetCancel *cancel, GError **error);
 void fetcher_disconnect(Fetcher *fetcher);
 
+/* Fetching ended for all messages, not for one: the provider's words. */
+#define FETCH_ERROR (fetch_error_quark())
+GQuark fetch_error_quark(void);
+enum { FETCH_ERROR_REFUSED };
+
+/* What has become of messages (CacheWanted) that were asked for. */
+typedef struct {
+    GArray *finished; /* in the cache, or gone upstream */
+    GArray *refused;  /* they are there, and the provider doesn't give them */
+    char *words;      /* why, or NULL */
+    GPtrArray *rest;  /* FetchJob: not answered when the connection broke, the first ones first */
+} FetchOutcome;
+
+void fetch_outcome_init(FetchOutcome *outcome);
+void fetch_outcome_clear(FetchOutcome *outcome);
+
 /*
  * Asks for a job's messages; takes the job over. Up to two are under way; the third waits for the
- * first. What doesn't come isn't there any more, or can't be had: *missing (messages, gint64) gets
- * those of finished jobs. `finished` (messages, gint64) gets all messages of finished jobs, once
- * they are in the cache.
+ * first. What doesn't come is asked for once more, and halved to what the provider doesn't give.
+ * FALSE: the connection is of no use any more; what had come is in the cache, and the rest in
+ * outcome->rest. REFUSED: the connection is good, and the provider gives nothing.
  */
-gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, GArray *missing, GArray *finished,
-                       GError **error);
+gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, FetchOutcome *outcome, GError **error);
 
-/* An extract of a message; nothing may be under way. */
-GBytes *fetcher_extract(Fetcher *fetcher, const CacheWanted *wanted, const FetchExtract *extract,
+/* An extract of a job's one message; nothing may be under way. */
+GBytes *fetcher_extract(Fetcher *fetcher, const FetchJob *job, const FetchExtract *extract,
                         GError **error);
 
 /* The UIDs (guint32) that the provider finds in a folder by X-GM-RAW; nothing may be under way. */
 GArray *fetcher_search(Fetcher *fetcher, gint64 folder, const char *query, GError **error);
 
 /* Waits for all that was started. */
-gboolean fetcher_finish(Fetcher *fetcher, GArray *missing, GArray *finished, GError **error);
+gboolean fetcher_finish(Fetcher *fetcher, FetchOutcome *outcome, GError **error);

@@ -242,14 +242,15 @@ static SyncCandidate *by_index(GArray *candidates, gint index)
     return NULL;
 }
 
-/* What was appended and matched without a Message-ID has to be the same to the byte. */
+/* What was appended and matched without a Message-ID, or with another size, has to be the same to the
+ * byte. */
 static gboolean verify_matches(Effects *effects, GError **error)
 {
     for (guint i = 0; i < effects->items->len; i++) {
         SyncCandidate *item = &g_array_index(effects->items, SyncCandidate, i);
         gboolean same;
 
-        if (item->match < 0 || item->key.message_id ||
+        if (item->match < 0 || (item->key.message_id && !item->resized) ||
             !g_array_index(effects->appended, gboolean, item->index))
             continue;
         SyncCandidate *arrival = by_index(effects->arrivals, item->match);
@@ -363,7 +364,8 @@ static gboolean was_pulled(SyncContext *context, CacheTxn *txn, gint64 folder)
 }
 
 /* The server said OK, and yet it isn't there: someone has taken it away again. */
-static gboolean drop_unknown(CacheTxn *txn, const CacheAttempt *attempt, GError **error)
+static gboolean drop_unknown(SyncContext *context, CacheTxn *txn, const CacheAttempt *attempt,
+                             GError **error)
 {
     g_autoptr(ImapSet) dropped = imap_set_new();
 
@@ -378,7 +380,7 @@ static gboolean drop_unknown(CacheTxn *txn, const CacheAttempt *attempt, GError 
             return FALSE;
         imap_set_add(dropped, item->uid);
     }
-    return sync_remember_vanished(txn, attempt->target, dropped, sync_now_seconds(), error);
+    return sync_remember_vanished(txn, attempt->target, dropped, sync_time(context), error);
 }
 
 gboolean sync_close_attempts(SyncContext *context, GError **error)
@@ -396,7 +398,8 @@ gboolean sync_close_attempts(SyncContext *context, GError **error)
         if (!was_pulled(context, txn, attempt->target) ||
             !was_pulled(context, txn, attempt->source))
             continue;
-        if (!drop_unknown(txn, attempt, error) || !cache_attempt_close(txn, attempt->id, error))
+        if (!drop_unknown(context, txn, attempt, error) ||
+            !cache_attempt_close(txn, attempt->id, error))
             return FALSE;
     }
     return !txn || cache_commit(g_steal_pointer(&txn), error);

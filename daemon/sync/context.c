@@ -16,11 +16,12 @@ static void free_attempt(gpointer attempt)
     cache_attempt_free(attempt);
 }
 
-SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies)
+SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies)
 {
     SyncContext *context = g_new0(SyncContext, 1);
 
-    context->settings = account_settings_ref(settings);
+    context->settings = account_settings_ref(access->settings);
+    context->clock = net_clock_ref(access->clock);
     context->cache = cache;
     context->bodies = bodies;
     context->keyword_sets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -28,6 +29,11 @@ SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, FetchBodi
     context->rights_asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->breaks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     context->suspicions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->repeats = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->losses = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    context->unsure = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    context->limits = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->aside = g_array_new(FALSE, FALSE, 1);
     context->vanished = g_array_new(FALSE, FALSE, sizeof(SyncVanished));
     context->arrivals = g_array_new(FALSE, FALSE, sizeof(SyncArrival));
     context->complete = g_array_new(FALSE, FALSE, sizeof(SyncComplete));
@@ -59,6 +65,11 @@ void sync_context_free(SyncContext *context)
     g_hash_table_unref(context->rights_asked);
     g_hash_table_unref(context->breaks);
     g_hash_table_unref(context->suspicions);
+    g_hash_table_unref(context->repeats);
+    g_hash_table_unref(context->losses);
+    g_hash_table_unref(context->unsure);
+    g_hash_table_unref(context->limits);
+    g_array_unref(context->aside);
     g_array_unref(context->vanished);
     g_array_unref(context->arrivals);
     g_array_unref(context->complete);
@@ -67,6 +78,7 @@ void sync_context_free(SyncContext *context)
     g_hash_table_unref(context->pulled);
     g_hash_table_unref(context->touched);
     account_settings_unref(context->settings);
+    net_clock_unref(context->clock);
     g_free(context);
 }
 
@@ -87,6 +99,36 @@ gboolean sync_confirm(SyncContext *context, const char *suspicion, GError **erro
 void sync_clear_suspicion(SyncContext *context, const char *suspicion)
 {
     g_hash_table_remove(context->suspicions, suspicion);
+}
+
+/* ---- failures ------------------------------------------------------------------------------ */
+
+static gboolean is_of_connection(const GError *failure)
+{
+    return (failure->domain == NET_ERROR &&
+            (failure->code == NET_ERROR_CLOSED || failure->code == NET_ERROR_IO ||
+             failure->code == NET_ERROR_TIMEOUT || failure->code == NET_ERROR_TOO_LONG)) ||
+           g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED) ||
+           g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_PROTOCOL);
+}
+
+gboolean sync_survives(SyncContext *context, const GError *failure, GError **error)
+{
+    if (is_of_connection(failure))
+        return context->reconnect(context->reconnect_data, error);
+    g_propagate_error(error, g_error_copy(failure));
+    return FALSE;
+}
+
+gboolean sync_repeats(SyncContext *context, const GError *failure, GError **error)
+{
+    guint times = GPOINTER_TO_UINT(g_hash_table_lookup(context->repeats, failure->message));
+
+    g_hash_table_insert(context->repeats, g_strdup(failure->message), GUINT_TO_POINTER(times + 1));
+    if (times > 0)
+        return TRUE;
+    g_propagate_error(error, g_error_copy(failure));
+    return FALSE;
 }
 
 /* ---- counts ---------------------------------------------------------------------------------- */
@@ -315,6 +357,34 @@ gboolean sync_fetch_each(SyncContext *context, const ImapSet *uids, const char *
     }
 }
 
+/* ---- sizes --------------------------------------------------------------------------------- */
+
+static guint64 count_lines(CacheTxn *txn, gint64 message)
+{
+    const gsize piece = 1024 * 1024;
+    guint64 lines = 0;
+
+    for (guint64 offset = 0;; offset += piece) {
+        g_autoptr(GBytes) bytes = cache_content_read(txn, message, offset, piece, NULL);
+        gsize length = 0;
+        const char *data = bytes ? g_bytes_get_data(bytes, &length) : NULL;
+        for (gsize i = 0; i < length; i++)
+            lines += data[i] == '\n';
+        if (length < piece)
+            return lines;
+    }
+}
+
+gboolean sync_may_have_size(CacheTxn *txn, gint64 message, guint64 here, guint64 there)
+{
+    guint64 apart = here > there ? here - there : there - here;
+
+    if (here == 0 || there == 0 || apart == 0)
+        return TRUE;
+    return cache_content_state(txn, message) == CACHE_CONTENT_FULL &&
+           apart == count_lines(txn, message);
+}
+
 /* ---- Message-IDs ----------------------------------------------------------------------------- */
 
 char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known)
@@ -327,34 +397,4 @@ char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known)
         return NULL;
     const char *data = g_bytes_get_data(header, &length);
     return render_message_id(data, length);
-}
-
-static gboolean note_message_id(const ImapResponse *response, gpointer data, GError **error)
-{
-    GHashTable *ids = data;
-    ImapFetchData fetch;
-    g_autoptr(GBytes) header = NULL;
-    gsize length;
-
-    if (!response->name || !g_str_equal(response->name, "FETCH"))
-        return TRUE;
-    if (!imap_fetch_data_parse(response, &fetch, error))
-        return FALSE;
-    if (!(fetch.got & IMAP_GOT_UID) ||
-        !imap_fetch_data_section(&fetch, "HEADER.FIELDS (MESSAGE-ID)", &header) || !header)
-        return TRUE;
-    const char *octets = g_bytes_get_data(header, &length);
-    char *id = render_message_id(octets, length);
-    g_hash_table_insert(ids, GUINT_TO_POINTER(fetch.uid), id ? id : g_strdup(""));
-    return TRUE;
-}
-
-GHashTable *sync_fetch_message_ids(SyncContext *context, const ImapSet *uids, GError **error)
-{
-    g_autoptr(GHashTable) ids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-
-    return sync_fetch_each(context, uids, "UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]",
-                           note_message_id, ids, error)
-               ? g_steal_pointer(&ids)
-               : NULL;
 }

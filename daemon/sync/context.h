@@ -38,6 +38,7 @@ typedef struct {
 
 typedef struct {
     AccountSettings *settings;
+    NetClock *clock;
     Cache *cache;
     FetchBodies *bodies;
     NetCancel *cancel; /* ends a round: stop, or offline */
@@ -48,7 +49,15 @@ typedef struct {
     GHashTable *keyword_sets; /* names joined by spaces, as the server wrote them -> set number */
     GHashTable *base_counts;  /* folder -> how many rows have a base UID */
     GHashTable *suspicions;   /* "folder N lost most", ... -> seen on the connection number */
+    GHashTable *repeats;      /* what asked for another round in vain: words -> how often */
+    GHashTable *losses;       /* folder -> since when (gint64) it seems to have lost most */
+    GHashTable *unsure;       /* folders (gint64) whose numbers didn't add up the last time */
+    GHashTable *limits;       /* what broke a connection: SyncLimit, see push.c */
+    GArray *aside;            /* what is set aside, see aside.c */
     guint connection;         /* counts connections */
+    gboolean (*reconnect)(gpointer data, GError **error); /* in the middle of a round */
+    gpointer reconnect_data;
+    gboolean asked; /* by a person: what is set aside is tried, too */
 
     GArray *vanished;         /* SyncVanished */
     GArray *arrivals;         /* SyncArrival; only where something may have come from elsewhere */
@@ -63,19 +72,38 @@ typedef struct {
     gboolean track_arrivals;
     gboolean arrived;  /* there is something new to fetch */
     gint64 not_before; /* Unix seconds: something held back becomes due; 0: nothing */
+    gint64 look_again; /* the same, for what is to be pulled */
 } SyncContext;
 
-SyncContext *sync_context_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies);
+SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies);
 void sync_context_free(SyncContext *context);
 
 /* Forgets what a round has learnt and not written. */
 void sync_context_reset(SyncContext *context);
+
+/*
+ * After a failure in the middle of a round: whether it is the connection that failed, and not the
+ * network, for there is a new one now; so it is about what was being done. FALSE: `failure` ends
+ * the round, and is *error (or what the new connection failed with).
+ */
+gboolean sync_survives(SyncContext *context, const GError *failure, GError **error);
+
+/* There is to be a round at `when` (Unix seconds), if not before. */
+static inline void sync_look_again(SyncContext *context, gint64 when)
+{
+    context->look_again = context->look_again ? MIN(context->look_again, when) : when;
+}
+
+/* Whether the same has asked for another round before, so that another won't help. FALSE: `failure`
+ * is *error, and ends this one. */
+gboolean sync_repeats(SyncContext *context, const GError *failure, GError **error);
 
 #define SYNC_ERROR (sync_error_quark())
 GQuark sync_error_quark(void);
 enum {
     SYNC_ERROR_CONFIRM, /* something grave is believed only when a new connection says so too */
     SYNC_ERROR_AGAIN,   /* folders aren't as they were listed: list them again */
+    SYNC_ERROR_MISSING, /* the round went well, but for what is set aside */
 };
 
 /* TRUE once a suspicion is confirmed by a connection other than the one that raised it; else sets
@@ -142,6 +170,10 @@ gboolean sync_select_since(SyncContext *context, const CacheFolder *folder, guin
 /* Selects a folder for push: it must be in the epoch that the base is from, else AGAIN. */
 gboolean sync_select_epoch(SyncContext *context, gint64 folder, GError **error);
 
+/* Whether a message in the cache, of the size `here`, may be one of which the server says the size
+ * `there`: some count line ends as one octet. 0: not known. */
+gboolean sync_may_have_size(CacheTxn *txn, gint64 message, guint64 here, guint64 there);
+
 /* The Message-ID of a message in the cache; *known: its header is here. The caller frees it. */
 char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known);
 
@@ -150,18 +182,13 @@ char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known);
 gboolean sync_fetch_each(SyncContext *context, const ImapSet *uids, const char *items,
                          ImapHandler func, gpointer data, GError **error);
 
-/*
- * Fetches the Message-IDs of `uids` (of the selected folder): a table from UID to string, "" where
- * there is none.
- */
-GHashTable *sync_fetch_message_ids(SyncContext *context, const ImapSet *uids, GError **error);
-
 static inline guint sync_has(SyncContext *context, guint capabilities)
 {
     return imap_client_has(context->imap, capabilities);
 }
 
-static inline gint64 sync_now_seconds(void)
+/* Unix seconds. */
+static inline gint64 sync_time(const SyncContext *context)
 {
-    return g_get_real_time() / G_USEC_PER_SEC;
+    return net_clock_seconds(context->clock);
 }

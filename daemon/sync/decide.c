@@ -263,7 +263,9 @@ static char *key_dated(const SyncKey *key)
 
 static char *key_bare(const SyncKey *key)
 {
-    return g_strdup_printf("%" G_GINT64_FORMAT " %" G_GUINT64_FORMAT, key->date, key->size);
+    return key->size == 0
+               ? NULL
+               : g_strdup_printf("%" G_GINT64_FORMAT " %" G_GUINT64_FORMAT, key->date, key->size);
 }
 
 static gint compare_uid(gconstpointer a, gconstpointer b)
@@ -347,8 +349,22 @@ static void match_pass(GArray *was, GHashTable *index, GHashTable *counts, KeyFu
         if (found) {
             found->match = candidate->index;
             candidate->match = found->index;
+            candidate->resized = found->resized =
+                found->key.size && candidate->key.size && found->key.size != candidate->key.size;
         }
     }
+}
+
+/* Messages of the same second and size are told apart by nothing: none of them is matched. */
+static void drop_ambiguous(GHashTable *index, GHashTable *counts)
+{
+    GHashTableIter iter;
+    gpointer key, queue;
+
+    g_hash_table_iter_init(&iter, index);
+    while (g_hash_table_iter_next(&iter, &key, &queue))
+        if (g_queue_get_length(queue) > 1 || GPOINTER_TO_UINT(g_hash_table_lookup(counts, key)) > 1)
+            g_hash_table_iter_remove(&iter);
 }
 
 static void match_by(GArray *was, GArray *now, KeyFunc key_of)
@@ -362,8 +378,16 @@ static void match_by(GArray *was, GArray *now, KeyFunc key_of)
         if (key)
             count_key(counts, key);
     }
+    if (key_of == key_bare)
+        drop_ambiguous(index, counts);
     match_pass(was, index, counts, key_of, FALSE);
     match_pass(was, index, counts, key_of, TRUE);
+}
+
+static void clear_match(SyncCandidate *candidate)
+{
+    candidate->match = -1;
+    candidate->resized = FALSE;
 }
 
 void sync_match(GArray *was, GArray *now)
@@ -373,9 +397,9 @@ void sync_match(GArray *was, GArray *now)
     g_array_sort(was, compare_uid);
     g_array_sort(now, compare_uid);
     for (guint i = 0; i < was->len; i++)
-        g_array_index(was, SyncCandidate, i).match = -1;
+        clear_match(&g_array_index(was, SyncCandidate, i));
     for (guint i = 0; i < now->len; i++)
-        g_array_index(now, SyncCandidate, i).match = -1;
+        clear_match(&g_array_index(now, SyncCandidate, i));
     for (guint i = 0; i < G_N_ELEMENTS(keys); i++)
         match_by(was, now, keys[i]);
 }

@@ -84,21 +84,23 @@ typedef struct {
     const char *remote_id;  /* EMAILID or X-GM-MSGID, or NULL */
     const char *message_id; /* or NULL: it has none, or it isn't known */
     gboolean known;         /* its header has been seen, so a NULL message_id means none */
-    guint64 size;           /* RFC822.SIZE */
+    guint64 size;           /* RFC822.SIZE; 0: not known */
     gint64 date;            /* INTERNALDATE */
 } SyncKey;
 
 typedef struct {
     SyncKey key;
-    guint32 uid;   /* orders duplicates */
-    gboolean dead; /* gone in the view: of too many duplicates it is the one that is missing */
-    gint index;    /* the caller's */
-    gint match;    /* out: the other side's `index`, -1: none */
+    guint32 uid;      /* orders duplicates */
+    gboolean dead;    /* gone in the view: of too many duplicates it is the one that is missing */
+    gint index;       /* the caller's */
+    gint match;       /* out: the other side's `index`, -1: none */
+    gboolean resized; /* out: matched, and yet of another size, so other bytes */
 } SyncCandidate;
 
 /*
  * Matches two lists one to one (rematch after a UIDVALIDITY reset; moves): by remote id, else by
  * Message-ID, size and date, then by Message-ID and date, and where no Message-ID is known by size
- * and date; duplicates in the order of their UIDs. Sorts both lists by UID.
+ * and date, if there is just one on either side; other duplicates in the order of their UIDs. Sorts
+ * both lists by UID.
  */
 void sync_match(GArray *was, GArray *now); /* SyncCandidate */

@@ -9,6 +9,7 @@
 
 #include "cache/subscription.h"
 
+#include "daemon/sync/aside.h"
 #include "daemon/sync/listing.h"
 #include "daemon/sync/pull.h"
 #include <string.h>
@@ -21,6 +22,7 @@ typedef struct {
     SyncListing *listing;
     GPtrArray *rows;       /* CacheFolder */
     GHashTable *listed_of; /* CacheFolder -> SyncListed, borrowed */
+    GHashTable *kept;      /* folders (gint64) of which it isn't believed that they are gone */
 } Reconcile;
 
 static void reconcile_clear(Reconcile *reconcile)
@@ -28,6 +30,7 @@ static void reconcile_clear(Reconcile *reconcile)
     g_clear_pointer(&reconcile->listing, sync_listing_free);
     g_clear_pointer(&reconcile->rows, g_ptr_array_unref);
     g_clear_pointer(&reconcile->listed_of, g_hash_table_unref);
+    g_clear_pointer(&reconcile->kept, g_hash_table_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reconcile, reconcile_clear)
 
@@ -94,6 +97,7 @@ static gboolean has_same_content(Reconcile *reconcile, const CacheFolder *row,
     SyncContext *context = reconcile->context;
     g_autoptr(GArray) sample = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
     const ImapSelect what = {.name = listed->name, .read_only = TRUE};
+    g_autofree char *words = NULL;
     g_auto(ImapSelected) state = {0};
     g_autoptr(ImapSet) uids = imap_set_new();
     g_autoptr(GString) set = g_string_new(NULL);
@@ -114,7 +118,7 @@ static gboolean has_same_content(Reconcile *reconcile, const CacheFolder *row,
     imap_set_format(uids, set);
     context->selected = 0;
     if (!imap_client_select(context->imap, &what, &state, error) ||
-        !sync_fetch_attributes(context, set->str, agree, sample, error))
+        !sync_fetch_attributes(context, set->str, agree, sample, &words, error))
         return FALSE;
     for (guint i = 0; i < sample->len; i++) {
         agreed += g_array_index(sample, CachePlacement, i).modseq == 1;
@@ -227,7 +231,8 @@ static gboolean is_gone(Reconcile *reconcile, const CacheFolder *row)
 {
     const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
 
-    if (!row->base_name || g_str_equal(row->base_name, "INBOX"))
+    if (!row->base_name || g_str_equal(row->base_name, "INBOX") ||
+        g_hash_table_contains(reconcile->kept, &row->id))
         return FALSE;
     if (!listed)
         return !reconcile->listing->incomplete;
@@ -239,6 +244,22 @@ static char *suspicion_of(gint64 folder)
     return g_strdup_printf("folder %" G_GINT64_FORMAT " is gone", folder);
 }
 
+/* A folder that holds many messages isn't gone at once: what lists may be away for a moment. */
+static gboolean believe_gone(Reconcile *reconcile, const CacheFolder *row, GError **error)
+{
+    SyncLoss loss = {.folder = row->id, .name = row->base_name};
+    gboolean believed;
+
+    if (!sync_base_count(reconcile->context, row->id, &loss.lost, error))
+        return FALSE;
+    loss.of = loss.lost;
+    if (!sync_believes(reconcile->context, &loss, &believed, error))
+        return FALSE;
+    if (!believed)
+        g_hash_table_add(reconcile->kept, g_memdup2(&row->id, sizeof row->id));
+    return TRUE;
+}
+
 /* One new connection confirms all of them. What nothing was ever read of is no loss. */
 static gboolean confirm_gone(Reconcile *reconcile, GError **error)
 {
@@ -247,6 +268,8 @@ static gboolean confirm_gone(Reconcile *reconcile, GError **error)
     for (guint i = 0; i < reconcile->rows->len; i++) {
         const CacheFolder *row = reconcile->rows->pdata[i];
         g_autofree char *suspicion = suspicion_of(row->id);
+        if (is_gone(reconcile, row) && !believe_gone(reconcile, row, error))
+            return FALSE;
         if (!is_gone(reconcile, row))
             sync_clear_suspicion(reconcile->context, suspicion);
         else if (row->base_uidvalidity != 0 &&
@@ -543,7 +566,8 @@ static gboolean is_as_pulled(SyncContext *context, const CacheFolder *row, const
 {
     guint count;
 
-    if (!row->synced || !knows_rights(context, row) || !listed->has_status ||
+    if (sync_was_aside(context, row->id) || sync_has_due(context, row->id) || !row->synced ||
+        !knows_rights(context, row) || !listed->has_status ||
         row->base_uidvalidity != listed->uidvalidity || row->base_uidnext != listed->uidnext ||
         listed->highestmodseq == 0 || row->base_highestmodseq != listed->highestmodseq)
         return FALSE;
@@ -586,6 +610,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
     if (!reconcile.listing)
         return FALSE;
     reconcile.listed_of = g_hash_table_new(NULL, NULL);
+    reconcile.kept = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     txn = cache_begin(context->cache, CACHE_READ, error);
     reconcile.rows = txn ? cache_folder_list(txn, error) : NULL;
     g_clear_pointer(&txn, cache_end);

@@ -270,7 +270,7 @@ static gboolean is_left_out(SyncContext *context, const char *command, const Syn
     g_autofree char *key = break_key(command, listed);
     const Break *found = g_hash_table_lookup(context->breaks, key);
 
-    return found && found->times >= MAX_BREAKS && sync_now_seconds() < found->until;
+    return found && found->times >= MAX_BREAKS && sync_time(context) < found->until;
 }
 
 /* Servers obey in order: the first command that isn't answered when a connection ends has ended it. */
@@ -287,7 +287,7 @@ static void note_break(SyncContext *context, const char *command, const SyncList
         found = g_new0(Break, 1);
         g_hash_table_insert(context->breaks, g_strdup(key), found);
     }
-    found->until = sync_now_seconds() + BREAK_SECONDS;
+    found->until = sync_time(context) + BREAK_SECONDS;
     if (++found->times == MAX_BREAKS)
         g_message("%s: the provider ends the connection at %s; it isn't asked for that today",
                   context->settings->id, key);

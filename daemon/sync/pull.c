@@ -7,6 +7,7 @@
 
 #include "cache/message.h"
 
+#include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
 #include "daemon/sync/reset.h"
 #include "daemon/sync/sets.h"
@@ -14,8 +15,11 @@
 /* Rows written in one transaction: 15 ms or so, which others wait for, and one fsync. */
 #define BATCH 1500
 
-/* Losing more than half of a folder of at least this many is asked for twice. */
-#define LARGE 20
+/* So many messages of a folder are set aside one by one; more, and it is the folder. */
+#define MAX_ASIDE 20
+
+/* When a folder that doesn't add up is looked at again. */
+#define UNSURE_SECONDS 30
 
 typedef struct {
     guint32 uid;
@@ -32,6 +36,13 @@ typedef struct {
     guint lost;           /* rows found vanished */
     GArray *candidates;   /* SyncServerMessage: new ones that may be ours, see attempts.h */
     guint32 effects_from; /* arrivals from this UID on are candidates; 0: none */
+    ImapSet *told;        /* UIDs whose flags were told in this comparison */
+    ImapSet *silent;      /* UIDs that are there and whose flags can't be had */
+    char *words;          /* of a refusal, or NULL */
+    gboolean unsure;      /* what the server says doesn't add up: nothing is believed to be gone */
+    gboolean losing;      /* most of it seems to be gone, which isn't believed yet */
+    guint connection;     /* the pull began on */
+    guint64 unread;       /* responses passed over before it began */
 } Pull;
 
 static void pull_clear(Pull *pull)
@@ -41,6 +52,9 @@ static void pull_clear(Pull *pull)
     g_clear_pointer(&pull->candidates, g_array_unref);
     g_clear_pointer(&pull->vanished, imap_set_free);
     g_clear_pointer(&pull->unknown, imap_set_free);
+    g_clear_pointer(&pull->told, imap_set_free);
+    g_clear_pointer(&pull->silent, imap_set_free);
+    g_clear_pointer(&pull->words, g_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Pull, pull_clear)
 
@@ -64,19 +78,31 @@ static gboolean note_change(const ImapResponse *response, gpointer data, GError 
         return TRUE;
     if (!imap_fetch_data_parse(response, &fetch, error))
         return FALSE;
-    if (!(fetch.got & IMAP_GOT_UID) || !(fetch.got & IMAP_GOT_FLAGS) || fetch.uid == 0)
+    if (!(fetch.got & IMAP_GOT_UID) || fetch.uid == 0)
+        return TRUE;
+    imap_set_add(pull->told, fetch.uid);
+    pull->top = MAX(pull->top, fetch.uid);
+    if (!(fetch.got & IMAP_GOT_FLAGS))
         return TRUE;
     ServerFlags change = {.uid = fetch.uid};
     if (!sync_flags_of(pull->context, fetch.flags, fetch.system, &change.flags, error))
         return FALSE;
-    pull->top = MAX(pull->top, change.uid);
     g_array_append_val(pull->changes, change);
     return TRUE;
 }
 
+/* A refusal doesn't take away what came before it: pull->words say why. */
 static gboolean run_noting_flags(Pull *pull, const char *command, GError **error)
 {
-    return imap_client_run_with(pull->context->imap, note_change, pull, NULL, error, "%s", command);
+    g_auto(ImapReply) reply = {0};
+
+    if (!imap_client_run_with(pull->context->imap, note_change, pull, &reply, error, "%s", command))
+        return FALSE;
+    if (reply.cond != IMAP_COND_OK) {
+        g_free(pull->words);
+        pull->words = g_strdup(reply.text);
+    }
+    return TRUE;
 }
 
 /* ---- flags ----------------------------------------------------------------------------------- */
@@ -171,7 +197,10 @@ static gboolean compare_row(const CachePlacement *placement, gpointer data)
     add_unknown_below(comparison, placement->base_uid);
     if (comparison->next >= all->len ||
         g_array_index(all, ServerFlags, comparison->next).uid != placement->base_uid) {
-        imap_set_add(comparison->pull->vanished, placement->base_uid);
+        if (!comparison->pull->unsure &&
+            !imap_set_contains(comparison->pull->told, placement->base_uid) &&
+            !imap_set_contains(comparison->pull->silent, placement->base_uid))
+            imap_set_add(comparison->pull->vanished, placement->base_uid);
         return TRUE;
     }
     ServerFlags server = g_array_index(all, ServerFlags, comparison->next++);
@@ -200,6 +229,50 @@ static gboolean compare_all(Pull *pull, GError **error)
     return TRUE;
 }
 
+/* All UIDs of the folder. A server that doesn't search leaves everything unsure. */
+static gboolean search_all(Pull *pull, ImapSet **all, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+
+    *all = sync_search(pull->context, "ALL", &reason);
+    if (*all)
+        return TRUE;
+    if (!g_error_matches(reason, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED)) {
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return FALSE;
+    }
+    pull->unsure = TRUE;
+    if (!pull->words)
+        pull->words = g_strdup(reason->message);
+    *all = imap_set_new();
+    return TRUE;
+}
+
+/* Fewer answers than messages: those that are missing are asked for by themselves. What the server
+ * counts and doesn't name isn't known to be gone. */
+static gboolean complete_told(Pull *pull, GError **error)
+{
+    g_autoptr(ImapSet) all = NULL;
+
+    if (imap_set_count(pull->told) >= imap_client_exists(pull->context->imap))
+        return TRUE;
+    if (!search_all(pull, &all, error))
+        return FALSE;
+    g_auto(SyncAsk) ask = {.context = pull->context,
+                           .items = "UID FLAGS",
+                           .handler = note_change,
+                           .data = pull,
+                           .told = imap_set_copy(pull->told)};
+    g_autoptr(ImapSet) rest = imap_set_subtract(all, pull->told);
+    if (!imap_set_is_empty(rest) && !sync_ask(&ask, rest, error))
+        return FALSE;
+    if (ask.untold)
+        imap_set_add_set(pull->silent, ask.untold);
+    imap_set_add_set(all, pull->told);
+    pull->unsure |= imap_set_count(all) < imap_client_exists(pull->context->imap);
+    return TRUE;
+}
+
 /* All UIDs and flags are fetched and compared with the base. */
 static gboolean pull_by_comparison(Pull *pull, GError **error)
 {
@@ -212,8 +285,11 @@ static gboolean pull_by_comparison(Pull *pull, GError **error)
         return TRUE;
     }
     g_array_set_size(pull->changes, 0);
+    imap_set_free(pull->told);
+    pull->told = imap_set_new();
     if (imap_client_exists(pull->context->imap) > 0 &&
-        !run_noting_flags(pull, "UID FETCH 1:* (UID FLAGS)", error))
+        (!run_noting_flags(pull, "UID FETCH 1:* (UID FLAGS)", error) ||
+         !complete_told(pull, error)))
         return FALSE;
     return compare_all(pull, error);
 }
@@ -228,11 +304,6 @@ static gboolean note_vanished(const CachePlacement *placement, gpointer data)
     g_array_append_val(pull->context->vanished, vanished);
     pull->lost++;
     return TRUE;
-}
-
-static char *lost_most(const Pull *pull)
-{
-    return g_strdup_printf("%s lost most of its messages", pull->folder->base_name);
 }
 
 /* What the server calls vanished, as far as the base has it, waits for the round's end. */
@@ -251,87 +322,39 @@ static gboolean collect_vanished(Pull *pull, GError **error)
     g_clear_pointer(&txn, cache_end);
     if (!sync_base_count(pull->context, pull->folder->id, &before, error))
         return FALSE;
-    if (pull->lost < LARGE || pull->lost <= before / 2)
-        return TRUE;
-    g_autofree char *suspicion = lost_most(pull);
-    return sync_confirm(pull->context, suspicion, error);
+    const SyncLoss loss = {pull->folder->id, pull->folder->base_name, pull->lost, before};
+    gboolean believed;
+    if (!sync_believes(pull->context, &loss, &believed, error))
+        return FALSE;
+    if (!believed) {
+        g_array_set_size(pull->context->vanished, pull->context->vanished->len - pull->lost);
+        pull->lost = 0;
+        pull->losing = TRUE;
+    }
+    return TRUE;
 }
 
 /* ---- what is new ----------------------------------------------------------------------------- */
 
-typedef struct {
-    SyncContext *context;
-    GArray *batch; /* SyncServerMessage */
-    SyncArrivalFunc func;
-    gpointer data;
-} AttributeFetch;
-
-static void clear_server_message(gpointer message)
+static guint64 size_here(CacheTxn *txn, gint64 message)
 {
-    g_free(((SyncServerMessage *)message)->remote_id);
+    return cache_content_state(txn, message) == CACHE_CONTENT_FULL
+               ? cache_content_size(txn, message, NULL)
+               : 0;
 }
 
-GArray *sync_server_messages_new(void)
+/* Whether the message that the arrival's remote id names is it. Of a new epoch the id says nothing
+ * by itself. */
+static gboolean is_same_message(CacheTxn *txn, gint64 known, const SyncServerMessage *message)
 {
-    GArray *messages = g_array_new(FALSE, TRUE, sizeof(SyncServerMessage));
+    gboolean seen;
 
-    g_array_set_clear_func(messages, clear_server_message);
-    return messages;
-}
-
-static gboolean flush_batch(AttributeFetch *fetch, GError **error)
-{
-    gboolean ok = fetch->batch->len == 0 || fetch->func(fetch->batch, fetch->data, error);
-
-    g_array_set_size(fetch->batch, 0);
-    return ok;
-}
-
-static char *remote_id_of(const ImapFetchData *fetch)
-{
-    if (fetch->got & IMAP_GOT_EMAILID)
-        return g_strndup(fetch->emailid->text, fetch->emailid->length);
-    if (fetch->got & IMAP_GOT_GM_MSGID)
-        return imap_gm_msgid_format(fetch->gm_msgid);
-    return NULL;
-}
-
-static gboolean note_attributes(const ImapResponse *response, gpointer data, GError **error)
-{
-    const guint needed = IMAP_GOT_UID | IMAP_GOT_FLAGS | IMAP_GOT_INTERNALDATE | IMAP_GOT_SIZE;
-    AttributeFetch *batch = data;
-    ImapFetchData fetch;
-
-    if (!response->name || !g_str_equal(response->name, "FETCH"))
-        return TRUE;
-    if (!imap_fetch_data_parse(response, &fetch, error))
+    if (!sync_may_have_size(txn, known, size_here(txn, known), message->size))
         return FALSE;
-    if ((fetch.got & needed) != needed || fetch.uid == 0)
+    if (!message->unconfirmed)
         return TRUE;
-    SyncServerMessage message = {.uid = fetch.uid,
-                                 .date = fetch.date.time,
-                                 .zone = (gint16)fetch.date.zone,
-                                 .size = fetch.size};
-    if (!sync_flags_of(batch->context, fetch.flags, fetch.system, &message.flags, error))
-        return FALSE;
-    message.remote_id = remote_id_of(&fetch);
-    message.thread = fetch.gm_thrid;
-    g_array_append_val(batch->batch, message);
-    return batch->batch->len < BATCH || flush_batch(batch, error);
-}
-
-gboolean sync_fetch_attributes(SyncContext *context, const char *set, SyncArrivalFunc func,
-                               gpointer data, GError **error)
-{
-    g_autoptr(GArray) messages = sync_server_messages_new();
-    AttributeFetch fetch = {context, messages, func, data};
-    const char *more = sync_has(context, IMAP_CAP_GMAIL)      ? " X-GM-MSGID X-GM-THRID"
-                       : sync_has(context, IMAP_CAP_OBJECTID) ? " EMAILID"
-                                                              : "";
-
-    return imap_client_run_with(context->imap, note_attributes, &fetch, NULL, error,
-                                "UID FETCH %s (UID FLAGS INTERNALDATE RFC822.SIZE%s)", set, more) &&
-           flush_batch(&fetch, error);
+    g_autofree char *id = sync_message_id(txn, known, &seen);
+    return id && message->message_id && g_str_equal(id, message->message_id);
 }
 
 /* The message of an arrival: known by its remote id, or new. FALSE: failed. */
@@ -343,9 +366,10 @@ static gboolean find_message(SyncContext *context, CacheTxn *txn, const CacheFol
 
     if (message->remote_id)
         placement->message = cache_message_by_remote_id(txn, message->remote_id, NULL);
-    gboolean known = placement->message != 0;
+    gboolean named = placement->message != 0;
+    gboolean known = named && (set_like || is_same_message(txn, placement->message, message));
     if (!known)
-        placement->message = cache_message_new(txn, message->remote_id, error);
+        placement->message = cache_message_new(txn, named ? NULL : message->remote_id, error);
     if (placement->message == 0)
         return FALSE;
     if (set_like && message->thread &&
@@ -355,6 +379,18 @@ static gboolean find_message(SyncContext *context, CacheTxn *txn, const CacheFol
     return !set_like || !known || sync_arrive_in_set(txn, folder, placement, error);
 }
 
+/* Other bytes under the name of a message that was here: what the user changed of its flags stays
+ * changed. */
+static gboolean follow_old_flags(CacheTxn *txn, const CacheFolder *folder,
+                                 const SyncServerMessage *message, CachePlacement *placement,
+                                 GError **error)
+{
+    SyncKeywords keywords = sync_keywords(txn);
+
+    return !message->follows || sync_merge(message->was_view, message->was_base, message->flags,
+                                           sync_mask(folder), &keywords, &placement->flags, error);
+}
+
 static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
                             const SyncServerMessage *message, GError **error)
 {
@@ -362,20 +398,21 @@ static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFold
     gboolean changed;
 
     if (cache_placement_by_base(txn, folder->id, message->uid, &placement, NULL))
-        return sync_follow_flags(txn, &placement, message->flags, sync_mask(folder), &changed,
-                                 error) &&
-               (!changed || cache_placement_put(txn, &placement, error));
+        return message->flagless || (sync_follow_flags(txn, &placement, message->flags,
+                                                       sync_mask(folder), &changed, error) &&
+                                     (!changed || cache_placement_put(txn, &placement, error)));
     placement = (CachePlacement){.folder = folder->id,
                                  .alive = TRUE,
                                  .flags = message->flags,
                                  .date = message->date,
                                  .zone = message->zone,
                                  .size = message->size,
-                                 .saved = sync_now_seconds(),
+                                 .saved = sync_time(context),
                                  .base = CACHE_BASE_PRESENT,
                                  .base_uid = message->uid,
                                  .base_flags = message->flags};
-    if (!find_message(context, txn, folder, message, &placement, error) ||
+    if (!follow_old_flags(txn, folder, message, &placement, error) ||
+        !find_message(context, txn, folder, message, &placement, error) ||
         !cache_placement_put(txn, &placement, error) ||
         !share_flags(context, txn, &placement, message->flags, error))
         return FALSE;
@@ -441,7 +478,7 @@ static gboolean set_apart(Pull *pull, GArray *messages, GError **error)
             continue;
         }
         g_array_append_val(pull->candidates, *message);
-        message->remote_id = NULL;
+        message->remote_id = message->message_id = NULL;
         g_array_remove_index_fast(messages, i);
     }
     return TRUE;
@@ -460,7 +497,7 @@ static gboolean note_arrivals(GArray *messages, gpointer data, GError **error)
 
 static gboolean fetch_new(Pull *pull, const char *set, GError **error)
 {
-    return sync_fetch_attributes(pull->context, set, note_arrivals, pull, error);
+    return sync_fetch_attributes(pull->context, set, note_arrivals, pull, &pull->words, error);
 }
 
 static gboolean fetch_unknown(Pull *pull, GError **error)
@@ -550,8 +587,26 @@ gboolean sync_write_complete(SyncContext *context, const SyncComplete *complete,
         return TRUE;
     row->base_uidnext = complete->uidnext;
     row->base_highestmodseq = complete->highestmodseq;
-    row->synced = sync_now_seconds();
+    row->synced = sync_time(context);
     return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* The server counts messages and doesn't tell of them, or the other way round. That may be a moment's
+ * disorder; the second time it is said. */
+static gboolean note_unsure(Pull *pull, GError **error)
+{
+    SyncContext *context = pull->context;
+    gint64 folder = pull->folder->id;
+
+    if (g_hash_table_add(context->unsure, g_memdup2(&folder, sizeof folder)) && !pull->words) {
+        sync_look_again(context, sync_time(context) + UNSURE_SECONDS);
+        return TRUE;
+    }
+    g_autofree char *words = g_strdup_printf(
+        "The provider says that %s has %u messages, and doesn't tell of all of them%s%s",
+        pull->folder->base_name, imap_client_exists(context->imap), pull->words ? ": " : ".",
+        pull->words ? pull->words : "");
+    return sync_set_aside(context, folder, 0, words, error);
 }
 
 /* The folder's marks advance with its last transaction; where something vanished, that is at the
@@ -564,12 +619,25 @@ static gboolean complete_pull(Pull *pull, GError **error)
                              .uidnext = context->state.uidnext,
                              .highestmodseq = context->state.highestmodseq};
 
-    g_autofree char *suspicion = lost_most(pull);
-    sync_clear_suspicion(context, suspicion);
+    if (pull->unsure)
+        return note_unsure(pull, error);
+    if (pull->losing)
+        return TRUE;
+    g_hash_table_remove(context->losses, &complete.folder);
+    g_hash_table_remove(context->unsure, &complete.folder);
+    g_hash_table_add(context->pulled, g_memdup2(&pull->folder->id, sizeof(gint64)));
+    if (!sync_clear_aside(context, complete.folder, 0, error))
+        return FALSE;
+    /* What the first SELECT said is what was pulled up to; not what a later one says. Nor is all
+     * pulled where a response couldn't be read. */
+    if (context->connection != pull->connection ||
+        imap_client_unread(context->imap) != pull->unread) {
+        complete.uidnext = pull->folder->base_uidnext;
+        complete.highestmodseq = 0;
+    }
     /* Not all servers say what comes next. */
     if (complete.uidnext == 0)
         complete.uidnext = MAX(pull->folder->base_uidnext, pull->top + 1);
-    g_hash_table_add(context->pulled, g_memdup2(&pull->folder->id, sizeof(gint64)));
     if (pull->lost == 0)
         return sync_write_complete(context, &complete, error);
     g_array_append_val(context->complete, complete);
@@ -577,15 +645,100 @@ static gboolean complete_pull(Pull *pull, GError **error)
 }
 
 /* After what changed is known: does the number of messages add up? CONDSTORE alone doesn't tell of
- * expunges; where it doesn't add up, UIDs are compared. */
+ * expunges, and some servers leave messages out. */
 static gboolean check_count(Pull *pull, gboolean *adds_up, GError **error)
 {
+    SyncContext *context = pull->context;
     guint count;
 
-    if (!sync_base_count(pull->context, pull->folder->id, &count, error))
+    if (!sync_base_count(context, pull->folder->id, &count, error))
         return FALSE;
-    *adds_up = (guint64)count + pull->candidates->len ==
-               (guint64)imap_client_exists(pull->context->imap) + pull->lost;
+    *adds_up =
+        (guint64)count + pull->candidates->len + sync_count_aside(context, pull->folder->id) ==
+        (guint64)imap_client_exists(context->imap) + pull->lost;
+    return TRUE;
+}
+
+static gboolean note_known(const CachePlacement *placement, gpointer data)
+{
+    imap_set_add(data, placement->base_uid);
+    return TRUE;
+}
+
+/* UIDs that the base has, or is about to have. */
+static ImapSet *known_uids(Pull *pull, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
+    g_autoptr(ImapSet) known = imap_set_new();
+
+    if (!txn ||
+        !cache_placement_each_base(txn, pull->folder->id, 1, G_MAXUINT32, note_known, known, error))
+        return NULL;
+    for (guint i = 0; i < pull->candidates->len; i++)
+        imap_set_add(known, g_array_index(pull->candidates, SyncServerMessage, i).uid);
+    return g_steal_pointer(&known);
+}
+
+static gboolean set_message_aside(Pull *pull, guint32 uid, const char *why, GError **error)
+{
+    g_autofree char *words =
+        g_strdup_printf("The provider doesn't tell of the message with UID %u of %s%s%s", uid,
+                        pull->folder->base_name, why ? ": " : ".", why ? why : "");
+
+    return sync_set_aside(pull->context, pull->folder->id, uid, words, error);
+}
+
+/* Messages that are there and that nothing was told of: asked for by themselves; those of which even
+ * then nothing is told are set aside. */
+static gboolean fetch_missing(Pull *pull, const ImapSet *missing, GError **error)
+{
+    g_autoptr(ImapSet) untold = NULL;
+    g_autofree char *why = NULL;
+    ImapSetIter iter;
+    guint32 uid;
+
+    if (!sync_ask_attributes(pull->context, missing, note_arrivals, pull, &untold, &why, error))
+        return FALSE;
+    /* Not some of its messages: the folder can't be read. */
+    guint count = imap_set_count(untold);
+    if (count > MAX_ASIDE || (count > 1 && count == imap_client_exists(pull->context->imap))) {
+        pull->unsure = TRUE;
+        if (!pull->words)
+            pull->words = g_steal_pointer(&why);
+        return TRUE;
+    }
+    imap_set_iter_init(&iter, missing);
+    while (imap_set_iter_next(&iter, &uid))
+        if (!(imap_set_contains(untold, uid)
+                  ? set_message_aside(pull, uid, why ? why : pull->words, error)
+                  : sync_clear_aside(pull->context, pull->folder->id, uid, error)))
+            return FALSE;
+    return TRUE;
+}
+
+/* Every message that the server counts is in the base, about to be, or set aside; else it isn't
+ * believed that anything is gone. */
+static gboolean account_for_all(Pull *pull, GError **error)
+{
+    SyncContext *context = pull->context;
+    gint64 folder = pull->folder->id;
+    gboolean adds_up;
+
+    if (!check_count(pull, &adds_up, error))
+        return FALSE;
+    if (pull->losing || (adds_up && !sync_has_due(context, folder)))
+        return TRUE;
+    g_autoptr(ImapSet) all = NULL;
+    g_autoptr(ImapSet) known = known_uids(pull, error);
+    if (!known || !search_all(pull, &all, error))
+        return FALSE;
+    g_autoptr(ImapSet) rest = imap_set_subtract(all, known);
+    sync_subtract_aside(context, folder, rest);
+    if ((!imap_set_is_empty(rest) && !fetch_missing(pull, rest, error)) ||
+        !sync_clear_aside_known(context, folder, all, known, error) ||
+        !check_count(pull, &adds_up, error))
+        return FALSE;
+    pull->unsure |= !adds_up;
     return TRUE;
 }
 
@@ -605,6 +758,20 @@ static gboolean pull_rest(Pull *pull, GError **error)
            collect_vanished(pull, error);
 }
 
+/* Forgets what was found out but for what is written already; all that vanished is found again. */
+static void begin_again(Pull *pull)
+{
+    g_array_set_size(pull->context->vanished, pull->context->vanished->len - pull->lost);
+    pull->lost = 0;
+    pull->losing = FALSE;
+    imap_set_free(pull->unknown);
+    pull->unknown = imap_set_new();
+    imap_set_free(pull->vanished);
+    pull->vanished = imap_set_new();
+    g_array_set_size(pull->candidates, 0);
+    g_hash_table_remove(pull->context->base_counts, &pull->folder->id);
+}
+
 static gboolean pull_selected(Pull *pull, gboolean qresync, GError **error)
 {
     gboolean by_modseq = pull->folder->synced && pull->folder->base_highestmodseq &&
@@ -614,20 +781,14 @@ static gboolean pull_selected(Pull *pull, gboolean qresync, GError **error)
     if (!(by_modseq ? pull_by_modseq(pull, qresync, error) : pull_by_comparison(pull, error)) ||
         !pull_rest(pull, error))
         return FALSE;
-    if (by_modseq && !check_count(pull, &adds_up, error))
+    if (by_modseq && !pull->losing && !check_count(pull, &adds_up, error))
         return FALSE;
-    if (adds_up)
-        return TRUE;
-    /* Everything that was noted is applied but for what vanished, which is found again. */
-    g_array_set_size(pull->context->vanished, pull->context->vanished->len - pull->lost);
-    pull->lost = 0;
-    imap_set_free(pull->unknown);
-    pull->unknown = imap_set_new();
-    imap_set_free(pull->vanished);
-    pull->vanished = imap_set_new();
-    g_array_set_size(pull->candidates, 0);
-    g_hash_table_remove(pull->context->base_counts, &pull->folder->id);
-    return pull_by_comparison(pull, error) && pull_rest(pull, error);
+    if (!adds_up || (by_modseq && pull->words)) {
+        begin_again(pull);
+        if (!pull_by_comparison(pull, error) || !pull_rest(pull, error))
+            return FALSE;
+    }
+    return account_for_all(pull, error);
 }
 
 static gboolean select_for_pull(Pull *pull, gboolean *qresync, GError **error)
@@ -648,14 +809,16 @@ static gboolean select_for_pull(Pull *pull, gboolean *qresync, GError **error)
     return ok;
 }
 
-/* Another epoch: another UIDVALIDITY, or UIDs that go backwards. */
+/* Another epoch: another UIDVALIDITY, or numbers that go backwards, as after a backup was put in
+ * place. */
 static gboolean is_reset(const Pull *pull)
 {
     const ImapSelected *state = &pull->context->state;
 
     return pull->folder->base_uidvalidity != 0 &&
            (state->uidvalidity != pull->folder->base_uidvalidity ||
-            (state->uidnext != 0 && state->uidnext < pull->folder->base_uidnext));
+            (state->uidnext != 0 && state->uidnext < pull->folder->base_uidnext) ||
+            (state->highestmodseq != 0 && state->highestmodseq < pull->folder->base_highestmodseq));
 }
 
 static gboolean is_other_folder(const Pull *pull, GError **error)
@@ -676,6 +839,20 @@ static gboolean match_candidates(Pull *pull, GError **error)
             sync_add_arrivals(pull->context, pull->folder->id, pull->candidates, error));
 }
 
+static gboolean pull_reset(Pull *pull, GError **error)
+{
+    SyncResetOutcome outcome;
+
+    if (!sync_reset_folder(pull->context, pull->folder, &outcome, error))
+        return FALSE;
+    if (outcome == SYNC_RESET_UNTOLD)
+        return note_unsure(pull, error);
+    if (outcome == SYNC_RESET_LOSING)
+        return TRUE;
+    pull->folder->base_uidvalidity = pull->context->state.uidvalidity;
+    return account_for_all(pull, error) && complete_pull(pull, error);
+}
+
 gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
 {
     g_auto(Pull) pull = {.context = context};
@@ -690,13 +867,14 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
     pull.vanished = imap_set_new();
     pull.unknown = imap_set_new();
     pull.candidates = sync_server_messages_new();
+    pull.told = imap_set_new();
+    pull.silent = imap_set_new();
+    pull.connection = context->connection;
+    pull.unread = imap_client_unread(context->imap);
     if (!select_for_pull(&pull, &qresync, error) || is_other_folder(&pull, error))
         return FALSE;
-    if (is_reset(&pull)) {
-        if (!sync_reset_folder(context, pull.folder, error))
-            return FALSE;
-        return complete_pull(&pull, error);
-    }
+    if (is_reset(&pull))
+        return pull_reset(&pull, error);
     pull.effects_from = sync_first_effect(context, pull.folder);
     return write_state(&pull, error) && pull_selected(&pull, qresync, error) &&
            match_candidates(&pull, error) && complete_pull(&pull, error);

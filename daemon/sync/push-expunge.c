@@ -4,34 +4,11 @@
  * everything marked \Deleted, so it is sent only where that is all ours, and never are others'
  * marks cleared to make it so.
  */
+#include "daemon/sync/attributes.h"
 #include "daemon/sync/push-private.h"
 #include "daemon/sync/sets.h"
 
 #define BATCH 500
-
-static gboolean note_search(const ImapResponse *response, gpointer data, GError **error)
-{
-    ImapSet *found = data;
-
-    if (!response->name ||
-        (!g_str_equal(response->name, "SEARCH") && !g_str_equal(response->name, "ESEARCH")))
-        return TRUE;
-    g_autoptr(ImapSearchData) search = imap_search_data_parse(response, error);
-    if (search)
-        imap_set_add_set(found, search->all);
-    return search != NULL;
-}
-
-/* UIDs of the selected folder that match. */
-static ImapSet *search(Push *push, const char *what, GError **error)
-{
-    g_autoptr(ImapSet) found = imap_set_new();
-
-    return imap_client_run_with(push->context->imap, note_search, found, NULL, error,
-                                "UID SEARCH %s", what)
-               ? g_steal_pointer(&found)
-               : NULL;
-}
 
 static gboolean run_expunge(Push *push, const char *command, const char *set, const char *rest,
                             gboolean *refused, ImapReply *reply, GError **error)
@@ -72,7 +49,7 @@ static void refuse_silent(ImapReply *reply, gboolean *refused)
 static gboolean expunge_all(Push *push, const ImapSet *ours, gboolean *refused, ImapReply *reply,
                             GError **error)
 {
-    g_autoptr(ImapSet) marked = search(push, "DELETED", error);
+    g_autoptr(ImapSet) marked = sync_search(push->context, "DELETED", error);
     g_autoptr(ImapSet) others = marked ? imap_set_subtract(marked, ours) : NULL;
 
     if (!marked)
@@ -123,7 +100,7 @@ static gboolean expunge_set(Push *push, const char *text, const ImapSet *all, Im
                                : expunge_all(push, all, refused, reply, error)))
         return FALSE;
     g_autofree char *query = g_strdup_printf("UID %s", text);
-    g_autoptr(ImapSet) found = search(push, query, error);
+    g_autoptr(ImapSet) found = sync_search(push->context, query, error);
     if (found)
         imap_set_add_set(left, found);
     return found != NULL;

@@ -83,6 +83,11 @@ static gboolean is_unplaced(const CachePlacement *row)
     return row->alive && row->base != CACHE_BASE_PRESENT;
 }
 
+static gboolean has_base(const CachePlacement *row)
+{
+    return row->alive && row->base == CACHE_BASE_PRESENT;
+}
+
 static gboolean is_unexpunged(const CachePlacement *row)
 {
     return !row->alive && row->base != CACHE_BASE_NONE;
@@ -111,7 +116,8 @@ static const struct {
 } differences[] = {{"append", is_unplaced, NULL}, {"copy", is_unplaced, NULL},
                    {"move", is_unplaced, NULL},   {"expunge", is_unexpunged, NULL},
                    {"flags", is_unstored, NULL},  {"create", NULL, push_is_uncreated},
-                   {"rename", NULL, is_unnamed},  {"delete", NULL, is_undeleted}};
+                   {"rename", NULL, is_unnamed},  {"delete", NULL, is_undeleted},
+                   {"fetch", has_base, NULL}};
 
 typedef struct {
     gboolean (*differs)(const CachePlacement *row);
@@ -147,7 +153,7 @@ static gboolean still_differs(CacheTxn *txn, const CacheProblem *problem, guint 
 static gboolean is_moot(CacheTxn *txn, const CacheProblem *problem)
 {
     for (guint i = 0; i < G_N_ELEMENTS(differences); i++)
-        if (g_str_equal(problem->operation, differences[i].operation))
+        if (problem->folder && g_str_equal(problem->operation, differences[i].operation))
             return !still_differs(txn, problem, i);
     return FALSE;
 }

@@ -491,7 +491,7 @@ static gboolean run_pass(Push *push, GError **error)
 
 gboolean sync_push(SyncContext *context, gboolean *more, GError **error)
 {
-    Push push = {.context = context, .now = sync_now_seconds(), .budget = SPLITS};
+    Push push = {.context = context, .now = sync_time(context), .budget = SPLITS};
 
     push.blocked = g_hash_table_new_full(place_hash, place_equal, g_free, NULL);
     push.actions = g_array_new(FALSE, FALSE, sizeof(SyncAction));

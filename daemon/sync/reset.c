@@ -4,11 +4,10 @@
 
 #include "cache/message.h"
 
+#include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
 #include "daemon/sync/expire.h"
-
-/* Losing more than half of a folder of at least this many is asked for twice. */
-#define LARGE 20
+#include "daemon/sync/sets.h"
 
 typedef struct {
     SyncContext *context;
@@ -54,7 +53,9 @@ static gboolean collect_old(Reset *reset, GError **error)
         SyncCandidate candidate = {.uid = row->base_uid, .index = (gint)i, .dead = !row->alive};
         candidate.key.message_id =
             keep_string(reset, sync_message_id(txn, row->message, &candidate.key.known));
-        candidate.key.remote_id = keep_string(reset, cache_message_remote_id(txn, row->message));
+        if (sync_is_set_like(reset->context))
+            candidate.key.remote_id =
+                keep_string(reset, cache_message_remote_id(txn, row->message));
         candidate.key.size = row->size;
         candidate.key.date = row->date;
         g_array_append_val(reset->old, candidate);
@@ -69,8 +70,38 @@ static gboolean collect_messages(GArray *messages, gpointer data, GError **error
     for (guint i = 0; i < messages->len; i++) {
         SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
         g_array_append_val(reset->messages, *message);
-        message->remote_id = NULL;
+        message->remote_id = message->message_id = NULL;
     }
+    return TRUE;
+}
+
+/* All messages that are there now; those that an answer leaves out are asked for by themselves. */
+static gboolean fetch_all(Reset *reset, ImapSet *uids, GError **error)
+{
+    SyncContext *context = reset->context;
+    g_autofree char *words = NULL;
+    g_autoptr(ImapSet) all = NULL;
+
+    if (imap_client_exists(context->imap) == 0)
+        return TRUE;
+    if (!sync_fetch_attributes(context, "1:*", collect_messages, reset, &words, error))
+        return FALSE;
+    for (guint i = 0; i < reset->messages->len; i++)
+        imap_set_add(uids, g_array_index(reset->messages, SyncServerMessage, i).uid);
+    if (reset->messages->len >= imap_client_exists(context->imap))
+        return TRUE;
+    all = sync_search(context, "ALL", error);
+    if (!all)
+        return FALSE;
+    g_autoptr(ImapSet) rest = imap_set_subtract(all, uids);
+    g_autoptr(ImapSet) untold = NULL;
+    g_autofree char *why = NULL;
+    if (imap_set_is_empty(rest))
+        return TRUE;
+    if (!sync_ask_attributes(context, rest, collect_messages, reset, &untold, &why, error))
+        return FALSE;
+    for (guint i = 0; i < reset->messages->len; i++)
+        imap_set_add(uids, g_array_index(reset->messages, SyncServerMessage, i).uid);
     return TRUE;
 }
 
@@ -78,26 +109,49 @@ static gboolean collect_new(Reset *reset, GError **error)
 {
     g_autoptr(ImapSet) uids = imap_set_new();
 
-    if (imap_client_exists(reset->context->imap) > 0 &&
-        !sync_fetch_attributes(reset->context, "1:*", collect_messages, reset, error))
+    if (!fetch_all(reset, uids, error))
         return FALSE;
-    for (guint i = 0; i < reset->messages->len; i++)
-        imap_set_add(uids, g_array_index(reset->messages, SyncServerMessage, i).uid);
     g_autoptr(GHashTable) ids = sync_fetch_message_ids(reset->context, uids, error);
     if (!ids)
         return FALSE;
     for (guint i = 0; i < reset->messages->len; i++) {
-        const SyncServerMessage *message = &g_array_index(reset->messages, SyncServerMessage, i);
+        SyncServerMessage *message = &g_array_index(reset->messages, SyncServerMessage, i);
         const char *id = g_hash_table_lookup(ids, GUINT_TO_POINTER(message->uid));
         SyncCandidate candidate = {.uid = message->uid, .index = (gint)i};
         candidate.key.known = id != NULL;
         candidate.key.message_id = id && *id ? keep_string(reset, g_strdup(id)) : NULL;
-        candidate.key.remote_id = message->remote_id;
+        if (sync_is_set_like(reset->context))
+            candidate.key.remote_id = message->remote_id;
         candidate.key.size = message->size;
         candidate.key.date = message->date;
+        message->message_id = g_strdup(candidate.key.message_id);
+        message->unconfirmed = TRUE;
         g_array_append_val(reset->arrived, candidate);
     }
     return TRUE;
+}
+
+/* A match of another size has other bytes: only the flags follow, the body is fetched, and under a
+ * UID of its own. */
+static gboolean note_resized(Reset *reset, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(reset->context->cache, CACHE_READ, error);
+
+    for (guint i = 0; txn && i < reset->old->len; i++) {
+        SyncCandidate *candidate = &g_array_index(reset->old, SyncCandidate, i);
+        if (candidate->match < 0 || !candidate->resized)
+            continue;
+        const CachePlacement *row = &g_array_index(reset->rows, CachePlacement, candidate->index);
+        SyncServerMessage *message =
+            &g_array_index(reset->messages, SyncServerMessage, candidate->match);
+        if (sync_may_have_size(txn, row->message, row->size, message->size))
+            continue;
+        message->follows = row->alive;
+        message->was_view = row->flags;
+        message->was_base = row->base_flags;
+        candidate->match = -1;
+    }
+    return txn != NULL;
 }
 
 /* ---- the swap -------------------------------------------------------------------------------- */
@@ -118,6 +172,14 @@ static gboolean take_away_uids(Reset *reset, CacheTxn *txn, GError **error)
     return TRUE;
 }
 
+/* The names of the epoch before mean nothing now, but in set-like stores, where they are for life. */
+static gboolean take_remote_id(Reset *reset, CacheTxn *txn, gint64 message, const char *remote_id,
+                               GError **error)
+{
+    return sync_is_set_like(reset->context) ||
+           cache_message_set_remote_id(txn, message, remote_id, error);
+}
+
 static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
 {
     g_autoptr(ImapSet) lost = imap_set_new();
@@ -128,6 +190,8 @@ static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
         gboolean changed;
 
         if (candidate->match < 0) {
+            if (!take_remote_id(reset, txn, row->message, NULL, error))
+                return FALSE;
             sync_decide_vanished(row);
             imap_set_add(lost, row->uid);
         } else {
@@ -136,6 +200,8 @@ static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
             row->base = CACHE_BASE_PRESENT;
             row->base_uid = message->uid;
             message->matched = TRUE;
+            if (!take_remote_id(reset, txn, row->message, message->remote_id, error))
+                return FALSE;
             if (!sync_follow_flags(txn, row, message->flags, sync_mask(reset->folder), &changed,
                                    error))
                 return FALSE;
@@ -143,7 +209,7 @@ static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
         if (!cache_placement_put(txn, row, error))
             return FALSE;
     }
-    return sync_remember_vanished(txn, reset->folder->id, lost, sync_now_seconds(), error);
+    return sync_remember_vanished(txn, reset->folder->id, lost, sync_time(reset->context), error);
 }
 
 static gboolean swap(Reset *reset, GError **error)
@@ -162,13 +228,13 @@ static gboolean swap(Reset *reset, GError **error)
     return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
-static gboolean lost_too_many(const Reset *reset)
+static guint count_lost(const Reset *reset)
 {
     guint lost = 0;
 
     for (guint i = 0; i < reset->old->len; i++)
         lost += g_array_index(reset->old, SyncCandidate, i).match < 0;
-    return lost >= LARGE && lost > reset->old->len / 2;
+    return lost;
 }
 
 /* What matches nothing is new, or the effect of an attempt. */
@@ -181,7 +247,7 @@ static gboolean add_rest(Reset *reset, GError **error)
         if (message->matched)
             continue;
         g_array_append_val(rest, *message);
-        message->remote_id = NULL;
+        message->remote_id = message->message_id = NULL;
     }
     if (sync_first_effect(reset->context, reset->folder) &&
         !sync_match_effects(reset->context, reset->folder->id, rest, error))
@@ -189,12 +255,10 @@ static gboolean add_rest(Reset *reset, GError **error)
     return sync_add_arrivals(reset->context, reset->folder->id, rest, error);
 }
 
-gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder, GError **error)
+gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder,
+                           SyncResetOutcome *outcome, GError **error)
 {
     g_auto(Reset) reset = {.context = context, .folder = folder};
-    g_autofree char *suspicion =
-        g_strdup_printf("%s has new numbers and lost most of its messages", folder->base_name);
-
     reset.rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
     reset.messages = sync_server_messages_new();
     reset.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
@@ -202,10 +266,21 @@ gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder, GErr
     reset.strings = g_ptr_array_new_with_free_func(g_free);
     if (!collect_old(&reset, error) || !collect_new(&reset, error))
         return FALSE;
+    if (reset.messages->len < imap_client_exists(context->imap) &&
+        !g_hash_table_contains(context->unsure, &folder->id)) {
+        *outcome = SYNC_RESET_UNTOLD;
+        return TRUE;
+    }
     sync_match(reset.old, reset.arrived);
-    if (lost_too_many(&reset) && !sync_confirm(context, suspicion, error))
+    if (!note_resized(&reset, error))
         return FALSE;
-    sync_clear_suspicion(context, suspicion);
+    const SyncLoss loss = {folder->id, folder->base_name, count_lost(&reset), reset.old->len};
+    gboolean believed;
+    if (!sync_believes(context, &loss, &believed, error))
+        return FALSE;
+    *outcome = believed ? SYNC_RESET_DONE : SYNC_RESET_LOSING;
+    if (!believed)
+        return TRUE;
     g_hash_table_remove(context->base_counts, &folder->id);
     return swap(&reset, error) && add_rest(&reset, error);
 }

@@ -7,6 +7,15 @@
 
 #include "daemon/sync/pull.h"
 
-/* Rematches the selected folder; base UIDs, flags and UIDVALIDITY are swapped in one transaction.
+/*
+ * Rematches the selected folder; base UIDs, flags and UIDVALIDITY are swapped in one transaction.
+ * Nothing is done where the server leaves messages out (UNTOLD, once), or most seem to be lost and
+ * that isn't believed yet (LOSING).
  */
-gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder, GError **error);
+typedef enum {
+    SYNC_RESET_DONE,
+    SYNC_RESET_UNTOLD,
+    SYNC_RESET_LOSING,
+} SyncResetOutcome;
+gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder,
+                           SyncResetOutcome *outcome, GError **error);

@@ -2,6 +2,8 @@
 /* The order of things in a round. */
 #include "daemon/sync/round.h"
 
+#include "cache/message.h"
+#include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
 #include "daemon/sync/expire.h"
 #include "daemon/sync/folders.h"
@@ -25,38 +27,79 @@ static gboolean begin(SyncContext *context, GError **error)
     if (!folders)
         return FALSE;
     context->track_arrivals = FALSE;
+    context->look_again = 0;
     for (guint i = 0; i < folders->len; i++)
         if (((CacheFolder *)folders->pdata[i])->synced)
             context->track_arrivals = TRUE;
     g_clear_pointer(&txn, cache_end);
-    return sync_learn_store(context, error) && sync_load_attempts(context, error);
+    return sync_learn_store(context, error) && sync_load_attempts(context, error) &&
+           sync_load_aside(context, error);
 }
 
 static void wake_bodies(SyncContext *context)
 {
     if (context->arrived)
-        fetch_bodies_wake(context->bodies);
+        fetch_bodies_wake(context->bodies, FALSE);
     context->arrived = FALSE;
 }
 
-/* A folder that can't be read now doesn't keep the others from it. */
-static gboolean pull_one(SyncContext *context, gint64 folder, GError **error)
+/* Undoes what a pull that failed has learnt and not written. */
+static gboolean try_pull(SyncContext *context, gint64 folder, GError **error)
 {
-    g_autoptr(GError) reason = NULL;
+    guint vanished = context->vanished->len;
+    gboolean ok = sync_pull_folder(context, folder, error);
 
-    gboolean ok = sync_pull_folder(context, folder, &reason);
     /* Else what arrived may have moved here, with a body that needn't come again. */
     if (!context->track_arrivals)
         wake_bodies(context);
     if (ok)
         return TRUE;
-    if (g_error_matches(reason, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED) ||
-        g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_NOT_FOUND)) {
-        g_info("%s: %s", context->settings->id, reason->message);
-        return TRUE;
-    }
-    g_propagate_error(error, g_steal_pointer(&reason));
+    g_array_set_size(context->vanished, vanished);
+    g_hash_table_remove(context->base_counts, &folder);
     return FALSE;
+}
+
+/* A folder that can't be read is set aside, and doesn't keep the others from it: when it is
+ * refused, when it breaks the connection twice, and when reading the list again didn't help. */
+static gboolean pull_one(SyncContext *context, gint64 folder, GError **error)
+{
+    for (guint tries = 0;; tries++) {
+        g_autoptr(GError) reason = NULL;
+
+        if (try_pull(context, folder, &reason))
+            return TRUE;
+        if (g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_NOT_FOUND))
+            return TRUE;
+        if (g_error_matches(reason, SYNC_ERROR, SYNC_ERROR_AGAIN)) {
+            if (!sync_repeats(context, reason, error))
+                return FALSE;
+        } else if (!g_error_matches(reason, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED)) {
+            if (!sync_survives(context, reason, error))
+                return FALSE;
+            if (tries == 0)
+                continue;
+        }
+        return sync_set_aside(context, folder, 0, reason->message, error);
+    }
+}
+
+/* Those that were set aside come last: they may break the connection. */
+static gboolean pull_each(SyncContext *context, const gint64 *folders, guint count, GError **error)
+{
+    g_autoptr(GArray) last = g_array_new(FALSE, FALSE, sizeof(gint64));
+
+    for (guint i = 0; i < count; i++) {
+        if (sync_is_aside(context, folders[i], 0))
+            continue;
+        if (sync_was_aside(context, folders[i]))
+            g_array_append_val(last, folders[i]);
+        else if (!pull_one(context, folders[i], error))
+            return FALSE;
+    }
+    for (guint i = 0; i < last->len; i++)
+        if (!pull_one(context, g_array_index(last, gint64, i), error))
+            return FALSE;
+    return TRUE;
 }
 
 static gboolean conclude(SyncContext *context, GError **error)
@@ -83,7 +126,7 @@ static gboolean forget_epochs(CacheTxn *txn, GError **error)
         if (!cache_folder_update(txn, row, error))
             return FALSE;
     }
-    return folders != NULL;
+    return folders && cache_message_forget_remote_ids(txn, error);
 }
 
 /* Another host or user: numbers may be the same and mean other messages, so all are matched
@@ -128,12 +171,12 @@ static gboolean pull_everything(SyncContext *context, GError **error)
     if (!begin(context, error) || !check_identity(context, error) ||
         !sync_pull_folders(context, pull, error) || !sync_name_messages(context, error))
         return FALSE;
-    for (guint i = 0; i < pull->len; i++)
-        if (!pull_one(context, g_array_index(pull, gint64, i), error))
-            return FALSE;
+    if (!pull_each(context, &g_array_index(pull, gint64, 0), pull->len, error))
+        return FALSE;
     g_hash_table_remove_all(context->touched);
-    return conclude(context, error) && pull_quota(context, error) &&
-           sync_purge_vanished(context->cache, sync_now_seconds(), error);
+    return conclude(context, error) && sync_clear_aside_gone(context, error) &&
+           pull_quota(context, error) &&
+           sync_purge_vanished(context->cache, sync_time(context), error);
 }
 
 /* Whether some of what vanished was alive here: it may have been moved. */
@@ -155,9 +198,8 @@ static gboolean pull_some(SyncContext *context, const gint64 *folders, guint cou
 {
     if (!begin(context, error) || !sync_name_messages(context, error))
         return FALSE;
-    for (guint i = 0; i < count; i++)
-        if (!pull_one(context, folders[i], error))
-            return FALSE;
+    if (!pull_each(context, folders, count, error))
+        return FALSE;
     return may_have_moved(context) ? pull_everything(context, error) : conclude(context, error);
 }
 

@@ -235,14 +235,15 @@ gboolean sync_arrive_in_set(CacheTxn *txn, const CacheFolder *folder, CachePlace
 
 /* ---- once in a folder ---------------------------------------------------------------------- */
 
-static gboolean remove_from_view(CacheTxn *txn, CachePlacement *row, GError **error)
+static gboolean remove_from_view(SyncContext *context, CacheTxn *txn, CachePlacement *row,
+                                 GError **error)
 {
     g_autoptr(ImapSet) gone = imap_set_new();
 
     sync_decide_vanished(row);
     imap_set_add(gone, row->uid);
     return cache_placement_put(txn, row, error) &&
-           sync_remember_vanished(txn, row->folder, gone, sync_now_seconds(), error);
+           sync_remember_vanished(txn, row->folder, gone, sync_time(context), error);
 }
 
 /* What was appended is a message that was there: under its name. */
@@ -268,10 +269,10 @@ gboolean sync_place_in_set(SyncContext *context, CacheTxn *txn, CachePlacement *
     if (known && !join_messages(txn, row, &other, error))
         return FALSE;
     if (known && other.alive)
-        return remove_from_view(txn, row, error);
+        return remove_from_view(context, txn, row, error);
     if (known) {
         flags = other.base_flags;
-        if (!remove_from_view(txn, &other, error))
+        if (!remove_from_view(context, txn, &other, error))
             return FALSE;
     } else {
         sync_base_count_add(context, row->folder, 1);

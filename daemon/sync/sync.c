@@ -5,6 +5,7 @@
  */
 #include "daemon/sync/sync.h"
 
+#include "cache/problem.h"
 #include "daemon/net/clock.h"
 #include "daemon/net/thread.h"
 #include "daemon/sync/round.h"
@@ -207,6 +208,17 @@ static void disconnect_upstream(Sync *sync)
     sync->context->selected = 0;
 }
 
+/* For the round that is under way. */
+
+static gboolean reconnect(gpointer data, GError **error)
+{
+    Sync *sync = data;
+    g_autoptr(NetCancel) cancel = net_cancel_ref(sync->connected);
+
+    disconnect_upstream(sync);
+    return connect_upstream(sync, cancel, error);
+}
+
 /* ---- failures ------------------------------------------------------------------------------ */
 
 /* What a failure means for the account, and for how long to wait at least. */
@@ -245,7 +257,8 @@ static guint back_off(guint *backoff, guint least)
 
 static gboolean is_again(const GError *error)
 {
-    return error->domain == SYNC_ERROR;
+    return g_error_matches(error, SYNC_ERROR, SYNC_ERROR_AGAIN) ||
+           g_error_matches(error, SYNC_ERROR, SYNC_ERROR_CONFIRM);
 }
 
 static gboolean is_stale(const GError *error)
@@ -388,7 +401,7 @@ static void read_reasons(Sync *sync, Reasons *reasons)
     unlock(sync);
 }
 
-/* Waits for a reason, at most until `until` (monotonic). While failing, only time and a request
+/* Waits for a reason, at most until `until` (of the clock). While failing, only time and a request
  * count. */
 static void await_reason(Sync *sync, Reasons *reasons, gint64 until, gboolean failing)
 {
@@ -402,12 +415,11 @@ static void await_reason(Sync *sync, Reasons *reasons, gint64 until, gboolean fa
             (is_reason(reasons) &&
              (!failing || reasons->asked || reasons->timer || reasons->doubt)))
             return;
-        gint64 left = (until - g_get_monotonic_time() + 999) / 1000;
-        if (left <= 0) {
+        if (net_clock_usec(sync->access.clock) >= until) {
             reasons->timer = TRUE;
             return;
         }
-        if (poll(fds, G_N_ELEMENTS(fds), (int)MIN(left, G_MAXINT)) < 0)
+        if (net_clock_poll(sync->access.clock, fds, G_N_ELEMENTS(fds), until) <= 0)
             continue;
         if (fds[0].revents)
             drain(sync->wake_fd);
@@ -438,25 +450,26 @@ static void round_ended(Sync *sync, guint64 requested, gboolean ok, gboolean ful
     if (full || !ok)
         sync->completed = MAX(sync->completed, requested);
     if (ok && full)
-        sync->last = sync_now_seconds();
+        sync->last = net_clock_seconds(sync->access.clock);
     pthread_cond_broadcast(&sync->changed);
     unlock(sync);
 }
 
-static gint64 from_now(gint64 seconds)
+static gint64 from_now(Sync *sync, gint64 seconds)
 {
-    return g_get_monotonic_time() + MAX(seconds, 1) * G_USEC_PER_SEC;
+    return net_clock_usec(sync->access.clock) + MAX(seconds, 1) * G_USEC_PER_SEC;
 }
 
 /* When to come back by ourselves: the next poll, or something that was held back. */
 static gint64 next_time(Sync *sync, guint quiet)
 {
     gint64 seconds = quiet > QUIET_ROUNDS ? POLL_QUIET_SECONDS : POLL_SECONDS;
-    gint64 due = sync->context->not_before;
+    gint64 due = sync->context->not_before, again = sync->context->look_again;
 
+    due = !due ? again : again ? MIN(due, again) : due;
     if (due)
-        seconds = MIN(seconds, MAX(due - sync_now_seconds(), 1));
-    return from_now(seconds);
+        seconds = MIN(seconds, MAX(due - net_clock_seconds(sync->access.clock), 1));
+    return from_now(sync, seconds);
 }
 
 /* Whether upstream isn't to be used: by whom is the daemon's to say. */
@@ -496,7 +509,7 @@ static void *sync_thread(void *data)
     Reasons reasons = {0};
     gboolean failing = FALSE;
     guint backoff = 0, quiet = 0;
-    gint64 until = g_get_monotonic_time();
+    gint64 until = net_clock_usec(sync->access.clock);
 
     net_thread_name("sync", sync->access.settings->id);
     for (;;) {
@@ -509,7 +522,7 @@ static void *sync_thread(void *data)
             sit_out(sync, reasons.requested);
             failing = FALSE;
             backoff = 0;
-            until = g_get_monotonic_time();
+            until = net_clock_usec(sync->access.clock);
             continue;
         }
         if (reasons.asked || reasons.doubt)
@@ -518,6 +531,7 @@ static void *sync_thread(void *data)
             disconnect_others(sync, "Postern is connecting again");
         if (is_doubt_alone(&reasons) && sync->context->imap && is_alive(sync))
             continue;
+        sync->context->asked = reasons.asked;
         if (reasons.asked)
             sync_forget_rights(sync->context);
         SyncRoundKind kind = kind_of(&reasons, failing);
@@ -525,17 +539,18 @@ static void *sync_thread(void *data)
         failing = !ok && !net_cancel_triggered(reasons.cancel);
         if (ok) {
             backoff = 0;
-            if (reasons.asked)
-                fetch_bodies_wake(sync->bodies);
+            g_hash_table_remove_all(sync->context->repeats);
+            if (reasons.asked || kind == SYNC_ROUND_FULL)
+                fetch_bodies_wake(sync->bodies, reasons.asked);
             quiet = reasons.timer ? quiet + 1 : 0;
             round_succeeded(sync);
             until = next_time(sync, quiet);
         } else if (failing) {
-            until = from_now(round_failed(sync, error, &backoff));
+            until = from_now(sync, round_failed(sync, error, &backoff));
         } else {
             /* Offline and online again before this thread noticed: there is a round to be made up
              * for. */
-            until = g_get_monotonic_time();
+            until = net_clock_usec(sync->access.clock);
         }
         round_ended(sync, reasons.requested, ok, kind == SYNC_ROUND_FULL);
     }
@@ -573,7 +588,9 @@ Sync *sync_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies,
     sync->cancel = net_cancel_new();
     sync->online = TRUE;
     sync->phase = sync->reported = ACCOUNT_CONNECTING;
-    sync->context = sync_context_new(access->settings, cache, bodies);
+    sync->context = sync_context_new(access, cache, bodies);
+    sync->context->reconnect = reconnect;
+    sync->context->reconnect_data = sync;
     sync->pending_watch = cache_watch_pending(cache, sync->pending_fd);
     fetch_bodies_set_listener(bodies, bodies_changed, sync);
     sync->watch = sync_watch_new(access, inbox_changed, sync);
@@ -692,6 +709,28 @@ static gboolean bodies_are_here(Sync *sync, guint64 round)
     return !fetch_bodies_busy(sync->bodies);
 }
 
+/* What isn't here because upstream doesn't give it; NULL: nothing. */
+static char *describe_missing(Cache *cache)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, NULL);
+    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, NULL) : NULL;
+    const CacheProblem *first = NULL;
+    guint more = 0;
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        if (!g_str_equal(problem->operation, "read") && !g_str_equal(problem->operation, "fetch"))
+            continue;
+        more += first != NULL;
+        first = first ? first : problem;
+    }
+    if (!first)
+        return NULL;
+    return more ? g_strdup_printf("%s (and %u more: 'posternctl pending' lists them)", first->text,
+                                  more)
+                : g_strdup(first->text);
+}
+
 gboolean sync_wait_round(Sync *sync, guint64 round, NetCancel *cancel, GError **error)
 {
     if (!wait_for(sync, round_has_ended, round, cancel)) {
@@ -707,7 +746,10 @@ gboolean sync_wait_round(Sync *sync, guint64 round, NetCancel *cancel, GError **
         g_set_error_literal(error, NET_ERROR, NET_ERROR_CANCELLED, "Cancelled.");
         return FALSE;
     }
-    return ok;
+    g_autofree char *missing = ok ? describe_missing(sync->cache) : NULL;
+    if (missing)
+        g_set_error_literal(error, SYNC_ERROR, SYNC_ERROR_MISSING, missing);
+    return ok && !missing;
 }
 
 gint64 sync_last(Sync *sync)

@@ -33,7 +33,8 @@ void sync_reconnect(Sync *sync);
  * sync_wait_round() takes. */
 guint64 sync_now(Sync *sync);
 
-/* Blocks until the round with that number has ended; FALSE with the reason where it failed. */
+/* Blocks until the round with that number has ended, and all bodies have come that come; FALSE with
+ * the reason where it failed, or where something isn't here that upstream doesn't give. */
 gboolean sync_wait_round(Sync *sync, guint64 round, NetCancel *cancel, GError **error);
 
 /* Unix seconds of the last complete round; 0: never. Any thread. */

@@ -130,6 +130,22 @@ static gboolean collect_new(Resolution *resolution, GHashTable *dates, GError **
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+/* It arrived with other bytes (without its attachment, say): it is a message of its own, whose flags
+ * follow. */
+static gboolean write_resized(CacheTxn *txn, const CachePlacement *row, const SyncArrival *arrival,
+                              GError **error)
+{
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, arrival->folder, error);
+    SyncKeywords keywords = sync_keywords(txn);
+    CachePlacement target;
+
+    if (!folder || !cache_placement_get(txn, arrival->folder, arrival->uid, &target, error))
+        return FALSE;
+    return !row->alive || (sync_merge(row->flags, row->base_flags, target.base_flags,
+                                      sync_mask(folder), &keywords, &target.flags, error) &&
+                           cache_placement_put(txn, &target, error));
+}
+
 static gboolean write_moved(CacheTxn *txn, CachePlacement *row, const SyncArrival *arrival,
                             GError **error)
 {
@@ -170,7 +186,10 @@ static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanis
     sync_base_count_add(context, vanished->folder, -1);
     if (match < 0)
         return write_gone(txn, &row, kept, error);
-    return write_moved(txn, &row, &g_array_index(context->arrivals, SyncArrival, match), error);
+    const SyncArrival *arrival = &g_array_index(context->arrivals, SyncArrival, match);
+    if (sync_may_have_size(txn, row.message, row.size, arrival->size))
+        return write_moved(txn, &row, arrival, error);
+    return write_resized(txn, &row, arrival, error) && write_gone(txn, &row, kept, error);
 }
 
 /* Rows [from, to) of what vanished, all of one folder. */
@@ -188,7 +207,7 @@ static gboolean write_slice(Resolution *resolution, const gint *matches, guint f
                        error))
             return FALSE;
     return sync_remember_vanished(txn, g_array_index(all, SyncVanished, from).folder, kept,
-                                  sync_now_seconds(), error) &&
+                                  sync_time(resolution->context), error) &&
            cache_commit(g_steal_pointer(&txn), error);
 }
 

@@ -73,7 +73,7 @@ static gboolean idle(SyncWatch *watch, NetCancel *cancel, GError **error)
 static void sleep_seconds(SyncWatch *watch, NetCancel *cancel, guint seconds)
 {
     pthread_mutex_unlock(&watch->lock);
-    net_cancel_sleep(cancel, seconds);
+    net_clock_sleep(watch->access.clock, cancel, seconds);
     pthread_mutex_lock(&watch->lock);
 }
 

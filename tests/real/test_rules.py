@@ -165,7 +165,8 @@ class Attempts(Rules, Case):
         self.filter.on_answer = lambda line: b"" if b"FETCH (UID 3 " in line else line
         self.account.close()
         self.account = SyncAccount(self.filter.port)
-        self.account("sync")
+        with self.assertRaisesRegex(SyncError, "UID 3"):
+            self.account("sync")
         self.account("offline")
         self.assertNotIn("m2", [name for name, _ in self.here("INBOX").values()])
         self.account.append("INBOX", mail("m2"))

@@ -3,6 +3,8 @@
 said, and all else goes on in the same round. Each against a provider in memory (harness.FakeImap) with one fault
 (harness.faults) turned on; the random test over all of them is test_faults."""
 
+import tempfile
+import time
 import unittest
 
 from harness import Case, FakeImap, faults
@@ -51,6 +53,353 @@ class Fake(Case):
         except SyncError as error:
             return str(error)
         return None
+
+
+class Messages(Fake):
+    """What the server tells of messages."""
+
+    def test_an_item_that_lacks_or_cannot_be_read_costs_that_item(self):
+        for name, value in (("INTERNALDATE", b'"00-Jan-0000 00:00:00 +0000"'), ("INTERNALDATE", None),
+                            ("INTERNALDATE", b'"Sat, 07 Nov 2026 10:00:00 +0000"'),
+                            ("INTERNALDATE", b"NIL"), ("RFC822.SIZE", b"NIL"), ("RFC822.SIZE", None),
+                            ("FLAGS", b"NIL"), ("FLAGS", None)):
+            with self.subTest(name=name, value=value):
+                self.setUp()
+                self.fill()
+                self.server.faults = [faults.Item(name, value, uid=3)]
+                self.assertIsNone(self.sync())
+                self.assertEqual(set(self.here()), {"m1", "m2", "m3", "m4", "m5"})
+                self.assertEqual(self.account.problems(), [])
+                self.server.faults = []
+                self.server.set_flags("INBOX", 3, ["\\Flagged"])
+                self.assertIsNone(self.sync())
+                self.assertEqual(self.here()["m3"], {"\\Flagged"})
+
+    def test_without_internaldate_the_date_is_of_received(self):
+        self.server.put("INBOX", b"Received: from a by b;\r\n\tFri, 06 Nov 2026 09:00:00 +0100\r\n" + mail("m1"))
+        self.server.put("INBOX", mail("m2"))
+        self.server.faults = [faults.Item("INTERNALDATE", None)]
+        self.assertIsNone(self.sync())
+        dates = {line[6]: int(line[7]) for line in self.account("list", "INBOX")}
+        self.assertEqual(dates, {"<m1@fake.test>": 1793952000, "<m2@fake.test>": 1794045600})
+        self.account("advance", 1000)
+        self.assertIsNone(self.sync())
+        self.assertEqual(dates, {line[6]: int(line[7]) for line in self.account("list", "INBOX")})
+
+    def test_items_in_several_answers_are_one_message(self):
+        self.fill()
+        self.server.faults = [faults.Split()]
+        self.assertIsNone(self.sync())
+        self.assertEqual(set(self.here()), {"m1", "m2", "m3", "m4", "m5"})
+
+    def test_a_refusal_takes_nothing_away_from_what_came_before(self):
+        """At first contact, and later by each of the ways to hear of changes."""
+        for without in ((), ("QRESYNC",), ("QRESYNC", "CONDSTORE")):
+            for synced in (False, True):
+                with self.subTest(without=without, synced=synced):
+                    self.without = without
+                    self.setUp()
+                    self.fill(count=63)
+                    if synced:
+                        self.assertIsNone(self.sync())
+                        self.fill(count=5, prefix="n")
+                    bad = 66 if synced else 17
+                    self.server.faults = [faults.LeavesOut("NO [SERVERBUG] Error in message", uid=bad)]
+                    words = self.sync()
+                    self.assertIn("INBOX", words)
+                    self.assertEqual(len(self.here()), 67 if synced else 62)
+                    (operation, folder, uid, _, text), = self.account.problems()
+                    self.assertEqual((operation, folder, uid), ("read", "INBOX", bad))
+                    self.assertIn("Error in message", text)
+                    self.server.faults = []
+                    self.account("advance", 100)
+                    self.assertIsNone(self.sync())
+                    self.assertEqual(len(self.here()), 68 if synced else 63)
+                    self.assertEqual(self.account.problems(), [])
+
+    def test_a_message_that_breaks_the_connection_is_halved_to(self):
+        self.fill(count=40)
+
+        class Breaks(faults.Fault):
+            def item(self, value, session, folder, uid, name):
+                if uid == 17 and name == "INTERNALDATE":
+                    raise faults.Cut
+                return value
+        self.server.faults = [Breaks()]
+        self.sync()
+        self.assertEqual(len(self.here()), 39)
+        self.assertEqual([problem[:3] for problem in self.account.problems()], [("read", "INBOX", 17)])
+        self.server.put("Archive", mail("other"))
+        self.sync()
+        self.assertEqual(set(self.here("Archive")), {"other"})
+        self.server.faults = []
+        self.account("advance", 100)
+        self.assertIsNone(self.sync())
+        self.assertEqual(len(self.here()), 40)
+
+    def test_what_an_answer_leaves_out_is_not_gone(self):
+        for without in ((), ("QRESYNC",), ("QRESYNC", "CONDSTORE")):
+            for counted in (True, False):
+                with self.subTest(without=without, counted=counted):
+                    self.without = without
+                    self.setUp()
+                    self.fill(count=30)
+                    self.assertIsNone(self.sync())
+                    self.account("store", "INBOX", "1:30", "+\\Flagged")
+                    self.assertIsNone(self.sync())
+                    before = self.account.messages("INBOX")
+                    self.server.put("INBOX", mail("new"))
+                    self.server.faults = [faults.Lags(folder="INBOX", uid=range(1, 31), counted=counted, seconds=60)]
+                    for _ in range(3):
+                        self.sync()
+                        self.account("advance", 20)
+                    self.assertEqual(before, {uid: row for uid, row in self.account.messages("INBOX").items()
+                                              if uid <= 30})
+                    self.server.faults = []
+                    self.account("advance", 300)
+                    self.assertIsNone(self.account.settle(3))
+                    self.assertEqual(before, {uid: row for uid, row in self.account.messages("INBOX").items()
+                                              if uid <= 30})
+
+    def test_a_loss_that_lasts_is_believed(self):
+        self.fill(count=30)
+        self.assertIsNone(self.sync())
+        self.server.remove("INBOX", *range(1, 29))
+        self.assertIn("lost", self.sync())
+        self.assertEqual(len(self.here()), 30)
+        self.account("advance", 200)
+        self.assertIsNone(self.sync())
+        self.assertEqual(set(self.here()), {"m29", "m30"})
+        self.assertEqual(self.account.problems(), [])
+
+
+class Folders(Fake):
+    """Folders that refuse, or break the connection."""
+
+    def run_fault(self, fault, words):
+        self.fill()
+        self.fill("Archive", 3, "a")
+        self.fill("Work", 2, "w")
+        self.server.faults = [fault]
+        said = self.sync()
+        self.assertIn(words, said)
+        self.assertEqual(set(self.here()), {"m1", "m2", "m3", "m4", "m5"})
+        self.assertEqual(set(self.here("Work")), {"w1", "w2"})
+        self.assertEqual([problem[:3] for problem in self.account.problems()], [("read", "Archive", 0)])
+        self.account("store", "INBOX", 2, "+\\Seen")
+        self.account("move", "INBOX", 3, "Work")
+        self.sync()
+        self.assertEqual(self.there()["m2"], {"\\Seen"})
+        self.assertIn("m3", self.there("Work"))
+        self.assertNotIn("m3", self.there())
+        self.server.faults = []
+        self.account("advance", 100)
+        self.assertIsNone(self.sync())
+        self.assertEqual(set(self.here("Archive")), {"a1", "a2", "a3"})
+        self.assertEqual(self.account.problems(), [])
+
+    def test_one_that_cannot_be_selected(self):
+        self.run_fault(faults.Refuse("SELECT", "NO [SERVERBUG] Internal error", folder="Archive"), "Internal error")
+
+    def test_one_whose_select_is_bad(self):
+        self.run_fault(faults.Refuse("SELECT", "BAD Command unknown", folder="Archive"), "Archive")
+
+    def test_one_that_breaks_the_connection(self):
+        self.run_fault(faults.Break("SELECT", folder="Archive"), "Archive")
+
+    def test_one_that_breaks_it_in_the_middle_of_fetch(self):
+        self.run_fault(faults.Break("UID FETCH", folder="Archive", when="middle"), "Archive")
+
+    def test_one_whose_messages_cannot_be_fetched(self):
+        self.run_fault(faults.Refuse("UID (FETCH|SEARCH)", "NO [UNAVAILABLE] storage is away", folder="Archive"),
+                       "storage is away")
+
+
+class Bodies(Fake):
+    """Bodies that can't be had."""
+
+    def missing(self, folder="INBOX"):
+        return {name.strip("<>").split("@")[0] for name, _, digest in self.account.messages(folder).values()
+                if digest == "-"}
+
+    def run_fault(self, *found, bad=17, words=""):
+        self.fill(count=40)
+        self.fill("Archive", 3, "a")
+        self.server.faults = list(found)
+        said = self.sync()
+        self.assertIn(words, said)
+        self.assertIn(f"UID {bad} of INBOX", said)
+        lines = [line for line in self.account("list", "INBOX") if line[5] == "-"]
+        self.assertEqual([int(line[0]) for line in lines], [bad])
+        self.assertEqual(self.missing("Archive"), set())
+        self.assertEqual([problem[:3] for problem in self.account.problems()], [("fetch", "INBOX", bad)])
+
+    def check_mended(self):
+        self.server.faults = []
+        self.account("advance", 100)
+        self.assertIsNone(self.sync())
+        self.assertEqual(self.missing(), set())
+        self.assertEqual(self.account.problems(), [])
+
+    def test_one_that_breaks_the_connection(self):
+        self.run_fault(faults.BodyBreaks(uid=17))
+        self.check_mended()
+
+    def test_one_that_is_too_large(self):
+        self.run_fault(faults.BodyTooLarge(uid=17))
+        self.check_mended()
+
+    def test_one_that_is_refused(self):
+        self.run_fault(faults.LeavesOut("NO [SERVERBUG] Error in message", uid=17, only="BODY"), words="Error in message")
+        self.check_mended()
+
+    def test_one_that_is_left_out(self):
+        self.run_fault(faults.LeavesOut(uid=17, only="BODY"))
+        self.check_mended()
+
+    def test_it_is_remembered_and_not_asked_for_at_each_new_mail(self):
+        with tempfile.TemporaryDirectory() as directory:
+            self._account = SyncAccount(self.server.imap, directory)
+            self.run_fault(faults.BodyBreaks(uid=17))
+            self._account.close()
+            before = self.server.fetched["INBOX", 17]
+            self.server.put("INBOX", mail("new"))
+            self._account = SyncAccount(self.server.imap, directory)
+            deadline = time.monotonic() + 20
+            while "new" not in self.here() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            self.assertIn("new", self.here())
+            self.assertEqual(self.server.fetched["INBOX", 17], before)
+            self._account.close()
+
+    def test_empty_ones_are_not_kept(self):
+        for form in (b"{0}\r\n", b"NIL", b'""'):
+            with self.subTest(form=form):
+                self.setUp()
+                self.run_fault(faults.BodyEmpty(uid=17, form=form))
+                self.check_mended()
+
+    def test_empty_is_kept_when_it_is_all_that_is_said_for_an_hour(self):
+        self.run_fault(faults.BodyEmpty(uid=17))
+        for _ in range(3):
+            self.account("advance", 1500)
+            self.sync()
+        self.assertIsNone(self.sync())
+        self.assertEqual(self.account.problems(), [])
+
+    def test_what_is_really_empty_is_here_at_once(self):
+        self.server.put("INBOX", b"")
+        self.assertIsNone(self.sync())
+        self.assertEqual(self.account.problems(), [])
+
+    def test_where_none_are_given_one_is_the_probe(self):
+        self.fill(count=100)
+        refusal = faults.Refuse(r"UID FETCH .*BODY\.PEEK\[\]", "NO [OVERQUOTA] Account exceeded bandwidth limits")
+        self.server.faults = [refusal]
+        self.assertIn("bandwidth", self.sync())
+        self.assertEqual([problem[:3] for problem in self.account.problems()], [("fetch", "", 0)])
+        asked = refusal.hits
+        self.server.put("INBOX", mail("new"))
+        self.sync()
+        self.assertLess(refusal.hits - asked, 5)
+        self.server.faults = []
+        self.account("advance", 100)
+        self.assertIsNone(self.sync())
+        self.assertEqual(self.missing(), set())
+
+
+class Identity(Fake):
+    """The right bytes under the right UID."""
+
+    def digests(self, folder="INBOX"):
+        return {uid: (name, digest) for uid, (name, _, digest) in self.account.messages(folder).items()}
+
+    def test_a_renumbering_while_a_body_is_fetched(self):
+        """The fetcher's connection asks in the old epoch's numbers, sync changes over, and then the body comes."""
+        self.fill(count=8)
+        server, test = self.server, self
+
+        class Meanwhile(faults.Fault):
+            def before(self, session, command):
+                if "BODY.PEEK[]" in command.text and self.hit(session, command.folder):
+                    server.folders["INBOX"].messages = dict(
+                        enumerate(reversed(server.folders["INBOX"].messages.values()), 1))
+                    server.folders["INBOX"].uidvalidity = server.next_uidvalidity()
+        server.faults = [Meanwhile(times=1)]
+        self.sync()
+        server.faults = []
+        self.assertIsNone(self.account.settle(4))
+        import hashlib
+        for name, digest in self.digests().values():
+            plain = name.strip("<>").split("@")[0]
+            self.assertEqual(digest, hashlib.sha256(mail(plain)).hexdigest(), name)
+
+    def test_object_ids_of_a_new_epoch_do_not_decide(self):
+        """Short EMAILIDs mean other mails after a renumbering."""
+        self.also = ("OBJECTID",)
+        self.setUp()
+        for number in range(1, 6):
+            self.server.put("INBOX", mail(f"old{number}"), identity=f"M{number}")
+        self.assertIsNone(self.sync())
+        self.account("offline")
+        self.account("expunge", "INBOX", "2")
+        for uid in list(self.server.folders["INBOX"].messages):
+            self.server.remove("INBOX", uid)
+        for number in range(1, 6):
+            self.server.put("INBOX", mail(f"new{number}"), identity=f"M{number}")
+        self.server.renumber("INBOX")
+        self.account("online")
+        self.account.settle(4)
+        self.assertEqual({name for name, _ in self.digests().values()},
+                         {f"<new{number}@fake.test>" for number in range(1, 6)})
+        self.assertEqual(len(self.there()), 5)
+
+    def test_new_object_ids_after_a_reset_change_nothing(self):
+        self.also = ("OBJECTID",)
+        self.setUp()
+        self.fill(count=30)
+        self.assertIsNone(self.sync())
+        before = self.digests()
+        fetched = sum(self.server.fetched.values())
+        for message in self.server.folders["INBOX"].messages.values():
+            message.identity = "N" + message.identity
+        self.server.renumber("INBOX", first=100)
+        self.assertIsNone(self.account.settle(3))
+        self.assertEqual(self.digests(), before)
+        self.assertEqual(sum(self.server.fetched.values()), fetched)
+
+    def test_the_same_message_id_and_date_are_not_the_same_bytes(self):
+        self.server.put("INBOX", mail("m1", size=5000), date=None)
+        self.server.put("INBOX", mail("m2"))
+        self.assertIsNone(self.sync())
+        old = self.digests()
+        self.account("store", "INBOX", "1", "+\\Flagged")
+        message = self.server.folders["INBOX"].messages[1]
+        message.data = mail("m1")
+        self.server.renumber("INBOX", first=10)
+        self.assertIsNone(self.account.settle(3))
+        import hashlib
+        now = self.digests()
+        self.assertNotIn(1, now)
+        self.assertEqual(now[2], old[2])
+        self.assertEqual({digest for name, digest in now.values() if "m1" in name},
+                         {hashlib.sha256(mail("m1")).hexdigest()})
+        self.assertIn("\\Flagged", self.here()["m1"])
+
+    def test_a_server_that_is_set_up_from_a_backup(self):
+        self.fill(count=5)
+        self.assertIsNone(self.sync())
+        kept = self.server.backup()
+        self.fill(count=5, prefix="later")
+        self.assertIsNone(self.sync())
+        self.server.restore(kept)
+        self.fill(count=3, prefix="other")
+        self.account.settle(3)
+        self.assertEqual({name for name in self.here()}, {name for name in self.there()})
+        import hashlib
+        for name, digest in self.digests().values():
+            plain = name.strip("<>").split("@")[0]
+            self.assertEqual(digest, hashlib.sha256(mail(plain)).hexdigest(), name)
 
 
 class Keywords(Fake):

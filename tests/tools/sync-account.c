@@ -377,17 +377,43 @@ static gboolean do_pending(Tool *tool, char **words, GError **error)
     return TRUE;
 }
 
+/* Number, operation, folder, UID, seconds until the next try (-1: on demand), words. */
+static gboolean do_problems(Tool *tool, char **words, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_READ, error);
+    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, error) : NULL;
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        g_autoptr(CacheFolder) folder = cache_folder_get(txn, problem->folder, NULL);
+        const char *name = folder && folder->name ? folder->name : "";
+        gint64 wait = problem->retry ? problem->retry - net_clock_seconds(tool->clock) : -1;
+        printf("%" G_GINT64_FORMAT "\t%s\t%s\t%u\t%" G_GINT64_FORMAT "\t%s\n", problem->id,
+               problem->operation, name, problem->uid, wait, problem->text);
+    }
+    return problems != NULL;
+}
+
+static gboolean do_problem(Tool *tool, char **words, GError **error)
+{
+    gint64 id = g_ascii_strtoll(words[1], NULL, 10);
+
+    return g_str_equal(words[0], "retry-one") ? sync_retry_pending(tool->cache, id, error)
+                                              : sync_give_up_pending(tool->cache, id, error);
+}
+
 static const struct {
     const char *name;
     guint words;
     gboolean (*run)(Tool *tool, char **words, GError **error);
 } commands[] = {
-    {"sync", 1, do_sync},       {"online", 1, do_online}, {"offline", 1, do_online},
-    {"folders", 1, do_folders}, {"list", 2, do_list},     {"store", 4, do_store},
-    {"copy", 4, do_copy},       {"move", 4, do_copy},     {"expunge", 3, do_expunge},
-    {"append", 4, do_append},   {"create", 2, do_folder}, {"delete", 2, do_folder},
-    {"rename", 3, do_folder},   {"need", 3, do_need},     {"pending", 1, do_pending},
-    {"state", 1, do_state},     {"retry", 1, do_retry},   {"advance", 2, do_advance},
+    {"sync", 1, do_sync},         {"online", 1, do_online},     {"offline", 1, do_online},
+    {"folders", 1, do_folders},   {"list", 2, do_list},         {"store", 4, do_store},
+    {"copy", 4, do_copy},         {"move", 4, do_copy},         {"expunge", 3, do_expunge},
+    {"append", 4, do_append},     {"create", 2, do_folder},     {"delete", 2, do_folder},
+    {"rename", 3, do_folder},     {"need", 3, do_need},         {"pending", 1, do_pending},
+    {"state", 1, do_state},       {"retry", 1, do_retry},       {"advance", 2, do_advance},
+    {"problems", 1, do_problems}, {"retry-one", 2, do_problem}, {"give-up", 2, do_problem},
 };
 
 static void run_line(Tool *tool, char *line)

@@ -96,8 +96,14 @@ class SyncAccount:
         """(rows with differences, open attempts, problems)"""
         return tuple(map(int, self("pending")[0]))
 
-    def settle(self, rounds):
-        """Syncs until nothing is to be done; why that isn't so after so many rounds, or None."""
+    def problems(self):
+        """[(operation, folder, UID, seconds until the next try, words)]"""
+        return [(operation, folder, int(uid), int(wait), words)
+                for _, operation, folder, uid, wait, words in self("problems")]
+
+    def settle(self, rounds, advance=200):
+        """Syncs until nothing is to be done, so many seconds passing between two rounds; why that isn't so after
+        so many rounds, or None."""
         reason = None
         for _ in range(rounds):
             try:
@@ -105,8 +111,11 @@ class SyncAccount:
                 if self.pending() == (0, 0, 0):
                     self("sync")
                     return None
+                self("advance", advance)
             except SyncError as error:
                 reason = error
+                if not self.ended:
+                    self("advance", advance)
         return f"{self('pending')} {reason}"
 
     def kill(self):

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is set aside: folders that can't be read, and messages that the provider can't tell of. Each
+ * is a problem ("read") with the provider's words and a back-off of its own, kept over restarts;
+ * all else goes on. What can't be sent is in push-problem.c, bodies that can't be had are fetch's.
+ */
+#pragma once
+
+#include "daemon/sync/context.h"
+
+/* Reads what is set aside, for the round that begins. */
+gboolean sync_load_aside(SyncContext *context, GError **error);
+
+/* Whether it isn't to be read now: set aside, and not due yet. A person's asking makes it due. */
+gboolean sync_is_aside(const SyncContext *context, gint64 folder, guint32 base_uid);
+
+/* Whether a folder is set aside, be it due. */
+gboolean sync_was_aside(const SyncContext *context, gint64 folder);
+
+/* How many messages of a folder are set aside. */
+guint sync_count_aside(const SyncContext *context, gint64 folder);
+
+/* Sets a folder (`base_uid` 0) or a message of it aside: a minute the first time, from then on as
+ * long as it has lasted already, a day at most. */
+gboolean sync_set_aside(SyncContext *context, gint64 folder, guint32 base_uid, const char *words,
+                        GError **error);
+
+/* The same until a certain moment (Unix seconds). */
+gboolean sync_set_aside_until(SyncContext *context, gint64 folder, const char *words, gint64 until,
+                              GError **error);
+
+/* It could be read (or isn't there any more): no problem any longer. */
+gboolean sync_clear_aside(SyncContext *context, gint64 folder, guint32 base_uid, GError **error);
+
+/* Whether a message of the folder that is set aside is due; takes those that aren't out of `uids`. */
+gboolean sync_has_due(const SyncContext *context, gint64 folder);
+void sync_subtract_aside(const SyncContext *context, gint64 folder, ImapSet *uids);
+
+/* A loss of `lost` of `of` messages. */
+typedef struct {
+    gint64 folder;
+    const char *name;
+    guint lost, of;
+} SyncLoss;
+
+/*
+ * Whether a loss is believed: more than half of many messages only once it has lasted for
+ * SYNC_LOSS_SECONDS; until then the folder is set aside. Storage that is away for a moment comes
+ * back.
+ */
+#define SYNC_LOSS_SECONDS 180
+#define SYNC_LOSS_LARGE   20
+gboolean sync_believes(SyncContext *context, const SyncLoss *loss, gboolean *believed,
+                       GError **error);
+
+/* Ends the problems of messages of `folder` that aren't `there`, or `known` by now; and of folders
+ * that are gone. */
+gboolean sync_clear_aside_known(SyncContext *context, gint64 folder, const ImapSet *there,
+                                const ImapSet *known, GError **error);
+gboolean sync_clear_aside_gone(SyncContext *context, GError **error);
