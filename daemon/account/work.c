@@ -109,7 +109,7 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
     if (!work->settings->outgoing || !work->queue)
         return;
     gboolean copies = work->settings->save_sent == ACCOUNT_SAVE_SENT_ALWAYS;
-    work->copy = (RelayCopy){work->queue, work->cache};
+    work->copy = (RelayCopy){work->queue, work->cache, work->settings->outgoing->host};
     RelayOptions relay = {
         .access = access,
         .queue = work->queue,
@@ -117,6 +117,8 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
         .report_data = context->report_data,
         .sent = copies ? relay_copy_keep : NULL,
         .sent_data = &work->copy,
+        .failed = relay_copy_bounce,
+        .failed_data = &work->copy,
     };
     work->relay = relay_new(&relay);
 }

@@ -268,6 +268,21 @@ static gboolean parse_save_sent(AccountSettings *settings, const char *value, GE
     return !*value || bad(error, "is not known; write auto, always or never");
 }
 
+static gboolean parse_undo_delay(AccountSettings *settings, const char *value, GError **error)
+{
+    char *end;
+    guint64 count = g_ascii_strtoull(value, &end, 10);
+    guint unit = strcmp(end, "s") == 0 ? 1 : strcmp(end, "m") == 0 ? 60 : 0;
+
+    if (!*value)
+        return TRUE;
+    if (!g_ascii_isdigit(*value) || unit == 0 || count > 86400 || count * unit > 86400)
+        return bad(error,
+                   "is not known; write seconds or minutes such as 10s or 2m, a day at most");
+    settings->undo_delay = (guint)(count * unit);
+    return TRUE;
+}
+
 static gboolean parse_flag(const char *value, gboolean *flag)
 {
     if (strcmp(value, "true") == 0 || strcmp(value, "1") == 0)
@@ -314,6 +329,7 @@ static const struct {
     {"tls-ca-file", parse_ca_file},
     {"prefetch", parse_prefetch},
     {"save-sent", parse_save_sent},
+    {"undo-delay", parse_undo_delay},
     {"enabled", parse_enabled},
     {"password", refuse_password},
     {"outgoing-password", refuse_password},

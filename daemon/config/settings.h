@@ -33,6 +33,7 @@ typedef struct {
     char *tls_ca_file; /* or NULL */
     int prefetch_days; /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
     AccountSaveSent save_sent;
+    guint undo_delay; /* seconds between accepting a message and sending it */
     gboolean enabled;
     gint refs; /* atomic */
 } AccountSettings;

@@ -32,8 +32,8 @@ static void note_failure(Relay *relay, const GError *error)
     double delay = relay_connection_backoff(++relay->failures, g_random_double());
     if (g_error_matches(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH))
         delay = REFUSED_AGAIN;
-    relay->failed = relay_clock(relay);
-    relay->not_before = relay->failed + (gint64)(delay * 1000);
+    relay->failed_at = relay_clock(relay);
+    relay->not_before = relay->failed_at + (gint64)(delay * 1000);
     relay_report(relay, state_for(error), error->message);
     if (!queue_note_unreachable(relay->queue, relay->access.settings->id, now, error->message,
                                 &failure))
@@ -65,7 +65,7 @@ static SmtpClient *dial(Relay *relay, const char *secret, GError **error)
 static gboolean is_refused(Relay *relay, const char *secret)
 {
     return g_strcmp0(relay->refused_secret, secret) == 0 &&
-           relay_clock(relay) - relay->failed < REFUSED_AGAIN * 1000;
+           relay_clock(relay) - relay->failed_at < REFUSED_AGAIN * 1000;
 }
 
 static gboolean connect_with(Relay *relay, const char *secret)
@@ -73,7 +73,7 @@ static gboolean connect_with(Relay *relay, const char *secret)
     g_autoptr(GError) error = NULL;
 
     if (is_refused(relay, secret)) {
-        relay->not_before = relay->failed + REFUSED_AGAIN * 1000;
+        relay->not_before = relay->failed_at + REFUSED_AGAIN * 1000;
         relay_report(relay, ACCOUNT_AUTH_REQUIRED, relay->refused_text);
         return FALSE;
     }

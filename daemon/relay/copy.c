@@ -2,11 +2,15 @@
 /* Keeping copies of sent mail. */
 #include "daemon/relay/copy.h"
 
+#include "daemon/relay/bounce.h"
+
 #include "cache/change.h"
 #include "cache/folder.h"
 #include "cache/message.h"
 #include "daemon/index/render.h"
 #include "daemon/proto/mime/header.h"
+
+#define START_SIZE (256 * 1024) /* of a message: where its header is */
 
 /* ---- what is there already ------------------------------------------------------------------- */
 
@@ -40,28 +44,33 @@ static gboolean is_kept(CacheTxn *txn, gint64 folder, const char *message_id, gb
     return TRUE;
 }
 
-/* The Sent folder where the copy is missing; 0: it is there. */
-static gboolean find_place(Cache *cache, const char *message_id, gint64 *folder, GError **error)
+/* The folder where the message is missing; 0: it is there. */
+static gboolean find_place(Cache *cache, CacheRole role, const char *message_id, gint64 *folder,
+                           GError **error)
 {
+    const char *name = role == CACHE_ROLE_SENT ? "Sent folder" : "INBOX";
     g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
-    g_autoptr(CacheFolder) sent = txn ? cache_folder_with_role(txn, CACHE_ROLE_SENT) : NULL;
+    g_autoptr(CacheFolder) place = NULL;
     gboolean kept;
 
-    if (txn && !sent)
+    if (txn)
+        place = role == CACHE_ROLE_SENT ? cache_folder_with_role(txn, role)
+                                        : cache_folder_find(txn, "INBOX", NULL);
+    if (txn && !place)
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
-                    "the account has no Sent folder; it is put there as soon as there is one");
-    if (!sent || !is_kept(txn, sent->id, message_id, &kept, error))
+                    "the account has no %s; it is put there as soon as there is one", name);
+    if (!place || !is_kept(txn, place->id, message_id, &kept, error))
         return FALSE;
-    *folder = kept ? 0 : sent->id;
+    *folder = kept ? 0 : place->id;
     return TRUE;
 }
 
 /* ---- appending ------------------------------------------------------------------------------- */
 
 static gboolean append(Cache *cache, gint64 folder, CacheContentWriter *writer,
-                       const CacheRendered *rendered, GError **error)
+                       const CacheRendered *rendered, guint32 flags, GError **error)
 {
-    const CacheFlags seen = {CACHE_SEEN, 0};
+    const CacheFlags system = {flags, 0};
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     gint16 zone = (gint16)(g_date_time_get_utc_offset(now) / G_TIME_SPAN_MINUTE);
     CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, error);
@@ -69,30 +78,32 @@ static gboolean append(Cache *cache, gint64 folder, CacheContentWriter *writer,
     if (!txn)
         return FALSE;
     if (cache_append(txn, folder, writer, rendered,
-                     (CacheAppend){seen, g_date_time_to_unix(now), zone}, error))
+                     (CacheAppend){system, g_date_time_to_unix(now), zone}, error))
         return cache_commit(txn, error);
     cache_end(txn);
     return FALSE;
 }
 
-static gboolean keep(RelayCopy *copy, GBytes *message, GError **error)
+/* A copy of one's own mail has been read, a notification has not. */
+static gboolean keep(Cache *cache, CacheRole role, GBytes *message, GError **error)
 {
     gsize length;
     const char *text = g_bytes_get_data(message, &length);
     g_autofree char *message_id = render_message_id(text, mime_header_length(text, length));
     gint64 folder;
 
-    if (!find_place(copy->cache, message_id, &folder, error))
+    if (!find_place(cache, role, message_id, &folder, error))
         return FALSE;
     if (folder == 0)
         return TRUE;
-    g_autoptr(CacheContentWriter) writer = cache_content_writer_new(copy->cache);
+    g_autoptr(CacheContentWriter) writer = cache_content_writer_new(cache);
     if (!cache_content_writer_add(writer, text, length, error))
         return FALSE;
     cache_content_writer_end(writer);
     CacheRendered rendered = {0};
     render_message(text, length, TRUE, &rendered);
-    gboolean ok = append(copy->cache, folder, writer, &rendered, error);
+    gboolean ok =
+        append(cache, folder, writer, &rendered, role == CACHE_ROLE_SENT ? CACHE_SEEN : 0, error);
     cache_rendered_clear(&rendered);
     return ok;
 }
@@ -102,5 +113,23 @@ gboolean relay_copy_keep(const QueueEntry *entry, gpointer data, GError **error)
     RelayCopy *copy = data;
     g_autoptr(GBytes) message = queue_read(copy->queue, entry->id, 0, entry->size, error);
 
-    return message && keep(copy, message, error);
+    return message && keep(copy->cache, CACHE_ROLE_SENT, message, error);
+}
+
+gboolean relay_copy_bounce(const QueueEntry *entry, gpointer data, GError **error)
+{
+    RelayCopy *copy = data;
+
+    if (!relay_bounce_is_wanted(entry))
+        return TRUE;
+    g_autoptr(GBytes) start = queue_read(copy->queue, entry->id, 0, START_SIZE, error);
+    if (!start)
+        return FALSE;
+    gsize length;
+    const char *text = g_bytes_get_data(start, &length);
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    GString *bounce = relay_bounce_write(entry, text, text ? mime_header_length(text, length) : 0,
+                                         copy->host, now);
+    g_autoptr(GBytes) message = g_string_free_to_bytes(bounce);
+    return keep(copy->cache, CACHE_ROLE_INBOX, message, error);
 }

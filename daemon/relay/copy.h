@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Copies of sent mail in the account's Sent folder, for save-sent=always. With auto none are made:
- * mail programs keep their own, and so do the providers that would show two otherwise.
+ * What the relay puts into the account's folders. Copies of sent mail in Sent, for
+ * save-sent=always: with auto none are made, since mail programs keep their own, and so do the
+ * providers that would show two otherwise. And notifications in INBOX of what could not be sent.
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 typedef struct {
     Queue *queue;
     Cache *cache;
+    const char *host; /* the provider's server for outgoing mail */
 } RelayCopy;
 
 /*
@@ -18,3 +20,7 @@ typedef struct {
  * before the first sync nobody knows of it.
  */
 gboolean relay_copy_keep(const QueueEntry *entry, gpointer data, GError **error);
+
+/* The same for a message that failed for good: a notification (bounce.h) in INBOX, unless there is
+ * one for this attempt, or nobody wants one. FALSE as long as there is no INBOX. */
+gboolean relay_copy_bounce(const QueueEntry *entry, gpointer data, GError **error);

@@ -12,8 +12,8 @@ struct Relay {
     Queue *queue;
     AccountReport report;
     gpointer report_data;
-    RelaySent sent;
-    gpointer sent_data;
+    RelaySent sent, failed;
+    gpointer sent_data, failed_data;
 
     pthread_t thread;
     QueueWatch *watch; /* there is something new to send: writes to wake_fd */
@@ -35,7 +35,7 @@ struct Relay {
     guint hello;           /* smtp.h */
     gint64 linger;         /* monotonic ms: when an idle connection is closed */
     guint failures;        /* to connect, in a row */
-    gint64 failed;         /* monotonic ms of the last */
+    gint64 failed_at;      /* monotonic ms of the last */
     gint64 not_before;     /* monotonic ms: no connecting earlier */
     char *refused_secret;  /* a password that the provider has refused */
     char *refused_text;    /* and how */

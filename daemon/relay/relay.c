@@ -98,7 +98,7 @@ static gboolean look(Relay *relay, gboolean *online)
     relay->revived = FALSE;
     pthread_mutex_unlock(&relay->lock);
     if (relay->woken)
-        relay->not_before = MIN(relay->not_before, relay->failed + SPACING);
+        relay->not_before = MIN(relay->not_before, relay->failed_at + SPACING);
     if (revived)
         relay->not_before = relay->failures = 0;
     relay->woken = FALSE;
@@ -143,6 +143,8 @@ Relay *relay_new(const RelayOptions *options)
     relay->report_data = options->report_data;
     relay->sent = options->sent;
     relay->sent_data = options->sent_data;
+    relay->failed = options->failed;
+    relay->failed_data = options->failed_data;
     relay->reported = ACCOUNT_DISABLED;
     relay->cancel = net_cancel_new();
     relay->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -33,6 +33,11 @@ typedef struct {
      */
     RelaySent sent;
     gpointer sent_data;
+
+    /* `failed` (may be NULL) is called likewise, when a message has become `failed`, so that its
+     * sender can be told; what it says is logged, and the entry stays `failed`. */
+    RelaySent failed;
+    gpointer failed_data;
     SmtpTimeouts timeouts; /* all 0: the standard's */
 } RelayOptions;
 

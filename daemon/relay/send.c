@@ -101,12 +101,26 @@ static void keep_copy(Relay *relay, QueueEntry *entry, QueueState state)
         "It was sent, but its copy could not be put into the Sent folder yet: %s", error->message);
 }
 
+/* Before it is noted: told again after a crash (with the same Message-ID, so once) is better than
+ * not at all. */
+static void tell_failure(Relay *relay, const QueueEntry *entry)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (relay->failed && !relay->failed(entry, relay->failed_data, &error))
+        g_message("relay: nobody could be told in INBOX that message %" G_GINT64_FORMAT
+                  " failed: %s",
+                  entry->id, error->message);
+}
+
 static void conclude(Relay *relay, QueueEntry *entry)
 {
     gboolean over = entry->state == QUEUE_SENT || entry->state == QUEUE_FAILED;
 
     if (over && relay->sent && was_sent(entry))
         keep_copy(relay, entry, entry->state);
+    if (entry->state == QUEUE_FAILED)
+        tell_failure(relay, entry);
     note(relay, entry);
 }
 

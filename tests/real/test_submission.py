@@ -261,6 +261,12 @@ class Delivering(Submitting):
         entry = self.daemon.wait(lambda: self.daemon.queue("failed"), "a failed entry")[0]
         shown = self.daemon.control("queue", "show", entry["Id"])
         self.assertIn("There is no Eve here", str(shown))
+        there = self.upstream(self.dovecot)
+
+        def told():
+            there.select("INBOX")
+            return there.uids('SUBJECT "Not sent: Number partly"')
+        self.daemon.wait(told, "a notification in the provider's INBOX", 60)
         time.sleep(1)
         self.assertEqual(len(self.provider_smtp.deliveries), 1)
 

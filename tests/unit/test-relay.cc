@@ -355,6 +355,8 @@ class RelayTest : public ::testing::Test
         options.report_data = this;
         options.sent = sent;
         options.sent_data = this;
+        options.failed = failed;
+        options.failed_data = failed_data;
         relay = relay_new(&options);
     }
 
@@ -362,6 +364,17 @@ class RelayTest : public ::testing::Test
     {
         create(tls, sent);
         relay_set_online(relay, TRUE);
+    }
+
+    /* With an INBOX. */
+    Cache *open_cache()
+    {
+        Cache *cache = cache_open((std::string(directory) + "/mail").c_str(), "x", nullptr);
+        EXPECT_NE(cache, nullptr);
+        CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
+        cache_folder_create(txn, "INBOX", CACHE_ROLE_INBOX, nullptr);
+        EXPECT_TRUE(cache_commit(txn, nullptr));
+        return cache;
     }
 
     void stop()
@@ -462,6 +475,8 @@ class RelayTest : public ::testing::Test
     Queue *queue = nullptr;
     AccountSettings *settings = nullptr;
     Relay *relay = nullptr;
+    RelaySent failed = nullptr;
+    gpointer failed_data = nullptr;
     NetClock *clock = nullptr; /* the machine's */
     SmtpTimeouts timeouts = {};
     std::mutex lock;
@@ -1203,7 +1218,7 @@ TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
 {
     g_autoptr(Cache) cache = cache_open((std::string(directory) + "/mail").c_str(), "x", nullptr);
     ASSERT_NE(cache, nullptr);
-    RelayCopy copy = {queue, cache};
+    RelayCopy copy = {queue, cache, "smtp.example.org"};
     gint64 id = add("Message-ID: <one@example.org>\r\n\r\nhello\r\n");
     g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
     g_autoptr(GError) nowhere = nullptr;
@@ -1229,6 +1244,64 @@ TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
     g_autoptr(GError) error = nullptr;
     EXPECT_FALSE(relay_copy_keep(gone, &copy, &error));
     EXPECT_NE(error, nullptr);
+}
+
+TEST_F(RelayTest, WhatFailsForGoodIsToldInInboxOnce)
+{
+    g_autoptr(Cache) cache = open_cache();
+    RelayCopy copy = {queue, cache, "smtp.example.org"};
+    provider.extensions = {"PIPELINING", "AUTH PLAIN"};
+    provider.at("RCPT <eve@b>", "550 5.1.1 who is Eve?");
+    provider.at("RCPT <quiet@b>", "550 5.1.1 who?");
+    failed = relay_copy_bounce;
+    failed_data = &copy;
+    create();
+    relay_set_online(relay, TRUE);
+    gint64 id = add("Message-ID: <one@example.org>\r\nSubject: Grüße\r\n\r\nhello\r\n",
+                    {"bob@b", "eve@b", "quiet@b"}, [](QueueEntry *entry) {
+                        entry->subject = g_strdup("Grüße");
+                        entry->envid = g_strdup("QQ1");
+                        recipient(entry, 1)->orcpt = g_strdup("rfc822;eve@elsewhere");
+                        recipient(entry, 2)->notify = g_strdup("NEVER");
+                    });
+    EXPECT_TRUE(becomes(id, QUEUE_FAILED));
+    /* Nobody wants to hear of these: no sender, NOTIFY. */
+    gint64 nobody = add("x\r\n", {"eve@b"}, [](QueueEntry *entry) {
+        g_free(entry->sender);
+        entry->sender = g_strdup("");
+    });
+    gint64 never = add("x\r\n", {"quiet@b"}, [](QueueEntry *entry) {
+        recipient(entry, 0)->notify = g_strdup("SUCCESS,DELAY");
+    });
+    EXPECT_TRUE(becomes(nobody, QUEUE_FAILED));
+    EXPECT_TRUE(becomes(never, QUEUE_FAILED));
+    {
+        g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+        EXPECT_TRUE(relay_copy_bounce(entry, &copy, nullptr)); /* again, as after a crash */
+    }
+    g_autoptr(CacheTxn) reading = cache_begin(cache, CACHE_READ, nullptr);
+    g_autoptr(CacheFolder) inbox = cache_folder_find(reading, "INBOX", nullptr);
+    EXPECT_EQ(inbox->exists, 1u);
+    CachePlacement placement;
+    ASSERT_TRUE(cache_placement_get(reading, inbox->id, 1, &placement, nullptr));
+    EXPECT_EQ(placement.flags.system, 0u);
+    g_autoptr(GBytes) bytes = cache_content_read(reading, placement.message, 0, 100000, nullptr);
+    gsize size;
+    auto data = (const char *)g_bytes_get_data(bytes, &size);
+    std::string text(data, size);
+    for (const char *line :
+         {"To: <ada@example.org>\r\n", "Subject: =?utf-8?B?Tm90IHNlbnQ6IEdyw7zDn2U=?=\r\n",
+          "report-type=delivery-status", "Original-Envelope-Id: QQ1\r\n",
+          "Original-Recipient: rfc822;eve@elsewhere\r\nFinal-Recipient: rfc822; eve@b\r\n"
+          "Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; smtp.example.org\r\n"
+          "Diagnostic-Code: smtp; 550 5.1.1 who is Eve?\r\n",
+          "text/rfc822-headers",
+          "\r\n\r\nMessage-ID: <one@example.org>\r\nSubject: Grüße\r\n\r\n--"})
+        EXPECT_NE(text.find(line), std::string::npos) << line << "\nis not in\n" << text;
+    EXPECT_EQ(text.find("quiet@b"), std::string::npos);
+    EXPECT_EQ(text.find("bob@b"), std::string::npos);
+    EXPECT_EQ(text.find("hello"), std::string::npos);
+    stop();
 }
 
 /* A relay in a process of its own, killed at any moment: nothing is lost, and only what was known

@@ -256,7 +256,9 @@ TEST_F(SubmissionTest, AMessageIsStoredByteForByte)
                    "S: 250 2.1.5\n"
                    "C: RCPT TO:<eve@example.net>\nS: 250 2.1.5\n"
                    "C: DATA\nS: 354\n"
+                   "C: date: Tue, 24 Nov 2026 10:00:00 +0000\n"
                    "C: Bcc: secret@example.org\n"
+                   "C: MESSAGE-Id : <1@example.org>\n"
                    "C: Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n"
                    "C: \n"
                    "C: ..dots\n"
@@ -279,9 +281,98 @@ TEST_F(SubmissionTest, AMessageIsStoredByteForByte)
     EXPECT_STREQ(bob->notify, "SUCCESS,FAILURE");
     EXPECT_STREQ(bob->orcpt, "rfc822;bob+40x");
     EXPECT_NEAR((double)entry->submitted, (double)g_get_real_time() / G_USEC_PER_SEC, 60);
-    EXPECT_EQ(body(entry->id), "Bcc: secret@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    EXPECT_EQ(body(entry->id), "date: Tue, 24 Nov 2026 10:00:00 +0000\r\n"
+                               "Bcc: secret@example.org\r\nMESSAGE-Id : "
+                               "<1@example.org>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
                                "\r\n.dots\r\ncaf\xc3\xa9\r\n");
     EXPECT_EQ(entry->size, body(entry->id).size());
+}
+
+TEST_F(SubmissionTest, ADateAndAMessageIdAreAddedWhereMissingAndNothingElse)
+{
+    const std::string date = "Date: Tue, 24 Nov 2026 10:00:00 +0000\r\n",
+                      id = "Message-ID: <1@example.org>\r\n", large(3000000, 'x');
+    struct {
+        std::string text, sender, pattern; /* what is put in front of it */
+    } table[] = {
+        {date + id + "\r\nx\r\n", "ada@example.org", "^$"},
+        {date + "\r\nx\r\n", "ada@example.org", "^Message-ID: <[-0-9a-f]+@example.org>\r\n$"},
+        {id + "\r\nx\r\n", "ada@example.org",
+         "^Date: [A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} [+-][0-9]{4}\r\n$"},
+        {"Subject: x\r\n\r\n" + date + id, "ada+lists@example.org",
+         "^Date: [^\r]+\r\nMessage-ID: <[^\r]+@example.org>\r\n$"},
+        {"\r\nno header\r\n", "", "^Date: [^\r]+\r\nMessage-ID: <[^\r]+@example.org>\r\n$"},
+        {"no header at all\r\n", "ada@example.org", "^$"},
+        {"", "ada@example.org", "^$"},
+        {"Subject: large\r\n\r\n" + large + "\r\n", "ada@example.org",
+         "^Date: [^\r]+\r\nMessage-ID: <[^\r]+@example.org>\r\n$"},
+        {date + id + "Subject: large\r\n\r\n" + large + "\r\n", "ada@example.org", "^$"},
+    };
+    for (auto &row : table)
+        for (bool chunks : {false, true}) {
+            Session session(serve_submission, &daemon, account);
+            session.follow("S: 220\nC: EHLO x\nS: 250\nC: MAIL FROM:<" + row.sender +
+                           ">\nS: 250\nC: RCPT TO:<a@b>\nS: 250\n");
+            if (chunks) {
+                session.send("BDAT " + std::to_string(row.text.size()) + " LAST\r\n" + row.text);
+            } else {
+                session.follow("C: DATA\nS: 354\n");
+                session.send(row.text + ".\r\n");
+            }
+            session.follow("S: 250 2.0.0 Queued\n");
+            g_autoptr(QueueEntry) entry = last();
+            std::string all = body(entry->id);
+            EXPECT_EQ(entry->size, all.size());
+            ASSERT_GE(all.size(), row.text.size());
+            EXPECT_TRUE(all.substr(all.size() - row.text.size()) == row.text);
+            std::string added = all.substr(0, all.size() - row.text.size());
+            EXPECT_TRUE(g_regex_match_simple(row.pattern.c_str(), added.c_str(), G_REGEX_DEFAULT,
+                                             G_REGEX_MATCH_DEFAULT))
+                << added;
+        }
+}
+
+TEST_F(SubmissionTest, MailCanBeTakenBackForAMomentAndSentLater)
+{
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    settings->undo_delay = 10;
+    auto submit = [&](const std::string &parameters) {
+        Session session(serve_submission, &daemon, account);
+        session.follow("S: 220\nC: EHLO x\nS: 250\nC: MAIL FROM:<ada@example.org>" + parameters +
+                       "\nS: 250\nC: RCPT TO:<a@b>\nS: 250\nC: DATA\nS: 354\nC: x\nC: .\nS: 250\n");
+        g_autoptr(QueueEntry) entry = last();
+        return entry->send_at - now;
+    };
+    EXPECT_NEAR((double)submit(""), 10, 5);
+    EXPECT_NEAR((double)submit(" HOLDFOR=3600"), 3600, 5);
+    EXPECT_NEAR((double)submit(" HOLDFOR=1"), 10, 5);
+    g_autoptr(GDateTime) when = g_date_time_new_from_unix_utc(now + 86400);
+    g_autofree char *text = g_date_time_format(when, "%Y-%m-%dT%H:%M:%SZ");
+    EXPECT_NEAR((double)submit(std::string(" HOLDUNTIL=") + text), 86400, 1);
+    settings->undo_delay = 0;
+    EXPECT_NEAR((double)submit(" HOLDUNTIL=2020-01-01T00:00:00Z"), 1577836800. - now, 1);
+    Session session(serve_submission, &daemon, account);
+    session.follow("S: 220\nC: EHLO x\n");
+    EXPECT_NE(session.answer().find("250-FUTURERELEASE 31622400 20"), std::string::npos);
+}
+
+TEST_F(SubmissionTest, ANulIsRefusedHoweverItComes)
+{
+    for (bool chunks : {false, true})
+        for (std::string text : {std::string("a\0b\r\n", 5), std::string("\0\r\n", 3),
+                                 std::string("a\r\n\0", 4) + "\r\n"}) {
+            Session session(serve_submission, &daemon, account);
+            session.follow("S: 220\nC: EHLO x\nS: 250\nC: MAIL FROM:<ada@example.org>\nS: 250\n"
+                           "C: RCPT TO:<a@b>\nS: 250\n");
+            if (chunks) {
+                session.send("BDAT " + std::to_string(text.size()) + " LAST\r\n" + text);
+            } else {
+                session.follow("C: DATA\nS: 354\n");
+                session.send(text + ".\r\n");
+            }
+            session.follow("S: 550 5.6.0 The message has a NUL\nC: NOOP\nS: 250\n");
+        }
+    EXPECT_EQ(waiting(), 0u);
 }
 
 TEST_F(SubmissionTest, NobodySendsWithoutLoggingIn)
@@ -380,7 +471,14 @@ TEST_F(SubmissionTest, ParametersOfMailAreChecked)
                    "C: MAIL FROM:<ada@example.org> RET=SOME\nS: 501\n"
                    "C: MAIL FROM:<ada@example.org> ENVID=a=b\nS: 501\n"
                    "C: MAIL FROM:<ada@example.org> SMTPUTF8=yes\nS: 501\n"
-                   "C: MAIL FROM:<ada@example.org> HOLDFOR=5\nS: 555\n"
+                   "C: MAIL FROM:<ada@example.org> BY=120;R\nS: 555\n"
+                   "C: MAIL FROM:<ada@example.org> HOLDFOR=0\nS: 501\n"
+                   "C: MAIL FROM:<ada@example.org> HOLDFOR=31622401\nS: 501\n"
+                   "C: MAIL FROM:<ada@example.org> HOLDFOR=1h\nS: 501\n"
+                   "C: MAIL FROM:<ada@example.org> HOLDUNTIL=tomorrow\nS: 501\n"
+                   "C: MAIL FROM:<ada@example.org> HOLDUNTIL=2999-01-01T00:00:00Z\nS: 501\n"
+                   "C: MAIL FROM:<ada@example.org> HOLDFOR=5 "
+                   "HOLDUNTIL=2026-12-01T00:00:00Z\nS: 501\n"
                    "C: MAIL FROM:<ada@example.org> AUTH=<>\nS: 250\n");
 }
 
@@ -438,7 +536,7 @@ TEST_F(SubmissionTest, ChunksMakeAMessageToo)
     EXPECT_EQ(session.line(), "");
     g_autoptr(QueueEntry) entry = last();
     ASSERT_NE(entry, nullptr);
-    EXPECT_EQ(body(entry->id), ".\r\n..\r\nEnd\r\n");
+    EXPECT_EQ(body(entry->id), ".\r\n..\r\nEnd\r\n"); /* no header to add to */
     EXPECT_EQ(waiting(), 1u);
 }
 
@@ -459,7 +557,8 @@ TEST_F(SubmissionTest, LargeMessagesGoThroughAFile)
     session.follow("S: 250 2.0.0\n");
     g_autoptr(QueueEntry) entry = last();
     EXPECT_STREQ(entry->subject, "large");
-    EXPECT_TRUE(body(entry->id) == text);
+    std::string stored = body(entry->id); /* with a Date and a Message-ID in front */
+    EXPECT_TRUE(stored.substr(stored.size() - text.size()) == text);
 }
 
 TEST_F(SubmissionTest, TooLargeIsSaidAtTheEndAndNothingIsKept)

@@ -18,9 +18,13 @@ static gsize plain_length(SmtpDataReader *reader, const char *in, gsize length)
 {
     gsize i = 0;
     guint8 bits = 0;
+    gboolean nul = FALSE;
 
-    for (; i < length && in[i] != '\r' && in[i] != '\n'; i++)
+    for (; i < length && in[i] != '\r' && in[i] != '\n'; i++) {
         bits |= (guint8)in[i];
+        nul |= in[i] == 0;
+    }
+    reader->nul |= nul;
     reader->eightbit |= (bits & 0x80) != 0;
     return i;
 }
@@ -66,6 +70,7 @@ gsize smtp_data_read(SmtpDataReader *reader, const char *in, gsize length, GByte
         }
         char c = in[i++];
         reader->eightbit |= (c & 0x80) != 0;
+        reader->nul |= c == 0;
         if (reader->state == DOT_CR && c == '\n')
             reader->done = TRUE;
         else if (reader->state == CR || reader->state == DOT_CR)
@@ -81,6 +86,7 @@ void smtp_data_inspect(SmtpDataReader *reader, const char *in, gsize length, gbo
     for (gsize i = 0; i < length; i++) {
         reader->bare |= (in[i] == '\n') != (reader->state == CR);
         reader->eightbit |= (in[i] & 0x80) != 0;
+        reader->nul |= in[i] == 0;
         reader->state = in[i] == '\r' ? CR : TEXT;
     }
     reader->bare |= last && reader->state == CR;

@@ -10,8 +10,9 @@
 /* Zeroed: before the first byte. */
 typedef struct {
     int state;
-    gboolean done;     /* the end was read */
-    gboolean bare;     /* there was a CR without LF or an LF without CR (RFC 5321, 2.3.8) */
+    gboolean done; /* the end was read */
+    gboolean bare; /* there was a CR without LF or an LF without CR (RFC 5321, 2.3.8) */
+    gboolean nul;  /* there was a NUL (RFC 5322, 4: not in a message; some servers stop there) */
     gboolean eightbit; /* there was a byte above 127 */
 } SmtpDataReader;
 

@@ -3,8 +3,9 @@
  * DATA, and BDAT (RFC 3030): a message is read to its end whatever is wrong with it, then stored or
  * refused. 250 is said once it is on the disk.
  *
- * A message with a CR or an LF alone is refused: it couldn't be passed on unaltered (RFC 5321,
- * 2.3.8), and servers that disagree on what ends a line can be made to see two messages in one.
+ * A message with a CR or an LF alone, or a NUL, is refused: it couldn't be passed on unaltered (RFC
+ * 5321, 2.3.8), and servers that disagree on what ends a line, or a text, can be made to see two
+ * messages in one. So nothing that Postern passes on can do that to another server.
  */
 #include <string.h>
 
@@ -25,10 +26,16 @@ static gboolean store(Submission *session, GError **error)
     Spool *spool = session->spool;
     g_autoptr(GError) failure = NULL;
 
-    entry->size = spool->size;
     entry->eightbit |= session->reader.eightbit;
     entry->subject = spool_subject(spool);
     entry->submitted = g_get_real_time() / G_USEC_PER_SEC;
+    if (session->account->settings->undo_delay > 0)
+        entry->send_at =
+            MAX(entry->send_at, entry->submitted + session->account->settings->undo_delay);
+    spool_complete(spool);
+    entry->size = spool->size;
+    if (spool->error)
+        return refuse_storing(session, spool->error, error);
     g_autoptr(GBytes) body =
         spool->fd < 0 ? g_byte_array_free_to_bytes(g_steal_pointer(&spool->memory)) : NULL;
     spool->memory = spool->memory ? spool->memory : g_byte_array_new();
@@ -50,10 +57,24 @@ static gboolean finish(Submission *session, GError **error)
     else if (session->reader.bare)
         ok = submission_reply(session, error, 550, "5.6.0",
                               "The message has a CR or LF alone; lines must end in CRLF");
+    else if (session->reader.nul)
+        ok = submission_reply(session, error, 550, "5.6.0",
+                              "The message has a NUL; send it encoded (base64)");
     else
         ok = store(session, error);
     submission_reset(session);
     return ok;
+}
+
+/* Fields that are missing get the domain of the sender, or where that is <> the account's. */
+static Spool *new_spool(Submission *session)
+{
+    const char *sender = session->entry->sender;
+    const char *address = *sender ? sender : session->account->settings->address;
+    const char *domain = strrchr(address, '@');
+
+    return spool_new(session->daemon->queue, SUBMISSION_SIZE_MAX,
+                     domain ? domain + 1 : "localhost");
 }
 
 /* ---- DATA ------------------------------------------------------------------------------------ */
@@ -69,7 +90,7 @@ gboolean submission_data(Submission *session, const char *arguments, GError **er
     if (!submission_reply(session, error, 354, NULL, "Go ahead, end with CRLF.CRLF") ||
         !net_stream_flush(session->stream, error))
         return FALSE;
-    session->spool = spool_new(session->daemon->queue, SUBMISSION_SIZE_MAX);
+    session->spool = new_spool(session);
     while (!session->reader.done) {
         gsize length;
         const char *piece = net_stream_peek(session->stream, &length, error);
@@ -119,7 +140,7 @@ gboolean submission_bdat(Submission *session, const char *arguments, GError **er
     }
     gboolean keep = session->entry && session->entry->recipients->len > 0;
     if (keep && !session->spool)
-        session->spool = spool_new(session->daemon->queue, SUBMISSION_SIZE_MAX);
+        session->spool = new_spool(session);
     if (!read_chunk(session, size, keep, last, error))
         return FALSE;
     gboolean refused;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* MAIL and RCPT with their parameters (RFC 5321, 1870, 3461, 4954, 6152, 6531). */
+/* MAIL and RCPT with their parameters (RFC 5321, 1870, 3461, 4865, 4954, 6152, 6531). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +49,32 @@ static gboolean take_envid(QueueEntry *entry, QueueRecipient *recipient, const c
     return smtp_is_xtext(value, 100);
 }
 
+/* RFC 4865, 5: one of the two, once. */
+static gboolean take_send_at(QueueEntry *entry, gint64 when)
+{
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    gboolean first = entry->send_at == 0;
+
+    entry->send_at = MAX(when, 1);
+    return first && when <= now + SUBMISSION_HOLD_MAX;
+}
+
+static gboolean take_holdfor(QueueEntry *entry, QueueRecipient *recipient, const char *value)
+{
+    char *end;
+    guint64 seconds = g_ascii_strtoull(value, &end, 10);
+
+    return g_ascii_isdigit(*value) && !*end && seconds > 0 && seconds <= SUBMISSION_HOLD_MAX &&
+           take_send_at(entry, g_get_real_time() / G_USEC_PER_SEC + (gint64)seconds);
+}
+
+static gboolean take_holduntil(QueueEntry *entry, QueueRecipient *recipient, const char *value)
+{
+    g_autoptr(GDateTime) when = g_date_time_new_from_iso8601(value, NULL);
+
+    return when && take_send_at(entry, g_date_time_to_unix(when));
+}
+
 static gboolean take_notify(QueueEntry *entry, QueueRecipient *recipient, const char *value)
 {
     recipient->notify = g_ascii_strup(value, -1);
@@ -74,6 +100,8 @@ static const Parameter MAIL_PARAMETERS[] = {
     {"AUTH", TRUE, take_auth},
     {"RET", TRUE, take_ret},
     {"ENVID", TRUE, take_envid},
+    {"HOLDFOR", TRUE, take_holdfor},
+    {"HOLDUNTIL", TRUE, take_holduntil},
     {NULL},
 };
 

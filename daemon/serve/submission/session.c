@@ -3,9 +3,9 @@
  * Message submission for local clients (RFC 6409 over RFC 5321): the session, its table of commands
  * and those that fit in a line.
  *
- * Messages are stored exactly as they come. RFC 6409 lets a submission server add a Received, Date
- * or Message-ID field; Postern adds none: the provider does, and what a client signed stays as it
- * was signed. Nor is Bcc taken out: whoever writes it into a message wants it there.
+ * Messages are stored as they come, but for a Date and a Message-ID that are missing (spool.h): no
+ * Received is added, what a client signed stays as it was signed, and Bcc isn't taken out: whoever
+ * writes it into a message wants it there.
  */
 #include "daemon/serve/submission/session.h"
 
@@ -76,6 +76,16 @@ static gboolean greet(Submission *session, const char *arguments)
     return session->greeted;
 }
 
+/* RFC 4865, 4: how far ahead, in seconds and as a date. */
+static void append_future_release(GString *answer)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autoptr(GDateTime) latest = g_date_time_add_seconds(now, SUBMISSION_HOLD_MAX);
+    g_autofree char *date = g_date_time_format(latest, "%Y-%m-%dT%H:%M:%SZ");
+
+    g_string_append_printf(answer, "250-FUTURERELEASE %d %s\r\n", SUBMISSION_HOLD_MAX, date);
+}
+
 static gboolean ehlo(Submission *session, const char *arguments, GError **error)
 {
     if (!greet(session, arguments))
@@ -86,6 +96,7 @@ static gboolean ehlo(Submission *session, const char *arguments, GError **error)
             g_string_append_printf(answer, "250-%s\r\n", EXTENSIONS[i].keyword);
     if (offers_auth(session))
         g_string_append_printf(answer, "250-AUTH %s\r\n", serve_sasl_mechanisms(session->stream));
+    append_future_release(answer);
     g_string_append_printf(answer, "250 SIZE %u\r\n", SUBMISSION_SIZE_MAX);
     gboolean ok = net_stream_write(session->stream, answer->str, answer->len, error);
     g_string_free(answer, TRUE);

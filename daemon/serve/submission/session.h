@@ -11,7 +11,8 @@
  * `failed` with its words, so this only has to bound what a client can make Postern store.
  */
 #define SUBMISSION_SIZE_MAX       (150u * 1024 * 1024)
-#define SUBMISSION_RECIPIENTS_MAX 1000  /* RFC 5321, 4.5.3.1.8 asks for 100 */
+#define SUBMISSION_RECIPIENTS_MAX 1000              /* RFC 5321, 4.5.3.1.8 asks for 100 */
+#define SUBMISSION_HOLD_MAX       (366 * 24 * 3600) /* seconds that mail may wait for its time */
 #define SUBMISSION_LINE_MAX       12288 /* RFC 4954, 4: the longest that AUTH may need */
 
 typedef struct {

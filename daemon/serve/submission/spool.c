@@ -12,11 +12,12 @@
 #define START_SIZE  (64 * 1024) /* what is kept in memory beside a file: where the header is */
 #define SUBJECT_MAX 1000
 
-Spool *spool_new(Queue *queue, guint64 limit)
+Spool *spool_new(Queue *queue, guint64 limit, const char *domain)
 {
     Spool *spool = g_new0(Spool, 1);
     spool->queue = queue;
     spool->limit = limit;
+    spool->domain = g_strdup(domain);
     spool->memory = g_byte_array_new();
     spool->fd = -1;
     return spool;
@@ -30,6 +31,7 @@ void spool_free(Spool *spool)
         close(spool->fd);
     g_byte_array_unref(spool->memory);
     g_clear_error(&spool->error);
+    g_free(spool->domain);
     g_free(spool);
 }
 
@@ -58,9 +60,80 @@ static gboolean write_all(int fd, const guint8 *data, gsize length, GError **err
     return TRUE;
 }
 
+/* ---- what the header lacks ------------------------------------------------------------------- */
+
+/* RFC 5322, 3.3, in English whatever the user's language is. */
+static char *date_text(void)
+{
+    static const char *const days[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autofree char *time = g_date_time_format(now, "%H:%M:%S %z");
+
+    return g_strdup_printf("%s, %d %s %d %s", days[g_date_time_get_day_of_week(now) - 1],
+                           g_date_time_get_day_of_month(now),
+                           months[g_date_time_get_month(now) - 1], g_date_time_get_year(now), time);
+}
+
+/* Whether a header is there to add to: what begins with anything but a field or the empty line is
+ * left to the provider. */
+static gboolean has_header(const char *start, gsize length)
+{
+    const char *position = start;
+    MimeField field;
+
+    switch (mime_field_next(&position, start + length, &field)) {
+    case MIME_FIELD_MORE:
+        return field.name_length > 0;
+    case MIME_FIELD_BLANK:
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
+
+static gboolean lacks(const char *start, gsize length, const char *name)
+{
+    MimeField field;
+    return !mime_header_find(start, length, name, &field);
+}
+
+/* Looks at the header while all of the message so far is in memory; `whole`: nothing follows. */
+static void add_missing(Spool *spool, gboolean whole)
+{
+    const char *start = (const char *)spool->memory->data;
+    gsize length = spool->memory->len;
+    g_autoptr(GString) fields = g_string_new(NULL);
+
+    if (spool->complete)
+        return;
+    spool->complete = TRUE;
+    gboolean seen = whole || mime_header_length(start, length) < length;
+    if (length == 0 || !seen || !has_header(start, length))
+        return;
+    if (lacks(start, length, "Date")) {
+        g_autofree char *date = date_text();
+        g_string_append_printf(fields, "Date: %s\r\n", date);
+    }
+    if (lacks(start, length, "Message-ID")) {
+        g_autofree char *id = g_uuid_string_random();
+        g_string_append_printf(fields, "Message-ID: <%s@%s>\r\n", id, spool->domain);
+    }
+    g_byte_array_prepend(spool->memory, (const guint8 *)fields->str, (guint)fields->len);
+    spool->size += fields->len;
+}
+
+void spool_complete(Spool *spool)
+{
+    if (spool->fd < 0)
+        add_missing(spool, TRUE);
+}
+
 /* Moves what is in memory to a file, but for its start. */
 static gboolean spill(Spool *spool)
 {
+    add_missing(spool, FALSE);
     spool->fd = queue_temporary_file(spool->queue, &spool->error);
     if (spool->fd < 0 ||
         !write_all(spool->fd, spool->memory->data, spool->memory->len, &spool->error))
