@@ -97,9 +97,11 @@ static void limit_resources(void)
 {
     struct rlimit files;
 
+#ifdef M_ARENA_MAX /* glibc's */
     /* Many small threads: an arena each would hold memory that nobody uses. */
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+#endif
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
