@@ -383,6 +383,31 @@ static gboolean drop_unknown(SyncContext *context, CacheTxn *txn, const CacheAtt
     return sync_remember_vanished(txn, attempt->target, dropped, sync_time(context), error);
 }
 
+/* Whether all that was sent has been found. */
+static gboolean is_complete(CacheTxn *txn, const CacheAttempt *attempt)
+{
+    for (guint i = 0; i < attempt->items->len; i++) {
+        const CacheAttemptItem *item = &g_array_index(attempt->items, CacheAttemptItem, i);
+        CachePlacement placement;
+        if (cache_placement_get(txn, item->folder, item->uid, &placement, NULL) &&
+            placement.base != CACHE_BASE_PRESENT)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Providers may store a message some time after the connection broke: until then what isn't found
+ * isn't known not to be. A time in the future is of a clock that was wrong. */
+static gboolean may_still_come(SyncContext *context, const CacheAttempt *attempt)
+{
+    gint64 age = sync_time(context) - attempt->started;
+
+    if (age < 0 || age >= SYNC_ATTEMPT_SECONDS)
+        return FALSE;
+    sync_look_again(context, attempt->started + SYNC_ATTEMPT_SECONDS);
+    return TRUE;
+}
+
 gboolean sync_close_attempts(SyncContext *context, GError **error)
 {
     g_autoptr(CacheTxn) txn = NULL;
@@ -395,6 +420,8 @@ gboolean sync_close_attempts(SyncContext *context, GError **error)
             txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
         if (!txn)
             return FALSE;
+        if (!is_complete(txn, attempt) && may_still_come(context, attempt))
+            continue;
         if (!was_pulled(context, txn, attempt->target) ||
             !was_pulled(context, txn, attempt->source))
             continue;

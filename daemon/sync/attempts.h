@@ -19,5 +19,7 @@ guint32 sync_first_effect(SyncContext *context, const CacheFolder *folder);
 gboolean sync_match_effects(SyncContext *context, gint64 folder, GArray *candidates,
                             GError **error);
 
-/* Ends the attempts whose folders have all been pulled. */
+/* Ends the attempts whose folders have all been pulled: what isn't found by then, and is older than
+ * SYNC_ATTEMPT_SECONDS, did not happen. */
+#define SYNC_ATTEMPT_SECONDS 150
 gboolean sync_close_attempts(SyncContext *context, GError **error);

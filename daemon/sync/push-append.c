@@ -93,6 +93,14 @@ static gboolean unname(Push *push, CacheTxn *txn, const CachePlacement *row, GEr
     return cache_message_unname(txn, row->message, error);
 }
 
+/* A UID that is another message's already isn't this one's, whatever the server says. */
+static gboolean has_other_row(CacheTxn *txn, const CachePlacement *row, guint32 uid)
+{
+    CachePlacement other;
+
+    return cache_placement_by_base(txn, row->folder, uid, &other, NULL) && other.uid != row->uid;
+}
+
 static gboolean place_appended(Append *append, const ImapReply *reply, GError **error)
 {
     Push *push = append->push;
@@ -110,6 +118,8 @@ static gboolean place_appended(Append *append, const ImapReply *reply, GError **
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
     if (!txn || !cache_placement_get(txn, append->action->folder, append->action->uid, &row, error))
         return FALSE;
+    if (uid && !sync_is_set_like(push->context) && has_other_row(txn, &row, uid))
+        uid = 0;
     if (!unname(push, txn, &row, error) ||
         !(uid ? sync_place_in_set(push->context, txn, &row, uid, append->flags, error)
               : place_unknown(txn, &row, append->flags, error)) ||
@@ -130,9 +140,11 @@ static gboolean finish_append(Append *append, GError **error)
         return place_appended(append, &reply, error);
     append->resolved = TRUE;
     if (reply.code && g_str_equal(reply.code, "TRYCREATE")) {
-        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't there any more",
-                    push_folder(push, append->action->folder)->base_name);
-        return FALSE;
+        g_autoptr(GError) again =
+            g_error_new(SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't there any more",
+                        push_folder(push, append->action->folder)->base_name);
+        if (!sync_repeats(push->context, again, error))
+            return FALSE;
     }
     return push_add_problem(push, "append", append->action->folder, append->action->uid, &reply,
                             error);
@@ -176,9 +188,17 @@ static gboolean append_some(Push *push, Append *appends, guint count, GError **e
 {
     gint64 attempt;
 
-    return open_append_attempt(push, appends, count, &attempt, error) &&
-           send_all(push, appends, count, error) &&
-           close_append_attempt(push, attempt, appends, count, error);
+    if (!open_append_attempt(push, appends, count, &attempt, error))
+        return FALSE;
+    if (send_all(push, appends, count, error))
+        return close_append_attempt(push, attempt, appends, count, error);
+    /* Not even the first went out whole: nothing was stored. */
+    if (appends[0].number == 0) {
+        g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, NULL);
+        if (txn && cache_attempt_close(txn, attempt, NULL))
+            cache_commit(g_steal_pointer(&txn), NULL);
+    }
+    return FALSE;
 }
 
 /* Whether it is still to be sent; sets its size. A client may have taken it away meanwhile. */

@@ -150,12 +150,28 @@ static GHashTable *pairs_of(const Copy *copy, const ImapUidPlus *uids)
     return pairs;
 }
 
+/* Whether a UID of the answer is another message's already: then it says nothing. */
+static gboolean names_known(Copy *copy, const ImapUidPlus *uids)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(copy->push->context->cache, CACHE_READ, NULL);
+    ImapSequenceIter iter;
+    CachePlacement other;
+    guint32 uid;
+
+    imap_sequence_iter_init(&iter, uids->target);
+    while (txn && imap_sequence_iter_next(&iter, &uid))
+        if (cache_placement_by_base(txn, copy->actions[0].folder, uid, &other, NULL))
+            return TRUE;
+    return FALSE;
+}
+
 /* Whether the answer's UIDs are from the epoch that the base is from. */
 static gboolean is_usable(Copy *copy, const ImapUidPlus *uids)
 {
     const CacheFolder *target = push_folder(copy->push, copy->actions[0].folder);
 
-    return uids && uids->source && uids->target && uids->uidvalidity == target->base_uidvalidity;
+    return uids && uids->source && uids->target && uids->uidvalidity == target->base_uidvalidity &&
+           (sync_is_set_like(copy->push->context) || !names_known(copy, uids));
 }
 
 /* What COPYUID names is done; what it doesn't name wasn't there: the source is read again. */

@@ -36,8 +36,10 @@ static gboolean run_named(Push *push, const NameCommand *what, gboolean *ok, GEr
         return TRUE;
     if (reply.code &&
         (g_str_equal(reply.code, "ALREADYEXISTS") || g_str_equal(reply.code, "NONEXISTENT"))) {
-        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", what->first, reply.text);
-        return FALSE;
+        g_autoptr(GError) again =
+            g_error_new(SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", what->first, reply.text);
+        if (!sync_repeats(push->context, again, error))
+            return FALSE;
     }
     return push_add_problem(push, what->operation, what->folder->id, 0, &reply, error);
 }

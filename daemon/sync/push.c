@@ -404,6 +404,26 @@ static gboolean is_closed(Push *push, const SyncAction *action, GError **error)
     return TRUE;
 }
 
+/* Whether a batch that may be sent again (flags, expunges) has broken the connection before, while
+ * the network is there: then it is split like a refused one. What leaves an attempt behind ends the
+ * round: a pull has to decide about it. */
+static gboolean breaks_again(Push *push, const SyncAction *action, guint count,
+                             const GError *failure, GError **error)
+{
+    SyncContext *context = push->context;
+    char *key = g_strdup_printf("%d %" G_GINT64_FORMAT " %u %u", action->kind, action->folder,
+                                action->uid, count);
+
+    if ((action->kind != SYNC_STORE && action->kind != SYNC_EXPUNGE) ||
+        g_hash_table_add(context->limits, key)) {
+        if (action->kind != SYNC_STORE && action->kind != SYNC_EXPUNGE)
+            g_free(key);
+        g_propagate_error(error, g_error_copy(failure));
+        return FALSE;
+    }
+    return sync_survives(context, failure, error);
+}
+
 /* A folder that can't be selected any more is refused as a whole: a problem like others, which
  * holds up nothing else. */
 static gboolean run_batch(Push *push, PushBatch batch, const SyncAction *actions, guint count,
@@ -413,16 +433,23 @@ static gboolean run_batch(Push *push, PushBatch batch, const SyncAction *actions
 
     if (batch(push, actions, count, refused, reply, &failure))
         return TRUE;
-    if (!g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED)) {
-        g_propagate_error(error, g_steal_pointer(&failure));
+    const char *code = NULL;
+    if (g_error_matches(failure, SYNC_ERROR, SYNC_ERROR_AGAIN)) {
+        /* Another list of the folders didn't help the last time. */
+        if (!sync_repeats(push->context, failure, error))
+            return FALSE;
+        code = "INUSE";
+    } else if (g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED)) {
+        if (!is_closed(push, &actions[0], error))
+            return FALSE;
+        code = "NOPERM";
+    } else if (!breaks_again(push, &actions[0], count, failure, error)) {
         return FALSE;
     }
-    if (!is_closed(push, &actions[0], error))
-        return FALSE;
     imap_reply_clear(reply);
     *refused = TRUE;
     *reply = (ImapReply){
-        .cond = IMAP_COND_NO, .code = g_strdup("NOPERM"), .text = g_strdup(failure->message)};
+        .cond = IMAP_COND_NO, .code = g_strdup(code), .text = g_strdup(failure->message)};
     return TRUE;
 }
 

@@ -402,6 +402,70 @@ class Identity(Fake):
             self.assertEqual(digest, hashlib.sha256(mail(plain)).hexdigest(), name)
 
 
+class Once(Fake):
+    """What is sent is there once, and nothing waits for what is refused."""
+
+    def test_an_append_that_is_stored_after_the_connection_broke(self):
+        for without in ((), ("UIDPLUS",)):
+            for later in (5, 75):
+                with self.subTest(without=without, later=later):
+                    self.without = without
+                    self.setUp()
+                    self.assertIsNone(self.sync())
+                    self.server.faults = [faults.LateAppend(times=1, later=later)]
+                    uid = self.account.append("INBOX", mail("new"))
+                    for _ in range(8):
+                        self.sync()
+                        self.server.clock.advance(20)
+                        self.server.tick()
+                        self.account("advance", 20)
+                    self.assertIsNone(self.account.settle(4))
+                    self.assertEqual([name for name, _, _ in self.server.state()["INBOX"]], ["new"])
+                    self.assertEqual(list(self.account.messages("INBOX")), [uid])
+
+    def test_an_append_that_was_not_stored_is_sent_again(self):
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.Break("APPEND", times=1)]
+        uid = self.account.append("INBOX", mail("new"))
+        self.sync()
+        self.assertIsNone(self.account.settle(4))
+        self.assertEqual([name for name, _, _ in self.server.state()["INBOX"]], ["new"])
+        self.assertEqual(list(self.account.messages("INBOX")), [uid])
+
+    def test_an_appenduid_of_a_message_that_is_there(self):
+        self.fill(count=3)
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.AnswersUid(lambda code: code.replace(" 4]", " 2]"), times=1)]
+        self.account.append("INBOX", mail("new"))
+        self.account("store", "INBOX", "1", "+\\Flagged")
+        self.assertIsNone(self.account.settle(4))
+        self.assertEqual(self.here().keys(), self.there().keys())
+        self.assertEqual(len(self.here()), 4)
+        self.assertEqual(self.there()["m1"], {"\\Flagged"})
+
+    def test_a_create_that_is_refused_holds_up_nothing(self):
+        self.fill()
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.Refuse("CREATE", "NO [ALREADYEXISTS] it is there")]
+        self.account("create", "New")
+        self.account("store", "INBOX", "1", "+\\Flagged")
+        self.sync()
+        self.assertEqual(self.there()["m1"], {"\\Flagged"})
+        self.assertEqual([problem[:2] for problem in self.account.problems()], [("create", "New")])
+
+    def test_flags_that_break_the_connection_hold_up_no_others(self):
+        self.fill(count=9)
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.Break(r"UID STORE \S*3")]
+        self.account("store", "INBOX", "1", "+\\Flagged")
+        self.account("store", "INBOX", "3", "+\\Answered")
+        self.account("store", "INBOX", "5", "+\\Seen")
+        for _ in range(6):
+            self.sync()
+        self.assertEqual((self.there()["m1"], self.there()["m5"]), ({"\\Flagged"}, {"\\Seen"}))
+        self.assertEqual([problem[:3] for problem in self.account.problems()], [("flags", "INBOX", 3)])
+
+
 class Keywords(Fake):
     def test_a_thousand_keywords_on_a_message_hold_up_nothing(self):
         self.fill()
