@@ -35,18 +35,10 @@ static gboolean make_dir(const char *dir, GError **error)
     if (g_mkdir_with_parents(dir, 0700) == 0)
         return TRUE;
     int failure = errno;
-    g_set_error(error, CACHE_ERROR, failure == ENOSPC ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
+    g_set_error(error, CACHE_ERROR,
+                cache_errno_is_full(failure) ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
                 "The directory %s can't be made (%s)", dir, g_strerror(failure));
     return FALSE;
-}
-
-static gboolean load_identity(Cache *cache, const char *identity, GError **error)
-{
-    cache->identity = meta_get(cache->writer, "identity");
-    if (cache->identity)
-        return TRUE;
-    cache->identity = g_strdup(identity);
-    return meta_set(cache->writer, "identity", identity, error);
 }
 
 static gboolean load_counters(Cache *cache, GError **error)
@@ -71,12 +63,12 @@ static gboolean find_unfinished(Cache *cache, GError **error)
     return db_done(&query, error);
 }
 
-static Cache *cache_new(const char *dir)
+static Cache *cache_new(const char *dir, const char *name)
 {
     Cache *cache = g_new0(Cache, 1);
 
     cache->dir = g_strdup(dir);
-    cache->path = g_build_filename(dir, "mail.db", NULL);
+    cache->path = g_build_filename(dir, name, NULL);
     cache->lock_fd = -1;
     cache->watches = watches_new();
     cache->codecs = codecs_new();
@@ -185,30 +177,50 @@ static void mend_uids(Cache *cache)
         g_message("%s: folders open slowly for now: %s", cache->path, error->message);
 }
 
-Cache *cache_open(const char *dir, const char *identity, GError **error)
+/* `name` is the database's; the lock is held already. */
+static Cache *open_database(const char *dir, const char *name, const CacheProgress *progress,
+                            GError **error)
 {
-    g_autoptr(Cache) cache = cache_new(dir);
+    g_autoptr(Cache) cache = cache_new(dir, name);
+
+    cache->floor = floor_open(dir, error);
+    cache->writer = cache->floor ? writer_open(cache, error) : NULL;
+    if (!cache->writer || !schema_migrate(cache->writer, cache_migrations, progress, error))
+        return NULL;
+    cache->keywords = keywords_load(cache->writer, error);
+    if (!cache->keywords || !load_counters(cache, error) || !forget_expunged(cache, error) ||
+        !find_unfinished(cache, error))
+        return NULL;
+    return g_steal_pointer(&cache);
+}
+
+Cache *cache_open(const char *dir, const CacheProgress *progress, GError **error)
+{
+    g_autofree char *lock_path = g_build_filename(dir, "lock", NULL);
+    g_autoptr(Cache) cache = NULL;
 
     if (!make_dir(dir, error))
         return NULL;
-    g_autofree char *lock = g_build_filename(dir, "lock", NULL);
-    cache->lock_fd = lock_take(lock, dir, error);
-    if (cache->lock_fd < 0)
+    int lock = lock_take(lock_path, dir, error);
+    if (lock < 0)
         return NULL;
-    cache->floor = floor_open(dir, error);
-    if (!cache->floor)
+    if (beside_place(dir, NULL, error))
+        cache = open_database(dir, "mail.db", progress, error);
+    if (!cache) {
+        close(lock);
         return NULL;
-    cache->writer = writer_open(cache, error);
-    if (!cache->writer || !schema_migrate(cache->writer, cache_migrations, error))
-        return NULL;
-    cache->keywords = keywords_load(cache->writer, error);
-    if (!cache->keywords || !load_identity(cache, identity, error) ||
-        !load_counters(cache, error) || !forget_expunged(cache, error) ||
-        !find_unfinished(cache, error) || !notice_copy(cache, error))
+    }
+    cache->lock_fd = lock;
+    if (!notice_copy(cache, error))
         return NULL;
     mend_uids(cache);
     cache->opened = TRUE;
     return g_steal_pointer(&cache);
+}
+
+Cache *cache_open_beside(const char *dir, GError **error)
+{
+    return open_database(dir, BESIDE_NAME, NULL, error);
 }
 
 void cache_close(Cache *cache)
@@ -234,15 +246,9 @@ void cache_close(Cache *cache)
     pthread_mutex_destroy(&cache->checkpoint_lock);
     pthread_mutex_destroy(&cache->pool_lock);
     pthread_cond_destroy(&cache->pool_returned);
-    g_free(cache->identity);
     g_free(cache->path);
     g_free(cache->dir);
     g_free(cache);
-}
-
-const char *cache_identity(Cache *cache)
-{
-    return cache->identity;
 }
 
 guint64 cache_disk_size(Cache *cache)

@@ -14,18 +14,18 @@
  */
 #pragma once
 
+#include "cache/progress.h"
 #include "cache/txn.h"
 #include "cache/watch.h"
 
 /*
- * Opens (creates, migrates) DIR/mail.db; DIR is created with mode 0700. `identity` says which
- * mailbox at which provider this is ("imap:user@host:port"); it is recorded at creation, and
- * cache_identity() gives what was recorded. The floor under local UIDVALIDITYs lives beside the
- * database in DIR/uidvalidity, so that a rebuilt database starts above every value ever shown.
- * A database left by a newer version is refused (CACHE_ERROR_NEWER), a damaged one reported
- * (CACHE_ERROR_CORRUPT). NULL with `error` set on failure.
+ * Opens (creates, migrates) DIR/mail.db; DIR is created with mode 0700. The floor under local
+ * UIDVALIDITYs lives beside the database in DIR/uidvalidity, so that a rebuilt database starts
+ * above every value ever shown. A database left by a newer version is refused (CACHE_ERROR_NEWER),
+ * a damaged one reported (CACHE_ERROR_CORRUPT). Migrations tell `progress` (may be NULL); CANCELLED
+ * leaves the database at the version it had come to. NULL with `error` set on failure.
  */
-Cache *cache_open(const char *dir, const char *identity, GError **error);
+Cache *cache_open(const char *dir, const CacheProgress *progress, GError **error);
 
 /* Whether it was found to be a copy when it was opened this time, restored (also over the same
  * file) or moved: all its folders have new UIDVALIDITYs then. */
@@ -36,8 +36,6 @@ void cache_close(Cache *cache);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cache, cache_close)
 
 /* The identity recorded when the database was made; borrowed for the life of the cache. */
-
-const char *cache_identity(Cache *cache);
 
 /* Bytes on the disk: the database and its WAL. */
 guint64 cache_disk_size(Cache *cache);

@@ -61,7 +61,7 @@ CacheTxn *cache_begin(Cache *cache, CacheMode mode, GError **error)
 
     ticket_lock(&cache->writer_lock);
     txn->db = cache->writer;
-    txn->db->failed = FALSE;
+    db_forget_failure(txn->db);
     txn->folders = g_array_new(FALSE, TRUE, sizeof(FolderCounters));
     txn->keywords = g_array_new(FALSE, FALSE, sizeof(guint32));
     txn->adopted = g_array_new(FALSE, FALSE, sizeof(gint64));
@@ -128,10 +128,9 @@ static gboolean save_modseq(CacheTxn *txn, GError **error)
 /* Something failed on the way, and the caller went on all the same. */
 static gboolean refuse_failed(CacheTxn *txn, GError **error)
 {
-    if (!txn->db->failed)
+    if (db_sound(txn->db, error))
         return TRUE;
-    g_set_error(error, CACHE_ERROR, CACHE_ERROR_FAILED,
-                "%s: nothing was changed, since part of the change failed", txn->db->path);
+    g_prefix_error(error, "Nothing was changed, since part of the change failed: ");
     return FALSE;
 }
 

@@ -136,7 +136,7 @@ void reader_return(Cache *cache, Db *db)
 {
     cache_note_damage(cache, db);
     pthread_mutex_lock(&cache->pool_lock);
-    if (cache->idle->len < READERS_KEPT && !db->failed) {
+    if (cache->idle->len < READERS_KEPT && !db->failure) {
         g_ptr_array_add(cache->idle, db);
         db = NULL;
     } else {

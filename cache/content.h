@@ -142,5 +142,9 @@ typedef struct {
 GArray *cache_content_wanted(CacheTxn *txn, gint64 folder, CacheContentState wanted, gint64 since,
                              guint limit, GError **error);
 
+/* How many of those there are in the folder; read from the index alone. */
+gboolean cache_content_wanted_count(CacheTxn *txn, gint64 folder, CacheContentState wanted,
+                                    gint64 since, guint *count, GError **error);
+
 /* Live messages of the account with and without full content, for progress. */
 gboolean cache_content_counts(CacheTxn *txn, guint64 *full, guint64 *all, GError **error);

@@ -2,12 +2,13 @@
 /* The counters of folders while a write transaction changes them. */
 #include "cache/private.h"
 
-static const char SQL_GET[] =
-    "SELECT pushed, uidnext, highestmodseq, alive, unseen, deleted, missing, size, rights"
-    " FROM folder WHERE id = ?";
+static const char SQL_GET[] = "SELECT pushed, uidnext, highestmodseq, alive, unseen, deleted, "
+                              "missing, size, rights, headless,"
+                              " failing"
+                              " FROM folder WHERE id = ?";
 static const char SQL_SET[] =
     "UPDATE folder SET uidnext = ?2, highestmodseq = ?3, alive = ?4, unseen = ?5, deleted = ?6,"
-    " missing = ?7, size = ?8 WHERE id = ?1";
+    " missing = ?7, size = ?8, headless = ?9 WHERE id = ?1";
 
 static FolderCounters *find_loaded(CacheTxn *txn, gint64 id)
 {
@@ -38,6 +39,8 @@ static gboolean load_counters(CacheTxn *txn, FolderCounters *folder, GError **er
     folder->deleted = db_int(&query, 5);
     folder->missing = db_int(&query, 6);
     folder->size = db_int(&query, 7);
+    folder->headless = db_int(&query, 9);
+    folder->failing = db_int(&query, 10);
     folder->rights = cache_folder_rights(&(CacheFolder){.rights = (guint32)db_int(&query, 8)});
     return TRUE;
 }
@@ -69,7 +72,8 @@ gboolean counters_flush(CacheTxn *txn, GError **error)
         folder->dirty = FALSE;
         if (!db_run(txn->db, error, SQL_SET, DB_INT(folder->id), DB_INT(folder->uidnext),
                     DB_INT(folder->highestmodseq), DB_INT(folder->alive), DB_INT(folder->unseen),
-                    DB_INT(folder->deleted), DB_INT(folder->missing), DB_INT(folder->size)))
+                    DB_INT(folder->deleted), DB_INT(folder->missing), DB_INT(folder->size),
+                    DB_INT(folder->headless)))
             return FALSE;
     }
     return TRUE;

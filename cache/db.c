@@ -2,7 +2,7 @@
 /* Connections: opening, statements, errors. */
 #include "cache/db.h"
 
-#include "cache/cache.h"
+#include "cache/private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,10 +12,6 @@
 static CacheError error_code(int extended)
 {
     switch (extended) {
-    case SQLITE_IOERR_WRITE:
-    case SQLITE_IOERR_SHMSIZE:
-    case SQLITE_IOERR_TRUNCATE:
-        return CACHE_ERROR_FULL;
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
         return CACHE_ERROR_EXISTS;
@@ -29,43 +25,103 @@ static CacheError error_code(int extended)
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return CACHE_ERROR_LOCKED;
+    case SQLITE_TOOBIG:
+        return CACHE_ERROR_TOO_BIG;
+    case SQLITE_INTERRUPT:
+        return CACHE_ERROR_CANCELLED;
     default:
         return CACHE_ERROR_FAILED;
     }
 }
 
-gboolean db_fail(Db *db, int code, GError **error)
+/* SQLite says just once that a disk is full; elsewhere (a quota, a log that can't be opened or
+ * synced) it names what it was doing, and the system why that failed. */
+static gboolean is_about_files(int extended)
 {
-    const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
-    int system = db->handle ? sqlite3_system_errno(db->handle) : 0;
-    CacheError kind = error_code(code);
+    switch (extended & 0xff) {
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
 
-    /* A constraint undoes its own statement only; all else leaves the transaction in doubt. */
-    if (kind != CACHE_ERROR_EXISTS)
-        db->failed = TRUE;
-    if (kind == CACHE_ERROR_CORRUPT)
-        db->damaged = TRUE;
+/* What fails for want of room as a rule; SQLite doesn't always keep what the system said. */
+static gboolean is_growing(int extended)
+{
+    return extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_SHMSIZE ||
+           extended == SQLITE_IOERR_TRUNCATE;
+}
+
+/* Where a file couldn't be opened, SQLite has tried other ways before it gives up, and what the
+ * system says in the end is about those: so whether there is room is found out. */
+static CacheError kind_of(const Db *db, int code, int system)
+{
+    if (cache_errno_is_full(system) || (is_growing(code) && system != EIO && system != EROFS))
+        return CACHE_ERROR_FULL;
+    return is_about_files(code) && !file_has_room(db->path) ? CACHE_ERROR_FULL : error_code(code);
+}
+
+static GError *describe(Db *db, CacheError kind, const char *text, int system)
+{
     switch (kind) {
     case CACHE_ERROR_FULL:
-        g_set_error(error, CACHE_ERROR, kind,
-                    "%s can't grow (%s). Nothing was changed; free some space on that disk.",
-                    db->path, system ? g_strerror(system) : text);
-        break;
+        return g_error_new(CACHE_ERROR, kind,
+                           "%s can't grow (%s). Nothing was changed; free some space on that disk.",
+                           db->path, system ? g_strerror(system) : text);
     case CACHE_ERROR_CORRUPT:
-        g_set_error(error, CACHE_ERROR, kind,
-                    "%s is damaged (%s). Check the disk; when the file is moved away, Postern "
-                    "fetches the mail again.",
-                    db->path, text);
-        break;
+        return g_error_new(CACHE_ERROR, kind,
+                           "%s is damaged (%s). Check the disk; when the file is moved away, "
+                           "Postern fetches the mail again.",
+                           db->path, text);
     case CACHE_ERROR_LOCKED:
-        g_set_error(error, CACHE_ERROR, kind,
-                    "%s is in use by another program (%s). Close that program.", db->path, text);
-        break;
+        return g_error_new(CACHE_ERROR, kind,
+                           "%s is in use by another program (%s). Close that program.", db->path,
+                           text);
+    case CACHE_ERROR_TOO_BIG:
+        return g_error_new(CACHE_ERROR, kind, "%s can't hold something that large (%s)", db->path,
+                           text);
     default:
-        g_set_error(error, CACHE_ERROR, kind, "%s: %s%s%s", db->path, text, system ? ": " : "",
-                    system ? g_strerror(system) : "");
+        return g_error_new(CACHE_ERROR, kind, "%s: %s%s%s", db->path, text, system ? ": " : "",
+                           system ? g_strerror(system) : "");
     }
+}
+
+/* The error, which the transaction remembers where it can't be committed any more. */
+static GError *take_failure(Db *db, int code)
+{
+    const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+    int system = db->handle && is_about_files(code) ? sqlite3_system_errno(db->handle) : 0;
+    CacheError kind = kind_of(db, code, system);
+    GError *failure = describe(db, kind, text, system);
+
+    /* A constraint undoes its own statement only; all else leaves the transaction in doubt. */
+    if (kind != CACHE_ERROR_EXISTS && !db->failure)
+        db->failure = g_error_copy(failure);
+    if (kind == CACHE_ERROR_CORRUPT)
+        db->damaged = TRUE;
+    return failure;
+}
+
+gboolean db_fail(Db *db, int code, GError **error)
+{
+    g_propagate_error(error, take_failure(db, code));
     return FALSE;
+}
+
+void db_forget_failure(Db *db)
+{
+    g_clear_error(&db->failure);
+}
+
+gboolean db_sound(Db *db, GError **error)
+{
+    if (db->failure)
+        g_propagate_error(error, g_error_copy(db->failure));
+    return !db->failure;
 }
 
 /* ---- opening and closing ------------------------------------------------------------------ */
@@ -91,6 +147,8 @@ Db *db_open(const char *path, DbOpen how, GError **error)
     flags |=
         how == DB_OPEN_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
     db->path = g_strdup(path);
+    if (how == DB_OPEN_WRITER && !file_make(path, error))
+        return NULL;
     int code = sqlite3_open_v2(path, &db->handle, flags, NULL);
     if (code != SQLITE_OK) {
         db_fail(db, code, error);
@@ -101,7 +159,7 @@ Db *db_open(const char *path, DbOpen how, GError **error)
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     if (!db_exec(db, SETUP[how], error))
         return NULL;
-    db->failed = FALSE;
+    db_forget_failure(db);
     return g_steal_pointer(&db);
 }
 
@@ -112,6 +170,7 @@ void db_close(Db *db)
     for (guint i = 0; i < db->slots_size; i++)
         sqlite3_finalize(db->slots[i].statement);
     sqlite3_close(db->handle);
+    g_clear_error(&db->failure);
     g_free(db->slots);
     g_free(db->path);
     g_free(db);
@@ -207,7 +266,7 @@ void db_query_clear(DbQuery *query)
     /* Also where nobody asked db_done(): what wasn't found must not be taken for absent. */
     if (query->code != SQLITE_OK && query->code != SQLITE_ROW && query->code != SQLITE_DONE &&
         (query->code & 0xff) != SQLITE_CONSTRAINT)
-        query->db->failed = TRUE;
+        db_fail(query->db, query->code, NULL);
     if (!query->statement)
         return;
     sqlite3_reset(query->statement);

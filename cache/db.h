@@ -56,7 +56,7 @@ typedef struct {
     DbSlot *slots; /* open addressing */
     guint slots_size, slots_used;
     gboolean damaged; /* SQLite has found the file to be no sound database */
-    gboolean failed;  /* something went wrong since db_clear_failed(): don't commit */
+    GError *failure;  /* what went wrong first in the transaction: it can't be committed; or NULL */
     int synchronous;  /* 1 NORMAL, 2 FULL; 0: not set yet */
 } Db;
 
@@ -111,6 +111,12 @@ static inline const char *db_column_text(DbQuery *query, int column)
 {
     return (const char *)sqlite3_column_text(query->statement, column);
 }
+
+/* The transaction can be committed, as far as is known (again, where another has begun). */
+void db_forget_failure(Db *db);
+
+/* Gives the reason why it can't, where there is one: FALSE. Else TRUE. */
+gboolean db_sound(Db *db, GError **error);
 
 /* The last error of the connection as a CACHE_ERROR that names the file and what helps; FALSE. */
 gboolean db_fail(Db *db, int code, GError **error);

@@ -33,10 +33,68 @@ gboolean file_replace(const char *path, const char *text)
     return done;
 }
 
+gboolean file_make(const char *path, GError **error)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd >= 0) {
+        close(fd);
+        return TRUE;
+    }
+    int failure = errno;
+    /* One that can't be written may still be read; SQLite finds that out. */
+    gboolean there = access(path, F_OK) == 0;
+    errno = failure;
+    if (!there)
+        file_replace_failed(path, error);
+    return there;
+}
+
+gboolean file_has_room(const char *path)
+{
+    static const char little[8192];
+    g_autofree char *dir = g_path_get_dirname(path);
+    int fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    gboolean full = fd < 0 && cache_errno_is_full(errno);
+
+    if (fd < 0)
+        return !full;
+    full = write(fd, little, sizeof little) != (ssize_t)sizeof little && cache_errno_is_full(errno);
+    close(fd);
+    return !full;
+}
+
+gboolean file_rename(const char *from, const char *to, gboolean must, GError **error)
+{
+    if (rename(from, to) == 0 || (!must && errno == ENOENT))
+        return TRUE;
+    int failure = errno;
+    CacheError kind = failure == ENOENT              ? CACHE_ERROR_NOT_FOUND
+                      : cache_errno_is_full(failure) ? CACHE_ERROR_FULL
+                                                     : CACHE_ERROR_FAILED;
+    g_set_error(error, CACHE_ERROR, kind, "%s can't be renamed to %s (%s)", from, to,
+                g_strerror(failure));
+    return FALSE;
+}
+
+gboolean file_sync(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    gboolean done = fd >= 0 && fsync(fd) == 0;
+    int failure = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = failure;
+    if (!done)
+        file_replace_failed(path, error);
+    return done;
+}
+
 void file_replace_failed(const char *path, GError **error)
 {
     int failure = errno;
-    gboolean full = failure == ENOSPC || failure == EDQUOT || failure == EFBIG;
+    gboolean full = cache_errno_is_full(failure);
 
     g_set_error(error, CACHE_ERROR, full ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
                 "%s can't be written (%s)%s", path, g_strerror(failure),

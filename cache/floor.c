@@ -71,6 +71,12 @@ static gboolean reserve(Floor *floor, guint32 upto, GError **error)
     return FALSE;
 }
 
+gboolean floor_reserve(Floor *floor, guint32 value, GError **error)
+{
+    floor_raise(floor, value);
+    return floor->given <= floor->reserved || reserve(floor, floor->given, error);
+}
+
 guint32 floor_next(Floor *floor, gint64 now, GError **error)
 {
     guint32 value = (guint32)CLAMP(now, 1, G_MAXUINT32);

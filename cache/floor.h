@@ -17,6 +17,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Floor, floor_free)
 /* Nothing up to `value` is given any more. */
 void floor_raise(Floor *floor, guint32 value);
 
+/* The same, and it is on the disk before this returns. */
+gboolean floor_reserve(Floor *floor, guint32 value, GError **error);
+
 /*
  * A value above all given before, not below `now` (Unix seconds); the file is on the disk before it
  * is returned. 0 on failure. Callers hold the writer's lock.

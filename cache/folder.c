@@ -9,11 +9,15 @@
 #define NAME_MAX_BYTES 1024
 #define LEVELS_MAX     64
 
-#define COLUMNS                                                                                    \
+/* As they were in version 5 of the schema; what came in 6, and in 11. */
+#define COLUMNS_5                                                                                  \
     "id, name, delimiter, role, selectable, pushed, uidvalidity, uidnext, recent_uid,"             \
     " highestmodseq, modseq_floor, alive, unseen, deleted, missing, size, base_name, wire_name,"   \
     " remote_id, base_selectable, base_uidvalidity, base_uidnext, base_highestmodseq, flag_mask,"  \
-    " keyword_mask, synced, rights"
+    " keyword_mask, synced"
+#define COLUMNS_6  ", rights"
+#define COLUMNS_11 ", headless, failing, unread, unreadable"
+#define COLUMNS    COLUMNS_5 COLUMNS_6 COLUMNS_11
 
 static const char SQL_GET[] = "SELECT " COLUMNS " FROM folder WHERE id = ?";
 static const char SQL_FIND[] = "SELECT " COLUMNS " FROM folder WHERE name = ?";
@@ -22,6 +26,10 @@ static const char SQL_ROLE[] =
     "SELECT " COLUMNS " FROM folder WHERE role = ? AND name IS NOT NULL ORDER BY id LIMIT 1";
 static const char SQL_LIST[] =
     "SELECT " COLUMNS " FROM folder ORDER BY coalesce(name, base_name), id";
+static const char SQL_LIST_10[] =
+    "SELECT " COLUMNS_5 COLUMNS_6 ", 0, 0, 0, 0 FROM folder ORDER BY coalesce(name, base_name), id";
+static const char SQL_LIST_5[] =
+    "SELECT " COLUMNS_5 ", 0, 0, 0, 0, 0 FROM folder ORDER BY coalesce(name, base_name), id";
 static const char SQL_BELOW[] = "SELECT id, name FROM folder WHERE name > ?1 AND name < ?2";
 static const char SQL_INSERT[] =
     "INSERT INTO folder (name, delimiter, role, selectable, pushed, uidvalidity, uidnext,"
@@ -99,12 +107,17 @@ static CacheFolder *read_row(DbQuery *query)
     folder->keyword_mask = db_int(query, i++) != 0;
     folder->synced = db_int(query, i++);
     folder->rights = (guint32)db_int(query, i++);
+    folder->headless = (guint32)db_int(query, i++);
+    folder->failing = (guint32)db_int(query, i++);
+    folder->unread = (guint32)db_int(query, i++);
+    folder->unreadable = (guint32)db_int(query, i++);
     return folder;
 }
 
-gboolean folder_read_rows(Db *db, GPtrArray *list, GError **error)
+gboolean folder_read_rows(Db *db, int version, GPtrArray *list, GError **error)
 {
-    g_auto(DbQuery) query = db_query(db, SQL_LIST);
+    const char *sql = version >= 11 ? SQL_LIST : version >= 6 ? SQL_LIST_10 : SQL_LIST_5;
+    g_auto(DbQuery) query = db_query(db, sql);
     while (db_next(&query))
         g_ptr_array_add(list, read_row(&query));
     return db_done(&query, error);
@@ -184,7 +197,7 @@ GPtrArray *cache_folder_list(CacheTxn *txn, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)cache_folder_free);
 
-    if (!counters_flush(txn, error) || !folder_read_rows(txn->db, list, error))
+    if (!counters_flush(txn, error) || !folder_read_rows(txn->db, G_MAXINT, list, error))
         return NULL;
     return g_steal_pointer(&list);
 }
@@ -256,11 +269,15 @@ gboolean folders_renew(CacheTxn *txn, GError **error)
     return all != NULL;
 }
 
+gboolean folder_retire_name(CacheTxn *txn, const char *name, guint32 uidvalidity, GError **error)
+{
+    return db_run(txn->db, error, SQL_RETIRE, DB_TEXT(name), DB_INT(uidvalidity));
+}
+
 /* A folder leaves a name: whichever has it next must show a higher UIDVALIDITY. */
 static gboolean retire_name(CacheTxn *txn, const CacheFolder *folder, GError **error)
 {
-    return !folder->name ||
-           db_run(txn->db, error, SQL_RETIRE, DB_TEXT(folder->name), DB_INT(folder->uidvalidity));
+    return !folder->name || folder_retire_name(txn, folder->name, folder->uidvalidity, error);
 }
 
 /* Gives the row its new name (NULL: none), and UIDVALIDITY where the name asks for one. Values are
@@ -308,12 +325,13 @@ static gint64 insert_row(CacheTxn *txn, const CacheFolder *folder, GError **erro
     return sqlite3_last_insert_rowid(txn->db->handle);
 }
 
-gint64 folder_restore(CacheTxn *txn, const CacheFolder *folder, GError **error)
+gint64 folder_restore(CacheTxn *txn, const CacheFolder *folder, gboolean keep, GError **error)
 {
     gint64 id = insert_row(txn, folder, error);
 
-    if (!id ||
-        !db_run(txn->db, error, SQL_SET_UIDVALIDITY, DB_INT(id), DB_INT(folder->uidvalidity)))
+    if (!id || !keep)
+        return id;
+    if (!db_run(txn->db, error, SQL_SET_UIDVALIDITY, DB_INT(id), DB_INT(folder->uidvalidity)))
         return 0;
     floor_raise(txn->cache->floor, folder->uidvalidity);
     return id;
@@ -376,10 +394,12 @@ static gboolean kill_placements(CacheTxn *txn, gint64 id, GError **error)
         return FALSE;
     FolderCounters *folder = counters_of(txn, id, error);
     if (!folder || !db_run(txn->db, error, SQL_KILL_ALL, DB_INT(id), DB_INT(txn_modseq(txn))) ||
-        !uids_clear(txn, id, error) || !db_run(txn->db, error, SQL_FORGET_TOMBSTONES, DB_INT(id)) ||
+        !uids_clear(txn, id, error) || !problem_forget_fetches(txn, id, error) ||
+        !db_run(txn->db, error, SQL_FORGET_TOMBSTONES, DB_INT(id)) ||
         !db_run(txn->db, error, SQL_RAISE_FLOOR, DB_INT(id), DB_INT(txn_modseq(txn))))
         return FALSE;
-    folder->alive = folder->unseen = folder->deleted = folder->missing = folder->size = 0;
+    folder->alive = folder->unseen = folder->deleted = folder->size = 0;
+    folder->missing = folder->headless = folder->failing = 0;
     folder->highestmodseq = (gint64)txn_modseq(txn);
     folder->dirty = folder->view_changed = TRUE;
     return drop_placements(txn, id, FALSE, error);

@@ -41,6 +41,7 @@ typedef struct {
     guint32 unseen;        /* of these, without \Seen */
     guint32 deleted;       /* of these, with \Deleted */
     guint32 missing;       /* of these, whose content isn't (all) here */
+    guint32 headless;      /* of these, of which not even the header is here */
     guint64 size;          /* of these, the sum of their sizes in bytes */
 
     /* the base */
@@ -54,7 +55,10 @@ typedef struct {
     guint32 flag_mask;          /* system flags that upstream keeps (PERMANENTFLAGS) */
     gboolean keyword_mask;      /* upstream keeps new keywords (PERMANENTFLAGS has \*) */
     gint64 synced;              /* Unix seconds of the last complete pull, 0: never */
-    guint32 rights;             /* as the provider has them, with where from; 0: not known */
+    guint32 failing;    /* messages whose content upstream can't give: "fetch" in problem.h */
+    guint32 unread;     /* messages upstream that it can't even list: "read" with a UID */
+    guint32 unreadable; /* not 0: the folder as a whole can't be read: "read" without */
+    guint32 rights;     /* as the provider has them, with where from; 0: not known */
 } CacheFolder;
 
 /* What the user may do in it, so far as is known here: CACHE_RIGHT bits. */

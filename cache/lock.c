@@ -27,7 +27,8 @@ int lock_take(const char *path, const char *thing, GError **error)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     if (fd < 0) {
-        g_set_error(error, CACHE_ERROR, errno == ENOSPC ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
+        g_set_error(error, CACHE_ERROR,
+                    cache_errno_is_full(errno) ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
                     "%s can't be opened (%s)", path, g_strerror(errno));
         return -1;
     }

@@ -213,6 +213,7 @@ void placement_count(FolderCounters *folder, const CachePlacement *placement, in
     folder->unseen += placement->flags.system & CACHE_SEEN ? 0 : sign;
     folder->deleted += placement->flags.system & CACHE_DELETED ? sign : 0;
     folder->missing += state < CACHE_CONTENT_FULL ? sign : 0;
+    folder->headless += state == CACHE_CONTENT_NONE ? sign : 0;
     folder->size += sign * (gint64)placement->size;
     folder->dirty = TRUE;
 }
@@ -388,6 +389,9 @@ static gboolean put(CacheTxn *txn, Change *change, GError **error)
         folder->highestmodseq = (gint64)now->modseq;
         folder->dirty = TRUE;
     }
+    if (change->had && change->old.alive && !now->alive && folder->failing &&
+        !problem_forget_fetch(txn, now->folder, now->uid, error))
+        return FALSE;
     if (change->view_changed) {
         folder->view_changed = TRUE;
         txn->pending |= folder->pushed && differs(now);

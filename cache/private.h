@@ -24,7 +24,6 @@ typedef struct {
 struct Cache {
     char *dir;
     char *path;
-    char *identity;
     int lock_fd;
     Floor *floor;
     Keywords *keywords;
@@ -60,7 +59,8 @@ typedef struct {
     gboolean view_changed;
     gboolean pushed;
     gint64 uidnext, highestmodseq;
-    gint64 alive, unseen, deleted, missing, size;
+    gint64 alive, unseen, deleted, missing, headless, size;
+    gint64 failing; /* as it was when they were loaded: not written back */
     guint32 rights; /* cache_folder_rights() */
 } FolderCounters;
 
@@ -126,11 +126,51 @@ gboolean meta_set(Db *db, const char *key, const char *value, GError **error);
  * one does. */
 int lock_take(const char *path, const char *thing, GError **error);
 
+/* ---- progress.c */
+typedef struct {
+    const CacheProgress *progress; /* may be NULL */
+    const char *what;
+    double share;
+} ProgressStep;
+/* Tells, and asks; FALSE and CANCELLED: it is not to go on. */
+gboolean progress_tell(const CacheProgress *progress, const char *what, double share,
+                       GError **error);
+/* Until progress_end() long statements on `db` tell and ask on their way; one that is not to go on
+ * ends with CANCELLED. */
+void progress_begin(Db *db, ProgressStep *step);
+void progress_end(Db *db);
+
+/* ---- beside.c */
+#define BESIDE_NAME  "mail.db.rebuilding"
+#define BESIDE_WHOLE "mail.db.rebuilt"
+/* Marks the original as damaged, and makes room for the new one. All with the lock held. */
+gboolean beside_begin(const char *dir, GError **error);
+/* What was built so far is of no use. */
+void beside_drop(const char *dir);
+/* The new one is whole, and closed: from now on it is what counts. */
+gboolean beside_is_whole(const char *dir, GError **error);
+/* Puts a new one that is whole in place, and the original aside; *placed (may be NULL): there was
+ * one. Goes on where it was interrupted. */
+gboolean beside_place(const char *dir, gboolean *placed, GError **error);
+
+/* ---- cache.c */
+/* A new cache that doesn't lock and isn't looked at for copies. */
+Cache *cache_open_beside(const char *dir, GError **error);
+
 /* ---- file.c */
 /* Puts `text` in the place of the file: after a power cut it is there, or what was there before.
  * FALSE: errno says why, and file_replace_failed() puts it into an error. */
 gboolean file_replace(const char *path, const char *text);
 void file_replace_failed(const char *path, GError **error);
+
+/* Makes the file, empty and private, where it isn't there. */
+gboolean file_make(const char *path, GError **error);
+/* Whether there is room for a little more beside it. */
+gboolean file_has_room(const char *path);
+/* Renames; where `must`, it has to be there (NOT_FOUND). */
+gboolean file_rename(const char *from, const char *to, gboolean must, GError **error);
+/* What was written to the file, or renamed in the directory, is on the disk when this returns. */
+gboolean file_sync(const char *path, GError **error);
 
 /* ---- origin.c */
 /* Whether the database at `path`, which says that its origin is `then`, is where it was and in the
@@ -214,10 +254,14 @@ gboolean folder_drop_if_nameless(CacheTxn *txn, gint64 id, GError **error);
 gboolean folders_renew(CacheTxn *txn, GError **error);
 
 /* ---- folder.c, for salvage */
-/* Appends every row, CacheFolder; also those before one that can't be read. */
-gboolean folder_read_rows(Db *db, GPtrArray *list, GError **error);
-/* A folder with the UIDVALIDITY it had, still without messages; its number, or 0. */
-gint64 folder_restore(CacheTxn *txn, const CacheFolder *folder, GError **error);
+/* Appends every row, CacheFolder; also those before one that can't be read. `version` is that of
+ * the database's schema (5 or above; G_MAXINT: the current one). */
+gboolean folder_read_rows(Db *db, int version, GPtrArray *list, GError **error);
+/* The name was shown with this UIDVALIDITY: whichever folder has it next shows a higher one. */
+gboolean folder_retire_name(CacheTxn *txn, const char *name, guint32 uidvalidity, GError **error);
+/* A folder, still without messages, with the UIDVALIDITY it had, or a new one (not `keep`); its
+ * number, or 0. */
+gint64 folder_restore(CacheTxn *txn, const CacheFolder *folder, gboolean keep, GError **error);
 /* All that could be had of it is there again: UIDs go on from `uidnext`; which were expunged is not
  * known any more. `renew`: it gets a new UIDVALIDITY. */
 gboolean folder_restored(CacheTxn *txn, gint64 id, guint32 uidnext, guint32 recent_uid,
@@ -290,6 +334,10 @@ gboolean message_set_hash(CacheTxn *txn, gint64 message, gint64 hash, GError **e
 gboolean message_collect(CacheTxn *txn, gint64 message, GError **error);
 
 /* ---- problem.c */
+/* The message's content is here now, or isn't wanted any more: that it couldn't be had is past. */
+gboolean problem_forget_fetch(CacheTxn *txn, gint64 folder, guint32 uid, GError **error);
+/* The same for all messages of a folder. */
+gboolean problem_forget_fetches(CacheTxn *txn, gint64 folder, GError **error);
 /* What upstream said to a folder's name ends with the name. */
 gboolean problem_forget_name(CacheTxn *txn, gint64 folder, GError **error);
 

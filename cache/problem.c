@@ -11,6 +11,10 @@ static const char SQL_SET[] =
 static const char SQL_CLEAR[] = "DELETE FROM problem WHERE id = ?";
 static const char SQL_FORGET_NAME[] =
     "DELETE FROM problem WHERE folder = ? AND uid = 0 AND operation IN ('create', 'rename')";
+static const char SQL_FORGET_FETCH[] =
+    "DELETE FROM problem WHERE operation = 'fetch' AND folder = ? AND uid = ?";
+static const char SQL_FORGET_FETCHES[] =
+    "DELETE FROM problem WHERE operation = 'fetch' AND folder = ?";
 static const char SQL_LIST[] =
     "SELECT id, operation, folder, uid, text, since, retry FROM problem ORDER BY id";
 
@@ -46,6 +50,16 @@ gboolean cache_problem_clear(CacheTxn *txn, gint64 id, GError **error)
 gboolean problem_forget_name(CacheTxn *txn, gint64 folder, GError **error)
 {
     return db_run(txn->db, error, SQL_FORGET_NAME, DB_INT(folder));
+}
+
+gboolean problem_forget_fetch(CacheTxn *txn, gint64 folder, guint32 uid, GError **error)
+{
+    return db_run(txn->db, error, SQL_FORGET_FETCH, DB_INT(folder), DB_INT(uid));
+}
+
+gboolean problem_forget_fetches(CacheTxn *txn, gint64 folder, GError **error)
+{
+    return db_run(txn->db, error, SQL_FORGET_FETCHES, DB_INT(folder));
 }
 
 GPtrArray *cache_problem_list(CacheTxn *txn, GError **error)

@@ -7,7 +7,10 @@
 typedef struct {
     gint64 id;       /* never reused */
     char *operation; /* "append", "copy", "move", "flags", "expunge", "create", "delete", "rename",
-                        "subscribe" */
+                        "subscribe"; "fetch": the content of a message can't be had; "read":
+                        the folder can't be read (uid 0), or a message in it
+                        (uid: the provider's). A "fetch" ends by itself when the
+                        content arrives or the message goes. */
     gint64 folder;   /* what it is about; uid 0: the folder itself */
     guint32 uid;
     char *text;   /* the server's words */

@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * When a cache is damaged (CACHE_ERROR_CORRUPT, or cache_check() says so): close it, set its
- * database aside, open a new one, salvage into it what existed only here, and sync.
+ * When a cache is damaged (CACHE_ERROR_CORRUPT, or cache_check() says so): close it, rebuild it,
+ * open it, and sync.
  */
 #pragma once
 
 #include "cache/cache.h"
 
-/* A file of this name in DIR says that the database was found damaged while it was in use. */
+/* A file of this name in DIR says that the database was found damaged while it was in use, or is
+ * being made anew. */
 #define CACHE_DAMAGE_MARK "damaged"
+
+/* What a database that was set aside is called: mail.db, this, and a time (YYYYMMDDTHHMMSS). */
+#define CACHE_ASIDE ".damaged-"
 
 /* Whether SQLite has found damage since the cache was opened. Everyone who watches anything was
  * woken when it did. Any thread. */
 gboolean cache_is_damaged(Cache *cache);
 
 /* Reads the whole database through SQLite's quick check (about a second a GB); CORRUPT with what is
- * wrong. Doesn't keep anyone waiting. */
-gboolean cache_check(Cache *cache, GError **error);
-
-/*
- * Renames DIR/mail.db, with its WAL, to DIR/mail.db.damaged-YYYYMMDDTHHMMSS, and gives that path;
- * the caller frees it. The cache must be closed: LOCKED where a process has it open. NOT_FOUND
- * where there is no database.
- */
-char *cache_set_aside(const char *dir, GError **error);
+ * wrong. Doesn't keep anyone waiting. `progress` may be NULL. */
+gboolean cache_check(Cache *cache, const CacheProgress *progress, GError **error);
 
 typedef struct {
     guint folders;
@@ -34,10 +31,26 @@ typedef struct {
 } CacheSalvage;
 
 /*
- * Carries over into `cache`, which must be new (no folders yet: INVALID), what can be read of the
- * database at `path`: folders with their UIDVALIDITY, placements with their local UIDs, bases and
- * unsent differences, subscriptions, attempts and problems, and the contents of messages that
- * upstream doesn't have, where they still have their digest. A folder that could be read in part
- * only gets a new UIDVALIDITY. Other contents, and how far syncing had come, are not carried over.
+ * Makes the closed cache in DIR anew: a database is built beside the damaged one, what existed only
+ * there is carried over, and when that is whole and on the disk it takes its place; the original
+ * stays as mail.db.damaged-TIME. Whatever ends this on the way (a crash, a full disk: FULL,
+ * `progress`: CANCELLED), the original is as it was, and the next call begins again, or puts in
+ * place what was whole already. LOCKED where a process has it open.
  */
-gboolean cache_salvage(Cache *cache, const char *path, CacheSalvage *result, GError **error);
+gboolean cache_rebuild(const char *dir, const CacheProgress *progress, CacheSalvage *result,
+                       GError **error);
+
+/* The `lost` of the rebuild that made this cache; 0 also where it wasn't made by one. */
+guint cache_rebuilt_lost(CacheTxn *txn);
+
+/*
+ * Carries over into `cache`, which must be new (no folders yet: INVALID), what can be read of the
+ * database at `path`, which isn't changed: folders with their UIDVALIDITY, placements with their
+ * local UIDs, bases and unsent differences, subscriptions, attempts and problems, and the contents
+ * of messages that upstream doesn't have (at some place where they are here), where they still have
+ * their digest. A folder that could be read in part only gets a new UIDVALIDITY. Other contents,
+ * and how far syncing had come, are not carried over. FALSE where `cache` can't be written: what
+ * can't be read is no error.
+ */
+gboolean cache_salvage(Cache *cache, const char *path, const CacheProgress *progress,
+                       CacheSalvage *result, GError **error);

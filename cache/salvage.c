@@ -10,6 +10,7 @@
 #include "cache/annotation.h"
 #include "cache/attempt.h"
 #include "cache/codec.h"
+#include "cache/floor.h"
 #include "cache/private.h"
 #include "cache/problem.h"
 #include "cache/schema.h"
@@ -43,14 +44,21 @@ static const char SQL_ITEMS[] =
     "SELECT folder, uid FROM attempt_item WHERE attempt = ? ORDER BY position";
 static const char SQL_ATTEMPTED[] = "SELECT 1 FROM attempt_item WHERE folder = ? AND uid = ?";
 static const char SQL_PROBLEMS[] = "SELECT operation, folder, uid, text, since, retry FROM problem";
+static const char SQL_RETIRED[] = "SELECT name, uidvalidity FROM retired";
 static const char SQL_META[] = "SELECT value FROM meta WHERE key = ?";
 
 typedef struct {
     Db *from;
+    int version; /* of its schema */
     Cache *to;
+    const CacheProgress *progress;
+    guint64 expected, done; /* placements */
     CacheSalvage *result;
+    gboolean renew;      /* all folders get new UIDVALIDITYs */
+    GError *failure;     /* why it can't go on, though what it reads may be sound */
     GHashTable *folders; /* old number → new one, as for the others; gint64 */
     GHashTable *messages;
+    GHashTable *contents; /* old numbers of messages that have theirs */
     GHashTable *keywords;
 } Salvage;
 
@@ -76,10 +84,25 @@ static GHashTable *map_new(void)
 /* What can't be read is passed over, and remembered as missing. */
 static gboolean sound(Salvage *salvage, DbQuery *query)
 {
-    gboolean fine = db_done(query, NULL);
-    if (!fine)
-        salvage->result->whole = FALSE;
-    return fine;
+    g_autoptr(GError) error = NULL;
+
+    if (db_done(query, &error))
+        return TRUE;
+    salvage->result->whole = FALSE;
+    /* Reading needs some room, too. */
+    if (g_error_matches(error, CACHE_ERROR, CACHE_ERROR_FULL) && !salvage->failure)
+        salvage->failure = g_steal_pointer(&error);
+    return FALSE;
+}
+
+static gboolean goes_on(Salvage *salvage, GError **error)
+{
+    double share = salvage->expected ? (double)salvage->done / (double)salvage->expected : 0;
+
+    if (salvage->failure)
+        g_propagate_error(error, g_error_copy(salvage->failure));
+    return !salvage->failure &&
+           progress_tell(salvage->progress, "making the mail cache anew", MIN(share, 1), error);
 }
 
 /* ---- contents ----------------------------------------------------------------------------- */
@@ -213,6 +236,15 @@ static gboolean attempted(Salvage *salvage, const CachePlacement *row)
     return db_next(&query);
 }
 
+static gboolean write_content(Salvage *salvage, CacheTxn *txn, Message *message, gint64 fresh,
+                              GError **error)
+{
+    if (!message->writer)
+        return TRUE;
+    salvage->result->contents++;
+    return cache_content_writer_finish(message->writer, txn, fresh, &message->rendered, error);
+}
+
 /* The message's new number; it is made where this is the first of its placements. */
 static gint64 write_message(Salvage *salvage, CacheTxn *txn, Carried *carried, GError **error)
 {
@@ -220,16 +252,30 @@ static gint64 write_message(Salvage *salvage, CacheTxn *txn, Carried *carried, G
     gint64 fresh = map_get(salvage->messages, carried->row.message);
 
     if (fresh)
-        return fresh;
+        return write_content(salvage, txn, message, fresh, error) ? fresh : 0;
     fresh = cache_message_new(txn, message->remote_id, error);
     if (!fresh || !set_like_nameless(txn, fresh, error) ||
-        (message->writer &&
-         !cache_content_writer_finish(message->writer, txn, fresh, &message->rendered, error)) ||
+        !write_content(salvage, txn, message, fresh, error) ||
         (message->hash && !message_set_hash(txn, fresh, message->hash, error)))
         return 0;
-    salvage->result->contents += message->writer != NULL;
     map_add(salvage->messages, carried->row.message, fresh);
     return fresh;
+}
+
+/* Unless it is somewhere else, too. */
+static gboolean drop_message(Salvage *salvage, CacheTxn *txn, gint64 old, gint64 fresh,
+                             GError **error)
+{
+    int state;
+    guint64 size;
+
+    if (!message_collect(txn, fresh, error))
+        return FALSE;
+    if (!message_state(txn, fresh, &state, &size, NULL)) {
+        g_hash_table_remove(salvage->messages, &old);
+        g_hash_table_remove(salvage->contents, &old);
+    }
+    return TRUE;
 }
 
 static gboolean write_row(Salvage *salvage, CacheTxn *txn, Carried *carried, GError **error)
@@ -245,12 +291,13 @@ static gboolean write_row(Salvage *salvage, CacheTxn *txn, Carried *carried, GEr
     if (!row.message)
         return FALSE;
     if (!cache_placement_put(txn, &row, &failure)) {
-        if (txn->db->failed) {
+        if (txn->db->failure) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return FALSE;
         }
         salvage->result->whole = FALSE; /* two rows that can't both be true */
-        return message_collect(txn, row.message, error);
+        salvage->result->lost += row.alive && row.base == CACHE_BASE_NONE;
+        return drop_message(salvage, txn, carried->row.message, row.message, error);
     }
     salvage->result->placements++;
     return TRUE;
@@ -260,7 +307,7 @@ static gboolean flush(Batch *batch, GError **error)
 {
     g_autoptr(CacheTxn) txn =
         batch->count ? cache_begin(batch->salvage->to, CACHE_WRITE_FULL, error) : NULL;
-    gboolean done = txn || !batch->count;
+    gboolean done = (txn || !batch->count) && goes_on(batch->salvage, error);
 
     for (guint i = 0; i < batch->count; i++) {
         done = done && write_row(batch->salvage, txn, &batch->carried[i], error);
@@ -270,33 +317,47 @@ static gboolean flush(Batch *batch, GError **error)
     return done && (!txn || cache_commit(g_steal_pointer(&txn), error));
 }
 
-/* With the message's bytes, where only they keep it from being lost. */
-static gboolean carry(Batch *batch, const CachePlacement *row, GError **error)
+/* Whether the row is to be carried over; what it takes with it is in `message`: the bytes, where
+ * only they keep the message from being lost. */
+static gboolean read_carried(Salvage *salvage, const CachePlacement *row, Message *message,
+                             gboolean *wanted, GError **error)
 {
-    Salvage *salvage = batch->salvage;
-    Carried *carried = &batch->carried[batch->count];
     gboolean only_here = row->base != CACHE_BASE_PRESENT;
 
-    if (!row->alive && row->base == CACHE_BASE_NONE && !attempted(salvage, row))
+    *wanted = row->alive || row->base != CACHE_BASE_NONE || attempted(salvage, row);
+    if (!*wanted || (map_get(salvage->messages, row->message) &&
+                     (!only_here || map_get(salvage->contents, row->message))))
         return TRUE;
+    gboolean known = read_message(salvage, row->message, message);
+    gboolean full = message->state == CACHE_CONTENT_FULL;
+    if (!only_here)
+        return TRUE;
+    if (full && !read_content(salvage, row->message, message, error))
+        return FALSE;
+    if (known && (message->writer || !full)) {
+        if (message->writer)
+            map_add(salvage->contents, row->message, TRUE);
+        return TRUE;
+    }
+    *wanted = FALSE;
+    salvage->result->lost += row->alive;
+    salvage->result->whole = FALSE;
+    return TRUE;
+}
+
+static gboolean carry(Batch *batch, const CachePlacement *row, GError **error)
+{
+    Carried *carried = &batch->carried[batch->count];
+    gboolean wanted;
+
+    batch->salvage->done++;
     *carried = (Carried){.row = *row};
-    Message *message = &carried->message;
-    if (!map_get(salvage->messages, row->message)) {
-        gboolean known = read_message(salvage, row->message, message);
-        gboolean full = message->state == CACHE_CONTENT_FULL;
-        if (only_here && full && !read_content(salvage, row->message, message, error)) {
-            message_clear(message);
-            return FALSE;
-        }
-        if (only_here && (!known || (full && !message->writer))) {
-            salvage->result->lost += row->alive;
-            salvage->result->whole = FALSE;
-            message_clear(message);
-            return TRUE;
-        }
+    if (!read_carried(batch->salvage, row, &carried->message, &wanted, error) || !wanted) {
+        message_clear(&carried->message);
+        return !wanted;
     }
     batch->count++;
-    batch->contents += message->writer != NULL;
+    batch->contents += carried->message.writer != NULL;
     return (batch->count < BATCH && batch->contents < BATCH_CONTENTS) || flush(batch, error);
 }
 
@@ -365,6 +426,13 @@ static gboolean carry_placements(Salvage *salvage, gint64 folder, gboolean *whol
 
 /* ---- folders ------------------------------------------------------------------------------ */
 
+/* Numbers are about the time at which they were given; damage makes up others. */
+static gboolean is_plausible(guint32 uidvalidity)
+{
+    const gint64 ten_years = G_GINT64_CONSTANT(10) * 366 * 24 * 3600;
+    return uidvalidity > 0 && uidvalidity < g_get_real_time() / G_USEC_PER_SEC + ten_years;
+}
+
 static gint64 carry_folder_row(Salvage *salvage, const CacheFolder *old, GError **error)
 {
     CacheFolder row = *old;
@@ -373,7 +441,7 @@ static gint64 carry_folder_row(Salvage *salvage, const CacheFolder *old, GError 
     row.base_uidnext = 0;
     row.base_highestmodseq = 0;
     row.synced = 0;
-    gint64 fresh = txn ? folder_restore(txn, &row, error) : 0;
+    gint64 fresh = txn ? folder_restore(txn, &row, is_plausible(row.uidvalidity), error) : 0;
     return fresh && cache_commit(g_steal_pointer(&txn), error) ? fresh : 0;
 }
 
@@ -386,17 +454,58 @@ static gboolean carry_folder(Salvage *salvage, const CacheFolder *old, GError **
     g_autoptr(CacheTxn) txn = cache_begin(salvage->to, CACHE_WRITE_FULL, error);
     return txn &&
            folder_restored(txn, map_get(salvage->folders, old->id), old->uidnext, old->recent_uid,
-                           !whole, error) &&
+                           !whole || salvage->renew, error) &&
            cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* What a name was shown with; where that can't be read, all folders are renumbered. */
+static gboolean carry_retired(Salvage *salvage, CacheTxn *txn, GError **error)
+{
+    g_auto(DbQuery) query = db_query(salvage->from, SQL_RETIRED);
+
+    while (db_next(&query)) {
+        const char *name = db_column_text(&query, 0);
+        guint32 uidvalidity = (guint32)db_int(&query, 1);
+        if (name && is_plausible(uidvalidity) && !folder_retire_name(txn, name, uidvalidity, error))
+            return FALSE;
+    }
+    salvage->renew = !sound(salvage, &query);
+    return TRUE;
+}
+
+static GPtrArray *read_folders(Salvage *salvage)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)cache_folder_free);
+
+    if (!folder_read_rows(salvage->from, salvage->version, list, NULL))
+        salvage->result->whole = FALSE;
+    for (guint i = 0; i < list->len; i++)
+        salvage->expected += ((CacheFolder *)list->pdata[i])->exists;
+    return list;
+}
+
+/*
+ * Whatever is given out anew lies above all that could be read, whatever becomes of this database:
+ * the floor is on the disk before there is anything to show.
+ */
+static gboolean raise_floor(Salvage *salvage, GPtrArray *folders, GError **error)
+{
+    guint32 highest = 0;
+
+    for (guint i = 0; i < folders->len; i++) {
+        guint32 uidvalidity = ((CacheFolder *)folders->pdata[i])->uidvalidity;
+        highest = is_plausible(uidvalidity) ? MAX(highest, uidvalidity) : highest;
+    }
+    return !highest || floor_reserve(salvage->to->floor, highest, error);
 }
 
 /* Placements name folders they came from: all folders are made before the first placement. */
 static gboolean carry_folders(Salvage *salvage, GError **error)
 {
-    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)cache_folder_free);
+    g_autoptr(GPtrArray) list = read_folders(salvage);
 
-    if (!folder_read_rows(salvage->from, list, NULL))
-        salvage->result->whole = FALSE;
+    if (!raise_floor(salvage, list, error))
+        return FALSE;
     for (guint i = 0; i < list->len; i++) {
         const CacheFolder *old = list->pdata[i];
         gint64 fresh = carry_folder_row(salvage, old, error);
@@ -408,7 +517,7 @@ static gboolean carry_folders(Salvage *salvage, GError **error)
     for (guint i = 0; i < list->len; i++)
         if (!carry_folder(salvage, list->pdata[i], error))
             return FALSE;
-    return TRUE;
+    return goes_on(salvage, error);
 }
 
 /* ---- the small tables --------------------------------------------------------------------- */
@@ -566,20 +675,50 @@ static gboolean is_new(Cache *cache, GError **error)
     return folders && !folders->len;
 }
 
-gboolean cache_salvage(Cache *cache, const char *path, CacheSalvage *result, GError **error)
+/* FALSE without error: it can't be opened, so there is nothing to be had. */
+static gboolean open_damaged(Salvage *salvage, const char *path, gboolean *opened, GError **error)
 {
-    static const CarryFunc before[] = {carry_meta, carry_keywords, NULL};
+    g_autoptr(GError) failure = NULL;
+
+    salvage->from = db_open(path, DB_OPEN_DAMAGED, &failure);
+    *opened = salvage->from && schema_version(salvage->from, &salvage->version, &failure);
+    if (!*opened)
+        salvage->result->whole = FALSE;
+    if (!g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_FULL) &&
+        !g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_LOCKED))
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
+}
+
+static gboolean carry_all(Salvage *salvage, GError **error)
+{
+    static const CarryFunc before[] = {carry_meta, carry_keywords, carry_retired, NULL};
     static const CarryFunc after[] = {carry_subscriptions, carry_annotations, carry_attempts,
                                       carry_problems, NULL};
 
-    *result = (CacheSalvage){.whole = TRUE};
-    if (!is_new(cache, error))
-        return FALSE;
-    g_autoptr(Db) from = db_open(path, DB_OPEN_DAMAGED, error);
-    if (!from || !schema_migrate(from, cache_migrations, error))
-        return FALSE;
+    return carry_each(salvage, before, error) && carry_folders(salvage, error) &&
+           carry_each(salvage, after, error) && goes_on(salvage, error);
+}
+
+gboolean cache_salvage(Cache *cache, const char *path, const CacheProgress *progress,
+                       CacheSalvage *result, GError **error)
+{
     g_autoptr(GHashTable) folders = map_new(), messages = map_new(), keywords = map_new();
-    Salvage salvage = {from, cache, result, folders, messages, keywords};
-    return carry_each(&salvage, before, error) && carry_folders(&salvage, error) &&
-           carry_each(&salvage, after, error);
+    g_autoptr(GHashTable) contents = map_new();
+    Salvage salvage = {.to = cache,
+                       .progress = progress,
+                       .result = result,
+                       .folders = folders,
+                       .messages = messages,
+                       .contents = contents,
+                       .keywords = keywords};
+    gboolean opened = FALSE;
+
+    *result = (CacheSalvage){.whole = TRUE};
+    gboolean done = is_new(cache, error) && open_damaged(&salvage, path, &opened, error) &&
+                    (!opened || carry_all(&salvage, error));
+    db_close(salvage.from);
+    g_clear_error(&salvage.failure);
+    return done;
 }

@@ -2,7 +2,7 @@
 /* The tables of mail.db and their migrations. */
 #include "cache/schema.h"
 
-#include "cache/cache.h"
+#include "cache/private.h"
 
 /*
  * What a difference between view and base is (see placement.h): alive here and not there, there and
@@ -153,21 +153,41 @@ static const char VERSION_8[] =
 /* And most of HTML's named characters weren't known. */
 #define VERSION_10 VERSION_7
 
+/* Per folder: messages of which not even the header is here, and what upstream couldn't give
+ * (problem.h): kept in step by what writes placements, and by triggers. */
+static const char VERSION_11[] =
+    "ALTER TABLE folder ADD COLUMN headless INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE folder ADD COLUMN failing INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE folder ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE folder ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE folder SET headless = (SELECT count(*) FROM placement WHERE placement.folder = "
+    "folder.id"
+    "  AND alive AND state <> 2 AND state = 0);"
+    "UPDATE folder SET"
+    "  failing = (SELECT count(*) FROM problem p WHERE p.folder = folder.id"
+    "    AND p.operation = 'fetch'),"
+    "  unread = (SELECT count(*) FROM problem p WHERE p.folder = folder.id"
+    "    AND p.operation = 'read' AND p.uid > 0),"
+    "  unreadable = (SELECT count(*) FROM problem p WHERE p.folder = folder.id"
+    "    AND p.operation = 'read' AND p.uid = 0);"
+    "CREATE TRIGGER problem_added AFTER INSERT ON problem WHEN new.operation IN ('fetch', 'read')"
+    "  BEGIN UPDATE folder SET failing = failing + (new.operation = 'fetch'),"
+    "    unread = unread + (new.operation = 'read' AND new.uid > 0),"
+    "    unreadable = unreadable + (new.operation = 'read' AND new.uid = 0)"
+    "    WHERE id = new.folder; END;"
+    "CREATE TRIGGER problem_gone AFTER DELETE ON problem WHEN old.operation IN ('fetch', 'read')"
+    "  BEGIN UPDATE folder SET failing = failing - (old.operation = 'fetch'),"
+    "    unread = unread - (old.operation = 'read' AND old.uid > 0),"
+    "    unreadable = unreadable - (old.operation = 'read' AND old.uid = 0)"
+    "    WHERE id = old.folder; END;";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1},
-    {2, VERSION_2},
-    {3, VERSION_3},
-    {4, VERSION_4},
-    {5, VERSION_5},
-    {6, VERSION_6},
-    {7, VERSION_7},
-    {8, VERSION_8},
-    {9, VERSION_9},
-    {10, VERSION_10},
-    {0},
+    {1, VERSION_1}, {2, VERSION_2},   {3, VERSION_3},   {4, VERSION_4},
+    {5, VERSION_5}, {6, VERSION_6},   {7, VERSION_7},   {8, VERSION_8},
+    {9, VERSION_9}, {10, VERSION_10}, {11, VERSION_11}, {0},
 };
 
-static gboolean read_version(Db *db, int *version, GError **error)
+gboolean schema_version(Db *db, int *version, GError **error)
 {
     g_auto(DbQuery) query = db_query(db, "PRAGMA user_version");
     *version = db_next(&query) ? (int)db_int(&query, 0) : 0;
@@ -187,22 +207,47 @@ static gboolean run_step(Db *db, const CacheMigration *step, GError **error)
     return FALSE;
 }
 
-gboolean schema_migrate(Db *db, const CacheMigration *steps, GError **error)
+static int last_version(const CacheMigration *steps)
 {
-    int version, last = 0;
-
-    if (!read_version(db, &version, error))
-        return FALSE;
-    for (const CacheMigration *step = steps; step->version; step++) {
-        if (step->version > version && !run_step(db, step, error))
-            return FALSE;
+    int last = 0;
+    for (const CacheMigration *step = steps; step->version; step++)
         last = step->version;
+    return last;
+}
+
+/* A step of one that is new takes no time worth telling. */
+static gboolean run_told(Db *db, const CacheMigration *step, double share,
+                         const CacheProgress *progress, GError **error)
+{
+    ProgressStep told = {progress, "updating the mail cache", share};
+
+    if (!progress_tell(progress, told.what, share, error))
+        return FALSE;
+    progress_begin(db, &told);
+    gboolean done = run_step(db, step, error);
+    progress_end(db);
+    return done;
+}
+
+gboolean schema_migrate(Db *db, const CacheMigration *steps, const CacheProgress *progress,
+                        GError **error)
+{
+    int version, last = last_version(steps);
+
+    if (!schema_version(db, &version, error))
+        return FALSE;
+    if (version > last) {
+        g_set_error(
+            error, CACHE_ERROR, CACHE_ERROR_NEWER,
+            "%s was made by a newer Postern (its version is %d, this program knows up to "
+            "%d). Install that Postern again, or move the file away to fetch the mail anew.",
+            db->path, version, last);
+        return FALSE;
     }
-    if (version <= last)
-        return TRUE;
-    g_set_error(error, CACHE_ERROR, CACHE_ERROR_NEWER,
-                "%s was made by a newer Postern (its version is %d, this program knows up to %d). "
-                "Install that Postern again, or move the file away to fetch the mail anew.",
-                db->path, version, last);
-    return FALSE;
+    for (const CacheMigration *step = steps; step->version; step++)
+        if (step->version > version &&
+            !run_told(db, step, (double)(step->version - 1 - version) / (last - version),
+                      version ? progress : NULL, error))
+            return FALSE;
+    return TRUE;
 }

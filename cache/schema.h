@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cache/db.h"
+#include "cache/progress.h"
 
 /* One step: brings a database of version `version - 1` to `version`. */
 typedef struct {
@@ -14,7 +15,12 @@ typedef struct {
 extern const CacheMigration cache_migrations[];
 
 /*
- * Runs what is missing of `steps`, each in a transaction of its own; where one fails, the database
- * stays at the version before. CACHE_ERROR_NEWER where the database is past the last step.
+ * Runs what is missing of `steps`, each in a transaction of its own; where one fails, or is
+ * cancelled, the database stays at the version before. `progress` may be NULL. CACHE_ERROR_NEWER
+ * where the database is past the last step.
  */
-gboolean schema_migrate(Db *db, const CacheMigration *steps, GError **error);
+gboolean schema_migrate(Db *db, const CacheMigration *steps, const CacheProgress *progress,
+                        GError **error);
+
+/* The version of the database; 0: it is empty. */
+gboolean schema_version(Db *db, int *version, GError **error);

@@ -7,6 +7,9 @@ static const char SQL_WANTED[] =
     "SELECT message, folder, base_uid, uid, date, state FROM placement INDEXED BY placement_wanted"
     " WHERE folder = ?1 AND state = ?2 AND date >= ?3 AND alive AND state <> 2 AND base = 2"
     " ORDER BY date DESC LIMIT ?4";
+static const char SQL_COUNT[] =
+    "SELECT count(*) FROM placement INDEXED BY placement_wanted"
+    " WHERE folder = ?1 AND state < ?2 AND date >= ?3 AND alive AND state <> 2";
 static const char SQL_FOLDERS[] =
     "SELECT id FROM folder WHERE name IS NOT NULL AND missing > 0 ORDER BY id";
 
@@ -86,4 +89,14 @@ GArray *cache_content_wanted(CacheTxn *txn, gint64 folder, CacheContentState wan
     if (!folder)
         return g_array_new(FALSE, FALSE, sizeof(CacheWanted));
     return wanted_in(txn, folder, wanted, since, limit, error);
+}
+
+gboolean cache_content_wanted_count(CacheTxn *txn, gint64 folder, CacheContentState wanted,
+                                    gint64 since, guint *count, GError **error)
+{
+    g_auto(DbQuery) query =
+        db_query(txn->db, SQL_COUNT, DB_INT(folder), DB_INT(wanted), DB_INT(since));
+
+    *count = db_next(&query) ? (guint)db_int(&query, 0) : 0;
+    return db_done(&query, error);
 }

@@ -247,9 +247,9 @@ static gint64 complete(CacheContentWriter *writer, CacheTxn *txn, gint64 begun, 
 /* `header`: the content that has just the message's header; it becomes the whole, or goes. */
 static gint64 find_or_make(CacheContentWriter *writer, CacheTxn *txn, gint64 header, GError **error)
 {
-    gint64 content = share_same(writer, txn, error);
+    gint64 content = share_same(writer, txn, NULL);
 
-    if (txn->db->failed)
+    if (!db_sound(txn->db, error))
         return 0;
     if (!content && writer->unfinished) {
         g_array_append_val(txn->adopted, writer->unfinished);
@@ -307,6 +307,9 @@ static gboolean update_placements(CacheTxn *txn, const Arrival *arrival, GError 
         placement_count(folder, row, arrival->state, 1);
         if (!db_run(txn->db, error, SQL_SET_PLACEMENT, DB_INT(row->folder), DB_INT(row->uid),
                     DB_INT(row->size), DB_INT(arrival->state)))
+            return FALSE;
+        if (folder->failing && arrival->state == CACHE_CONTENT_FULL &&
+            !problem_forget_fetch(txn, row->folder, row->uid, error))
             return FALSE;
     }
     return rows != NULL;

@@ -22,16 +22,14 @@ static gboolean run_together(Queue *queue, QueueJob *jobs, GError **error)
 
     guint due = queue->due->len;
 
-    db->failed = FALSE;
+    db_forget_failure(db);
     if (!db_exec(db, "BEGIN IMMEDIATE", error))
         return FALSE;
-    for (QueueJob *job = jobs; job && !db->failed; job = job->next) {
+    for (QueueJob *job = jobs; job && !db->failure; job = job->next) {
         g_clear_error(&job->error);
         job->ok = job->work(queue, db, job->data, &job->error);
-        if (db->failed && !job->next && job == jobs)
-            g_propagate_error(error, g_steal_pointer(&job->error));
     }
-    if (!db->failed && db_exec(db, "COMMIT", error))
+    if (db_sound(db, error) && db_exec(db, "COMMIT", error))
         return TRUE;
     if (!sqlite3_get_autocommit(db->handle))
         db_exec(db, "ROLLBACK", NULL);

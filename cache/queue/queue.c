@@ -45,10 +45,6 @@ Queue *queue_open(const char *path, GError **error)
     queue->lock_fd = lock_take(lock, path, error);
     if (queue->lock_fd < 0)
         return NULL;
-    /* Made here for its mode, which SQLite's other files then have too. */
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
     queue->writer = db_open(path, DB_OPEN_WRITER, error);
     if (!queue->writer || !queue_schema_prepare(queue, error) || !read_last_id(queue, error)) {
         reword(queue, error);
@@ -91,7 +87,7 @@ int queue_temporary_file(Queue *queue, GError **error)
     int code = errno;
     if (fd < 0)
         g_set_error(error, CACHE_ERROR,
-                    code == ENOSPC || code == EDQUOT ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
+                    cache_errno_is_full(code) ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
                     "No file can be made in %s: %s", directory, g_strerror(code));
     return fd;
 }

@@ -168,7 +168,7 @@ gboolean queue_schema_prepare(Queue *queue, GError **error)
                  "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;"
                  "PRAGMA wal_autocheckpoint = 1000",
                  error) ||
-        !schema_migrate(queue->writer, MIGRATIONS, error))
+        !schema_migrate(queue->writer, MIGRATIONS, NULL, error))
         return FALSE;
     return queue_commit(queue, recover, NULL, error) && check_origin(queue, error);
 }

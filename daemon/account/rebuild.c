@@ -7,11 +7,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-/* How cache_set_aside() calls it, before the time. */
-#define ASIDE "mail.db.damaged-"
-
-/* What was lost is remembered in the new cache. */
-#define LOST_KEY "salvage-lost"
+#define ASIDE "mail.db" CACHE_ASIDE
 
 static gboolean is_marked(const char *dir)
 {
@@ -29,48 +25,26 @@ static gboolean was_crashed(const char *dir)
 }
 
 /* Opens it; CORRUPT also where a look at all of it says so. */
-static Cache *open_checked(const char *dir, const char *identity, GError **error)
+static Cache *open_checked(const char *dir, const CacheProgress *progress, GError **error)
 {
     gboolean check = was_crashed(dir);
-    g_autoptr(Cache) cache = cache_open(dir, identity, error);
+    g_autoptr(Cache) cache = cache_open(dir, progress, error);
 
-    if (!cache || (check && !cache_check(cache, error)))
+    if (!cache || (check && !cache_check(cache, progress, error)))
         return NULL;
     return g_steal_pointer(&cache);
 }
 
-static gboolean note_lost(Cache *cache, guint lost, GError **error)
+static Cache *rebuild(const char *dir, const CacheProgress *progress, GError **error)
 {
-    g_autofree char *text = g_strdup_printf("%u", lost);
-    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, error);
+    CacheSalvage result;
 
-    return txn && cache_meta_set(txn, LOST_KEY, text, error) &&
-           cache_commit(g_steal_pointer(&txn), error);
-}
-
-static void carry_over(Cache *cache, const char *path)
-{
-    g_autoptr(GError) error = NULL;
-    CacheSalvage result = {0};
-
-    if (!cache_salvage(cache, path, &result, &error) || !note_lost(cache, result.lost, &error))
-        g_warning("What existed only in %s can't be read: %s", path, error->message);
-    else
-        g_message("%s: carried over %u folders and %u messages that exist only here; %u are lost",
-                  path, result.folders, result.contents, result.lost);
-}
-
-static Cache *rebuild(const char *dir, const char *identity, GError **error)
-{
-    g_autofree char *mark = g_build_filename(dir, CACHE_DAMAGE_MARK, NULL);
-    g_autofree char *path = cache_set_aside(dir, error);
-    g_autoptr(Cache) cache = path ? cache_open(dir, identity, error) : NULL;
-
-    if (!cache)
+    if (!cache_rebuild(dir, progress, &result, error))
         return NULL;
-    carry_over(cache, path);
-    g_unlink(mark);
-    return g_steal_pointer(&cache);
+    g_message("%s: carried over %u folders and %u messages that exist only here; %u are lost%s",
+              dir, result.folders, result.contents, result.lost,
+              result.whole ? "" : ", and some of the rest couldn't be read");
+    return cache_open(dir, progress, error);
 }
 
 /* The newest database that was set aside (not its -wal or -shm); NULL: none is there (any more). */
@@ -92,7 +66,6 @@ static char *describe(Cache *cache, const char *dir)
 {
     g_autofree char *aside = find_aside(dir);
     g_autoptr(CacheTxn) txn = aside ? cache_begin(cache, CACHE_READ, NULL) : NULL;
-    g_autofree char *lost = txn ? cache_meta_get(txn, LOST_KEY) : NULL;
 
     if (!aside && cache_was_copied(cache))
         return g_strdup(
@@ -102,20 +75,20 @@ static char *describe(Cache *cache, const char *dir)
         return NULL;
     return g_strdup_printf(
         "The cache was damaged and has been made anew; mail comes again from the "
-        "provider, what existed only here was carried over (%s messages could "
+        "provider, what existed only here was carried over (%u messages could "
         "not be read). Check the disk, and delete %s/%s when nothing is missing.",
-        lost ? lost : "some", dir, aside);
+        txn ? cache_rebuilt_lost(txn) : 0, dir, aside);
 }
 
-Cache *rebuild_open(const char *dir, const char *identity, char **notice, GError **error)
+Cache *rebuild_open(const char *dir, const CacheProgress *progress, char **notice, GError **error)
 {
     g_autoptr(GError) reason = NULL;
-    Cache *cache = is_marked(dir) ? NULL : open_checked(dir, identity, &reason);
+    Cache *cache = is_marked(dir) ? NULL : open_checked(dir, progress, &reason);
 
     *notice = NULL;
     if (!cache && (!reason || g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_CORRUPT))) {
         g_warning("%s: %s; making it anew", dir, reason ? reason->message : "it was found damaged");
-        cache = rebuild(dir, identity, error);
+        cache = rebuild(dir, progress, error);
     } else if (!cache) {
         g_propagate_error(error, g_steal_pointer(&reason));
     }

@@ -64,13 +64,10 @@ static gboolean open_cache(AccountWork *work, const char *data_dir, GError **err
 {
     const AccountSettings *settings = work->settings;
     g_autofree char *dir = account_data_dir(data_dir, settings->id);
-    g_autofree char *identity =
-        g_strdup_printf("%s:%s@%s:%u", settings->incoming->protocol, settings->user,
-                        settings->incoming->host, settings->incoming->port);
     g_autofree char *passwords = g_build_filename(dir, "local-passwords", NULL);
 
     restore_floor(data_dir, settings->id);
-    work->cache = rebuild_open(dir, identity, &work->notice, error);
+    work->cache = rebuild_open(dir, NULL, &work->notice, error);
     if (!work->cache) {
         add_remedy(error, dir);
         return FALSE;

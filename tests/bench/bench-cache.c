@@ -311,7 +311,7 @@ int main(int argc, char **argv)
     check(mails->len > 0, NULL);
     messages = g_new(gint64, count);
     long before = memory("VmRSS:");
-    cache = cache_open(dir, "bench", &error);
+    cache = cache_open(dir, NULL, &error);
     check(cache != NULL, error);
     {
         g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, &error);

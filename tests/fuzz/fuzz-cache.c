@@ -45,7 +45,7 @@ static void begin(void)
         return;
     home.dir = g_dir_make_tmp("postern-fuzz-XXXXXX", NULL);
     home.codecs = codecs_new();
-    home.cache = cache_open(home.dir, "imap:ada@mail.example:993", NULL);
+    home.cache = cache_open(home.dir, NULL, NULL);
     g_assert_nonnull(home.cache);
     atexit(end);
     CacheTxn *txn = cache_begin(home.cache, CACHE_WRITE_FULL, NULL);

@@ -123,7 +123,7 @@ static void begin_life(void)
     home.dir = g_dir_make_tmp("postern-fuzz-XXXXXX", NULL);
     g_assert_nonnull(home.dir);
     g_autofree char *queue = g_build_filename(home.dir, "queue.db", NULL);
-    home.account.cache = cache_open(home.dir, "imap:ada@mail.example:993", NULL);
+    home.account.cache = cache_open(home.dir, NULL, NULL);
     home.daemon.queue = queue_open(queue, NULL);
     g_assert_true(home.account.cache && home.daemon.queue);
     gint64 inbox = add_folder("INBOX", CACHE_ROLE_INBOX);

@@ -453,7 +453,7 @@ int main(int argc, char **argv)
     tool.settings->incoming = net_endpoint_parse(argv[1], &error);
     tool.settings->prefetch_days = argc > 5 ? atoi(argv[5]) : ACCOUNT_PREFETCH_ALL;
     g_autoptr(NetTlsClient) tls = net_tls_client_new(NULL, NULL);
-    tool.cache = tool.settings->incoming ? cache_open(argv[4], "test", &error) : NULL;
+    tool.cache = tool.settings->incoming ? cache_open(argv[4], NULL, &error) : NULL;
     if (!tool.cache) {
         fprintf(stderr, "sync-account: %s\n", error->message);
         return 1;

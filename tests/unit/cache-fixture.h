@@ -70,6 +70,12 @@ struct Txn {
     }
 };
 
+/* SQL that takes away what version 11 of the schema added: as an older version left it. */
+#define BEFORE_VERSION_11                                                                          \
+    "DROP TRIGGER problem_added; DROP TRIGGER problem_gone;"                                       \
+    "ALTER TABLE folder DROP COLUMN headless; ALTER TABLE folder DROP COLUMN failing;"             \
+    "ALTER TABLE folder DROP COLUMN unread; ALTER TABLE folder DROP COLUMN unreadable;"
+
 class CacheTest : public testing::Test
 {
   protected:
@@ -94,7 +100,7 @@ class CacheTest : public testing::Test
     }
     void open()
     {
-        cache = cache_open(dir.c_str(), "imap:ada@mail.example:993", error);
+        cache = cache_open(dir.c_str(), nullptr, error);
         ASSERT_NE(cache, nullptr) << error.text();
     }
     void close()

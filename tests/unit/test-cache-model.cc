@@ -12,6 +12,10 @@
 #include <random>
 #include <set>
 
+extern "C" {
+#include "cache/private.h"
+}
+
 namespace
 {
 
@@ -382,6 +386,13 @@ class CacheModel : public CacheTest
         ASSERT_EQ(row->unseen, unseen);
         ASSERT_EQ(row->deleted, deleted);
         ASSERT_EQ(row->missing, missing);
+        const DbValue values[] = {DB_INT(id)};
+        g_auto(DbQuery) query = db_query_values(txn->db,
+                                                "SELECT count(*) FROM placement WHERE folder = ?"
+                                                " AND alive AND state = 0",
+                                                values, 1);
+        ASSERT_TRUE(db_next(&query));
+        ASSERT_EQ(row->headless, db_int(&query, 0));
         ASSERT_EQ(row->size, size);
         ASSERT_EQ(row->uidnext, model.folders[id].uidnext);
         ASSERT_EQ(row->name, model.folders[id].name);

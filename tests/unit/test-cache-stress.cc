@@ -44,7 +44,7 @@ class CacheKill : public CacheTest
     /* What a daemon does all day; each promise is made after its commit has returned. */
     void work(int promises, guint number)
     {
-        Cache *mine = cache_open(dir.c_str(), "x", nullptr);
+        Cache *mine = cache_open(dir.c_str(), nullptr, nullptr);
         std::thread bodies([&] { add_bodies(mine); });
         for (;; number++) {
             std::string text = text_of(number);
@@ -385,25 +385,21 @@ class CacheDamage : public CacheTest
         g_array_unref(attempt.items);
         return inbox;
     }
+    /* Moves the closed database away; what it is called now. */
     std::string set_aside()
     {
-        g_autofree char *path = cache_set_aside(dir.c_str(), error);
-        EXPECT_NE(path, nullptr) << error.text();
-        return path ? path : "";
+        std::filesystem::rename(dir + "/mail.db", dir + "/old.db");
+        return dir + "/old.db";
     }
 };
 
-TEST_F(CacheDamage, ASoundCacheChecksAndAnOpenOneIsNotSetAside)
+TEST_F(CacheDamage, ASoundCacheChecksAndAnOpenOneIsNotRebuilt)
 {
+    CacheSalvage result;
     fill_cache();
-    EXPECT_TRUE(cache_check(cache, error)) << error.text();
-    EXPECT_EQ(cache_set_aside(dir.c_str(), error), nullptr);
+    EXPECT_TRUE(cache_check(cache, nullptr, error)) << error.text();
+    EXPECT_FALSE(cache_rebuild(dir.c_str(), nullptr, &result, error));
     EXPECT_EQ(error.code(), CACHE_ERROR_LOCKED);
-    close();
-    set_aside();
-    EXPECT_EQ(cache_set_aside(dir.c_str(), error), nullptr);
-    EXPECT_EQ(error.code(), CACHE_ERROR_NOT_FOUND);
-    open();
 }
 
 TEST_F(CacheDamage, WhatExistsOnlyHereIsCarriedOverUnderTheSameUids)
@@ -425,7 +421,7 @@ TEST_F(CacheDamage, WhatExistsOnlyHereIsCarriedOverUnderTheSameUids)
     std::string path = set_aside();
     open();
     CacheSalvage result;
-    ASSERT_TRUE(cache_salvage(cache, path.c_str(), &result, error)) << error.text();
+    ASSERT_TRUE(cache_salvage(cache, path.c_str(), nullptr, &result, error)) << error.text();
     EXPECT_TRUE(result.whole);
     EXPECT_EQ(result.folders, 1u);
     EXPECT_EQ(result.placements, UPSTREAM + LOCAL);
@@ -460,7 +456,7 @@ TEST_F(CacheDamage, WhatExistsOnlyHereIsCarriedOverUnderTheSameUids)
     ASSERT_TRUE(cache_changes(txn, row->id, modseq, &changed, &expunged, error));
     EXPECT_EQ(vector_of<guint32>(expunged), (std::vector<guint32>{9, 10}));
     g_array_unref(changed);
-    EXPECT_FALSE(cache_salvage(cache, path.c_str(), &result, error)) << "it is not new any more";
+    EXPECT_FALSE(cache_salvage(cache, path.c_str(), nullptr, &result, error)) << "it is not new any more";
 }
 
 TEST_F(CacheDamage, WhateverIsDamagedNothingWrongIsCarriedOver)
@@ -490,7 +486,7 @@ TEST_F(CacheDamage, WhateverIsDamagedNothingWrongIsCarriedOver)
         std::ofstream(path) << bytes;
         open();
         CacheSalvage result;
-        if (cache_salvage(cache, path.c_str(), &result, error)) {
+        if (cache_salvage(cache, path.c_str(), nullptr, &result, error)) {
             Txn txn(cache, CACHE_READ);
             FolderPtr row(cache_folder_find(txn, "INBOX", nullptr), cache_folder_free);
             carried += result.contents;
@@ -502,7 +498,7 @@ TEST_F(CacheDamage, WhateverIsDamagedNothingWrongIsCarriedOver)
                     EXPECT_EQ(read(txn, found.message).compare(0, 10, "X-Number: "), 0);
                 }
             }
-            EXPECT_TRUE(cache_check(cache, error)) << error.text();
+            EXPECT_TRUE(cache_check(cache, nullptr, error)) << error.text();
         } else {
             EXPECT_EQ(error.code(), CACHE_ERROR_CORRUPT) << error.text();
         }
@@ -526,14 +522,14 @@ TEST_F(CacheDamage, DamageThatShowsWhileReadingIsReportedAndEndsNothing)
             file.write(nonsense.data(), nonsense.size());
         }
     }
-    cache = cache_open(dir.c_str(), "x", error);
+    cache = cache_open(dir.c_str(), nullptr, error);
     if (!cache) {
         EXPECT_EQ(error.code(), CACHE_ERROR_CORRUPT) << error.text();
         std::filesystem::remove(dir + "/mail.db");
         open();
         return;
     }
-    EXPECT_FALSE(cache_check(cache, error));
+    EXPECT_FALSE(cache_check(cache, nullptr, error));
     EXPECT_EQ(error.code(), CACHE_ERROR_CORRUPT) << error.text();
     guint damaged = 0;
     Txn txn(cache, CACHE_READ);

@@ -63,7 +63,7 @@ class Pop3Test : public SessionTest
     void SetUp() override
     {
         SessionTest::SetUp();
-        cache = cache_open((std::string(directory) + "/work").c_str(), "imap:x", nullptr);
+        cache = cache_open((std::string(directory) + "/work").c_str(), nullptr, nullptr);
         ASSERT_NE(cache, nullptr);
         account->cache = cache;
         account->bodies = &bodies;

@@ -625,11 +625,12 @@ TEST_F(TextTest, MailFromBeforeSegmentsIsIndexed)
     close();
     sqlite3 *db;
     ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(db,
-                           "DROP TABLE text_segment; DROP TABLE text_data; DROP TABLE text_due;"
-                           "DROP TABLE text_gone; ALTER TABLE folder DROP COLUMN rights;"
-                           "PRAGMA user_version = 1",
-                           nullptr, nullptr, nullptr),
+    EXPECT_EQ(sqlite3_exec(
+                  db,
+                  "DROP TABLE text_segment; DROP TABLE text_data; DROP TABLE text_due;"
+                  "DROP TABLE text_gone; ALTER TABLE folder DROP COLUMN rights;" BEFORE_VERSION_11
+                  "PRAGMA user_version = 1",
+                  nullptr, nullptr, nullptr),
               SQLITE_OK);
     sqlite3_close(db);
     open();
@@ -647,10 +648,11 @@ TEST_F(TextTest, SegmentsFromBeforeFiltersAreWrittenAnew)
     close();
     sqlite3 *db;
     ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(db,
-                           "DROP TABLE text_filter; ALTER TABLE folder DROP COLUMN rights;"
-                           "PRAGMA user_version = 3",
-                           nullptr, nullptr, nullptr),
+    EXPECT_EQ(sqlite3_exec(
+                  db,
+                  "DROP TABLE text_filter; ALTER TABLE folder DROP COLUMN rights;" BEFORE_VERSION_11
+                  "PRAGMA user_version = 3",
+                  nullptr, nullptr, nullptr),
               SQLITE_OK);
     sqlite3_close(db);
     open();
@@ -670,7 +672,9 @@ TEST_F(TextTest, TextsFromBeforeAllNamedCharactersAreMadeAnew)
     close();
     sqlite3 *db;
     ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(db, "PRAGMA user_version = 9", nullptr, nullptr, nullptr), SQLITE_OK);
+    EXPECT_EQ(
+        sqlite3_exec(db, BEFORE_VERSION_11 "PRAGMA user_version = 9", nullptr, nullptr, nullptr),
+        SQLITE_OK);
     sqlite3_close(db);
     open();
     account.cache = bodies.cache = cache;
@@ -735,7 +739,7 @@ TEST(FilterTest, WhatIsNoFilterRulesOutNothing)
 [[noreturn]] void index_until_killed(const std::string &dir, gint64 inbox, unsigned seed)
 {
     GError *error = nullptr;
-    Cache *cache = cache_open(dir.c_str(), "x", &error);
+    Cache *cache = cache_open(dir.c_str(), nullptr, &error);
     NetCancel *cancel = net_cancel_new();
     std::mt19937 random{seed};
     for (guint i = 0; cache && i < 100000; i++) {

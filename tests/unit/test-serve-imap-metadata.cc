@@ -180,7 +180,7 @@ TEST_F(CacheTest, AnnotationsSurviveTheCache)
     rename((dir + "/mail.db").c_str(), old.c_str());
     open();
     CacheSalvage result;
-    ASSERT_TRUE(cache_salvage(cache, old.c_str(), &result, error)) << error.text();
+    ASSERT_TRUE(cache_salvage(cache, old.c_str(), nullptr, &result, error)) << error.text();
     Txn txn(cache, CACHE_READ);
     g_autoptr(CacheFolder) again = cache_folder_find(txn, "Work", error);
     ASSERT_NE(again, nullptr) << error.text();

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What changes a cache's files as a whole (a rebuild, a migration) is broken off at every step: the
+ * process is killed, or the disk is full from there on. A step is a call to the system that changes
+ * the disk; this program puts itself between SQLite, GLib and the system to count them.
+ */
+#include "cache-fixture.h"
+
+extern "C" {
+#include "cache/repair.h"
+#include "daemon/account/rebuild.h"
+}
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <map>
+#include <random>
+
+/* ---- steps -------------------------------------------------------------------------------- */
+
+namespace
+{
+enum Fault { NONE, KILLED, FULL };
+Fault fault = NONE;
+long left; /* steps until it happens */
+constexpr int KILLED_STATUS = 77;
+
+/* Counts one; TRUE: the disk is full. */
+bool step(bool grows)
+{
+    if (fault == NONE || left-- > 0)
+        return false;
+    if (fault == KILLED)
+        _exit(KILLED_STATUS);
+    return grows;
+}
+
+template <typename F> F next_of(const char *name)
+{
+    return (F)dlsym(RTLD_NEXT, name);
+}
+
+int no_room()
+{
+    errno = ENOSPC;
+    return -1;
+}
+} // namespace
+
+/* With 64 bits for offsets, as all are built that matter here: open() is the symbol open64. */
+extern "C" {
+ssize_t write(int fd, const void *data, size_t length)
+{
+    static auto real = next_of<ssize_t (*)(int, const void *, size_t)>("write");
+    return fd > 2 && step(true) ? no_room() : real(fd, data, length);
+}
+ssize_t pwrite(int fd, const void *data, size_t length, off_t at)
+{
+    static auto real = next_of<ssize_t (*)(int, const void *, size_t, off_t)>("pwrite64");
+    return step(true) ? no_room() : real(fd, data, length, at);
+}
+int ftruncate(int fd, off_t size) noexcept
+{
+    static auto real = next_of<int (*)(int, off_t)>("ftruncate64");
+    return step(size > 0) ? no_room() : real(fd, size);
+}
+int fsync(int fd)
+{
+    static auto real = next_of<int (*)(int)>("fsync");
+    step(false);
+    return real(fd);
+}
+int fdatasync(int fd)
+{
+    static auto real = next_of<int (*)(int)>("fdatasync");
+    step(false);
+    return real(fd);
+}
+int unlink(const char *path) noexcept
+{
+    static auto real = next_of<int (*)(const char *)>("unlink");
+    step(false);
+    return real(path);
+}
+int rename(const char *from, const char *to) noexcept
+{
+    static auto real = next_of<int (*)(const char *, const char *)>("rename");
+    step(false);
+    return real(from, to);
+}
+int renameat(int from_fd, const char *from, int to_fd, const char *to) noexcept
+{
+    static auto real = next_of<int (*)(int, const char *, int, const char *)>("renameat");
+    step(false);
+    return real(from_fd, from, to_fd, to);
+}
+int open(const char *path, int flags, ...)
+{
+    static auto real = next_of<int (*)(const char *, int, ...)>("open64");
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    bool makes = flags & O_CREAT ? access(path, F_OK) != 0 : (flags & O_TMPFILE) == O_TMPFILE;
+    if (makes && step(true))
+        return no_room();
+    return real(path, flags, mode);
+}
+}
+
+/* ---- the tests ---------------------------------------------------------------------------- */
+
+class CacheFaults : public CacheTest
+{
+  protected:
+    std::string sound; /* a copy of the directory as it is to begin with */
+    std::map<guint32, std::string> drafts, moved;
+    gint64 inbox = 0, archive = 0;
+    std::vector<guint32> inbox_uids, archive_uids, inbox_pending, archive_pending;
+    guint32 uidvalidity = 0, archive_uidvalidity = 0;
+
+    const char *parent_dir() override
+    {
+        /* Thousands of fsync(), none of which matters here. */
+        return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : g_get_tmp_dir();
+    }
+    void SetUp() override
+    {
+        CacheTest::SetUp();
+        inbox = make_folder("INBOX");
+        archive = make_folder("Archive");
+        auto rows = arrive_many(inbox, 30);
+        for (guint i = 0; i < 10; i++)
+            fill(rows[i].message, text(i));
+        for (guint i = 0; i < 6; i++) {
+            std::string draft = text(100 + i) + std::string(i * 20000, 'x');
+            drafts[append(inbox, draft, {CACHE_DRAFT, 0})] = draft;
+        }
+        move_some();
+        remember();
+        close();
+        sound = dir + ".sound";
+        std::filesystem::copy(dir, sound, std::filesystem::copy_options::recursive);
+    }
+    void TearDown() override
+    {
+        CacheTest::TearDown();
+        std::filesystem::remove_all(sound);
+    }
+    static std::string text(guint number)
+    {
+        return "Subject: " + std::to_string(number) + "\r\n\r\nbody " + std::to_string(number);
+    }
+    /* Two messages that upstream has are moved, which it doesn't know yet. */
+    void move_some()
+    {
+        const guint32 which[] = {3, 4};
+        g_autoptr(GArray) from = g_array_new(FALSE, FALSE, sizeof(guint32));
+        g_autoptr(GArray) to = g_array_new(FALSE, FALSE, sizeof(guint32));
+        Txn txn(cache, CACHE_WRITE_FULL);
+        ASSERT_TRUE(cache_copy(txn, {inbox, which, 2}, archive, TRUE, from, to, error));
+        for (guint i = 0; i < to->len; i++)
+            moved[g_array_index(to, guint32, i)] = text(which[i] - 1);
+        txn.commit();
+    }
+    void remember()
+    {
+        Txn txn(cache, CACHE_READ);
+        FolderPtr row(folder(txn, inbox), cache_folder_free);
+        FolderPtr other(folder(txn, archive), cache_folder_free);
+        uidvalidity = row->uidvalidity;
+        archive_uidvalidity = other->uidvalidity;
+        inbox_uids = uids(txn, inbox);
+        archive_uids = uids(txn, archive);
+        inbox_pending = pending(txn, inbox);
+        archive_pending = pending(txn, archive);
+    }
+    void restore()
+    {
+        std::filesystem::remove_all(dir);
+        std::filesystem::copy(sound, dir, std::filesystem::copy_options::recursive);
+        /* The copy has another place on the disk; it isn't to be taken for a restored one. */
+        std::filesystem::remove(dir + "/mail.db.generation");
+        run_sql("DELETE FROM meta WHERE key = 'origin'");
+    }
+    /* As an account's start does it. */
+    gboolean start()
+    {
+        g_autofree char *notice = nullptr;
+        g_autoptr(Cache) opened = rebuild_open(dir.c_str(), nullptr, &notice, error);
+        return opened != nullptr;
+    }
+    /* Starts in a process of its own, with the fault after `steps`; whether it happened. */
+    bool start_with(Fault how, long steps)
+    {
+        pid_t child = fork();
+        if (child == 0) {
+            fault = how;
+            left = steps;
+            gboolean started = start();
+            fault = NONE;
+            if (!started && error.code() != CACHE_ERROR_FULL)
+                fprintf(stderr, "step %ld: %s\n", steps, error.text().c_str());
+            _exit(started && left >= 0 ? 0 : started || error.code() == CACHE_ERROR_FULL ? 1 : 2);
+        }
+        int status = 0;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status)) << "step " << steps;
+        int code = WEXITSTATUS(status);
+        EXPECT_TRUE(code == 0 || code == 1 || code == KILLED_STATUS) << code << " at " << steps;
+        return code != 0;
+    }
+    void expect_all(gint64 &seen_inbox)
+    {
+        Txn txn(cache, CACHE_READ);
+        FolderPtr row(cache_folder_find(txn, "INBOX", error), cache_folder_free);
+        FolderPtr other(cache_folder_find(txn, "Archive", error), cache_folder_free);
+        ASSERT_NE(row, nullptr) << error.text();
+        ASSERT_NE(other, nullptr) << error.text();
+        seen_inbox = row->id;
+        EXPECT_EQ(row->uidvalidity, uidvalidity);
+        EXPECT_EQ(other->uidvalidity, archive_uidvalidity);
+        EXPECT_EQ(uids(txn, row->id), inbox_uids);
+        EXPECT_EQ(uids(txn, other->id), archive_uids);
+        EXPECT_EQ(pending(txn, row->id), inbox_pending);
+        EXPECT_EQ(pending(txn, other->id), archive_pending);
+        for (auto &[uid, bytes] : drafts)
+            EXPECT_TRUE(read(txn, placement(txn, row->id, uid).message) == bytes) << uid;
+        for (auto &[uid, bytes] : moved)
+            EXPECT_EQ(read(txn, placement(txn, other->id, uid).message), bytes) << uid;
+    }
+    /* After the fault the next start has everything; a new message gets a UID of its own. */
+    void expect_sound()
+    {
+        g_autofree char *notice = nullptr;
+        cache = rebuild_open(dir.c_str(), nullptr, &notice, error);
+        ASSERT_NE(cache, nullptr) << error.text();
+        EXPECT_FALSE(cache_was_copied(cache));
+        gint64 again = 0;
+        expect_all(again);
+        EXPECT_GT(append(again, "\r\nnew"), inbox_uids.back());
+        close();
+        for (const char *name : {"/damaged", "/mail.db.rebuilding", "/mail.db.rebuilt"})
+            EXPECT_FALSE(std::filesystem::exists(dir + name)) << name;
+    }
+    /* At each step (each fifth, but in long runs), until the start comes through without it. */
+    void break_off(Fault how, const std::function<void()> &prepare)
+    {
+        const long stride = g_getenv("POSTERN_LONG") ? 1 : 5;
+        long steps = (long)(std::random_device()() % stride);
+        for (bool happened = true; happened && !HasFailure(); steps += stride) {
+            SCOPED_TRACE("step " + std::to_string(steps));
+            restore();
+            prepare();
+            happened = start_with(how, steps);
+            expect_sound();
+        }
+        EXPECT_GT(steps, 50) << "so many steps it has at least";
+    }
+    void mark_damaged()
+    {
+        std::ofstream(dir + "/damaged").flush();
+    }
+    /* As an older version left it. */
+    void make_old()
+    {
+        run_sql(BEFORE_VERSION_11 "ALTER TABLE folder DROP COLUMN rights; DELETE FROM uid_bits;"
+                                  "PRAGMA user_version = 5");
+    }
+};
+
+TEST_F(CacheFaults, ARebuildThatIsKilledAtAnyStepLosesNothing)
+{
+    break_off(KILLED, [this] { mark_damaged(); });
+}
+
+TEST_F(CacheFaults, ARebuildForWhichTheDiskIsTooSmallAtAnyStepLosesNothing)
+{
+    break_off(FULL, [this] { mark_damaged(); });
+}
+
+TEST_F(CacheFaults, AMigrationThatIsKilledAtAnyStepLosesNothing)
+{
+    break_off(KILLED, [this] { make_old(); });
+}
+
+TEST_F(CacheFaults, AMigrationForWhichTheDiskIsTooSmallAtAnyStepLosesNothing)
+{
+    break_off(FULL, [this] { make_old(); });
+}
+
+TEST_F(CacheFaults, ADamagedCacheOfAnOlderVersionIsRebuilt)
+{
+    restore();
+    make_old();
+    mark_damaged();
+    expect_sound();
+}
+
+TEST_F(CacheFaults, WhatTakesLongTellsAndCanBeStopped)
+{
+    struct Told {
+        int count = 0, stop_at = G_MAXINT;
+        double last = -1;
+    } told;
+    CacheProgress progress = {};
+    progress.told = [](const char *what, double share, gpointer data) {
+        auto *seen = (Told *)data;
+        EXPECT_STREQ(what, "making the mail cache anew");
+        EXPECT_GE(share, seen->last);
+        seen->last = share;
+        seen->count++;
+    };
+    progress.cancelled = [](gpointer data) -> gboolean {
+        return ((Told *)data)->count >= ((Told *)data)->stop_at;
+    };
+    progress.data = &told;
+    restore();
+    mark_damaged();
+    CacheSalvage result;
+    told.stop_at = 2;
+    EXPECT_FALSE(cache_rebuild(dir.c_str(), &progress, &result, error));
+    EXPECT_EQ(error.code(), CACHE_ERROR_CANCELLED) << error.text();
+    told = {};
+    EXPECT_TRUE(cache_rebuild(dir.c_str(), &progress, &result, error)) << error.text();
+    EXPECT_GT(told.count, 2);
+    EXPECT_EQ(result.contents, drafts.size() + moved.size());
+    expect_sound();
+}
