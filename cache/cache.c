@@ -4,6 +4,7 @@
 
 #include "cache/codec.h"
 #include "cache/floor.h"
+#include "cache/repair.h"
 #include "cache/schema.h"
 
 #include <errno.h>
@@ -197,6 +198,8 @@ static Cache *open_database(const char *dir, const char *name, const CacheProgre
 Cache *cache_open(const char *dir, const CacheProgress *progress, GError **error)
 {
     g_autofree char *lock_path = g_build_filename(dir, "lock", NULL);
+    g_autofree char *path = g_build_filename(dir, "mail.db", NULL);
+    g_autofree char *mark = g_build_filename(dir, CACHE_DAMAGE_MARK, NULL);
     g_autoptr(Cache) cache = NULL;
 
     if (!make_dir(dir, error))
@@ -204,7 +207,7 @@ Cache *cache_open(const char *dir, const CacheProgress *progress, GError **error
     int lock = lock_take(lock_path, dir, error);
     if (lock < 0)
         return NULL;
-    if (beside_place(dir, NULL, error))
+    if (beside_place(path, mark, NULL, error))
         cache = open_database(dir, "mail.db", progress, error);
     if (!cache) {
         close(lock);
@@ -220,7 +223,7 @@ Cache *cache_open(const char *dir, const CacheProgress *progress, GError **error
 
 Cache *cache_open_beside(const char *dir, GError **error)
 {
-    return open_database(dir, BESIDE_NAME, NULL, error);
+    return open_database(dir, "mail.db" BESIDE_BUILT, NULL, error);
 }
 
 void cache_close(Cache *cache)

@@ -141,17 +141,22 @@ void progress_begin(Db *db, ProgressStep *step);
 void progress_end(Db *db);
 
 /* ---- beside.c */
-#define BESIDE_NAME  "mail.db.rebuilding"
-#define BESIDE_WHOLE "mail.db.rebuilt"
-/* Marks the original as damaged, and makes room for the new one. All with the lock held. */
-gboolean beside_begin(const char *dir, GError **error);
+#define BESIDE_BUILT ".rebuilding"
+#define BESIDE_WHOLE ".rebuilt"
+/* Marks the original at `path` as damaged (by the file `mark`), and makes room for the new one. All
+ * with the lock held. */
+gboolean beside_begin(const char *path, const char *mark, GError **error);
 /* What was built so far is of no use. */
-void beside_drop(const char *dir);
+void beside_drop(const char *path);
+/* Before the new one is closed: all of it is in the one file. */
+gboolean beside_end_wal(Db *db, GError **error);
 /* The new one is whole, and closed: from now on it is what counts. */
-gboolean beside_is_whole(const char *dir, GError **error);
-/* Puts a new one that is whole in place, and the original aside; *placed (may be NULL): there was
- * one. Goes on where it was interrupted. */
-gboolean beside_place(const char *dir, gboolean *placed, GError **error);
+gboolean beside_is_whole(const char *path, GError **error);
+/* Puts a new one that is whole in place, the original aside, and takes the mark away; *placed (may
+ * be NULL): there was one. Goes on where it was interrupted. */
+gboolean beside_place(const char *path, const char *mark, gboolean *placed, GError **error);
+/* The newest original that was set aside; NULL: none is there (any more). The caller frees. */
+char *beside_find_aside(const char *path);
 
 /* ---- cache.c */
 /* A new cache that doesn't lock and isn't looked at for copies. */

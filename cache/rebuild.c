@@ -23,42 +23,39 @@ guint cache_rebuilt_lost(CacheTxn *txn)
     return text ? (guint)g_ascii_strtoull(text, NULL, 10) : 0;
 }
 
-/* All of it in the one file. */
-static gboolean end_wal(Cache *cache, GError **error)
+static gboolean build(const char *dir, const char *path, const CacheProgress *progress,
+                      CacheSalvage *result, GError **error)
 {
-    g_auto(DbQuery) query = db_query(cache->writer, "PRAGMA wal_checkpoint(TRUNCATE)");
-
-    while (db_next(&query))
-        ;
-    return db_done(&query, error);
-}
-
-static gboolean build(const char *dir, const CacheProgress *progress, CacheSalvage *result,
-                      GError **error)
-{
-    g_autofree char *damaged = g_build_filename(dir, "mail.db", NULL);
     g_autoptr(Cache) cache = cache_open_beside(dir, error);
 
-    if (!cache || !cache_salvage(cache, damaged, progress, result, error) ||
-        !note_lost(cache, result->lost, error) || !end_wal(cache, error))
+    if (!cache || !cache_salvage(cache, path, progress, result, error) ||
+        !note_lost(cache, result->lost, error) || !beside_end_wal(cache->writer, error))
         return FALSE;
     g_clear_pointer(&cache, cache_close);
-    return beside_is_whole(dir, error);
+    return beside_is_whole(path, error);
 }
 
 static gboolean rebuild(const char *dir, const CacheProgress *progress, CacheSalvage *result,
                         GError **error)
 {
+    g_autofree char *path = g_build_filename(dir, "mail.db", NULL);
+    g_autofree char *mark = g_build_filename(dir, CACHE_DAMAGE_MARK, NULL);
     gboolean placed;
 
-    if (!beside_place(dir, &placed, error))
+    if (!beside_place(path, mark, &placed, error))
         return FALSE;
     if (placed) /* it had come that far when it was interrupted */
         return TRUE;
-    if (beside_begin(dir, error) && build(dir, progress, result, error))
-        return beside_place(dir, NULL, error);
-    beside_drop(dir);
+    if (beside_begin(path, mark, error) && build(dir, path, progress, result, error))
+        return beside_place(path, mark, NULL, error);
+    beside_drop(path);
     return FALSE;
+}
+
+char *cache_rebuilt_from(const char *dir)
+{
+    g_autofree char *path = g_build_filename(dir, "mail.db", NULL);
+    return beside_find_aside(path);
 }
 
 gboolean cache_rebuild(const char *dir, const CacheProgress *progress, CacheSalvage *result,

@@ -40,6 +40,10 @@ typedef struct {
 gboolean cache_rebuild(const char *dir, const CacheProgress *progress, CacheSalvage *result,
                        GError **error);
 
+/* The newest damaged database that was set aside and is still there; NULL: none. The caller frees.
+ * */
+char *cache_rebuilt_from(const char *dir);
+
 /* The `lost` of the rebuild that made this cache; 0 also where it wasn't made by one. */
 guint cache_rebuilt_lost(CacheTxn *txn);
 

@@ -335,6 +335,9 @@ char **daemon_problems(const Daemon *daemon)
         if (own[i])
             g_ptr_array_add(problems, g_strdup(own[i]));
     }
+    char *notice = daemon->queue ? queue_notice(daemon->queue) : NULL;
+    if (notice)
+        g_ptr_array_add(problems, notice);
     for (guint i = 0; daemon->config && i < daemon->config->warnings->len; i++)
         g_ptr_array_add(problems, g_strdup(g_ptr_array_index(daemon->config->warnings, i)));
     listeners_problems(daemon->listeners, problems);

@@ -8,14 +8,13 @@
 
 #include <errno.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #define SLICE (4 * QUEUE_PART_SIZE)
 
 typedef struct {
     guint number;
     gsize length;
-    GBytes *data; /* compressed, or as it is where that is not smaller */
+    GBytes *data; /* as queue_part_pack() gives it */
 } Part;
 
 typedef struct {
@@ -30,18 +29,6 @@ static void part_clear(gpointer data)
     g_bytes_unref(((Part *)data)->data);
 }
 
-static GBytes *pack(GBytes *raw)
-{
-    gsize length, room;
-    const void *data = g_bytes_get_data(raw, &length);
-    g_autofree void *packed = g_malloc(room = ZSTD_compressBound(length));
-
-    gsize size = ZSTD_compress(packed, room, data, length, 1);
-    if (ZSTD_isError(size) || size >= length)
-        return g_bytes_ref(raw);
-    return g_bytes_new(packed, size);
-}
-
 /* Cuts `bytes` into parts, numbered from `number`; an empty message has one too. */
 static void cut(GArray *parts, GBytes *bytes, guint number)
 {
@@ -49,7 +36,7 @@ static void cut(GArray *parts, GBytes *bytes, guint number)
     do {
         gsize length = MIN(size - at, QUEUE_PART_SIZE);
         g_autoptr(GBytes) raw = g_bytes_new_from_bytes(bytes, at, length);
-        Part part = {number++, length, pack(raw)};
+        Part part = {number++, length, queue_part_pack(raw)};
         g_array_append_val(parts, part);
         at += length;
     } while (at < size);
@@ -69,37 +56,11 @@ static gboolean insert_parts(Db *db, gint64 id, GArray *parts, GError **error)
     return TRUE;
 }
 
-static gboolean insert_recipients(Db *db, gint64 id, GPtrArray *recipients, GError **error)
-{
-    for (guint i = 0; i < recipients->len; i++) {
-        QueueRecipient *recipient = g_ptr_array_index(recipients, i);
-        if (!db_run(db, error, "INSERT INTO recipient VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    DB_INT(id), DB_INT(i), DB_TEXT(recipient->address), DB_TEXT(recipient->notify),
-                    DB_TEXT(recipient->orcpt), DB_INT(recipient->state), DB_TEXT(recipient->reply)))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean insert_entry(Db *db, gint64 id, const QueueEntry *entry, GError **error)
-{
-    return db_run(
-        db, error,
-        "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?16, ?13,"
-        " ?14, max(?13, ?14), 0, ?15)",
-        DB_INT(id), DB_TEXT(entry->account), DB_TEXT(entry->sender), DB_TEXT(entry->ret),
-        DB_TEXT(entry->envid), DB_INT(entry->eightbit), DB_INT(entry->smtputf8),
-        DB_INT(entry->size), DB_TEXT(entry->subject), DB_INT(entry->submitted),
-        DB_INT(entry->state), DB_INT(entry->attempts), DB_INT(entry->next_attempt),
-        DB_INT(entry->send_at), DB_TEXT(entry->last_error), DB_INT(entry->refusals));
-}
-
 static gboolean accept_work(Queue *queue, Db *db, gpointer data, GError **error)
 {
     Addition *add = data;
     queue_note_due(queue, add->entry->account);
-    return insert_entry(db, add->id, add->entry, error) &&
-           insert_recipients(db, add->id, add->entry->recipients, error) &&
+    return queue_entry_insert(db, add->id, add->entry, error) &&
            insert_parts(db, add->id, add->parts, error) &&
            (!add->staged ||
             db_run(db, error, "DELETE FROM staging WHERE entry = ?1", DB_INT(add->id)));

@@ -157,6 +157,22 @@ gboolean queue_update(Queue *queue, const QueueEntry *entry, GError **error)
     return queue_commit(queue, update_work, (gpointer)entry, error);
 }
 
+static gboolean recover_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    return queue_recover_entries(db, data, error);
+}
+
+/* Looking is free, an empty commit is not. */
+gboolean queue_recover(Queue *queue, const char *account, GError **error)
+{
+    guint64 counts[5];
+
+    if (!queue_counts(queue, account, counts, error))
+        return FALSE;
+    return counts[QUEUE_SENDING] == 0 ||
+           queue_commit(queue, recover_work, (gpointer)account, error);
+}
+
 /* ---- people ---------------------------------------------------------------------------------- */
 
 #define STATE(name) (1 << QUEUE_##name)

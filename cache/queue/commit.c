@@ -3,6 +3,7 @@
  * Group commit: changes that come at the same time share one transaction, and one wait for the
  * disk.
  */
+#include "cache/private.h"
 #include "cache/queue/private.h"
 
 struct QueueJob {
@@ -63,6 +64,7 @@ static void lead(Queue *queue) /* locked, and again when it returns */
     queue->leading = TRUE;
     pthread_mutex_unlock(&queue->lock);
     run_jobs(queue, jobs);
+    queue_note_damage(queue, queue->writer);
     queue_watches_notify(queue, queue->due);
     g_ptr_array_set_size(queue->due, 0);
     pthread_mutex_lock(&queue->lock);
@@ -76,12 +78,18 @@ static void lead(Queue *queue) /* locked, and again when it returns */
         pthread_cond_signal(&queue->first_job->turn);
 }
 
+void queue_note_damage(Queue *queue, const Db *db)
+{
+    if (db->damaged)
+        file_replace(queue->mark, "");
+}
+
 void queue_note_due(Queue *queue, const char *account)
 {
     g_ptr_array_add(queue->due, g_strdup(account));
 }
 
-gboolean queue_commit(Queue *queue, QueueWork work, gpointer data, GError **error)
+gboolean queue_run(Queue *queue, QueueWork work, gpointer data, GError **error)
 {
     QueueJob job = {.work = work, .data = data};
 

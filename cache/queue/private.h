@@ -17,7 +17,12 @@ typedef struct QueueJob QueueJob;
 
 struct Queue {
     char *path;
+    char *mark; /* a file that says that the database was found damaged */
     int lock_fd;
+
+    gint ready; /* atomic: the database is open */
+    pthread_mutex_t open_lock;
+    char *notice; /* under it: what the user should know, or NULL */
 
     pthread_mutex_t lock; /* jobs, leading and last_id */
     QueueJob *first_job, *last_job;
@@ -42,12 +47,33 @@ typedef gboolean (*QueueWork)(Queue *queue, Db *db, gpointer data, GError **erro
 /* Runs `work` and returns when it is on the disk, or failed and left nothing. */
 gboolean queue_commit(Queue *queue, QueueWork work, gpointer data, GError **error);
 
+/* The same while the database is being opened. */
+gboolean queue_run(Queue *queue, QueueWork work, gpointer data, GError **error);
+
+/* The connection for reading, until queue_reader_done(); NULL and `error`: it can't be had. */
+Db *queue_reader(Queue *queue, GError **error);
+void queue_reader_done(Queue *queue);
+
+/* Where `db` has found damage: leaves word for the next opening. */
+void queue_note_damage(Queue *queue, const Db *db);
+
 /* For a QueueWork that leaves an entry of `account` waiting that wasn't, or at another time: wakes
  * those who watch its due entries when it is on the disk. */
 void queue_note_due(Queue *queue, const char *account);
 
 /* Wakes those who watch changes, and those who watch the due entries of the accounts in `due`. */
 void queue_watches_notify(Queue *queue, GPtrArray *due);
+
+/* Makes the damaged database at `path` anew, with what can be read of it; the original is set
+ * aside. Whatever ends this on the way, the original is as it was, and marked by the file `mark`.
+ * */
+gboolean queue_rebuild(const char *path, const char *mark, GError **error);
+
+/* The tables, as they are made for a new file. */
+gboolean queue_schema_make(Db *db, GError **error);
+
+/* What is being sent (of `account`; NULL: of all) isn't any more, and waits again. */
+gboolean queue_recover_entries(Db *db, const char *account, GError **error);
 
 /* Makes the file's schema what this version expects, and puts what a crash left in order. */
 gboolean queue_schema_prepare(Queue *queue, GError **error);
@@ -57,8 +83,26 @@ void queue_move_on(Queue *queue);
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
+/* What queue_row_read() takes, from the first column on. */
+#define QUEUE_ENTRY_COLUMNS                                                                        \
+    "id, account, sender, ret, envid, eightbit, smtputf8, size, subject, submitted, state,"        \
+    " attempts, next_attempt, send_at, last_error, refusals "
+QueueEntry *queue_row_read(DbQuery *query);
+/* Adds the entry's recipients to it. */
+gboolean queue_row_recipients(Db *db, QueueEntry *entry, GError **error);
+
 /* The entry with its recipients; NULL and NOT_FOUND where there is none. */
 QueueEntry *queue_entry_load(Db *db, gint64 id, GError **error);
+
+/* As it is to be stored; the caller frees. */
+GBytes *queue_part_pack(GBytes *raw);
+
+/* Appends what `data`, as stored, was: `raw` bytes; CORRUPT where it isn't that. */
+gboolean queue_part_unpack(GByteArray *out, const void *data, gsize stored, gsize raw,
+                           GError **error);
+
+/* Writes the entry with its recipients under the number `id`. */
+gboolean queue_entry_insert(Db *db, gint64 id, const QueueEntry *entry, GError **error);
 
 /* Parts of a message: 256 KiB each but the last, numbered from 0, under (entry << 16 | number). */
 #define QUEUE_PART_SIZE (256 * 1024)

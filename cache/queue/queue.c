@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The queue: opening and closing. */
+/*
+ * The queue: opening and closing. A disk that is full when it is to be opened is no reason to do
+ * without it: whoever uses the queue next tries again. A damaged one is made anew beside the old
+ * one, which is kept.
+ */
 #include "cache/private.h"
 #include "cache/queue/private.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
 #include <unistd.h>
 
-/* ---- opening and closing --------------------------------------------------------------------- */
+/* ---- the database ---------------------------------------------------------------------------- */
 
 static gboolean read_last_id(Queue *queue, GError **error)
 {
@@ -18,57 +22,183 @@ static gboolean read_last_id(Queue *queue, GError **error)
     return db_done(&query, error);
 }
 
-/* What db.h says of damage is about a cache; here nobody can give the mail again. */
-static void reword(Queue *queue, GError **error)
+static void close_database(Queue *queue)
 {
-    if (!error || !g_error_matches(*error, CACHE_ERROR, CACHE_ERROR_CORRUPT))
-        return;
-    g_clear_error(error);
-    g_set_error(error, CACHE_ERROR, CACHE_ERROR_CORRUPT,
-                "%s is damaged. It may hold mail that was not sent yet: keep the file, and move it "
-                "away to start with an empty queue.",
-                queue->path);
+    g_clear_pointer(&queue->reader, db_close);
+    g_clear_pointer(&queue->writer, db_close);
 }
 
-Queue *queue_open(const char *path, GError **error)
+static gboolean check(Db *db, GError **error)
 {
-    g_autoptr(Queue) queue = g_new0(Queue, 1);
+    g_autofree char *found = NULL;
+    {
+        g_auto(DbQuery) query = db_query(db, "PRAGMA quick_check(1)");
+        if (db_next(&query) && g_strcmp0(db_column_text(&query, 0), "ok") != 0)
+            found = g_strdup(db_column_text(&query, 0));
+        if (!db_done(&query, error))
+            return FALSE;
+    }
+    if (found)
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_CORRUPT, "%s is damaged: %s", db->path, found);
+    return !found;
+}
+
+/* A database that was closed in order has no WAL; one that was found damaged has a mark. */
+static gboolean is_suspect(Queue *queue)
+{
+    g_autofree char *wal = g_strconcat(queue->path, "-wal", NULL);
+    GStatBuf info;
+
+    return g_file_test(queue->mark, G_FILE_TEST_EXISTS) ||
+           (g_stat(wal, &info) == 0 && info.st_size > 0);
+}
+
+static gboolean open_database(Queue *queue, GError **error)
+{
+    gboolean suspect = is_suspect(queue);
+
+    queue->writer = db_open(queue->path, DB_OPEN_WRITER, error);
+    if (queue->writer && (!suspect || check(queue->writer, error)) &&
+        queue_schema_prepare(queue, error) && read_last_id(queue, error))
+        queue->reader = db_open(queue->path, DB_OPEN_READER, error);
+    if (!queue->reader)
+        close_database(queue);
+    return queue->reader != NULL;
+}
+
+static void describe(Queue *queue)
+{
+    g_autofree char *aside = beside_find_aside(queue->path);
+
+    g_clear_pointer(&queue->notice, g_free);
+    if (aside)
+        queue->notice = g_strdup_printf(
+            "The queue of outgoing mail was damaged and has been made anew with what could be read "
+            "of it. Check the disk, and delete %s when nothing is missing.",
+            aside);
+}
+
+/* What was made anew is opened like any other. */
+static gboolean open_or_rebuild(Queue *queue, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    if (!beside_place(queue->path, queue->mark, NULL, error))
+        return FALSE;
+    if (open_database(queue, &failure))
+        return TRUE;
+    if (!g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_CORRUPT)) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
+    }
+    g_warning("%s; making it anew", failure->message);
+    return queue_rebuild(queue->path, queue->mark, error) && open_database(queue, error);
+}
+
+static gboolean make_ready(Queue *queue, GError **error)
+{
+    if (!open_or_rebuild(queue, error))
+        return FALSE;
+    describe(queue);
+    g_atomic_int_set(&queue->ready, TRUE);
+    return TRUE;
+}
+
+gboolean queue_ready(Queue *queue, GError **error)
+{
+    if (g_atomic_int_get(&queue->ready))
+        return TRUE;
+    pthread_mutex_lock(&queue->open_lock);
+    gboolean ready = g_atomic_int_get(&queue->ready) || make_ready(queue, error);
+    pthread_mutex_unlock(&queue->open_lock);
+    return ready;
+}
+
+gboolean queue_commit(Queue *queue, QueueWork work, gpointer data, GError **error)
+{
+    return queue_ready(queue, error) && queue_run(queue, work, data, error);
+}
+
+Db *queue_reader(Queue *queue, GError **error)
+{
+    if (!queue_ready(queue, error))
+        return NULL;
+    pthread_mutex_lock(&queue->reader_lock);
+    return queue->reader;
+}
+
+void queue_reader_done(Queue *queue)
+{
+    queue_note_damage(queue, queue->reader);
+    pthread_mutex_unlock(&queue->reader_lock);
+}
+
+char *queue_notice(Queue *queue)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!queue_ready(queue, &error))
+        return g_strdup_printf("nothing can be sent: the queue %s can't be used: %s", queue->path,
+                               error->message);
+    pthread_mutex_lock(&queue->open_lock);
+    char *notice = g_strdup(queue->notice);
+    pthread_mutex_unlock(&queue->open_lock);
+    return notice;
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static Queue *queue_new(const char *path)
+{
+    Queue *queue = g_new0(Queue, 1);
 
     queue->path = g_strdup(path);
+    queue->mark = g_strconcat(path, ".damaged", NULL);
     queue->lock_fd = -1;
     queue->watches = g_ptr_array_new();
     queue->due = g_ptr_array_new_with_free_func(g_free);
     pthread_mutex_init(&queue->lock, NULL);
+    pthread_mutex_init(&queue->open_lock, NULL);
     pthread_mutex_init(&queue->watch_lock, NULL);
     pthread_mutex_init(&queue->reader_lock, NULL);
+    return queue;
+}
+
+Queue *queue_open(const char *path, GError **error)
+{
     g_autofree char *lock = g_strconcat(path, ".lock", NULL);
+    g_autoptr(Queue) queue = queue_new(path);
+    g_autoptr(GError) failure = NULL;
+
     queue->lock_fd = lock_take(lock, path, error);
     if (queue->lock_fd < 0)
         return NULL;
-    queue->writer = db_open(path, DB_OPEN_WRITER, error);
-    if (!queue->writer || !queue_schema_prepare(queue, error) || !read_last_id(queue, error)) {
-        reword(queue, error);
+    if (!queue_ready(queue, &failure) && !g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_FULL)) {
+        g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
-    queue->reader = db_open(path, DB_OPEN_READER, error);
-    return queue->reader ? g_steal_pointer(&queue) : NULL;
+    if (failure)
+        g_warning("%s", failure->message);
+    return g_steal_pointer(&queue);
 }
 
 void queue_close(Queue *queue)
 {
     if (!queue)
         return;
-    if (queue->reader) /* it was opened as a whole */
+    if (g_atomic_int_get(&queue->ready))
         queue_move_on(queue);
-    db_close(queue->reader);
-    db_close(queue->writer);
+    close_database(queue);
     if (queue->lock_fd >= 0)
         close(queue->lock_fd);
     pthread_mutex_destroy(&queue->reader_lock);
     pthread_mutex_destroy(&queue->watch_lock);
+    pthread_mutex_destroy(&queue->open_lock);
     pthread_mutex_destroy(&queue->lock);
     g_ptr_array_unref(queue->watches);
     g_ptr_array_unref(queue->due);
+    g_free(queue->notice);
+    g_free(queue->mark);
     g_free(queue->path);
     g_free(queue);
 }

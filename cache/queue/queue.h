@@ -60,13 +60,22 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(QueueEntry, queue_entry_free)
 
 /*
  * Opens or creates the database at `path`, locked against other processes (CACHE_ERROR_LOCKED names
- * the pid). Entries that were SENDING when a process died become WAITING again; those with
- * recipients UNKNOWN say so in last_error. In a copy of a queue (restored, or moved to another
- * machine) everything that would be sent is HELD.
+ * the pid). Where the disk is full, whoever uses the queue tries again, and gets CACHE_ERROR_FULL
+ * as long as it is. A damaged one is made anew with what can be read of it, and kept as
+ * PATH.damaged-TIME; see queue_notice(). Entries that were SENDING when a process died become
+ * WAITING again; those with recipients UNKNOWN say so in last_error. In a copy of a queue
+ * (restored, or moved to another machine) everything that would be sent is HELD.
  */
 Queue *queue_open(const char *path, GError **error);
 void queue_close(Queue *queue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Queue, queue_close)
+
+/* Whether it can be used now; opens it where that wasn't possible before. Any thread; may block. */
+gboolean queue_ready(Queue *queue, GError **error);
+
+/* What the user should know: that it can't be used (yet), and why; or that it was damaged, as long
+ * as the old file is there. NULL: nothing. The caller frees. Any thread; may block. */
+char *queue_notice(Queue *queue);
 
 /* An unnamed, empty file beside the database, to collect a large message in; -1 and `error`. */
 int queue_temporary_file(Queue *queue, GError **error);

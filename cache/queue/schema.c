@@ -95,7 +95,7 @@ void queue_move_on(Queue *queue)
     if (!read_origin(queue->writer, &origin, NULL))
         return;
     origin.now = origin_next(queue->path, origin.then, NULL);
-    if (origin.now && queue_commit(queue, write_origin, &origin, NULL))
+    if (origin.now && queue_run(queue, write_origin, &origin, NULL))
         origin_settle(queue->path, origin.now);
 }
 
@@ -111,7 +111,7 @@ static gboolean check_origin(Queue *queue, GError **error)
     }
     origin.copied = origin.then != NULL;
     origin.now = origin_next(queue->path, NULL, error);
-    return origin.now && queue_commit(queue, write_origin, &origin, error);
+    return origin.now && queue_run(queue, write_origin, &origin, error);
 }
 
 /* ---- crashes ------------------------------------------------------------------------------- */
@@ -120,8 +120,7 @@ static const char UNKNOWN_TEXT[] =
     "Postern was stopped while the provider was taking this message. It may have been sent; it "
     "goes again unless it is cancelled.";
 
-/* `account` NULL: of all. */
-static gboolean recover_entries(Db *db, const char *account, GError **error)
+gboolean queue_recover_entries(Db *db, const char *account, GError **error)
 {
     return db_run(
                db, error,
@@ -138,37 +137,26 @@ static gboolean recover_entries(Db *db, const char *account, GError **error)
 /* A range of part ids per leftover, so that the parts of others aren't looked at. */
 static gboolean recover(Queue *queue, Db *db, gpointer data, GError **error)
 {
-    return recover_entries(db, NULL, error) &&
+    return queue_recover_entries(db, NULL, error) &&
            db_run(db, error,
                   "DELETE FROM part WHERE id IN (SELECT part.id FROM staging CROSS JOIN part"
                   " ON part.id BETWEEN staging.entry << 16 AND (staging.entry << 16) + 65535)") &&
            db_run(db, error, "DELETE FROM staging");
 }
 
-static gboolean recover_account(Queue *queue, Db *db, gpointer data, GError **error)
+gboolean queue_schema_make(Db *db, GError **error)
 {
-    return recover_entries(db, data, error);
-}
-
-/* Looking is free, an empty commit is not. */
-gboolean queue_recover(Queue *queue, const char *account, GError **error)
-{
-    guint64 counts[5];
-
-    if (!queue_counts(queue, account, counts, error))
-        return FALSE;
-    return counts[QUEUE_SENDING] == 0 ||
-           queue_commit(queue, recover_account, (gpointer)account, error);
+    /* Has to stand before the first table; sent bodies' room can then be given back. */
+    return db_exec(db,
+                   "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;"
+                   "PRAGMA wal_autocheckpoint = 1000",
+                   error) &&
+           schema_migrate(db, MIGRATIONS, NULL, error);
 }
 
 gboolean queue_schema_prepare(Queue *queue, GError **error)
 {
-    /* Has to stand before the first table; sent bodies' room can then be given back. */
-    if (!db_exec(queue->writer,
-                 "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;"
-                 "PRAGMA wal_autocheckpoint = 1000",
-                 error) ||
-        !schema_migrate(queue->writer, MIGRATIONS, NULL, error))
+    if (!queue_schema_make(queue->writer, error))
         return FALSE;
-    return queue_commit(queue, recover, NULL, error) && check_origin(queue, error);
+    return queue_run(queue, recover, NULL, error) && check_origin(queue, error);
 }

@@ -5,9 +5,6 @@
 #include "cache/repair.h"
 
 #include <glib/gstdio.h>
-#include <string.h>
-
-#define ASIDE "mail.db" CACHE_ASIDE
 
 static gboolean is_marked(const char *dir)
 {
@@ -47,24 +44,9 @@ static Cache *rebuild(const char *dir, const CacheProgress *progress, GError **e
     return cache_open(dir, progress, error);
 }
 
-/* The newest database that was set aside (not its -wal or -shm); NULL: none is there (any more). */
-static char *find_aside(const char *dir)
-{
-    g_autoptr(GDir) listing = g_dir_open(dir, 0, NULL);
-    char *newest = NULL;
-
-    for (const char *name; listing && (name = g_dir_read_name(listing));)
-        if (g_str_has_prefix(name, ASIDE) && !strchr(name + strlen(ASIDE), '-') &&
-            g_strcmp0(name, newest) > 0) {
-            g_free(newest);
-            newest = g_strdup(name);
-        }
-    return newest;
-}
-
 static char *describe(Cache *cache, const char *dir)
 {
-    g_autofree char *aside = find_aside(dir);
+    g_autofree char *aside = cache_rebuilt_from(dir);
     g_autoptr(CacheTxn) txn = aside ? cache_begin(cache, CACHE_READ, NULL) : NULL;
 
     if (!aside && cache_was_copied(cache))
@@ -76,8 +58,8 @@ static char *describe(Cache *cache, const char *dir)
     return g_strdup_printf(
         "The cache was damaged and has been made anew; mail comes again from the "
         "provider, what existed only here was carried over (%u messages could "
-        "not be read). Check the disk, and delete %s/%s when nothing is missing.",
-        txn ? cache_rebuilt_lost(txn) : 0, dir, aside);
+        "not be read). Check the disk, and delete %s when nothing is missing.",
+        txn ? cache_rebuilt_lost(txn) : 0, aside);
 }
 
 Cache *rebuild_open(const char *dir, const CacheProgress *progress, char **notice, GError **error)

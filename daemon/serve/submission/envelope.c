@@ -160,6 +160,9 @@ static gboolean refuse_mail(Submission *session, const SmtpPath *path, const Que
     *refused = TRUE;
     if (!session->daemon->queue)
         return submission_reply(session, error, 451, "4.3.0", "%s", session->daemon->queue_error);
+    g_autoptr(GError) failure = NULL;
+    if (!queue_ready(session->daemon->queue, &failure))
+        return submission_reply(session, error, 451, "4.3.0", "%s", failure->message);
     if (!settings->outgoing)
         return submission_reply(session, error, 550, "5.3.5",
                                 "Account %s can't send: set outgoing= in postern.conf",
