@@ -145,6 +145,12 @@ gboolean imap_set_contains(const ImapSet *set, guint32 number)
     return number > 0 && i < set->ranges->len && range_at(set, i)->first <= number;
 }
 
+void imap_set_add_all(ImapSet *set, const GArray *numbers)
+{
+    for (guint i = 0; i < numbers->len; i++)
+        imap_set_add(set, g_array_index(numbers, guint32, i));
+}
+
 void imap_set_remove(ImapSet *set, guint32 number)
 {
     guint i = find(set, number);

@@ -33,6 +33,8 @@ void imap_set_free(ImapSet *set);
 void imap_set_add(ImapSet *set, guint32 number);
 void imap_set_add_range(ImapSet *set, guint32 first, guint32 last);
 void imap_set_add_set(ImapSet *set, const ImapSet *other);
+/* All of an array of guint32. */
+void imap_set_add_all(ImapSet *set, const GArray *numbers);
 void imap_set_remove(ImapSet *set, guint32 number);
 
 gboolean imap_set_contains(const ImapSet *set, guint32 number);

@@ -9,7 +9,7 @@
 #include "daemon/serve/imap/rights.h"
 
 /* The mailbox that the arguments name. NULL: the answer is set. */
-static CacheFolder *find(ImapSession *session, ImapLexer *lexer, ImapAclShape shape)
+static CacheFolder *find_mailbox(ImapSession *session, ImapLexer *lexer, ImapAclShape shape)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *name = imap_acl_args_parse(lexer, shape, &error);
@@ -23,33 +23,33 @@ static CacheFolder *find(ImapSession *session, ImapLexer *lexer, ImapAclShape sh
 
 void imap_cmd_myrights(ImapSession *session, ImapLexer *lexer)
 {
-    g_autoptr(CacheFolder) folder = find(session, lexer, IMAP_ACL_NOTHING);
+    g_autoptr(CacheFolder) folder = find_mailbox(session, lexer, IMAP_ACL_NOTHING);
     if (folder)
         imap_rights_tell(session, folder);
 }
 
 /* The table of commands asks for a right that is never there. */
-static void refuse(ImapSession *session, ImapLexer *lexer, ImapAclShape shape)
+static void refuse_administration(ImapSession *session, ImapLexer *lexer, ImapAclShape shape)
 {
-    cache_folder_free(find(session, lexer, shape));
+    cache_folder_free(find_mailbox(session, lexer, shape));
 }
 
 void imap_cmd_getacl(ImapSession *session, ImapLexer *lexer)
 {
-    refuse(session, lexer, IMAP_ACL_NOTHING);
+    refuse_administration(session, lexer, IMAP_ACL_NOTHING);
 }
 
 void imap_cmd_listrights(ImapSession *session, ImapLexer *lexer)
 {
-    refuse(session, lexer, IMAP_ACL_IDENTIFIER);
+    refuse_administration(session, lexer, IMAP_ACL_IDENTIFIER);
 }
 
 void imap_cmd_deleteacl(ImapSession *session, ImapLexer *lexer)
 {
-    refuse(session, lexer, IMAP_ACL_IDENTIFIER);
+    refuse_administration(session, lexer, IMAP_ACL_IDENTIFIER);
 }
 
 void imap_cmd_setacl(ImapSession *session, ImapLexer *lexer)
 {
-    refuse(session, lexer, IMAP_ACL_IDENTIFIER_AND_RIGHTS);
+    refuse_administration(session, lexer, IMAP_ACL_IDENTIFIER_AND_RIGHTS);
 }

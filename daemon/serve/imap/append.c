@@ -29,13 +29,13 @@ struct ImapAppend {
     gint64 folder;
     guint32 uidvalidity;
     gboolean readable;
-    GPtrArray *messages; /* Message; as many as the command has got to, and in its order */
-    GPtrArray *pieces;   /* GBytes: literals of CATENATE, in the order they came */
-    guint64 held;        /* octets of them */
-    guint used;          /* how many are in messages */
-    GError *error;       /* why the command fails, known before it was complete */
-    gboolean nul;        /* a literal8 held one */
-    gboolean too_big;    /* the pieces of CATENATE are */
+    GPtrArray *messages;  /* Message; as many as the command has got to, and in its order */
+    GPtrArray *pieces;    /* GBytes: literals of CATENATE, in the order they came */
+    guint64 piece_octets; /* in all of them */
+    guint used;           /* how many are in messages */
+    GError *error;        /* why the command fails, known before it was complete */
+    gboolean nul;         /* a literal8 held one */
+    gboolean too_big;     /* the pieces of CATENATE are */
 };
 
 static void message_free(Message *message)
@@ -65,7 +65,7 @@ static void reply_no_target(ImapSession *session, const GError *error)
         g_string_assign(session->code, "TRYCREATE");
 }
 
-static gboolean find_target(ImapSession *session, const char *name)
+static gboolean open_target(ImapSession *session, const char *name)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, &error);
@@ -87,7 +87,7 @@ static gboolean find_target(ImapSession *session, const char *name)
     return TRUE;
 }
 
-static gboolean acceptable(ImapSession *session, const ImapAppendArgs *args)
+static gboolean is_utf8_enabled(ImapSession *session, const ImapAppendArgs *args)
 {
     const ImapAppendMessage *message = args->messages->pdata[args->messages->len - 1];
     if (!message->utf8 || (session->enabled & IMAP_ENABLED_UTF8))
@@ -96,8 +96,8 @@ static gboolean acceptable(ImapSession *session, const ImapAppendArgs *args)
     return FALSE;
 }
 
-/* Takes the octets of message number `index` of the command. */
-static void take_message(ImapSession *session, guint index, const char *octets, gsize size)
+/* Keeps the octets of message number `index` of the command, compressed. */
+static void write_message(ImapSession *session, guint index, const char *octets, gsize size)
 {
     ImapAppend *append = session->append;
     while (append->messages->len <= index)
@@ -125,24 +125,25 @@ static void refuse_too_big(ImapSession *session)
 }
 
 /* All pieces of the command together are no more than one message may be. */
-static gboolean take_piece(ImapSession *session, char *octets, gsize size)
+static gboolean add_piece(ImapSession *session, char *octets, gsize size)
 {
     ImapAppend *append = session->append;
     g_ptr_array_add(append->pieces, g_bytes_new_take(octets, size));
-    append->held += size;
-    return append->held <= session->limits->message;
+    append->piece_octets += size;
+    return append->piece_octets <= session->limits->message;
 }
 
-/* The octets are taken to the end whatever becomes of them, or the session would lose its place. */
-static void take(ImapSession *session, const ImapAppendArgs *args, char **octets, gsize size)
+/* Octets that have been read, of a message that may have been refused by now. */
+static void receive_octets(ImapSession *session, const ImapAppendArgs *args, char **octets,
+                           gsize size)
 {
     ImapAppend *append = session->append;
     const ImapAppendMessage *message = args->messages->pdata[args->messages->len - 1];
     if (append->error || append->too_big)
         return;
     if (!message->catenate)
-        take_message(session, args->messages->len - 1, *octets, size);
-    else if (!take_piece(session, g_steal_pointer(octets), size))
+        write_message(session, args->messages->len - 1, *octets, size);
+    else if (!add_piece(session, g_steal_pointer(octets), size))
         append->too_big = TRUE;
 }
 
@@ -152,7 +153,8 @@ ImapFeed imap_append_receive(ImapSession *session)
     const ImapAppendArgs *args = imap_assembler_append(session->assembler);
     const ImapLiteral *literal = imap_assembler_literal(session->assembler);
     gsize size = (gsize)literal->size;
-    if ((!session->append && !find_target(session, args->mailbox)) || !acceptable(session, args))
+    if ((!session->append && !open_target(session, args->mailbox)) ||
+        !is_utf8_enabled(session, args))
         return imap_assembler_refuse(session->assembler);
     g_autofree char *octets = g_try_malloc(size + 1);
     if (!octets) {
@@ -168,7 +170,7 @@ ImapFeed imap_append_receive(ImapSession *session)
         imap_session_fail(session, error);
         return IMAP_FEED_MESSAGE;
     }
-    take(session, args, &octets, size);
+    receive_octets(session, args, &octets, size);
     imap_assembler_literal_streamed(session->assembler);
     return IMAP_FEED_MESSAGE;
 }
@@ -247,7 +249,7 @@ static gboolean catenate(ImapSession *session, const ImapAppendMessage *message,
         }
         g_string_append_len(octets, g_bytes_get_data(part, NULL), (gssize)size);
     }
-    take_message(session, index, octets->str, octets->len);
+    write_message(session, index, octets->str, octets->len);
     return TRUE;
 }
 
@@ -265,7 +267,7 @@ static gboolean catenate_all(ImapSession *session, const ImapAppendArgs *args)
 static gboolean arrived(ImapSession *session)
 {
     const ImapAppendArgs *args = imap_assembler_append(session->assembler);
-    if (!session->append && !find_target(session, args->mailbox))
+    if (!session->append && !open_target(session, args->mailbox))
         return FALSE;
     if (session->append->too_big) {
         refuse_too_big(session);
@@ -319,12 +321,12 @@ void imap_cmd_replace(ImapSession *session, ImapLexer *lexer)
         return;
     if (number == 0 && view->uids->len)
         uid = imap_view_uid(view, view->uids->len - 1);
-    else if (session->uid && imap_view_number(view, number))
+    else if (session->by_uid && imap_view_number(view, number))
         uid = number;
-    else if (!session->uid && number && number <= view->uids->len)
+    else if (!session->by_uid && number && number <= view->uids->len)
         uid = imap_view_uid(view, number - 1);
     if (uid)
         run_append(session, uid);
     else
-        imap_reply(session, session->uid ? IMAP_NO : IMAP_BAD, NULL, "There is no such message");
+        imap_reply(session, session->by_uid ? IMAP_NO : IMAP_BAD, NULL, "There is no such message");
 }

@@ -19,8 +19,8 @@ static void accept_login(ImapSession *session, ServeAccount *account)
     imap_reply(session, IMAP_OK, code->str, "Logged in.");
 }
 
-static void reply_result(ImapSession *session, ServeLoginResult result, ServeAccount *account,
-                         const GError *error)
+static void reply_login(ImapSession *session, ServeLoginResult result, ServeAccount *account,
+                        const GError *error)
 {
     switch (result) {
     case SERVE_LOGIN_OK:
@@ -73,7 +73,7 @@ void imap_cmd_login(ImapSession *session, ImapLexer *lexer)
         imap_lexer_end(lexer, &error)) {
         ServeLoginResult result = serve_login_password(session->stream, session->daemon, user,
                                                        password, &account, &error);
-        reply_result(session, result, account, error);
+        reply_login(session, result, account, error);
     } else {
         imap_reply_error(session, error);
     }
@@ -106,7 +106,7 @@ void imap_cmd_authenticate(ImapSession *session, ImapLexer *lexer)
         return;
     ServeLoginResult result =
         serve_login(session->stream, session->daemon, mechanism, initial, "+ ", &account, &error);
-    reply_result(session, result, account, error);
+    reply_login(session, result, account, error);
 }
 
 void imap_cmd_logout(ImapSession *session, ImapLexer *lexer)

@@ -18,7 +18,7 @@ struct ImapBinary {
     guint64 skip; /* decoded octets that are passed over */
 };
 
-/* The window of the decoded section that is wanted, and what was seen of it. */
+/* The window of the decoded section that was asked for, and what was seen of it. */
 typedef struct {
     guint64 first, end;
     guint64 decoded; /* octets of the section so far */
@@ -54,7 +54,7 @@ static gboolean find_section(ImapFetchRun *run, const ImapFetchPlan *plan, const
     return TRUE;
 }
 
-static ImapBinary *begin(const Section *section, guint64 skip, GError **error)
+static ImapBinary *begin_decoding(const Section *section, guint64 skip, GError **error)
 {
     MimeDecoder *decoder = mime_decoder_new(section->encoding, error);
     if (!decoder)
@@ -121,7 +121,7 @@ static gboolean look(ImapFetchRun *run, ImapBinary *binary, Window *window, GStr
 
 /* ---- the items ------------------------------------------------------------------------------- */
 
-static Window wanted(const ImapFetchItem *item)
+static Window window_of(const ImapFetchItem *item)
 {
     if (!item->partial)
         return (Window){.end = G_MAXUINT64};
@@ -142,11 +142,11 @@ static void announce(ImapFetchRun *run, const Window *window)
 gboolean imap_binary_emit(ImapFetchRun *run, const ImapFetchPlan *plan, const CacheFetchRow *row)
 {
     Section section = {};
-    Window window = wanted(plan->item);
+    Window window = window_of(plan->item);
     g_autoptr(GString) kept = g_string_new(NULL);
     if (!find_section(run, plan, row, &section))
         return FALSE;
-    g_autoptr(ImapBinary) looked = begin(&section, 0, &run->error);
+    g_autoptr(ImapBinary) looked = begin_decoding(&section, 0, &run->error);
     if (!looked || !look(run, looked, &window, kept))
         return FALSE;
     announce(run, &window);
@@ -157,7 +157,7 @@ gboolean imap_binary_emit(ImapFetchRun *run, const ImapFetchPlan *plan, const Ca
     }
     run->stream = (ImapFetchStream){.message = section.message,
                                     .left = length,
-                                    .binary = begin(&section, window.first, &run->error)};
+                                    .binary = begin_decoding(&section, window.first, &run->error)};
     return imap_fetch_pump(run) && run->stream.left == 0;
 }
 
@@ -188,7 +188,7 @@ gboolean imap_binary_emit_size(ImapFetchRun *run, const ImapFetchPlan *plan,
     g_autoptr(GString) kept = g_string_new(NULL);
     if (!find_section(run, plan, row, &section))
         return FALSE;
-    g_autoptr(ImapBinary) looked = begin(&section, 0, &run->error);
+    g_autoptr(ImapBinary) looked = begin_decoding(&section, 0, &run->error);
     if (!looked || (section.encoding != MIME_ENCODING_IDENTITY && !look(run, looked, &none, kept)))
         return FALSE;
     imap_out_number(run->session->out,

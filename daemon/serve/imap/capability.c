@@ -120,7 +120,7 @@ static const Capability capabilities[] = {
     {"X-GM-EXT-1", LOGGED_IN, "STORE", 0, imap_labels_offered, NULL, IMAP_MODE_GMAIL},
 };
 
-static gboolean offered(ImapSession *session, const Capability *capability)
+static gboolean is_offered(ImapSession *session, const Capability *capability)
 {
     if (!(capability->states & imap_session_state(session)))
         return FALSE;
@@ -141,7 +141,7 @@ static void append_capabilities(ImapSession *session, GString *out)
 {
     const char *separator = "";
     for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++) {
-        if (!offered(session, &capabilities[i]))
+        if (!is_offered(session, &capabilities[i]))
             continue;
         g_string_append(out, separator);
         g_string_append(out, capabilities[i].name);
@@ -157,7 +157,7 @@ void imap_capability_announce(ImapSession *session, GString *out)
 {
     append_capabilities(session, out);
     for (gsize i = 0; i < G_N_ELEMENTS(capabilities); i++)
-        if (capabilities[i].mode && offered(session, &capabilities[i]))
+        if (capabilities[i].mode && is_offered(session, &capabilities[i]))
             session->mode |= capabilities[i].mode;
 }
 
@@ -184,7 +184,7 @@ void imap_cmd_capability(ImapSession *session, ImapLexer *lexer)
 static guint enabled_by(ImapSession *session, const char *name)
 {
     const Capability *capability = find_capability(name);
-    return capability && offered(session, capability) ? capability->enables : 0;
+    return capability && is_offered(session, capability) ? capability->enables : 0;
 }
 
 /* Unknown names are ignored (RFC 5161, 3.1). */

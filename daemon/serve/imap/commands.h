@@ -8,7 +8,7 @@ typedef void (*ImapCommandFunc)(ImapSession *session, ImapLexer *lexer);
 
 typedef enum {
     /* May stand after UID. */
-    IMAP_TAKES_UID = 1,
+    IMAP_ALLOWS_UID = 1,
     /* Its answers may not hold expunges, since the client counts in sequence numbers while it runs
      * (RFC 3501, 7.4.1); after UID they may. */
     IMAP_KEEPS_NUMBERS = 2,
@@ -20,19 +20,19 @@ typedef enum {
     IMAP_BY_NUMBER = 16,
 } ImapCommandFlags;
 
-struct ImapEntry {
+struct ImapCommandRule {
     const char *name;
     ImapCommandFunc run;
     guint states; /* ImapState bits */
     guint flags;  /* ImapCommandFlags */
 
     /* Rights (CACHE_RIGHT bits): all of these on the selected mailbox, which the loop checks;
-     * all of these, and one of these, on the mailbox that it names, for imap_rights_find(). */
+     * all of these, and one of these, on the mailbox that it names: imap_rights_find(). */
     guint32 selected, named, any;
 };
 
 /* NULL: no such command. */
-const ImapEntry *imap_command_find(const char *name);
+const ImapCommandRule *imap_command_find(const char *name);
 
 /* One file each, or one for a few that belong together. */
 void imap_cmd_append(ImapSession *session, ImapLexer *lexer);

@@ -41,8 +41,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapContext, context_free)
 static ImapSet *set_of(const GArray *uids)
 {
     ImapSet *set = imap_set_new();
-    for (guint i = 0; i < uids->len; i++)
-        imap_set_add(set, g_array_index(uids, guint32, i));
+    imap_set_add_all(set, uids);
     return set;
 }
 
@@ -155,7 +154,7 @@ void imap_context_add(ImapSession *session, ImapSearchKey *key, GArray *keys, Im
     g_autoptr(ImapContext) context = g_new0(ImapContext, 1);
     context->tag = g_strdup(session->command->tag);
     context->several = g_str_equal(session->command->name, "ESEARCH");
-    context->uid = session->uid || context->several;
+    context->uid = session->by_uid || context->several;
     context->key = key;
     context->keys = keys;
     context->items = items;
@@ -188,12 +187,12 @@ static gboolean tells_uids(ImapSession *session, const ImapContext *context)
     return context->uid || imap_session_uidonly(session);
 }
 
-static guint32 number_of(ImapSession *session, const ImapContext *context, guint32 uid)
+static guint32 told_number(ImapSession *session, const ImapContext *context, guint32 uid)
 {
     return tells_uids(session, context) ? uid : imap_view_number(session->view, uid);
 }
 
-static void begin(ImapSession *session, const ImapContext *context)
+static void begin_esearch(ImapSession *session, const ImapContext *context)
 {
     const ImapEsearch esearch = {
         .tag = context->tag,
@@ -213,10 +212,10 @@ static void tell_set(ImapSession *session, const ImapContext *context, const cha
     guint32 uid;
     imap_set_iter_init(&iter, uids);
     while (imap_set_iter_next(&iter, &uid))
-        imap_set_add(numbers, number_of(session, context, uid));
+        imap_set_add(numbers, told_number(session, context, uid));
     if (imap_set_is_empty(numbers))
         return;
-    begin(session, context);
+    begin_esearch(session, context);
     g_string_append_printf(session->out, " %s (0 ", item);
     imap_set_format(numbers, session->out);
     g_string_append(session->out, ")\r\n");
@@ -228,7 +227,7 @@ static void tell_pairs(ImapSession *session, const ImapContext *context, const c
 {
     if (!pairs->len)
         return;
-    begin(session, context);
+    begin_esearch(session, context);
     g_string_append_printf(session->out, " %s (%s)\r\n", item, pairs->str);
 }
 
@@ -237,10 +236,10 @@ static void append_pair(ImapSession *session, const ImapContext *context, guint 
 {
     guint32 uid = g_array_index(context->order, guint32, index);
     g_string_append_printf(pairs, "%s%u %u", pairs->len ? " " : "", index + 1,
-                           number_of(session, context, uid));
+                           told_number(session, context, uid));
 }
 
-static void leave_order(ImapSession *session, ImapContext *context, const ImapSet *gone)
+static void remove_from_order(ImapSession *session, ImapContext *context, const ImapSet *gone)
 {
     g_autoptr(GString) pairs = g_string_new(NULL);
     guint kept = 0;
@@ -264,13 +263,13 @@ static void remove_members(ImapSession *session, ImapContext *context, const Ima
     imap_set_free(context->members);
     context->members = left;
     if (context->order)
-        leave_order(session, context, gone);
+        remove_from_order(session, context, gone);
     else
         tell_set(session, context, "REMOVEFROM", gone);
 }
 
 /* In ascending order of their new places, so that each is right when it is told. */
-static gboolean enter_order(ImapSession *session, ImapContext *context, const ImapSet *added)
+static gboolean add_to_order(ImapSession *session, ImapContext *context, const ImapSet *added)
 {
     g_autoptr(GString) pairs = g_string_new(NULL);
     GArray *order = imap_sort_uids(session, context->keys, context->members);
@@ -291,14 +290,14 @@ static gboolean add_members(ImapSession *session, ImapContext *context, const Im
         return TRUE;
     imap_set_add_set(context->members, added);
     if (context->order)
-        return enter_order(session, context, added);
+        return add_to_order(session, context, added);
     tell_set(session, context, "ADDTO", added);
     return TRUE;
 }
 
 /* RFC 5465, 7: not of messages that came to be found by a change of flags. */
-static void tell_items(ImapSession *session, const ImapContext *context, const ImapSet *added,
-                       guint32 last_known)
+static void tell_found_items(ImapSession *session, const ImapContext *context, const ImapSet *added,
+                             guint32 last_known)
 {
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
     ImapSetIter iter;
@@ -340,7 +339,7 @@ static gboolean update(ImapSession *session, ImapContext *context, const GArray 
     remove_members(session, context, gone);
     if (!add_members(session, context, added))
         return FALSE;
-    tell_items(session, context, added, last_known);
+    tell_found_items(session, context, added, last_known);
     return TRUE;
 }
 
@@ -358,8 +357,8 @@ static gboolean update_aside(ImapSession *session, ImapContext *context, const G
 
 /* What the news may have changed for the context: the messages themselves, and the one that was the
  * last, or now is. `uids` are those that changed. */
-static GArray *touched(ImapSession *session, const ImapContext *context, GArray *uids,
-                       guint32 last_known)
+static GArray *uids_to_search(ImapSession *session, const ImapContext *context, GArray *uids,
+                              guint32 last_known)
 {
     const ImapView *view = session->view;
     guint32 end = last_known < G_MAXUINT32 ? last_known + 1 : last_known;
@@ -384,7 +383,7 @@ void imap_contexts_changed(ImapSession *session, const GArray *changes, guint32 
         g_array_append_val(uids, g_array_index(changes, CacheChange, i).uid);
     for (guint i = 0; i < contexts->len;) {
         ImapContext *context = contexts->pdata[i];
-        g_autoptr(GArray) among = touched(session, context, uids, last_known);
+        g_autoptr(GArray) among = uids_to_search(session, context, uids, last_known);
         if (!among->len || update_aside(session, context, among, last_known)) {
             i++;
             continue;

@@ -22,7 +22,7 @@ typedef struct {
     GArray *made;      /* guint32: those of `to` that weren't there before (set-like stores) */
 } CopyRun;
 
-static gboolean find_target(CopyRun *run, const char *name, GError **error)
+static gboolean find_destination(CopyRun *run, const char *name, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_READ, error);
     g_autoptr(CacheFolder) folder = txn ? imap_rights_find(run->session, txn, name, error) : NULL;
@@ -59,7 +59,7 @@ static gboolean copy_slice(CopyRun *run, const guint32 *uids, guint count, GErro
 }
 
 /* RFC 3501, 6.4.7: a COPY that fails leaves the destination as it was. */
-static void undo(CopyRun *run)
+static void undo_copy(CopyRun *run)
 {
     g_autoptr(GError) error = NULL;
     for (guint at = 0; at < run->made->len; at += COPY_SLICE) {
@@ -75,7 +75,7 @@ static void undo(CopyRun *run)
     }
 }
 
-static void tell(CopyRun *run, const char *text)
+static void reply_copied(CopyRun *run, const char *text)
 {
     ImapSession *session = run->session;
     imap_reply(session, IMAP_OK, NULL, text);
@@ -103,20 +103,20 @@ static void run_copy(CopyRun *run, const GArray *uids)
                        &error))
             continue;
         if (run->move)
-            tell(run, "");
+            reply_copied(run, "");
         else
-            undo(run);
+            undo_copy(run);
         imap_reply_error(run->session, error);
         return;
     }
     /* RFC 2180, 4.4: by number, all or nothing; of a MOVE, what is there has moved. */
-    if (run->from->len < uids->len && !run->session->uid && !run->move) {
-        undo(run);
+    if (run->from->len < uids->len && !run->session->by_uid && !run->move) {
+        undo_copy(run);
         imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
         return;
     }
     imap_view_made(run->session, run->target, run->made);
-    tell(run, run->move ? "Moved." : "Copied.");
+    reply_copied(run, run->move ? "Moved." : "Copied.");
 }
 
 static void copy_or_move(ImapSession *session, ImapLexer *lexer, gboolean move)
@@ -131,10 +131,10 @@ static void copy_or_move(ImapSession *session, ImapLexer *lexer, gboolean move)
         imap_reply_error(session, error);
         return;
     }
-    g_autoptr(GArray) uids = imap_view_resolve(session, set, session->uid, TRUE);
+    g_autoptr(GArray) uids = imap_view_resolve(session, set, session->by_uid, TRUE);
     if (!uids)
         return;
-    if (!find_target(&run, name, &error)) {
+    if (!find_destination(&run, name, &error)) {
         imap_reply_error(session, error);
         if (g_error_matches(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND))
             g_string_assign(session->code, "TRYCREATE");

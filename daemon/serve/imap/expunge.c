@@ -80,8 +80,8 @@ void imap_cmd_expunge(ImapSession *session, ImapLexer *lexer)
     g_autoptr(ImapSequenceSet) set = NULL;
     g_autoptr(GArray) uids = NULL;
     guint64 modseq;
-    if ((session->uid && (!imap_lexer_space(lexer, &error) ||
-                          !(set = imap_lexer_sequence_set(lexer, TRUE, &error)))) ||
+    if ((session->by_uid && (!imap_lexer_space(lexer, &error) ||
+                             !(set = imap_lexer_sequence_set(lexer, TRUE, &error)))) ||
         !imap_lexer_end(lexer, &error)) {
         imap_reply_error(session, error);
         return;

@@ -14,7 +14,7 @@ static gboolean is_extract(const ImapFetchItem *item)
            item->offset <= G_MAXUINT32 && item->length <= EXTRACT_BYTES;
 }
 
-static CacheContentState needs_of(const ImapFetchPlan *plan)
+static CacheContentState state_for(const ImapFetchPlan *plan)
 {
     return plan->item->lazy ? CACHE_CONTENT_NONE : plan->handler->needs;
 }
@@ -26,9 +26,9 @@ gboolean imap_extract_is_wanted(const ImapFetchRun *run, guint64 size)
         return FALSE;
     for (guint i = 0; i < run->plans->len; i++) {
         const ImapFetchPlan *plan = &g_array_index(run->plans, ImapFetchPlan, i);
-        if (needs_of(plan) == CACHE_CONTENT_FULL && !is_extract(plan->item))
+        if (state_for(plan) == CACHE_CONTENT_FULL && !is_extract(plan->item))
             return FALSE;
-        extracts += needs_of(plan) == CACHE_CONTENT_FULL;
+        extracts += state_for(plan) == CACHE_CONTENT_FULL;
     }
     return extracts > 0;
 }
@@ -37,7 +37,7 @@ CacheContentState imap_extract_needs_beside(const ImapFetchRun *run)
 {
     CacheContentState needs = CACHE_CONTENT_NONE;
     for (guint i = 0; i < run->plans->len; i++) {
-        CacheContentState state = needs_of(&g_array_index(run->plans, ImapFetchPlan, i));
+        CacheContentState state = state_for(&g_array_index(run->plans, ImapFetchPlan, i));
         if (state != CACHE_CONTENT_FULL)
             needs = MAX(needs, state);
     }
@@ -52,15 +52,15 @@ static char *section_text(const ImapSection *section)
     return g_strndup(text->str + 1, text->len - 2);
 }
 
-gboolean imap_extract_get(ImapFetchRun *run, ImapNeed *need, gint64 message)
+gboolean imap_extract_get(ImapFetchRun *run, ImapDemand *demand, gint64 message)
 {
     for (guint i = 0; i < run->plans->len; i++) {
         ImapFetchPlan *plan = &g_array_index(run->plans, ImapFetchPlan, i);
-        if (needs_of(plan) != CACHE_CONTENT_FULL)
+        if (state_for(plan) != CACHE_CONTENT_FULL)
             continue;
         g_autofree char *section = section_text(&plan->item->section);
         FetchExtract extract = {section, (guint32)plan->item->offset, (guint32)plan->item->length};
-        plan->extract = imap_need_extract(run->session, need, message, &extract);
+        plan->extract = imap_demand_extract(run->session, demand, message, &extract);
         if (!plan->extract) {
             imap_extract_clear(run);
             return FALSE;

@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "daemon/serve/imap/demand.h"
 #include "daemon/serve/imap/fetch-items.h"
-#include "daemon/serve/imap/need.h"
 
 /* Whether the command's items are such that a message of `size` octets is better looked into. */
 gboolean imap_extract_is_wanted(const ImapFetchRun *run, guint64 size);
@@ -15,7 +15,7 @@ gboolean imap_extract_is_wanted(const ImapFetchRun *run, guint64 size);
 CacheContentState imap_extract_needs_beside(const ImapFetchRun *run);
 
 /* Asks for the message's extracts, and keeps them in run->plans. FALSE: not all can be had. */
-gboolean imap_extract_get(ImapFetchRun *run, ImapNeed *need, gint64 message);
+gboolean imap_extract_get(ImapFetchRun *run, ImapDemand *demand, gint64 message);
 void imap_extract_clear(ImapFetchRun *run);
 
 /* Answers an item with its extract. */

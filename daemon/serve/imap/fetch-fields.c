@@ -30,9 +30,9 @@ void imap_fetch_fields_init(ImapFetchFields *fields, const ImapFetchRun *run, gu
     *fields = (ImapFetchFields){0};
     fields->group = CLAMP(messages / GROUPS_FEW, GROUP_MIN, GROUP_MAX);
     fields->group -= fields->group % IMAP_SLICE_MESSAGES;
-    fields->wanted = (run->what & CACHE_FETCH_HEADER) && messages >= MESSAGES_WORTH;
+    fields->in_use = (run->what & CACHE_FETCH_HEADER) && messages >= MESSAGES_WORTH;
     for (guint i = 0; i < run->plans->len; i++)
-        fields->wanted = fields->wanted && is_listing(&g_array_index(run->plans, ImapFetchPlan, i));
+        fields->in_use = fields->in_use && is_listing(&g_array_index(run->plans, ImapFetchPlan, i));
 }
 
 void imap_fetch_fields_clear(ImapFetchFields *fields)
@@ -43,7 +43,7 @@ void imap_fetch_fields_clear(ImapFetchFields *fields)
 gboolean imap_fetch_fields_read(ImapFetchFields *fields, ImapSession *session, const GArray *uids,
                                 guint at)
 {
-    if (!fields->wanted || at % fields->group != 0)
+    if (!fields->in_use || at % fields->group != 0)
         return TRUE;
     g_autoptr(GArray) group = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_array_append_vals(group, &g_array_index(uids, guint32, at),
@@ -65,7 +65,7 @@ static guint row_of(const ImapFetchFields *fields, guint at, guint32 uid)
 gboolean imap_fetch_fields_cover(const ImapFetchFields *fields, const guint32 *uids, guint count)
 {
     const GArray *rows = fields->keys.rows;
-    for (guint i = 0, row = fields->at; fields->wanted && i < count; i++) {
+    for (guint i = 0, row = fields->at; fields->in_use && i < count; i++) {
         row = row_of(fields, row, uids[i]);
         if (row == rows->len || g_array_index(rows, ImapKeyRow, row).uid != uids[i])
             return FALSE;
@@ -73,10 +73,10 @@ gboolean imap_fetch_fields_cover(const ImapFetchFields *fields, const guint32 *u
         if (!text || !*text)
             return FALSE;
     }
-    return fields->wanted;
+    return fields->in_use;
 }
 
-const char *imap_fetch_fields_take(ImapFetchFields *fields, guint32 uid)
+const char *imap_fetch_fields_get(ImapFetchFields *fields, guint32 uid)
 {
     fields->at = row_of(fields, fields->at, uid);
     return imap_keys_text(&fields->keys, fields->at, 0);

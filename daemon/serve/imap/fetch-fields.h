@@ -9,13 +9,13 @@
 #include "daemon/serve/imap/keys.h"
 
 typedef struct {
-    gboolean wanted; /* the command is one of those */
+    gboolean in_use; /* the command is one of those */
     guint group;     /* so many messages are read for at once */
     ImapKeys keys;   /* of those */
     guint at;        /* the row that has been come to */
 } ImapFetchFields;
 
-/* Decides whether they are wanted: of a header, `run` asks for nothing but such fields, and for
+/* Decides whether they are of use: of a header, `run` asks for nothing but such fields, and for
  * many messages. */
 void imap_fetch_fields_init(ImapFetchFields *fields, const ImapFetchRun *run, guint messages);
 void imap_fetch_fields_clear(ImapFetchFields *fields);
@@ -25,9 +25,9 @@ void imap_fetch_fields_clear(ImapFetchFields *fields);
 gboolean imap_fetch_fields_read(ImapFetchFields *fields, ImapSession *session, const GArray *uids,
                                 guint at);
 
-/* Whether the fields of all these messages, of which none is before one that was taken, have been
+/* Whether the fields of all these messages, of which none is before one that was got, have been
  * read. */
 gboolean imap_fetch_fields_cover(const ImapFetchFields *fields, const guint32 *uids, guint count);
 
 /* The fields of a message that is covered, instead of its header; by ascending UID. */
-const char *imap_fetch_fields_take(ImapFetchFields *fields, guint32 uid);
+const char *imap_fetch_fields_get(ImapFetchFields *fields, guint32 uid);

@@ -6,12 +6,12 @@
 #include "daemon/serve/imap/fetch.h"
 #include "cache/change.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/demand.h"
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/extract.h"
 #include "daemon/serve/imap/fetch-fields.h"
 #include "daemon/serve/imap/fetch-items.h"
 #include "daemon/serve/imap/labels.h"
-#include "daemon/serve/imap/need.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/view.h"
@@ -36,7 +36,7 @@ typedef struct {
     GArray *unseen;                 /* guint32: to be marked \Seen */
     guint unavailable;
     GError *item_error;
-    ImapNeed need;
+    ImapDemand demand;
 } Fetch;
 
 /* ---- one message ----------------------------------------------------------------------------- */
@@ -84,7 +84,7 @@ static gboolean emit_plans(ImapFetchRun *run, const CacheFetchRow *row)
     return TRUE;
 }
 
-static void note_missing(Fetch *fetch, const CacheFetchRow *row)
+static void note_row_missing(Fetch *fetch, const CacheFetchRow *row)
 {
     g_array_append_val(fetch->missing_uids, row->placement->uid);
     g_array_append_val(fetch->missing, row->placement->message);
@@ -93,7 +93,7 @@ static void note_missing(Fetch *fetch, const CacheFetchRow *row)
 
 /* An item that can't be had of this message (an unknown encoding): the others go on, and the answer
  * tells. */
-static gboolean take_back(Fetch *fetch)
+static gboolean undo_row(Fetch *fetch)
 {
     ImapFetchRun *run = &fetch->run;
     if (!run->error || run->sent_some)
@@ -108,7 +108,7 @@ static gboolean take_back(Fetch *fetch)
     return TRUE;
 }
 
-static gboolean is_here(const ImapFetchRun *run, const CacheFetchRow *row)
+static gboolean is_row_here(const ImapFetchRun *run, const CacheFetchRow *row)
 {
     if (run->extracts)
         return row->state >= imap_extract_needs_beside(run);
@@ -125,7 +125,7 @@ static gboolean emit_row(const CacheFetchRow *read, gpointer data)
     if (fetch->lists) {
         listed = *read;
         row = &listed;
-        listed.header = imap_fetch_fields_take(&fetch->fields, read->placement->uid);
+        listed.header = imap_fetch_fields_get(&fetch->fields, read->placement->uid);
         listed.header_length = strlen(listed.header);
     }
     while (fetch->uids[fetch->at] < row->placement->uid)
@@ -135,13 +135,13 @@ static gboolean emit_row(const CacheFetchRow *read, gpointer data)
         end_row(run);
     if (!run->open && !fetch->last_try)
         fetch->rows++;
-    if (!run->open && !is_here(run, row)) {
-        note_missing(fetch, row);
+    if (!run->open && !is_row_here(run, row)) {
+        note_row_missing(fetch, row);
         return TRUE;
     }
     if (!run->open)
         begin_row(fetch, row);
-    if (emit_plans(run, row) || take_back(fetch))
+    if (emit_plans(run, row) || undo_row(fetch))
         fetch->at++;
     run->sent_some |= run->open;
     fetch->stopped = run->open || run->session->out->len >= IMAP_SLICE_BYTES;
@@ -150,7 +150,7 @@ static gboolean emit_row(const CacheFetchRow *read, gpointer data)
 
 /* ---- a slice --------------------------------------------------------------------------------- */
 
-static gboolean read_rows(Fetch *fetch)
+static gboolean emit_rows(Fetch *fetch)
 {
     ImapFetchRun *run = &fetch->run;
     guint what = fetch->lists ? run->what & ~(guint)CACHE_FETCH_HEADER : run->what;
@@ -170,12 +170,12 @@ static gboolean read_rows(Fetch *fetch)
 }
 
 /* One transaction's worth. */
-static gboolean step(Fetch *fetch)
+static gboolean fetch_step(Fetch *fetch)
 {
     ImapFetchRun *run = &fetch->run;
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_READ, &run->error);
     run->txn = txn;
-    if (txn && (run->stream.left ? imap_fetch_pump(run) : read_rows(fetch)))
+    if (txn && (run->stream.left ? imap_fetch_pump(run) : emit_rows(fetch)))
         return TRUE;
     if (run->open) {
         /* A literal that was announced can't be taken back. */
@@ -185,7 +185,7 @@ static gboolean step(Fetch *fetch)
     return FALSE;
 }
 
-static gboolean run_slice(Fetch *fetch, const guint32 *uids, guint count, gboolean last_try)
+static gboolean fetch_slice(Fetch *fetch, const guint32 *uids, guint count, gboolean last_try)
 {
     fetch->uids = uids;
     fetch->count = count;
@@ -194,26 +194,26 @@ static gboolean run_slice(Fetch *fetch, const guint32 *uids, guint count, gboole
     fetch->lists = !last_try && imap_fetch_fields_cover(&fetch->fields, uids, count);
     fetch->index = imap_view_lower_bound(fetch->run.session->view, uids[0]);
     while (fetch->at < fetch->count)
-        if (!step(fetch) || !imap_session_send(fetch->run.session))
+        if (!fetch_step(fetch) || !imap_session_send(fetch->run.session))
             return FALSE;
     return TRUE;
 }
 
 /* A client looks into one large message: it needn't wait for all of it. */
-static gboolean run_extracts(Fetch *fetch, guint32 uid, gint64 message)
+static gboolean fetch_extracts(Fetch *fetch, guint32 uid, gint64 message)
 {
     CacheContentState needs = imap_extract_needs_beside(&fetch->run);
     if (needs > CACHE_CONTENT_NONE)
-        imap_need(fetch->run.session, &fetch->need, &message, 1, needs);
-    fetch->run.extracts = imap_extract_get(&fetch->run, &fetch->need, message);
-    gboolean ok = run_slice(fetch, &uid, 1, TRUE);
+        imap_demand(fetch->run.session, &fetch->demand, &message, 1, needs);
+    fetch->run.extracts = imap_extract_get(&fetch->run, &fetch->demand, message);
+    gboolean ok = fetch_slice(fetch, &uid, 1, TRUE);
     fetch->run.extracts = FALSE;
     imap_extract_clear(&fetch->run);
     return ok;
 }
 
 /* What wasn't here is fetched, and tried again. */
-static gboolean run_missing(Fetch *fetch)
+static gboolean fetch_missing(Fetch *fetch)
 {
     g_autoptr(GArray) uids = g_steal_pointer(&fetch->missing_uids);
     g_autoptr(GArray) messages = g_steal_pointer(&fetch->missing);
@@ -222,13 +222,13 @@ static gboolean run_missing(Fetch *fetch)
     CacheContentState state =
         fetch->run.what & CACHE_FETCH_BODYSTRUCTURE ? CACHE_CONTENT_FULL : fetch->run.needs;
     gboolean extracts = uids->len == 1 && imap_extract_is_wanted(&fetch->run, fetch->missing_size);
-    gboolean ok = !extracts || run_extracts(fetch, g_array_index(uids, guint32, 0),
-                                            g_array_index(messages, gint64, 0));
+    gboolean ok = !extracts || fetch_extracts(fetch, g_array_index(uids, guint32, 0),
+                                              g_array_index(messages, gint64, 0));
     for (guint at = 0; ok && !extracts && at < uids->len; at += NEED_BATCH) {
         guint count = MIN(uids->len - at, NEED_BATCH);
-        imap_need(fetch->run.session, &fetch->need, &g_array_index(messages, gint64, at), count,
-                  state);
-        ok = run_slice(fetch, &g_array_index(uids, guint32, at), count, TRUE);
+        imap_demand(fetch->run.session, &fetch->demand, &g_array_index(messages, gint64, at), count,
+                    state);
+        ok = fetch_slice(fetch, &g_array_index(uids, guint32, at), count, TRUE);
     }
     fetch->unavailable += fetch->missing->len;
     g_array_set_size(fetch->missing_uids, 0);
@@ -258,7 +258,7 @@ static void mark_seen(Fetch *fetch)
     g_array_set_size(fetch->unseen, 0);
 }
 
-static void reply_result(Fetch *fetch, guint wanted)
+static void reply_fetched(Fetch *fetch, guint wanted)
 {
     ImapSession *session = fetch->run.session;
     if (fetch->run.error)
@@ -266,10 +266,10 @@ static void reply_result(Fetch *fetch, guint wanted)
     else if (fetch->item_error)
         imap_reply_error(session, fetch->item_error);
     else if (fetch->unavailable)
-        imap_reply_printf(session, IMAP_NO, "UNAVAILABLE", "%u messages aren't here: %s",
-                          fetch->unavailable,
-                          fetch->need.error ? fetch->need.error->message : "they can't be had now");
-    else if (fetch->rows < wanted && !session->uid)
+        imap_reply_printf(
+            session, IMAP_NO, "UNAVAILABLE", "%u messages aren't here: %s", fetch->unavailable,
+            fetch->demand.error ? fetch->demand.error->message : "they can't be had now");
+    else if (fetch->rows < wanted && !session->by_uid)
         imap_reply(session, IMAP_OK, "EXPUNGEISSUED", "Some of the messages are gone");
 }
 
@@ -279,13 +279,13 @@ static void run_fetch(Fetch *fetch, const GArray *uids)
         guint count = MIN(uids->len - at, IMAP_SLICE_MESSAGES);
         if (!imap_fetch_fields_read(&fetch->fields, fetch->run.session, uids, at))
             return;
-        gboolean ok =
-            run_slice(fetch, &g_array_index(uids, guint32, at), count, FALSE) && run_missing(fetch);
+        gboolean ok = fetch_slice(fetch, &g_array_index(uids, guint32, at), count, FALSE) &&
+                      fetch_missing(fetch);
         mark_seen(fetch);
         if (!ok)
             break;
     }
-    reply_result(fetch, uids->len);
+    reply_fetched(fetch, uids->len);
 }
 
 /* ---- which messages -------------------------------------------------------------------------- */
@@ -308,8 +308,7 @@ static void keep_changed(GArray *uids, const GArray *changed)
 static void tell_vanished(ImapSession *session, const ImapFetchArgs *args, const GArray *expunged)
 {
     g_autoptr(ImapSet) gone = imap_set_new();
-    for (guint i = 0; i < expunged->len; i++)
-        imap_set_add(gone, g_array_index(expunged, guint32, i));
+    imap_set_add_all(gone, expunged);
     g_autoptr(ImapSet) named = imap_sequence_set_resolve(args->set, G_MAXUINT32);
     g_autoptr(ImapSet) vanished = imap_set_intersect(gone, named);
     imap_view_tell_vanished(session, vanished, TRUE);
@@ -349,7 +348,7 @@ static void apply_partial(const ImapPartial *partial, GArray *uids)
 static GArray *choose_uids(ImapSession *session, const ImapFetchArgs *args)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->uid, TRUE);
+    g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->by_uid, TRUE);
     if (!uids)
         return NULL;
     if (args->partial.given)
@@ -398,7 +397,7 @@ static gboolean make_plans(ImapFetchRun *run)
     return TRUE;
 }
 
-static gboolean allowed(ImapSession *session, const ImapFetchArgs *args)
+static gboolean are_modifiers_allowed(ImapSession *session, const ImapFetchArgs *args)
 {
     if (args->vanished && !(session->enabled & IMAP_ENABLED_QRESYNC)) {
         imap_reply(session, IMAP_BAD, NULL, "ENABLE QRESYNC first");
@@ -421,7 +420,7 @@ static void fetch_clear(Fetch *fetch)
     g_array_unref(fetch->unseen);
     g_clear_error(&fetch->run.error);
     g_clear_error(&fetch->item_error);
-    imap_need_clear(&fetch->need);
+    imap_demand_clear(&fetch->demand);
 }
 
 static void fetch_messages(ImapSession *session, const ImapFetchArgs *args)
@@ -465,9 +464,9 @@ void imap_fetch_tell(ImapSession *session, const ImapFetchArgs *items, const GAr
     gboolean ok = make_plans(&fetch.run);
     fetch.run.sets_seen = FALSE;
     for (guint at = 0; ok && at < uids->len; at += IMAP_SLICE_MESSAGES)
-        ok = run_slice(&fetch, &g_array_index(uids, guint32, at),
-                       MIN(uids->len - at, IMAP_SLICE_MESSAGES), FALSE) &&
-             run_missing(&fetch);
+        ok = fetch_slice(&fetch, &g_array_index(uids, guint32, at),
+                         MIN(uids->len - at, IMAP_SLICE_MESSAGES), FALSE) &&
+             fetch_missing(&fetch);
     fetch_clear(&fetch);
 }
 
@@ -479,6 +478,6 @@ void imap_cmd_fetch(ImapSession *session, ImapLexer *lexer)
     g_autoptr(ImapFetchArgs) args = imap_fetch_args_parse(lexer, &error);
     if (!args)
         imap_reply_error(session, error);
-    else if (allowed(session, args))
+    else if (are_modifiers_allowed(session, args))
         fetch_messages(session, args);
 }

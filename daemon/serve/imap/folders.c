@@ -25,7 +25,7 @@ static char *parse_name(ImapSession *session, ImapLexer *lexer)
     return NULL;
 }
 
-static CacheTxn *begin(ImapSession *session, GError **error)
+static CacheTxn *begin_writing(ImapSession *session, GError **error)
 {
     return cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
 }
@@ -70,7 +70,7 @@ static gboolean may_create(CacheTxn *txn, const char *name, GError **error)
  * "name/" says that there will be mailboxes below (RFC 3501, 6.3.3): here any name may have them.
  * "inbox/name" is below INBOX, which is written in one way only (5.1).
  */
-static void settle_name(CacheTxn *txn, char *name)
+static void normalize_name(CacheTxn *txn, char *name)
 {
     char delimiter = delimiter_of(txn);
     gsize length = strlen(name);
@@ -154,9 +154,9 @@ void imap_cmd_create(ImapSession *session, ImapLexer *lexer)
     if (!name)
         return;
     g_autoptr(CacheFolder) made = NULL;
-    g_autoptr(CacheTxn) txn = begin(session, &error);
+    g_autoptr(CacheTxn) txn = begin_writing(session, &error);
     if (txn) {
-        settle_name(txn, name);
+        normalize_name(txn, name);
         if (!choose_role(session, txn, names, &role))
             return;
         gint64 id =
@@ -181,7 +181,7 @@ void imap_cmd_delete(ImapSession *session, ImapLexer *lexer)
     g_autofree char *name = parse_name(session, lexer);
     if (!name)
         return;
-    g_autoptr(CacheTxn) txn = begin(session, &error);
+    g_autoptr(CacheTxn) txn = begin_writing(session, &error);
     g_autoptr(CacheFolder) folder = txn ? imap_rights_find(session, txn, name, &error) : NULL;
     if (!folder || !cache_folder_delete(txn, folder->id, &error) ||
         !cache_commit(g_steal_pointer(&txn), &error))
@@ -195,7 +195,7 @@ static gboolean move_slice(ImapSession *session, gint64 from, gint64 to, const G
 {
     g_autoptr(GArray) moved = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(GArray) arrived = g_array_new(FALSE, FALSE, sizeof(guint32));
-    g_autoptr(CacheTxn) txn = begin(session, error);
+    g_autoptr(CacheTxn) txn = begin_writing(session, error);
     return txn &&
            cache_copy(txn,
                       (CacheSelection){from, &g_array_index(uids, guint32, at),
@@ -221,7 +221,7 @@ static gboolean may_rename(ImapSession *session, CacheTxn *txn, const CacheFolde
                            const char *to, GError **error)
 {
     guint32 needs = imap_name_is_inbox(folder->name) ? CACHE_RIGHT_DELETE | CACHE_RIGHT_EXPUNGE
-                                                     : session->entry->named;
+                                                     : session->rule->named;
     return imap_rights_allow(folder, needs, 0, error) && may_create(txn, to, error);
 }
 
@@ -229,7 +229,7 @@ static gboolean may_rename(ImapSession *session, CacheTxn *txn, const CacheFolde
  * stay. */
 static gboolean rename_inbox(ImapSession *session, gint64 inbox, const char *name, GError **error)
 {
-    g_autoptr(CacheTxn) txn = begin(session, error);
+    g_autoptr(CacheTxn) txn = begin_writing(session, error);
     g_autoptr(CacheFolder) taken = txn ? cache_folder_find(txn, name, NULL) : NULL;
     if (taken) { /* CREATE would make a mailbox of a name that is none yet */
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_EXISTS, "There is a folder %s already", name);
@@ -248,11 +248,11 @@ static gboolean rename_inbox(ImapSession *session, gint64 inbox, const char *nam
 
 static gboolean rename_folder(ImapSession *session, const char *from, char *to, GError **error)
 {
-    g_autoptr(CacheTxn) txn = begin(session, error);
+    g_autoptr(CacheTxn) txn = begin_writing(session, error);
     g_autoptr(CacheFolder) folder = txn ? cache_folder_find(txn, from, error) : NULL;
     if (!folder)
         return FALSE;
-    settle_name(txn, to);
+    normalize_name(txn, to);
     if (!may_rename(session, txn, folder, to, error))
         return FALSE;
     if (imap_name_is_inbox(folder->name)) {
@@ -286,7 +286,7 @@ static void set_subscribed(ImapSession *session, ImapLexer *lexer, gboolean subs
     g_autofree char *name = parse_name(session, lexer);
     if (!name)
         return;
-    g_autoptr(CacheTxn) txn = begin(session, &error);
+    g_autoptr(CacheTxn) txn = begin_writing(session, &error);
     g_autoptr(CacheFolder) folder = NULL;
     if (txn)
         folder = subscribed ? imap_rights_find(session, txn, name, &error)

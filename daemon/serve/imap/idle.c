@@ -7,7 +7,7 @@
 
 #define DONE_LINE_MAX 1024
 
-static gboolean report(ImapSession *session)
+static gboolean tell_news(ImapSession *session)
 {
     if (session->view)
         imap_news_report(session, TRUE);
@@ -29,7 +29,7 @@ static gboolean wait_for_client(ImapSession *session)
             imap_session_fail(session, error);
             return FALSE;
         }
-        if ((woken & NET_WOKEN) && !report(session))
+        if ((woken & NET_WOKEN) && !tell_news(session))
             return FALSE;
         if (woken & NET_READABLE)
             return TRUE;
@@ -42,7 +42,7 @@ void imap_cmd_idle(ImapSession *session, ImapLexer *lexer)
         return;
     g_string_append(session->out, "+ idling\r\n");
     /* What happened before the watch began to matter is told first. */
-    if (!report(session) || !wait_for_client(session))
+    if (!tell_news(session) || !wait_for_client(session))
         return;
     const char *line = imap_session_read_line(session, DONE_LINE_MAX, NULL);
     if (!session->ended && (!line || g_ascii_strcasecmp(line, "DONE") != 0))

@@ -3,7 +3,7 @@
 #include "daemon/serve/imap/keys.h"
 
 #include "daemon/index/keys.h"
-#include "daemon/serve/imap/need.h"
+#include "daemon/serve/imap/demand.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
@@ -28,7 +28,7 @@ typedef struct {
     gboolean last_try;
     guint at; /* the row that a pass by UID has come to */
     GString *text;
-    ImapNeed need;
+    ImapDemand demand;
     GError *error;
 } Read;
 
@@ -46,8 +46,8 @@ static void set_text(Read *read, guint row, guint kind, const char *text, gsize 
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static gboolean fetch_rows(Read *read, const guint32 *uids, guint count, guint what,
-                           CacheFetchFunc func)
+static gboolean read_key_rows(Read *read, const guint32 *uids, guint count, guint what,
+                              CacheFetchFunc func)
 {
     g_autoptr(CacheTxn) txn = cache_begin(read->session->account->cache, CACHE_READ, &read->error);
     return txn && cache_fetch(txn, (CacheSelection){read->session->view->folder, uids, count}, what,
@@ -63,11 +63,11 @@ static gboolean add_row(const CacheFetchRow *row, gpointer data)
     return TRUE;
 }
 
-static gboolean read_rows(Read *read, const GArray *uids)
+static gboolean read_all_key_rows(Read *read, const GArray *uids)
 {
     for (guint at = 0; at < uids->len; at += SCAN_ROWS)
-        if (!fetch_rows(read, &g_array_index(uids, guint32, at), MIN(SCAN_ROWS, uids->len - at),
-                        CACHE_FETCH_NUMBERS, add_row))
+        if (!read_key_rows(read, &g_array_index(uids, guint32, at), MIN(SCAN_ROWS, uids->len - at),
+                           CACHE_FETCH_NUMBERS, add_row))
             return FALSE;
     g_ptr_array_set_size(read->keys->texts, (int)(read->keys->rows->len * read->keys->n_kinds));
     return TRUE;
@@ -75,7 +75,7 @@ static gboolean read_rows(Read *read, const GArray *uids)
 
 /* ---- segments -------------------------------------------------------------------------------- */
 
-static int by_message(const void *a, const void *b)
+static int compare_row_messages(const void *a, const void *b)
 {
     gint64 first = ((const Place *)a)->message, second = ((const Place *)b)->message;
     return (first > second) - (first < second);
@@ -92,7 +92,7 @@ static void order_by_message(Read *read)
         g_array_append_val(read->order, place);
     }
     if (!ascends)
-        g_array_sort(read->order, by_message);
+        g_array_sort(read->order, compare_row_messages);
     for (guint i = 0; i < read->order->len; i++)
         g_array_append_val(read->messages, g_array_index(read->order, Place, i).message);
 }
@@ -162,8 +162,8 @@ static gboolean read_headers(Read *read, const GArray *uids, guint first, gboole
     read->last_try = last_try;
     read->at = first;
     g_array_set_size(read->missing, 0);
-    return fetch_rows(read, &g_array_index(uids, guint32, 0), uids->len, CACHE_FETCH_HEADER,
-                      take_header);
+    return read_key_rows(read, &g_array_index(uids, guint32, 0), uids->len, CACHE_FETCH_HEADER,
+                         take_header);
 }
 
 /* The next few rows from `*row` on that lack a text. */
@@ -182,8 +182,8 @@ static gboolean complete_slice(Read *read, guint *row)
         return FALSE;
     if (!read->missing->len)
         return TRUE;
-    imap_need(read->session, &read->need, &g_array_index(read->missing, gint64, 0),
-              read->missing->len, CACHE_CONTENT_HEADER);
+    imap_demand(read->session, &read->demand, &g_array_index(read->missing, gint64, 0),
+                read->missing->len, CACHE_CONTENT_HEADER);
     return read_headers(read, uids, first, TRUE);
 }
 
@@ -214,7 +214,7 @@ static void drop_incomplete(ImapKeys *keys)
 
 static gboolean read_stored(Read *read, const GArray *uids)
 {
-    if (!read_rows(read, uids))
+    if (!read_all_key_rows(read, uids))
         return FALSE;
     if (!read->keys->n_kinds)
         return TRUE;
@@ -251,7 +251,7 @@ static gboolean read_end(Read *read, gboolean ok)
     g_array_unref(read->missing);
     g_string_free(read->text, TRUE);
     g_clear_error(&read->error);
-    imap_need_clear(&read->need);
+    imap_demand_clear(&read->demand);
     return ok;
 }
 

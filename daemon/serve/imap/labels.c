@@ -64,7 +64,7 @@ static char *make_text(const ImapLabels *labels, CacheTxn *txn, gint64 id)
     return g_string_free(text, FALSE);
 }
 
-static const char *text_of(ImapLabels *labels, CacheTxn *txn, gint64 folder)
+static const char *label_text(ImapLabels *labels, CacheTxn *txn, gint64 folder)
 {
     char *text = g_hash_table_lookup(labels->texts, &folder);
     if (!text) {
@@ -82,7 +82,7 @@ gboolean imap_labels_append(ImapLabels *labels, CacheTxn *txn, gint64 message, G
     if (!folders)
         return FALSE;
     for (guint i = 0; i < folders->len; i++) {
-        const char *text = text_of(labels, txn, g_array_index(folders, gint64, i));
+        const char *text = label_text(labels, txn, g_array_index(folders, gint64, i));
         if (!*text)
             continue;
         g_string_append(out, separator);

@@ -42,13 +42,13 @@ static gboolean meets(const ImapListArgs *args, const ImapMailbox *mailbox)
     return (args->select & IMAP_LIST_SUBSCRIBED) || mailbox->folder || mailbox->implied;
 }
 
-static void mark_above(ImapMailbox *above, const ImapMailbox *mailbox)
+static void mark_chosen_below(ImapMailbox *above, const ImapMailbox *mailbox)
 {
     above->child_below = TRUE;
     above->child_hidden |= !mailbox->matched;
 }
 
-static void choose(const ImapListArgs *args, ImapMailboxes *mailboxes)
+static void choose_mailboxes(const ImapListArgs *args, ImapMailboxes *mailboxes)
 {
     guint count = mailboxes->sorted->len;
     for (guint i = 0; i < count; i++) {
@@ -59,7 +59,7 @@ static void choose(const ImapListArgs *args, ImapMailboxes *mailboxes)
     for (guint i = 0; i < count; i++) {
         const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
         if (mailbox->selected)
-            imap_mailboxes_above(mailboxes, mailbox, mark_above);
+            imap_mailboxes_above(mailboxes, mailbox, mark_chosen_below);
     }
 }
 
@@ -166,7 +166,7 @@ static gboolean asks_for_root(const ImapListArgs *args)
 /* ---- the commands ---------------------------------------------------------------------------- */
 
 /* Only what the session can give is taken; a reserved option is a mistake of the client's. */
-static gboolean offered(ImapSession *session, const ImapListArgs *args)
+static gboolean are_returns_offered(ImapSession *session, const ImapListArgs *args)
 {
     g_autoptr(GError) error = NULL;
     for (guint i = 0; args->metadata && i < args->metadata->len; i++)
@@ -198,7 +198,7 @@ void imap_cmd_list(ImapSession *session, ImapLexer *lexer)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(ImapListArgs) args = imap_list_args_parse(lexer, &error);
-    if (args && !offered(session, args))
+    if (args && !are_returns_offered(session, args))
         return;
     g_autoptr(CacheTxn) txn =
         args ? cache_begin(session->account->cache, CACHE_READ, &error) : NULL;
@@ -211,7 +211,7 @@ void imap_cmd_list(ImapSession *session, ImapLexer *lexer)
         append_root(session, mailboxes, "LIST");
         return;
     }
-    choose(args, mailboxes);
+    choose_mailboxes(args, mailboxes);
     for (guint i = 0; i < mailboxes->sorted->len; i++) {
         const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
         if (!listed(args, mailbox))
@@ -257,7 +257,7 @@ void imap_cmd_lsub(ImapSession *session, ImapLexer *lexer)
         return;
     }
     args->select = IMAP_LIST_SUBSCRIBED | IMAP_LIST_RECURSIVEMATCH;
-    choose(args, mailboxes);
+    choose_mailboxes(args, mailboxes);
     for (guint i = 0; i < mailboxes->sorted->len; i++) {
         const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
         if (listed(args, mailbox))

@@ -18,12 +18,12 @@
 
 /* ---- running a command ------------------------------------------------------------------------ */
 
-static gboolean state_allowed(ImapSession *session, const ImapEntry *entry)
+static gboolean state_allowed(ImapSession *session, const ImapCommandRule *rule)
 {
-    if (entry->states & imap_session_state(session))
+    if (rule->states & imap_session_state(session))
         return TRUE;
     const char *why = session->account ? "Log out first: you are logged in" : "Log in first";
-    if (session->account && entry->states == IMAP_STATE_SELECTED)
+    if (session->account && rule->states == IMAP_STATE_SELECTED)
         why = "Select a mailbox first";
     imap_reply(session, IMAP_BAD, NULL, why);
     return FALSE;
@@ -38,34 +38,34 @@ static gboolean selected_allows(ImapSession *session, guint32 rights)
     return FALSE;
 }
 
-static gboolean is_allowed(ImapSession *session, const ImapEntry *entry)
+static gboolean is_allowed(ImapSession *session, const ImapCommandRule *rule)
 {
-    if (!state_allowed(session, entry))
+    if (!state_allowed(session, rule))
         return FALSE;
-    if (session->uid && !(entry->flags & IMAP_TAKES_UID)) {
-        imap_reply_printf(session, IMAP_BAD, NULL, "There is no UID %s", entry->name);
+    if (session->by_uid && !(rule->flags & IMAP_ALLOWS_UID)) {
+        imap_reply_printf(session, IMAP_BAD, NULL, "There is no UID %s", rule->name);
         return FALSE;
     }
-    if ((entry->flags & IMAP_BY_NUMBER) && !session->uid && imap_session_uidonly(session)) {
+    if ((rule->flags & IMAP_BY_NUMBER) && !session->by_uid && imap_session_uidonly(session)) {
         imap_reply_printf(session, IMAP_BAD, "UIDREQUIRED",
-                          "With UIDONLY there are no message numbers: say UID %s", entry->name);
+                          "With UIDONLY there are no message numbers: say UID %s", rule->name);
         return FALSE;
     }
-    if ((entry->flags & IMAP_CHANGES) && session->view->read_only) {
+    if ((rule->flags & IMAP_CHANGES) && session->view->read_only) {
         imap_reply(session, IMAP_NO, "CANNOT", "The mailbox is open for reading only (EXAMINE)");
         return FALSE;
     }
-    return !entry->selected || selected_allows(session, entry->selected);
+    return !rule->selected || selected_allows(session, rule->selected);
 }
 
 /* RFC 3501, 7.4.1, and RFC 7162, 3.2.10.2: where the client counts by sequence numbers, they stay;
  * so they do in a UID SEARCH for some. */
-static void report(ImapSession *session, const ImapEntry *entry)
+static void report_news(ImapSession *session, const ImapCommandRule *rule)
 {
-    if (!session->view || (entry->flags & IMAP_NO_NEWS))
+    if (!session->view || (rule->flags & IMAP_NO_NEWS))
         return;
-    gboolean by_uid = session->uid && !session->numbered;
-    imap_news_report(session, !(entry->flags & IMAP_KEEPS_NUMBERS) || by_uid);
+    gboolean by_uid = session->by_uid && !session->numbered;
+    imap_news_report(session, !(rule->flags & IMAP_KEEPS_NUMBERS) || by_uid);
 }
 
 /* Finds the rule of the command that has arrived, or whose first message is about to. FALSE: it may
@@ -73,10 +73,10 @@ static void report(ImapSession *session, const ImapEntry *entry)
 static gboolean find_rule(ImapSession *session)
 {
     const ImapCommand *command = imap_assembler_command(session->assembler);
-    session->uid = command->uid;
-    session->entry = imap_command_find(command->name);
-    if (session->entry)
-        return is_allowed(session, session->entry);
+    session->by_uid = command->uid;
+    session->rule = imap_command_find(command->name);
+    if (session->rule)
+        return is_allowed(session, session->rule);
     imap_reply(session, IMAP_BAD, NULL, "There is no such command");
     return FALSE;
 }
@@ -91,8 +91,8 @@ static void run_command(ImapSession *session)
     if (find_rule(session)) {
         ImapLexer lexer;
         imap_session_lexer(session, &lexer);
-        session->entry->run(session, &lexer);
-        report(session, session->entry);
+        session->rule->run(session, &lexer);
+        report_news(session, session->rule);
         imap_notify_report(session, FALSE);
     }
     if (!session->answered)
@@ -206,7 +206,7 @@ static void answer_bad(ImapSession *session)
 static void answer_refused(ImapSession *session)
 {
     session->command = imap_assembler_command(session->assembler);
-    session->uid = session->command->uid;
+    session->by_uid = session->command->uid;
     imap_reply_send(session);
     session->command = NULL;
 }

@@ -22,7 +22,8 @@ void imap_mailboxes_free(ImapMailboxes *mailboxes)
     g_free(mailboxes);
 }
 
-static ImapMailbox *get(ImapMailboxes *mailboxes, const char *name, gsize length, char delimiter)
+static ImapMailbox *mailbox_named(ImapMailboxes *mailboxes, const char *name, gsize length,
+                                  char delimiter)
 {
     g_autofree char *key = g_strndup(name, length);
     imap_name_fold_inbox(key, 0); /* also where it is above "Inbox/name", as upstream has it */
@@ -45,19 +46,20 @@ void imap_mailboxes_above(ImapMailboxes *mailboxes, const ImapMailbox *mailbox,
     const char *at = mailbox->name;
     while ((at = strchr(at, mailbox->delimiter))) {
         if (at > mailbox->name)
-            mark(get(mailboxes, mailbox->name, (gsize)(at - mailbox->name), mailbox->delimiter),
+            mark(mailbox_named(mailboxes, mailbox->name, (gsize)(at - mailbox->name),
+                               mailbox->delimiter),
                  mailbox);
         at++;
     }
 }
 
-static void mark_above(ImapMailbox *above, const ImapMailbox *mailbox)
+static void mark_folder_below(ImapMailbox *above, const ImapMailbox *mailbox)
 {
     above->implied |= mailbox->folder != NULL;
     above->has_children |= mailbox->folder != NULL;
 }
 
-static int compare_mailboxes(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
     const ImapMailbox *first = *(ImapMailbox *const *)a, *second = *(ImapMailbox *const *)b;
     return strcmp(first->name, second->name);
@@ -71,7 +73,7 @@ static void add_folders(ImapMailboxes *mailboxes, GPtrArray *folders)
         if (!folder->name || !(cache_folder_rights(folder) & CACHE_RIGHT_LOOKUP)) /* RFC 4314, 4 */
             continue;
         ImapMailbox *mailbox =
-            get(mailboxes, folder->name, strlen(folder->name), folder->delimiter);
+            mailbox_named(mailboxes, folder->name, strlen(folder->name), folder->delimiter);
         mailbox->folder = g_steal_pointer(&folders->pdata[i]);
         if (folder->role == CACHE_ROLE_INBOX)
             mailboxes->delimiter = folder->delimiter;
@@ -83,7 +85,8 @@ static void add_subscriptions(ImapMailboxes *mailboxes, GPtrArray *subscriptions
     for (guint i = 0; i < subscriptions->len; i++) {
         const CacheSubscription *subscription = subscriptions->pdata[i];
         if (subscription->view)
-            get(mailboxes, subscription->name, strlen(subscription->name), mailboxes->delimiter)
+            mailbox_named(mailboxes, subscription->name, strlen(subscription->name),
+                          mailboxes->delimiter)
                 ->subscribed = TRUE;
     }
 }
@@ -104,8 +107,8 @@ ImapMailboxes *imap_mailboxes_read(CacheTxn *txn, GError **error)
     /* The levels above are appended while this runs, and are above themselves. */
     guint named = mailboxes->sorted->len;
     for (guint i = 0; i < named; i++)
-        imap_mailboxes_above(mailboxes, mailboxes->sorted->pdata[i], mark_above);
-    g_ptr_array_sort(mailboxes->sorted, compare_mailboxes);
+        imap_mailboxes_above(mailboxes, mailboxes->sorted->pdata[i], mark_folder_below);
+    g_ptr_array_sort(mailboxes->sorted, compare_names);
     return g_steal_pointer(&mailboxes);
 }
 

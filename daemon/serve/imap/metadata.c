@@ -40,7 +40,7 @@ static void append_value(GString *out, GBytes *value)
 }
 
 /* `value` NULL: NIL. */
-static void tell(Reading *reading, const char *entry, GBytes *value)
+static void tell_value(Reading *reading, const char *entry, GBytes *value)
 {
     GString *out = reading->session->out;
     if (value && g_bytes_get_size(value) > reading->max_size) {
@@ -90,7 +90,7 @@ static void tell_entry(Reading *reading, const char *entry)
     gboolean told = FALSE;
     if (g_str_equal(folded, "/private/specialuse")) {
         g_autoptr(GBytes) use = special_use(reading->folder);
-        tell(reading, entry, use);
+        tell_value(reading, entry, use);
         return;
     }
     for (guint i = 0; i < reading->stored->len; i++) {
@@ -98,11 +98,11 @@ static void tell_entry(Reading *reading, const char *entry)
         int levels = levels_below(stored->entry, folded);
         if (levels < 0 || (guint)levels > reading->depth)
             continue;
-        tell(reading, levels ? stored->entry : entry, stored->value);
+        tell_value(reading, levels ? stored->entry : entry, stored->value);
         told = TRUE;
     }
     if (!told && reading->depth == 0)
-        tell(reading, entry, NULL);
+        tell_value(reading, entry, NULL);
 }
 
 static gboolean read_entries(Reading *reading, CacheTxn *txn, const GPtrArray *entries,
@@ -176,7 +176,8 @@ static gboolean check_filter(ImapSession *session, GBytes *value, GError **error
 }
 
 /* Whether the entry can have that value; else the answer is set. */
-static gboolean acceptable(ImapSession *session, gboolean server, const char *entry, GBytes *value)
+static gboolean is_entry_acceptable(ImapSession *session, gboolean server, const char *entry,
+                                    GBytes *value)
 {
     g_autoptr(GError) error = NULL;
     if (g_str_equal(entry, "/private/specialuse") ||
@@ -204,7 +205,7 @@ static gboolean set_entries(ImapSession *session, CacheTxn *txn, gint64 folder,
     gboolean server = folder == CACHE_ANNOTATION_ACCOUNT;
     for (guint i = 0; i < args->entries->len; i++) {
         g_autofree char *entry = g_ascii_strdown(args->entries->pdata[i], -1);
-        if (!acceptable(session, server, entry, args->values->pdata[i]))
+        if (!is_entry_acceptable(session, server, entry, args->values->pdata[i]))
             return FALSE;
         if (!cache_annotation_set(txn, folder, entry, args->values->pdata[i], &error)) {
             imap_reply_error(session, error);

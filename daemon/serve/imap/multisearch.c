@@ -27,7 +27,7 @@ static gboolean searches_selected(const ImapSearchArgs *args)
 }
 
 /* RFC 7377, 2.2 */
-static gboolean acceptable(ImapSession *session, const ImapSearchArgs *args)
+static gboolean is_scope_acceptable(ImapSession *session, const ImapSearchArgs *args)
 {
     gboolean alone = !args->scopes || (args->scopes->len == 1 && searches_selected(args));
     const char *why = NULL;
@@ -54,7 +54,7 @@ static gboolean is_selected(const ImapSession *session, const ImapSearchArgs *ar
 
 /* Names of the mailboxes to search but for the selected one, in order; and whether that is one of
  * them. NULL: the answer is set. */
-static GPtrArray *choose(ImapSession *session, const ImapSearchArgs *args, gboolean *selected)
+static GPtrArray *choose_names(ImapSession *session, const ImapSearchArgs *args, gboolean *selected)
 {
     *selected = searches_selected(args);
     g_autoptr(GError) error = NULL;
@@ -69,19 +69,19 @@ static GPtrArray *choose(ImapSession *session, const ImapSearchArgs *args, gbool
     }
     for (guint i = 0; i < mailboxes->sorted->len; i++) {
         const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
-        gboolean held = FALSE;
-        for (guint k = 0; k < args->scopes->len && !held; k++)
-            held = imap_scope_holds(args->scopes->pdata[k], mailbox);
-        if (held && is_selected(session, args, mailbox))
+        gboolean covered = FALSE;
+        for (guint k = 0; k < args->scopes->len && !covered; k++)
+            covered = imap_scope_covers(args->scopes->pdata[k], mailbox);
+        if (covered && is_selected(session, args, mailbox))
             *selected = TRUE;
-        else if (held)
+        else if (covered)
             g_ptr_array_add(names, g_strdup(mailbox->name));
     }
     return g_steal_pointer(&names);
 }
 
 /* RFC 7377, 2.1: a mailbox without a match isn't told of. */
-static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
+static void answer_mailbox(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
 {
     const ImapEsearch esearch = {
         .tag = session->command->tag,
@@ -107,7 +107,7 @@ static gboolean search_view(ImapSession *session, const ImapSearchArgs *args, Im
         return FALSE;
     if ((args->ret.options & IMAP_RETURN_RELEVANCY) && !imap_found_scored(session, found))
         return FALSE;
-    answer(session, args, found);
+    answer_mailbox(session, args, found);
     return TRUE;
 }
 
@@ -169,7 +169,7 @@ void imap_cmd_esearch(ImapSession *session, ImapLexer *lexer)
         args->ret = (ImapSearchReturn){.given = TRUE, .options = IMAP_RETURN_ALL};
     gboolean selected;
     g_autoptr(GPtrArray) names =
-        acceptable(session, args) ? choose(session, args, &selected) : NULL;
+        is_scope_acceptable(session, args) ? choose_names(session, args, &selected) : NULL;
     if (names && imap_context_allowed(session, &args->ret))
         search_all(session, args, names, selected);
     imap_saved_after(session, args->ret.options & IMAP_RETURN_SAVE);

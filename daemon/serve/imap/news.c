@@ -147,7 +147,7 @@ static void tell_changed(ImapSession *session, const GArray *changed, guint32 la
 }
 
 /* RFC 5465, 5.2: what NOTIFY wants to have fetched of new messages. */
-static void tell_items(ImapSession *session, const GArray *changed, guint32 last_known)
+static void tell_new_items(ImapSession *session, const GArray *changed, guint32 last_known)
 {
     const ImapFetchArgs *items = imap_notify_selected_items(session->notify);
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
@@ -190,7 +190,7 @@ static void tell_messages(ImapSession *session, gboolean expunges, guint events,
     if (news->changed || news->expunged)
         imap_contexts_changed(session, news->changed, last_known);
     if (news->changed)
-        tell_items(session, news->changed, last_known);
+        tell_new_items(session, news->changed, last_known);
     view->modseq = MAX(view->modseq, news->modseq);
     if (expunges)
         view->expunge_modseq = view->modseq;

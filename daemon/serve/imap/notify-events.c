@@ -9,7 +9,7 @@ guint imap_notify_events_of(const ImapNotifyArgs *args, const ImapMailbox *mailb
     guint events = 0;
     for (guint i = 0; i < args->groups->len; i++) {
         const ImapNotifyGroup *group = args->groups->pdata[i];
-        if (imap_scope_holds(group->scope, mailbox))
+        if (imap_scope_covers(group->scope, mailbox))
             events |= group->events;
     }
     return events;

@@ -138,8 +138,8 @@ static guint status_items(ImapSession *session, guint events, const CacheFolder 
     return items;
 }
 
-static void tell_messages(const Comparison *comparison, guint events, const ImapMailbox *before,
-                          const ImapMailbox *now)
+static void tell_status_change(const Comparison *comparison, guint events,
+                               const ImapMailbox *before, const ImapMailbox *now)
 {
     ImapSession *session = comparison->session;
     gboolean selected = session->view && session->view->folder == now->folder->id;
@@ -160,7 +160,7 @@ static void compare_mailbox(const Comparison *comparison, const ImapMailbox *now
         tell_name_change(comparison, before, now);
     if (before && before->subscribed != now->subscribed && (either & IMAP_EVENT_SUBSCRIPTION))
         imap_list_tell(comparison->session, now, NULL);
-    tell_messages(comparison, events, before, now);
+    tell_status_change(comparison, events, before, now);
 }
 
 static void tell_gone(const Comparison *comparison, const ImapMailbox *before)
@@ -171,7 +171,7 @@ static void tell_gone(const Comparison *comparison, const ImapMailbox *before)
     tell_parent(comparison, before);
 }
 
-static void compare_mailboxes(const Comparison *comparison)
+static void compare_pictures(const Comparison *comparison)
 {
     GPtrArray *before = comparison->before->mailboxes->sorted;
     GPtrArray *now = comparison->now->mailboxes->sorted;
@@ -245,6 +245,6 @@ void imap_picture_tell_changes(ImapSession *session, CacheTxn *txn, const ImapPi
                                const ImapPicture *now)
 {
     const Comparison comparison = {session, txn, session->notify->args, before, now};
-    compare_mailboxes(&comparison);
+    compare_pictures(&comparison);
     compare_annotations(&comparison);
 }

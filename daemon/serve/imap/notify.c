@@ -63,7 +63,7 @@ void imap_notify_wait(ImapSession *session)
             imap_session_fail(session, error);
         if (woken < 0 || (woken & NET_READABLE))
             return;
-        session->uid = FALSE;
+        session->by_uid = FALSE;
         imap_notify_report(session, TRUE);
         imap_session_flush(session);
     }

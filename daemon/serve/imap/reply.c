@@ -138,7 +138,7 @@ void imap_progress(ImapSession *session, guint done, guint total)
 void imap_reply_send(ImapSession *session)
 {
     if (!session->text->len)
-        g_string_printf(session->text, "%s%s done.", session->uid ? "UID " : "",
+        g_string_printf(session->text, "%s%s done.", session->by_uid ? "UID " : "",
                         session->command->name);
     g_string_append(session->out, session->command->tag);
     g_string_append_c(session->out, ' ');

@@ -37,7 +37,7 @@ static const char *purpose(guint32 missing)
     return "use";
 }
 
-static void refuse(const CacheFolder *folder, guint32 missing, GError **error)
+static void refuse_rights(const CacheFolder *folder, guint32 missing, GError **error)
 {
     if (missing & CACHE_RIGHT_ADMINISTER)
         g_set_error(error, IMAP_RIGHTS_ERROR, IMAP_RIGHTS_ERROR_REFUSED,
@@ -48,16 +48,16 @@ static void refuse(const CacheFolder *folder, guint32 missing, GError **error)
                     "The provider doesn't let you %s \"%s\"", purpose(missing), folder->name);
 }
 
-gboolean imap_rights_allow(const CacheFolder *folder, guint32 needs, guint32 any, GError **error)
+gboolean imap_rights_allow(const CacheFolder *folder, guint32 all, guint32 any, GError **error)
 {
     guint32 rights = rights_of(folder);
-    guint32 missing = needs & ~rights;
+    guint32 missing = all & ~rights;
     if (any && !(any & rights))
         missing |= any & ~(guint32)CACHE_RIGHT_ADMINISTER;
     if (!missing)
         return TRUE;
     if (rights & CACHE_RIGHT_LOOKUP)
-        refuse(folder, missing, error);
+        refuse_rights(folder, missing, error);
     else /* RFC 4314, 6: what can't be listed isn't there. */
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "There is no folder %s",
                     folder->name);
@@ -67,19 +67,19 @@ gboolean imap_rights_allow(const CacheFolder *folder, guint32 needs, guint32 any
 CacheFolder *imap_rights_find(ImapSession *session, CacheTxn *txn, const char *name, GError **error)
 {
     g_autoptr(CacheFolder) folder = cache_folder_find(txn, name, error);
-    if (!folder || !imap_rights_allow(folder, session->entry->named, session->entry->any, error))
+    if (!folder || !imap_rights_allow(folder, session->rule->named, session->rule->any, error))
         return NULL;
     return g_steal_pointer(&folder);
 }
 
-gboolean imap_rights_selected(ImapSession *session, guint32 needs, guint32 any, GError **error)
+gboolean imap_rights_selected(ImapSession *session, guint32 all, guint32 any, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
     g_autoptr(CacheFolder) folder = txn ? cache_folder_get(txn, session->view->folder, NULL) : NULL;
     if (!txn)
         return FALSE;
     gboolean gone = !folder || !folder->name;
-    return gone || imap_rights_allow(folder, needs, any, error);
+    return gone || imap_rights_allow(folder, all, any, error);
 }
 
 gboolean imap_rights_selected_has(ImapSession *session, guint32 right)

@@ -14,18 +14,18 @@
 GQuark imap_rights_error_quark(void);
 enum { IMAP_RIGHTS_ERROR_REFUSED }; /* NO [NOPERM] */
 
-/* Whether all of `needs`, and one of `any` unless that is 0, are allowed in the folder. If not, the
+/* Whether all of `all`, and one of `any` unless that is 0, are allowed in the folder. If not, the
  * error is REFUSED, or, where the user mustn't know of the folder, CACHE_ERROR_NOT_FOUND. */
-gboolean imap_rights_allow(const CacheFolder *folder, guint32 needs, guint32 any, GError **error);
+gboolean imap_rights_allow(const CacheFolder *folder, guint32 all, guint32 any, GError **error);
 
 /* The mailbox that the running command names, if the user may do with it what the command does:
  * `named` and `any` in the table of commands. NULL and `error` otherwise. */
 CacheFolder *imap_rights_find(ImapSession *session, CacheTxn *txn, const char *name,
                               GError **error);
 
-/* Whether the selected mailbox allows all of `needs`, and one of `any` unless that is 0, now. One
+/* Whether the selected mailbox allows all of `all`, and one of `any` unless that is 0, now. One
  * that is gone has nothing to refuse. */
-gboolean imap_rights_selected(ImapSession *session, guint32 needs, guint32 any, GError **error);
+gboolean imap_rights_selected(ImapSession *session, guint32 all, guint32 any, GError **error);
 
 /* Whether the selected mailbox allows one thing now, for what is left out quietly otherwise. */
 gboolean imap_rights_selected_has(ImapSession *session, guint32 right);

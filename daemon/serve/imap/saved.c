@@ -18,8 +18,7 @@ void imap_saved_set(ImapSession *session, const ImapSearchReturn *ret, const GAr
     ImapView *view = session->view;
     g_clear_pointer(&view->saved, imap_set_free);
     view->saved = imap_set_new();
-    for (guint i = 0; i < told->len; i++)
-        imap_set_add(view->saved, g_array_index(told, guint32, i));
+    imap_set_add_all(view->saved, told);
 }
 
 void imap_saved_after(ImapSession *session, gboolean saves)

@@ -25,15 +25,15 @@ static gboolean is_child(const ImapMailbox *mailbox, const char *name)
 }
 
 static gboolean any_name(const ImapScope *scope, const ImapMailbox *mailbox,
-                         gboolean (*holds)(const ImapMailbox *mailbox, const char *name))
+                         gboolean (*covers)(const ImapMailbox *mailbox, const char *name))
 {
     for (guint i = 0; i < scope->names->len; i++)
-        if (holds(mailbox, scope->names->pdata[i]))
+        if (covers(mailbox, scope->names->pdata[i]))
             return TRUE;
     return FALSE;
 }
 
-gboolean imap_scope_holds(const ImapScope *scope, const ImapMailbox *mailbox)
+gboolean imap_scope_covers(const ImapScope *scope, const ImapMailbox *mailbox)
 {
     return imap_scope_names(scope, mailbox) &&
            (cache_folder_rights(mailbox->folder) & CACHE_RIGHT_READ);

@@ -9,4 +9,4 @@
  * SELECTED-DELAYED, which are the session's to know. */
 gboolean imap_scope_names(const ImapScope *scope, const ImapMailbox *mailbox);
 /* Whether it may be read besides (RFC 5465, 3.1; RFC 7377, 2.2). */
-gboolean imap_scope_holds(const ImapScope *scope, const ImapMailbox *mailbox);
+gboolean imap_scope_covers(const ImapScope *scope, const ImapMailbox *mailbox);

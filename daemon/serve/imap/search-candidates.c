@@ -35,7 +35,7 @@ static int by_uid(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-static int by_message(const void *a, const void *b)
+static int compare_messages(const void *a, const void *b)
 {
     gint64 first = ((const ImapCandidate *)a)->message;
     gint64 second = ((const ImapCandidate *)b)->message;
@@ -55,7 +55,7 @@ static void sort(ImapCandidates *candidates, int (*compare)(const void *, const 
 
 void imap_candidates_sort_by_message(ImapCandidates *candidates)
 {
-    sort(candidates, by_message);
+    sort(candidates, compare_messages);
 }
 
 void imap_candidates_sort_by_uid(ImapCandidates *candidates)

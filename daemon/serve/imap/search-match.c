@@ -35,7 +35,7 @@ struct Node {
     gint64 message;       /* EMAILID */
     GHashTable *messages; /* numbers of those that meet it, or NULL */
     guint32 last_set;     /* KEYWORD: the last keyword set looked at, */
-    gboolean last_held;   /* and whether it holds the keyword */
+    gboolean last_result; /* and whether the keyword is in it */
 };
 
 struct ImapMatch {
@@ -139,10 +139,10 @@ static ImapMatchResult match_keyword(ImapMatch *match, Node *node, const ImapMat
     guint32 set = message->placement->flags.keywords;
     if (set != node->last_set) {
         node->last_set = set;
-        node->last_held =
+        node->last_result =
             cache_keywords_contains(match->session->account->cache, set, node->key->text);
     }
-    return RESULT(set && node->last_held);
+    return RESULT(set && node->last_result);
 }
 
 static ImapMatchResult match_larger(ImapMatch *match, Node *node, const ImapMatchMessage *message)
@@ -350,7 +350,7 @@ ImapMatchResult imap_match(ImapMatch *match, const ImapMatchMessage *message)
 
 /* ---- compiling ------------------------------------------------------------------------------- */
 
-static void node_free(Node *node)
+static void match_node_free(Node *node)
 {
     g_clear_pointer(&node->children, g_ptr_array_unref);
     g_clear_pointer(&node->uids, imap_set_free);
@@ -358,7 +358,7 @@ static void node_free(Node *node)
     g_free(node->needle);
     g_free(node);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Node, node_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Node, match_node_free)
 
 static gboolean compile_set(ImapMatch *match, Node *node)
 {
@@ -373,8 +373,7 @@ static gboolean compile_set(ImapMatch *match, Node *node)
     if (!uids)
         return FALSE;
     node->uids = imap_set_new();
-    for (guint i = 0; i < uids->len; i++)
-        imap_set_add(node->uids, g_array_index(uids, guint32, i));
+    imap_set_add_all(node->uids, uids);
     return TRUE;
 }
 
@@ -414,7 +413,7 @@ static gboolean compile_messages(ImapMatch *match, Node *node)
     return TRUE;
 }
 
-static CacheText text_of(const Node *node)
+static CacheText text_searched_by(const Node *node)
 {
     if (node->kind->needs & IMAP_MATCH_BODY)
         return CACHE_TEXT_BODY;
@@ -425,7 +424,7 @@ static CacheText text_of(const Node *node)
  * the field's name. A word over line ends can't be found there. */
 static void add_term(ImapMatch *match, Node *node)
 {
-    CacheText kind = text_of(node);
+    CacheText kind = text_searched_by(node);
     ImapMatchTerm term = {node->needle, node->needle_length, TRUE, node->bit};
     if (kind == CACHE_TEXT_HEADER && field_of(node)) {
         term.certain = FALSE;
@@ -440,8 +439,8 @@ static void add_term(ImapMatch *match, Node *node)
     g_array_append_val(match->terms[kind], term);
 }
 
-static Node *node_new(ImapMatch *match, const ImapSearchKey *key, const Kind *kind,
-                      const char *text)
+static Node *match_node_new(ImapMatch *match, const ImapSearchKey *key, const Kind *kind,
+                            const char *text)
 {
     Node *node = g_new0(Node, 1);
     node->key = key;
@@ -456,19 +455,19 @@ static Node *node_new(ImapMatch *match, const ImapSearchKey *key, const Kind *ki
     return node;
 }
 
-static Node *compile(ImapMatch *match, const ImapSearchKey *key);
+static Node *compile_key(ImapMatch *match, const ImapSearchKey *key);
 
 static gboolean compile_children(ImapMatch *match, Node *node)
 {
     const ImapSearchKey *key = node->key;
     if (!key->children && key->kind != IMAP_SEARCH_TEXT)
         return TRUE;
-    node->children = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
+    node->children = g_ptr_array_new_with_free_func((GDestroyNotify)match_node_free);
     if (key->kind == IMAP_SEARCH_TEXT)
         for (gsize i = 0; i < G_N_ELEMENTS(text_kinds); i++)
-            g_ptr_array_add(node->children, node_new(match, key, &text_kinds[i], key->text));
+            g_ptr_array_add(node->children, match_node_new(match, key, &text_kinds[i], key->text));
     for (guint i = 0; key->children && i < key->children->len; i++) {
-        Node *child = compile(match, key->children->pdata[i]);
+        Node *child = compile_key(match, key->children->pdata[i]);
         if (!child)
             return FALSE;
         g_ptr_array_add(node->children, child);
@@ -481,11 +480,11 @@ static gboolean compile_children(ImapMatch *match, Node *node)
 /* All words of a text, wherever they stand. */
 static Node *all_words(ImapMatch *match, const ImapSearchKey *key, const Kind *kind, char **words)
 {
-    Node *node = node_new(match, key, &kinds[IMAP_SEARCH_AND], NULL);
-    node->children = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
+    Node *node = match_node_new(match, key, &kinds[IMAP_SEARCH_AND], NULL);
+    node->children = g_ptr_array_new_with_free_func((GDestroyNotify)match_node_free);
     for (char **word = words; *word; word++)
         if (**word)
-            g_ptr_array_add(node->children, node_new(match, key, kind, *word));
+            g_ptr_array_add(node->children, match_node_new(match, key, kind, *word));
     return node;
 }
 
@@ -505,11 +504,11 @@ static Node *compile_fuzzy(ImapMatch *match, const ImapSearchKey *key)
     const Kind *ways = both ? text_kinds : &kinds[key->kind];
     guint count = both ? G_N_ELEMENTS(text_kinds) : 1;
     g_auto(GStrv) words = g_strsplit_set(key->text, " \t\r\n", FUZZY_WORDS_MAX);
-    Node *node = node_new(match, key, &kinds[IMAP_SEARCH_OR], NULL);
-    node->children = g_ptr_array_new_with_free_func((GDestroyNotify)node_free);
+    Node *node = match_node_new(match, key, &kinds[IMAP_SEARCH_OR], NULL);
+    node->children = g_ptr_array_new_with_free_func((GDestroyNotify)match_node_free);
     for (guint i = 0; i < count; i++) {
         guint score = 100 * (count - i) / count;
-        add_way(node, node_new(match, key, &ways[i], key->text), score);
+        add_way(node, match_node_new(match, key, &ways[i], key->text), score);
         if (words[0] && words[1])
             add_way(node, all_words(match, key, &ways[i], words), score * 3 / 5);
     }
@@ -527,13 +526,13 @@ static gboolean is_met(const Node *node, const ImapMatchWord *words)
 }
 
 /* The best of ways to meet it, or what all it has to meet give on average; 0: nothing is fuzzy. */
-static guint score_of(const Node *node, const ImapMatchWord *words)
+static guint node_score(const Node *node, const ImapMatchWord *words)
 {
     guint best = 0, sum = 0, count = 0;
     if (node->score)
         return is_met(node, words) ? node->score : 0;
     for (guint i = 0; node->children && i < node->children->len; i++) {
-        guint score = score_of(node->children->pdata[i], words);
+        guint score = node_score(node->children->pdata[i], words);
         best = MAX(best, score);
         sum += score;
         count += score > 0;
@@ -543,7 +542,7 @@ static guint score_of(const Node *node, const ImapMatchWord *words)
 
 guint imap_match_score(const ImapMatch *match, const ImapMatchWord *words)
 {
-    guint score = score_of(match->root, words);
+    guint score = node_score(match->root, words);
     return score ? score : 100;
 }
 
@@ -596,7 +595,7 @@ static Node *compile_filter(ImapMatch *match, const ImapSearchKey *key)
     if (!program)
         return NULL;
     match->filter_depth++;
-    Node *node = compile(match, program);
+    Node *node = compile_key(match, program);
     match->filter_depth--;
     return node;
 }
@@ -620,7 +619,7 @@ static gboolean compile_below(ImapMatch *match, Node *node)
     return ok;
 }
 
-static Node *compile(ImapMatch *match, const ImapSearchKey *key)
+static Node *compile_key(ImapMatch *match, const ImapSearchKey *key)
 {
     if (is_fuzzy_text(match, key))
         return compile_fuzzy(match, key);
@@ -630,7 +629,7 @@ static Node *compile(ImapMatch *match, const ImapSearchKey *key)
         imap_reply(match->session, IMAP_BAD, NULL, "One of these search keys isn't offered here");
         return NULL;
     }
-    g_autoptr(Node) node = node_new(match, key, &kinds[key->kind], key->text);
+    g_autoptr(Node) node = match_node_new(match, key, &kinds[key->kind], key->text);
     if (key->set && !compile_set(match, node))
         return NULL;
     if (node->kind->match == match_member && !compile_messages(match, node))
@@ -653,13 +652,13 @@ ImapMatch *imap_match_new(ImapSession *session, const ImapSearchKey *key, gint64
     match->filters = g_ptr_array_new_with_free_func((GDestroyNotify)imap_search_key_free);
     for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++)
         match->terms[kind] = g_array_new(FALSE, FALSE, sizeof(ImapMatchTerm));
-    match->root = compile(match, key);
+    match->root = compile_key(match, key);
     return match->root ? g_steal_pointer(&match) : NULL;
 }
 
 void imap_match_free(ImapMatch *match)
 {
-    g_clear_pointer(&match->root, node_free);
+    g_clear_pointer(&match->root, match_node_free);
     g_string_free(match->scratch, TRUE);
     g_ptr_array_unref(match->names);
     g_ptr_array_unref(match->filters);

@@ -6,9 +6,9 @@
  * one segment, one message and a few megabytes of candidates in memory.
  */
 #include "daemon/index/text.h"
+#include "daemon/serve/imap/demand.h"
 #include "daemon/serve/imap/enable.h"
 #include "daemon/serve/imap/esearch.h"
-#include "daemon/serve/imap/need.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/search-segments.h"
 #include "daemon/serve/imap/search.h"
@@ -35,7 +35,7 @@ typedef struct {
     guint needs;
     ImapFound *found;
     CacheTxn *txn;
-    ImapNeed need;
+    ImapDemand demand;
     GArray *hits; /* Hit */
     ImapCandidates candidates;
     guint cursor;                   /* in a pass by UID: the candidate it has come to */
@@ -73,7 +73,7 @@ static void note_hit(Search *search, const ImapCandidate *candidate)
 }
 
 /* Notes those that are hits by what is known now, and keeps those that are still undecided. */
-static void settle(Search *search)
+static void note_decided(Search *search)
 {
     ImapCandidates *candidates = &search->candidates;
     guint kept = 0;
@@ -111,8 +111,8 @@ static GArray *candidate_uids(const Search *search, guint first, guint count)
 
 /* ---- passes over rows ------------------------------------------------------------------------ */
 
-static gboolean fetch_rows(Search *search, const guint32 *uids, guint count, guint what,
-                           CacheFetchFunc func)
+static gboolean read_search_rows(Search *search, const guint32 *uids, guint count, guint what,
+                                 CacheFetchFunc func)
 {
     g_autoptr(CacheTxn) txn =
         cache_begin(search->session->account->cache, CACHE_READ, &search->error);
@@ -149,7 +149,8 @@ static gboolean pass_placements(Search *search, const guint32 *uids, guint count
                  : search->needs & IMAP_MATCH_FLAGS   ? CACHE_FETCH_FLAGS
                                                       : CACHE_FETCH_MESSAGE;
     for (guint at = 0; at < count; at += SCAN_ROWS)
-        if (!fetch_rows(search, uids + at, MIN(SCAN_ROWS, count - at), what, judge_placement) ||
+        if (!read_search_rows(search, uids + at, MIN(SCAN_ROWS, count - at), what,
+                              judge_placement) ||
             is_stopped(search))
             return FALSE;
     return TRUE;
@@ -177,12 +178,12 @@ static gboolean pass_sent(Search *search)
     search->cursor = 0;
     for (guint at = 0; at < search->candidates.count; at += RENDERED_ROWS) {
         g_autoptr(GArray) uids = candidate_uids(search, at, RENDERED_ROWS);
-        if (!fetch_rows(search, &g_array_index(uids, guint32, 0), uids->len, CACHE_FETCH_SENT,
-                        judge_sent) ||
+        if (!read_search_rows(search, &g_array_index(uids, guint32, 0), uids->len, CACHE_FETCH_SENT,
+                              judge_sent) ||
             is_stopped(search))
             return FALSE;
     }
-    settle(search);
+    note_decided(search);
     return TRUE;
 }
 
@@ -196,7 +197,7 @@ static gboolean pass_segments(Search *search)
                                   &search->candidates, &search->error) ||
             is_stopped(search))
             return FALSE;
-        settle(search);
+        note_decided(search);
     }
     imap_candidates_sort_by_uid(&search->candidates);
     return TRUE;
@@ -204,7 +205,7 @@ static gboolean pass_segments(Search *search)
 
 /* ---- messages themselves --------------------------------------------------------------------- */
 
-static void note_missing(Search *search, ImapCandidate *candidate)
+static void note_candidate_missing(Search *search, ImapCandidate *candidate)
 {
     if (search->last_try) {
         search->found->unsearched++;
@@ -244,7 +245,7 @@ static gboolean judge_content(const CacheFetchRow *row, gpointer data)
         .header_length = row->header_length,
     };
     if (row->state < search->state) {
-        note_missing(search, candidate);
+        note_candidate_missing(search, candidate);
         return TRUE;
     }
     if (search->state == CACHE_CONTENT_FULL) {
@@ -263,7 +264,8 @@ static gboolean read_contents(Search *search, const GArray *uids)
         what |= CACHE_FETCH_SENT;
     if (search->needs & IMAP_MATCH_HEADER)
         what |= CACHE_FETCH_HEADER;
-    return fetch_rows(search, &g_array_index(uids, guint32, 0), uids->len, what, judge_content);
+    return read_search_rows(search, &g_array_index(uids, guint32, 0), uids->len, what,
+                            judge_content);
 }
 
 /* Looks at `uids` with `state` of each at hand, fetching what isn't. `cursor` is where they begin
@@ -278,8 +280,8 @@ static gboolean read_with(Search *search, const GArray *uids, guint cursor)
         return FALSE;
     if (!search->missing->len)
         return TRUE;
-    imap_need(search->session, &search->need, (const gint64 *)(void *)search->missing->data,
-              search->missing->len, search->state);
+    imap_demand(search->session, &search->demand, (const gint64 *)(void *)search->missing->data,
+                search->missing->len, search->state);
     search->last_try = TRUE;
     search->cursor = cursor;
     return read_contents(search, search->missing_uids);
@@ -297,7 +299,7 @@ static gboolean pass_contents(Search *search, CacheContentState state)
             return FALSE;
         imap_progress(search->session, at + uids->len, search->candidates.count);
     }
-    settle(search);
+    note_decided(search);
     return TRUE;
 }
 
@@ -323,7 +325,7 @@ static void keep_hits(Search *search)
     g_array_set_size(search->hits, 0);
 }
 
-static gboolean run_slice(Search *search, const guint32 *uids, guint count)
+static gboolean search_slice(Search *search, const guint32 *uids, guint count)
 {
     imap_candidates_truncate(&search->candidates, 0);
     if (!pass_placements(search, uids, count) ||
@@ -334,11 +336,11 @@ static gboolean run_slice(Search *search, const guint32 *uids, guint count)
     return TRUE;
 }
 
-static gboolean run_slices(Search *search, const GArray *uids)
+static gboolean search_slices(Search *search, const GArray *uids)
 {
     guint slice = (guint)(CANDIDATE_BYTES / search->candidates.stride);
     for (guint at = 0; at < uids->len; at += slice)
-        if (!run_slice(search, &g_array_index(uids, guint32, at), MIN(slice, uids->len - at)))
+        if (!search_slice(search, &g_array_index(uids, guint32, at), MIN(slice, uids->len - at)))
             return FALSE;
     return TRUE;
 }
@@ -404,7 +406,7 @@ gboolean imap_search_run_among(ImapSession *session, const ImapSearchKey *key, c
         found->scores = g_array_new(FALSE, FALSE, sizeof(guint8));
     gboolean ok = TRUE;
     if (search.needs)
-        ok = run_slices(&search, among);
+        ok = search_slices(&search, among);
     else
         match_unread(&search, among);
     if (!ok)
@@ -415,7 +417,7 @@ gboolean imap_search_run_among(ImapSession *session, const ImapSearchKey *key, c
     g_array_unref(search.missing);
     g_string_free(search.text, TRUE);
     g_clear_error(&search.error);
-    imap_need_clear(&search.need);
+    imap_demand_clear(&search.demand);
     return ok;
 }
 

@@ -29,8 +29,8 @@ static const char *rare_byte(const ImapMatchTerm *term)
 }
 
 /* Like memmem(); `rare` is the term's rare byte, or NULL. */
-static const char *find(const char *from, const char *limit, const ImapMatchTerm *term,
-                        const char *rare)
+static const char *find_needle(const char *from, const char *limit, const ImapMatchTerm *term,
+                               const char *rare)
 {
     gsize length = term->length, before = rare ? (gsize)(rare - term->needle) : 0;
     if (!rare)
@@ -64,7 +64,7 @@ typedef struct {
     const char *rare; /* a byte of it, or NULL */
 } Look;
 
-static void note(const Look *look, guint index, gboolean found)
+static void note_found(const Look *look, guint index, gboolean found)
 {
     if (found && !look->term->certain)
         return;
@@ -84,19 +84,19 @@ static void look_in(const Look *look, guint first, guint end)
     const char *from = segment->text + segment->starts[first];
     const char *limit = segment->text + segment->starts[end];
     const char *hit;
-    while (first < end && (hit = find(from, limit, look->term, look->rare))) {
+    while (first < end && (hit = find_needle(from, limit, look->term, look->rare))) {
         guint32 at = (guint32)(hit - segment->text);
         for (; first < end && segment->starts[first + 1] <= at; first++)
-            note(look, first, FALSE);
+            note_found(look, first, FALSE);
         if (first == end)
             return;
         gboolean within = at + look->term->length <= segment->starts[first + 1];
         if (within)
-            note(look, first++, TRUE);
+            note_found(look, first++, TRUE);
         from = within ? segment->text + segment->starts[first] : hit + 1;
     }
     for (; first < end; first++)
-        note(look, first, FALSE);
+        note_found(look, first, FALSE);
 }
 
 static void look_everywhere(const Look *look)

@@ -12,9 +12,9 @@
 #include "daemon/serve/imap/saved.h"
 #include "daemon/serve/imap/view.h"
 
-static guint32 number_of(ImapSession *session, guint32 uid)
+static guint32 found_number(ImapSession *session, guint32 uid)
 {
-    return session->uid ? uid : imap_view_number(session->view, uid);
+    return session->by_uid ? uid : imap_view_number(session->view, uid);
 }
 
 static void answer_search(ImapSession *session, const ImapSearchReturn *ret, const ImapFound *found)
@@ -24,7 +24,7 @@ static void answer_search(ImapSession *session, const ImapSearchReturn *ret, con
     g_string_append(out, "* SEARCH");
     for (guint i = 0; i < found->uids->len; i++) {
         imap_out_literal(out, " ");
-        imap_out_number(out, number_of(session, g_array_index(found->uids, guint32, i)));
+        imap_out_number(out, found_number(session, g_array_index(found->uids, guint32, i)));
     }
     if (modseq)
         g_string_append_printf(out, " (MODSEQ %" G_GUINT64_FORMAT ")", modseq);
@@ -38,12 +38,12 @@ static void answer_esearch(ImapSession *session, const ImapSearchReturn *ret,
 {
     g_autoptr(GArray) numbers = g_array_sized_new(FALSE, FALSE, sizeof(guint32), found->uids->len);
     for (guint i = 0; i < found->uids->len; i++) {
-        guint32 number = number_of(session, g_array_index(found->uids, guint32, i));
+        guint32 number = found_number(session, g_array_index(found->uids, guint32, i));
         g_array_append_val(numbers, number);
     }
     const ImapEsearch esearch = {
         .tag = session->command->tag,
-        .uid = session->uid,
+        .uid = session->by_uid,
         .ret = ret,
         .numbers = numbers,
         .scores = found->scores,
@@ -72,7 +72,7 @@ static gboolean filters_fit(ImapSession *session, const ImapSearchArgs *args)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static void answer(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
+static void answer_found(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
 {
     if ((args->ret.options & IMAP_RETURN_RELEVANCY) && !imap_found_scored(session, found))
         return;
@@ -104,7 +104,7 @@ void imap_cmd_search(ImapSession *session, ImapLexer *lexer)
     if (!imap_context_allowed(session, &args->ret) || !filters_fit(session, args))
         return;
     if (imap_search_run(session, args->key, &found)) {
-        answer(session, args, &found);
+        answer_found(session, args, &found);
         if (args->ret.options & IMAP_RETURN_UPDATE)
             imap_context_add(session, g_steal_pointer(&args->key), NULL,
                              g_steal_pointer(&args->ret.items), found.uids);

@@ -15,7 +15,7 @@
 #include "daemon/serve/imap/view.h"
 
 /* RFC 9051, 6.3.2: with accurate attributes, and what the client called it ("inbox"). */
-static void tell_name(ImapSession *session, CacheFolder *folder, const char *called)
+static void tell_list(ImapSession *session, CacheFolder *folder, const char *called)
 {
     const ImapMailbox alone = {
         .name = folder->name, .delimiter = folder->delimiter, .folder = folder};
@@ -28,7 +28,7 @@ static void tell_name(ImapSession *session, CacheFolder *folder, const char *cal
                    strcmp(called, folder->name) != 0 ? called : NULL);
 }
 
-static void tell_start(ImapSession *session, const ImapViewStart *start, const char *called)
+static void tell_mailbox(ImapSession *session, const ImapViewStart *start, const char *called)
 {
     const CacheFolder *folder = start->folder;
     const ImapView *view = session->view;
@@ -36,7 +36,7 @@ static void tell_start(ImapSession *session, const ImapViewStart *start, const c
     imap_view_tell_flags(session);
     imap_view_tell_count(session);
     if (imap_session_rev2(session))
-        tell_name(session, start->folder, called);
+        tell_list(session, start->folder, called);
     else if (start->first_unseen && !imap_session_uidonly(session))
         g_string_append_printf(out, "* OK [UNSEEN %u] First unseen\r\n",
                                imap_view_number(view, start->first_unseen));
@@ -113,7 +113,7 @@ static gboolean tell_since(ImapSession *session, const ImapSelectArgs *args, gui
 
 /* ---- the commands ---------------------------------------------------------------------------- */
 
-static void leave(ImapSession *session)
+static void close_selected(ImapSession *session)
 {
     if (!session->view)
         return;
@@ -146,7 +146,7 @@ static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_o
         imap_reply(session, IMAP_BAD, "UIDREQUIRED", "With UIDONLY there are no message numbers");
         return;
     }
-    leave(session);
+    close_selected(session);
     if (args->condstore || args->qresync)
         imap_enable(session, IMAP_ENABLED_CONDSTORE);
     session->view = imap_view_open(session, args->mailbox, read_only, &start, &error);
@@ -154,7 +154,7 @@ static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_o
         imap_reply_error(session, error);
         return;
     }
-    tell_start(session, &start, called);
+    tell_mailbox(session, &start, called);
     if (args->qresync && args->uidvalidity == start.folder->uidvalidity &&
         !tell_since(session, args, start.folder->modseq_floor, &error)) {
         g_clear_pointer(&session->view, imap_view_free);

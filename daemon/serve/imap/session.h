@@ -10,7 +10,7 @@
 
 typedef struct ImapView ImapView;
 typedef struct ImapAppend ImapAppend;
-typedef struct ImapEntry ImapEntry;
+typedef struct ImapCommandRule ImapCommandRule;
 typedef struct ImapNotify ImapNotify;
 
 /* The states of RFC 3501, 3; in the table of commands, the set of those a command is allowed in. */
@@ -48,9 +48,9 @@ typedef struct {
 
     /* the command that runs */
     const ImapCommand *command;
-    const ImapEntry *entry;
-    gboolean uid;        /* it stood after UID */
-    gboolean numbered;   /* it searches by sequence numbers */
+    const ImapCommandRule *rule; /* of the table of commands */
+    gboolean by_uid;             /* it stood after UID */
+    gboolean numbered;           /* it searches by sequence numbers */
     gint64 progress_due; /* when the client is next told how far it is; monotonic, microseconds */
 
     GString *out; /* responses that have not been handed to the stream yet */

@@ -15,7 +15,7 @@ static GArray *numbers_of(ImapSession *session, const GArray *uids)
     GArray *numbers = g_array_sized_new(FALSE, FALSE, sizeof(guint32), uids->len);
     for (guint i = 0; i < uids->len; i++) {
         guint32 uid = g_array_index(uids, guint32, i);
-        guint32 number = session->uid ? uid : imap_view_number(session->view, uid);
+        guint32 number = session->by_uid ? uid : imap_view_number(session->view, uid);
         g_array_append_val(numbers, number);
     }
     return numbers;
@@ -51,7 +51,7 @@ static void answer_sorted(ImapSession *session, const ImapSortArgs *args, const 
     g_autoptr(GArray) scores = found->scores ? scores_of(found, uids) : NULL;
     const ImapEsearch esearch = {
         .tag = session->command->tag,
-        .uid = session->uid,
+        .uid = session->by_uid,
         .ret = &args->ret,
         .numbers = numbers,
         .scores = scores,

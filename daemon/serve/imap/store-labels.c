@@ -27,7 +27,7 @@ typedef struct {
 } LabelRun;
 
 /* What a COPY into the label's folder, and an EXPUNGE there, would need. */
-static gboolean allowed(CacheTxn *txn, gint64 id, ImapStoreMode mode, GError **error)
+static gboolean is_label_allowed(CacheTxn *txn, gint64 id, ImapStoreMode mode, GError **error)
 {
     const guint32 taking = CACHE_RIGHT_DELETE | CACHE_RIGHT_EXPUNGE;
     g_autoptr(CacheFolder) folder = cache_folder_get(txn, id, error);
@@ -36,7 +36,7 @@ static gboolean allowed(CacheTxn *txn, gint64 id, ImapStoreMode mode, GError **e
 }
 
 /* A message is taken out of spam and trash by giving it a label, or by moving it. */
-static gboolean find_taken(CacheTxn *txn, const char *label, gint64 *id, GError **error)
+static gboolean find_label_to_remove(CacheTxn *txn, const char *label, gint64 *id, GError **error)
 {
     *id = imap_label_find(txn, label);
     g_autoptr(CacheFolder) folder = *id ? cache_folder_get(txn, *id, error) : NULL;
@@ -54,14 +54,14 @@ static gboolean find_labels(LabelRun *run, CacheTxn *txn, GError **error)
     for (guint i = 0; i < labels->len; i++) {
         gint64 folder;
         if (run->args->mode == IMAP_STORE_REMOVE) {
-            if (!find_taken(txn, labels->pdata[i], &folder, error))
+            if (!find_label_to_remove(txn, labels->pdata[i], &folder, error))
                 return FALSE;
         } else {
             folder = imap_label_make(txn, labels->pdata[i], error);
             if (!folder)
                 return FALSE;
         }
-        if (folder && !allowed(txn, folder, run->args->mode, error))
+        if (folder && !is_label_allowed(txn, folder, run->args->mode, error))
             return FALSE;
         if (folder)
             g_array_append_val(run->folders, folder);
@@ -71,7 +71,8 @@ static gboolean find_labels(LabelRun *run, CacheTxn *txn, GError **error)
 
 /* "* 1 FETCH (X-GM-LABELS (\Inbox foo))"; RFC 7162, 3.1.3: with CONDSTORE its mod-sequence, even of
  * a silent one. */
-static gboolean tell(LabelRun *run, CacheTxn *txn, const CacheLabelled *labelled, GError **error)
+static gboolean tell_labelled(LabelRun *run, CacheTxn *txn, const CacheLabelled *labelled,
+                              GError **error)
 {
     ImapSession *session = run->session;
     GString *out = session->out;
@@ -80,7 +81,7 @@ static gboolean tell(LabelRun *run, CacheTxn *txn, const CacheLabelled *labelled
     if (run->args->silent && !condstore)
         return TRUE;
     imap_view_begin_fetch(session, imap_view_number(session->view, labelled->uid), labelled->uid);
-    if (session->uid && !imap_session_uidonly(session)) {
+    if (session->by_uid && !imap_session_uidonly(session)) {
         g_string_append_printf(out, "UID %u", labelled->uid);
         separator = " ";
     }
@@ -98,10 +99,10 @@ static gboolean tell(LabelRun *run, CacheTxn *txn, const CacheLabelled *labelled
     return TRUE;
 }
 
-static gboolean tell_slice(LabelRun *run, CacheTxn *txn, GError **error)
+static gboolean tell_labelled_slice(LabelRun *run, CacheTxn *txn, GError **error)
 {
     for (guint i = 0; i < run->done->len; i++)
-        if (!tell(run, txn, &g_array_index(run->done, CacheLabelled, i), error))
+        if (!tell_labelled(run, txn, &g_array_index(run->done, CacheLabelled, i), error))
             return FALSE;
     return TRUE;
 }
@@ -132,7 +133,7 @@ static gboolean label_slice(LabelRun *run, guint count, GError **error)
             (CacheLabelChange){imap_store_modes[run->args->mode], run->folders,
                                run->args->unchanged_since ? run->args->modseq : G_MAXUINT64},
             run->done, run->modified, error) ||
-        !tell_slice(run, txn, error) || !cache_commit(g_steal_pointer(&txn), error)) {
+        !tell_labelled_slice(run, txn, error) || !cache_commit(g_steal_pointer(&txn), error)) {
         g_string_truncate(session->out, before);
         return FALSE;
     }

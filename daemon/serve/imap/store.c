@@ -50,7 +50,7 @@ static gboolean store_slice(StoreRun *run, guint count, GError **error)
 }
 
 /* RFC 7162, 3.1.3: with CONDSTORE even a silent STORE tells the new mod-sequences. */
-static gboolean tell_slice(StoreRun *run)
+static gboolean tell_stored_slice(StoreRun *run)
 {
     ImapSession *session = run->session;
     gboolean tell = !run->args->silent || (session->enabled & IMAP_ENABLED_CONDSTORE);
@@ -104,7 +104,7 @@ static void reply_modified(ImapSession *session, const GArray *modified)
     g_autoptr(GString) code = g_string_new("MODIFIED ");
     for (guint i = 0; i < modified->len; i++) {
         guint32 uid = g_array_index(modified, guint32, i);
-        imap_set_add(set, session->uid ? uid : imap_view_number(session->view, uid));
+        imap_set_add(set, session->by_uid ? uid : imap_view_number(session->view, uid));
     }
     imap_set_format(set, code);
     imap_reply(session, IMAP_OK, code->str, "The others were changed by someone else");
@@ -114,7 +114,7 @@ void imap_store_reply(ImapSession *session, guint named, guint touched, const GA
 {
     if (modified->len)
         reply_modified(session, modified);
-    else if (touched < named && !session->uid) /* RFC 2180, 4.2 */
+    else if (touched < named && !session->by_uid) /* RFC 2180, 4.2 */
         imap_reply(session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
 }
 
@@ -129,7 +129,7 @@ static void run_store(StoreRun *run)
         }
         run->at += count;
         imap_progress(run->session, run->at, run->uids->len);
-        if (!tell_slice(run))
+        if (!tell_stored_slice(run))
             return;
     }
     if (tell_modified(run, &error))
@@ -169,7 +169,7 @@ void imap_cmd_store(ImapSession *session, ImapLexer *lexer)
         imap_reply_error(session, error);
         return;
     }
-    g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->uid, TRUE);
+    g_autoptr(GArray) uids = imap_view_resolve(session, args->set, session->by_uid, TRUE);
     if (!uids)
         return;
     if (args->labels) {

@@ -22,7 +22,7 @@ static ImapThreadMessage make_message(ImapSession *session, const ImapKeys *keys
     const char *date = imap_keys_text(keys, index, DATE);
     char *at = imap_keys_text(keys, index, IDS);
     ImapThreadMessage message = {
-        .number = session->uid ? row->uid : imap_view_number(session->view, row->uid),
+        .number = session->by_uid ? row->uid : imap_view_number(session->view, row->uid),
         .sent = *date ? g_ascii_strtoll(date, NULL, 10) : row->date,
         .subject = imap_keys_text(keys, index, SUBJECT),
         .first_id = ids->len,

@@ -33,7 +33,7 @@ static Node *node_at(const Tree *tree, guint index)
     return (Node *)tree->blocks->pdata[index / BLOCK_NODES] + index % BLOCK_NODES;
 }
 
-static Node *node_new(Tree *tree, const ImapThreadMessage *message)
+static Node *thread_node_new(Tree *tree, const ImapThreadMessage *message)
 {
     if (tree->count % BLOCK_NODES == 0)
         g_ptr_array_add(tree->blocks, g_new0(Node, BLOCK_NODES));
@@ -93,7 +93,7 @@ static const ImapThreadMessage *head(const Node *node)
     return node->message ? node->message : node->first->message;
 }
 
-static int compare_sent(const void *a, const void *b)
+static int compare_dates(const void *a, const void *b)
 {
     const ImapThreadMessage *first = head(*(Node *const *)a), *second = head(*(Node *const *)b);
     if (first->sent != second->sent)
@@ -116,7 +116,7 @@ static void sort_children_by(Node *parent, GCompareFunc compare)
 
 static void sort_children(Node *parent)
 {
-    sort_children_by(parent, compare_sent);
+    sort_children_by(parent, compare_dates);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -187,7 +187,7 @@ static Node *node_of_id(Tree *tree, const char *id)
     Node *node = g_hash_table_lookup(tree->by_id, id);
     if (node)
         return node;
-    node = node_new(tree, NULL);
+    node = thread_node_new(tree, NULL);
     g_hash_table_insert(tree->by_id, (char *)id, node);
     return node;
 }
@@ -197,7 +197,7 @@ static Node *place(Tree *tree, const ImapThreadMessage *message)
 {
     Node *node = message->id ? node_of_id(tree, message->id) : NULL;
     if (!node || node->message)
-        return node_new(tree, message);
+        return thread_node_new(tree, message);
     node->message = message;
     return node;
 }
@@ -303,7 +303,7 @@ static void merge(Tree *tree, GHashTable *table, const char *subject, Node *know
         append_child(known, thread);
         return;
     }
-    Node *dummy = node_new(tree, NULL);
+    Node *dummy = thread_node_new(tree, NULL);
     unlink_node(thread);
     unlink_node(known);
     append_child(dummy, known);
@@ -376,7 +376,7 @@ static int compare_latest(const void *a, const void *b)
     const Node *first = *(Node *const *)a, *second = *(Node *const *)b;
     if (first->latest != second->latest)
         return first->latest < second->latest ? -1 : 1;
-    return compare_sent(a, b);
+    return compare_dates(a, b);
 }
 
 void imap_threads_refs(const GArray *messages, const GPtrArray *ids, GString *out)
@@ -413,7 +413,7 @@ void imap_threads_ordered_subject(const GArray *messages, const GPtrArray *ids, 
     g_ptr_array_sort(order, compare_subject);
     for (guint i = 0; i < order->len; i++) {
         const ImapThreadMessage *message = order->pdata[i];
-        Node *node = node_new(tree, message);
+        Node *node = thread_node_new(tree, message);
         if (thread && strcmp(thread->message->subject, message->subject) == 0) {
             append_child(thread, node);
         } else {

@@ -24,7 +24,7 @@
 #define KEY_OCTETS   32
 #define RESETS_ENTRY "urlauth-resets"
 
-static ServeAccount *refuse(const char *why, GError **error)
+static ServeAccount *refuse_url(const char *why, GError **error)
 {
     g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, why);
     return NULL;
@@ -66,7 +66,7 @@ static gboolean is_genuine(ServeAccount *account, const ImapUrl *url, const char
     g_autofree char *token = make_token(key, text, url->rump_length);
     g_autofree char *given = g_ascii_strdown(url->token, -1);
     return (strlen(given) == strlen(token) && CRYPTO_memcmp(given, token, strlen(token)) == 0) ||
-           refuse("The URL isn't genuine", error);
+           refuse_url("The URL isn't genuine", error);
 }
 
 /* ---- who may --------------------------------------------------------------------------------- */
@@ -98,7 +98,7 @@ static gboolean is_known_access(const ImapUrl *url)
 }
 
 /* Clients know this machine by these names; the port says nothing. */
-static gboolean is_here(const char *host)
+static gboolean is_this_host(const char *host)
 {
     return g_ascii_strcasecmp(host, "localhost") == 0 || g_str_has_prefix(host, "127.") ||
            g_str_equal(host, "[::1]");
@@ -108,14 +108,14 @@ ServeAccount *imap_urlauth_verify(ImapSession *session, const ImapUrl *url, cons
                                   GError **error)
 {
     if (!url->token || g_ascii_strcasecmp(url->mechanism, IMAP_URLAUTH_MECHANISM) != 0)
-        return refuse("The URL isn't authorized", error);
+        return refuse_url("The URL isn't authorized", error);
     if (url->expires && url->expires < g_get_real_time() / G_USEC_PER_SEC)
-        return refuse("The URL has expired", error);
-    if (!is_here(url->host) || !grants(session, url))
-        return refuse("The URL isn't for you", error);
+        return refuse_url("The URL has expired", error);
+    if (!is_this_host(url->host) || !grants(session, url))
+        return refuse_url("The URL isn't for you", error);
     g_autoptr(ServeAccount) account = account_named(session, url->user);
     if (!account)
-        return refuse("The URL isn't genuine", error);
+        return refuse_url("The URL isn't genuine", error);
     return is_genuine(account, url, text, error) ? g_steal_pointer(&account) : NULL;
 }
 
@@ -135,7 +135,7 @@ static gboolean authorizable(ImapSession *session, const ImapUrl *url, const cha
     }
     if (g_ascii_strcasecmp(mechanism, IMAP_URLAUTH_MECHANISM) != 0)
         why = "The one mechanism is " IMAP_URLAUTH_MECHANISM;
-    else if (!is_here(url->host) || !is_user(session, url->user))
+    else if (!is_this_host(url->host) || !is_user(session, url->user))
         why = "The URL isn't of this server and user";
     else if (!is_known_access(url))
         why = "There is no such access identifier";

@@ -84,7 +84,7 @@ static gboolean append_content(GString *out, const ImapUrlfetch *request, GBytes
     return TRUE;
 }
 
-static void answer(ImapSession *session, const ImapUrlfetch *request)
+static void answer_url(ImapSession *session, const ImapUrlfetch *request)
 {
     g_autoptr(ImapUrl) url = imap_url_parse(request->url, NULL);
     g_autoptr(ServeAccount) account =
@@ -110,5 +110,5 @@ void imap_cmd_urlfetch(ImapSession *session, ImapLexer *lexer)
         return;
     }
     for (guint i = 0; i < requests->len && imap_session_send(session); i++)
-        answer(session, &g_array_index(requests, ImapUrlfetch, i));
+        answer_url(session, &g_array_index(requests, ImapUrlfetch, i));
 }

@@ -261,7 +261,7 @@ static gboolean changes_have_uids(const ImapSession *session)
     const guint needing = IMAP_ENABLED_CONDSTORE | IMAP_ENABLED_QRESYNC | IMAP_ENABLED_REV2;
     if (imap_session_uidonly(session))
         return FALSE; /* it is in the number's place */
-    return session->uid || session->notify || (session->enabled & needing);
+    return session->by_uid || session->notify || (session->enabled & needing);
 }
 
 void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags)
@@ -336,8 +336,6 @@ void imap_view_own(ImapView *view, const CacheChange *changes, guint count)
 void imap_view_made(ImapSession *session, gint64 folder, const GArray *uids)
 {
     ImapView *view = session->view;
-    if (!view || view->folder != folder)
-        return;
-    for (guint i = 0; i < uids->len; i++)
-        imap_set_add(view->made, g_array_index(uids, guint32, i));
+    if (view && view->folder == folder)
+        imap_set_add_all(view->made, uids);
 }

@@ -10,15 +10,15 @@
 typedef struct {
     GError *error;    /* why not, the first time; NULL: nothing has failed */
     gboolean offline; /* nothing more can be had now */
-} ImapNeed;
+} ImapDemand;
 
 /* Blocks until `messages` have `state` or can't have it; sends what has been answered so far first.
  * No cache transaction may be open. */
-void imap_need(ImapSession *session, ImapNeed *need, const gint64 *messages, guint count,
-               CacheContentState state);
+void imap_demand(ImapSession *session, ImapDemand *demand, const gint64 *messages, guint count,
+                 CacheContentState state);
 
 /* Asks for an extract instead (see fetch_extract()); NULL: it can't be had. */
-GBytes *imap_need_extract(ImapSession *session, ImapNeed *need, gint64 message,
-                          const FetchExtract *extract);
+GBytes *imap_demand_extract(ImapSession *session, ImapDemand *demand, gint64 message,
+                            const FetchExtract *extract);
 
-void imap_need_clear(ImapNeed *need);
+void imap_demand_clear(ImapDemand *demand);
