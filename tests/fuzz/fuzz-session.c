@@ -13,6 +13,7 @@
 #include "daemon/serve/serve.h"
 #include "daemon/upstream/imap-quota.h"
 #include "daemon/upstream/smtp.h"
+#include "tests/unit/fake-fetch.h"
 
 #include <signal.h>
 #include <string.h>
@@ -29,36 +30,6 @@
 
 /* ---- the account ----------------------------------------------------------------------------- */
 
-struct FetchBodies {
-    int unused;
-};
-
-static gboolean offline(GError **error)
-{
-    g_set_error_literal(error, NET_ERROR, NET_ERROR_CLOSED, "The provider can't be reached");
-    return FALSE;
-}
-
-gboolean fetch_content(FetchBodies *bodies, const gint64 *messages, gsize count,
-                       CacheContentState state, NetCancel *cancel, GError **error)
-{
-    return offline(error);
-}
-
-GBytes *fetch_extract(FetchBodies *bodies, gint64 message, const FetchExtract *extract,
-                      NetCancel *cancel, GError **error)
-{
-    offline(error);
-    return NULL;
-}
-
-GArray *fetch_search(FetchBodies *bodies, gint64 folder, const char *query, NetCancel *cancel,
-                     GError **error)
-{
-    offline(error);
-    return NULL;
-}
-
 static const char MAIL[] =
     "From: Ada <ada@example.org>\r\nTo: Charles <charles@example.org>\r\n"
     "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nSubject: =?utf-8?q?Stra=C3=9Fe?=\r\n"
@@ -73,7 +44,6 @@ static struct {
     AccountSettings settings;
     ServeAccount account;
     ServeDaemon daemon;
-    FetchBodies bodies;
 } home;
 
 static ServeAccount *find_account(const char *login, gpointer data, GError **error)
@@ -144,7 +114,7 @@ static void prepare(void)
     home.settings =
         (AccountSettings){.refs = 1, .id = (char *)"work", .address = (char *)"ada@example.org"};
     home.account.settings = &home.settings;
-    home.account.bodies = &home.bodies;
+    home.account.bodies = fake_fetch_new_offline();
     home.account.refs = 1;
     home.daemon = (ServeDaemon){.find_account = find_account};
     begin_life();

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cache-fixture.h"
+#include "fake-fetch.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,18 +23,6 @@ extern "C" {
 #include "daemon/index/render.h"
 #include "daemon/serve/serve.h"
 }
-
-/* The provider: what a message's bytes are once they are asked for, and whether it can be reached.
- */
-struct FetchBodies {
-    Cache *cache = nullptr;
-    bool online = true;
-    std::map<gint64, std::string> upstream;
-    int asked = 0;
-    std::function<void()> when_asked;
-    std::vector<std::string> extracts;                 /* asked for */
-    std::map<std::string, std::vector<guint32>> found; /* base UIDs, by X-GM-RAW */
-};
 
 inline bool matches(const std::string &pattern, const std::string &line)
 {

@@ -1,57 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* POP3 for local clients, as sessions read. */
+#include "fake-fetch.h"
 #include "session.h"
-
-#include <map>
 
 extern "C" {
 #include "cache/change.h"
 #include "cache/folder.h"
 #include "cache/message.h"
 #include "daemon/index/render.h"
-}
-
-/* Stands in for sync: what the provider has, and whether it can be reached. */
-struct FetchBodies {
-    Cache *cache;
-    bool online;
-    std::map<gint64, std::string> upstream;
-    std::map<gint64, CacheContentState> asked;
-};
-
-static void give(FetchBodies *bodies, gint64 message, CacheContentState state)
-{
-    const std::string &text = bodies->upstream[message];
-    CacheRendered how = {};
-    bool whole = state == CACHE_CONTENT_FULL;
-    size_t length = whole ? text.size() : text.find("\r\n\r\n") + 4;
-    render_message(text.data(), length, whole, &how);
-    CacheContentWriter *writer = cache_content_writer_new(bodies->cache);
-    cache_content_writer_add(writer, text.data(), text.size(), nullptr);
-    cache_content_writer_end(writer);
-    CacheTxn *txn = cache_begin(bodies->cache, CACHE_WRITE, nullptr);
-    g_autoptr(GBytes) header = g_bytes_new(text.data(), length);
-    if (whole)
-        EXPECT_TRUE(cache_content_writer_finish(writer, txn, message, &how, nullptr));
-    else
-        EXPECT_TRUE(cache_content_set_header(txn, message, header, &how, nullptr));
-    EXPECT_TRUE(cache_commit(txn, nullptr));
-    cache_content_writer_free(writer);
-    cache_rendered_clear(&how);
-}
-
-extern "C" gboolean fetch_content(FetchBodies *bodies, const gint64 *messages, gsize count,
-                                  CacheContentState state, NetCancel *, GError **error)
-{
-    for (gsize i = 0; i < count; i++) {
-        if (!bodies->online) {
-            g_set_error(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
-            return FALSE;
-        }
-        bodies->asked[messages[i]] = state;
-        give(bodies, messages[i], state);
-    }
-    return TRUE;
 }
 
 namespace
@@ -68,7 +24,7 @@ class Pop3Test : public SessionTest
         account->cache = cache;
         account->bodies = &bodies;
         bodies.cache = cache;
-        bodies.online = true;
+        bodies.headers_alone = true;
     }
 
     void TearDown() override
@@ -112,7 +68,7 @@ class Pop3Test : public SessionTest
     guint32 add(const std::string &text)
     {
         guint32 uid = arrive(text, 1);
-        give(&bodies, last_message, CACHE_CONTENT_FULL);
+        bodies.bring(last_message, CACHE_CONTENT_FULL);
         return uid;
     }
 
@@ -289,7 +245,7 @@ TEST_F(Pop3Test, WhatIsNotHereIsFetchedOrRefusedWithAReason)
     Session session(serve_pop3, &daemon, account);
     session.follow("S: +OK\nC: LIST 1\nS: +OK 1 33\nC: TOP 1 0\n");
     EXPECT_EQ(text(session), "Subject: one\r\n\r\n");
-    EXPECT_EQ(bodies.asked[message], CACHE_CONTENT_HEADER);
+    EXPECT_EQ(bodies.states[message], CACHE_CONTENT_HEADER);
     bodies.online = false;
     session.follow("C: RETR 1\nS: -ERR [SYS/TEMP] the provider can't be reached\n"
                    "C: TOP 1 1\nS: -ERR [SYS/TEMP]\n");

@@ -19,28 +19,6 @@ extern "C" {
 #include "daemon/index/text.h"
 }
 
-/* The provider can't be reached. */
-extern "C" gboolean fetch_content(FetchBodies *bodies, const gint64 *, gsize, CacheContentState,
-                                  NetCancel *, GError **error)
-{
-    bodies->asked++;
-    g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
-    return FALSE;
-}
-
-extern "C" GBytes *fetch_extract(FetchBodies *, gint64, const FetchExtract *, NetCancel *,
-                                 GError **error)
-{
-    g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
-    return nullptr;
-}
-
-extern "C" GArray *fetch_search(FetchBodies *, gint64, const char *, NetCancel *, GError **error)
-{
-    g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
-    return nullptr;
-}
-
 namespace
 {
 

@@ -5,62 +5,6 @@
 #include <atomic>
 #include <random>
 
-/* Stands in for sync: brings what the "provider" has, or says that it can't be reached. */
-extern "C" gboolean fetch_content(FetchBodies *bodies, const gint64 *messages, gsize count,
-                                  CacheContentState state, NetCancel *cancel, GError **error)
-{
-    bodies->asked++;
-    if (bodies->when_asked)
-        bodies->when_asked();
-    if (!bodies->online) {
-        g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
-        return FALSE;
-    }
-    for (gsize i = 0; i < count; i++) {
-        const std::string &bytes = bodies->upstream.at(messages[i]);
-        CacheContentWriter *writer = cache_content_writer_new(bodies->cache);
-        CacheRendered how;
-        cache_content_writer_add(writer, bytes.data(), bytes.size(), nullptr);
-        cache_content_writer_end(writer);
-        render_message(bytes.data(), bytes.size(), TRUE, &how);
-        CacheTxn *txn = cache_begin(bodies->cache, CACHE_WRITE, nullptr);
-        cache_content_writer_finish(writer, txn, messages[i], &how, nullptr);
-        cache_commit(txn, nullptr);
-        cache_rendered_clear(&how);
-        cache_content_writer_free(writer);
-    }
-    return TRUE;
-}
-
-extern "C" GBytes *fetch_extract(FetchBodies *bodies, gint64 message, const FetchExtract *extract,
-                                 NetCancel *, GError **error)
-{
-    bodies->extracts.push_back("[" + std::string(extract->section) + "]<" +
-                               std::to_string(extract->offset) + "." +
-                               std::to_string(extract->length) + ">");
-    if (!bodies->online) {
-        g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
-        return nullptr;
-    }
-    const std::string &bytes = bodies->upstream.at(message);
-    size_t from = std::min<size_t>(extract->offset, bytes.size());
-    std::string part = bytes.substr(from, extract->length);
-    return g_bytes_new(part.data(), part.size());
-}
-
-extern "C" GArray *fetch_search(FetchBodies *bodies, gint64, const char *query, NetCancel *,
-                                GError **error)
-{
-    if (!bodies->online) {
-        g_set_error_literal(error, NET_ERROR, NET_ERROR_CONNECT, "the provider can't be reached");
-        return nullptr;
-    }
-    GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    for (guint32 uid : bodies->found[query])
-        g_array_append_val(uids, uid);
-    return uids;
-}
-
 namespace
 {
 
