@@ -12,7 +12,7 @@ static void tell_modseq(ImapSession *session)
     if (!session->view)
         return;
     g_autofree char *code =
-        g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, MAX(session->view->modseq, 1));
+        g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, MAX(session->view->known_modseq, 1));
     imap_untagged(session, "OK", code, "CONDSTORE is enabled");
 }
 

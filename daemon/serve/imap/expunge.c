@@ -70,8 +70,8 @@ void imap_expunge_reply(ImapSession *session, guint64 modseq, const char *text)
 {
     if (!modseq || !(session->enabled & IMAP_ENABLED_QRESYNC))
         return;
-    g_autofree char *code = g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, modseq);
-    imap_reply(session, IMAP_OK, code, text);
+    imap_reply(session, IMAP_OK, NULL, text);
+    session->expunged_modseq = modseq;
 }
 
 void imap_cmd_expunge(ImapSession *session, ImapLexer *lexer)

@@ -17,6 +17,6 @@ gboolean imap_expunge_deleted(ImapSession *session, const GArray *uids, guint64 
 /* The selected mailbox's highest mod-sequence, as of the transaction. */
 gboolean imap_expunge_modseq(ImapSession *session, CacheTxn *txn, guint64 *modseq, GError **error);
 
-/* Adds that mod-sequence to the OK of what took messages away, where the client is to know it (RFC
- * 7162, 3.2.7; RFC 6851, 4.4): the report that comes before tells everything up to here. */
+/* Sets the OK of what took messages away, up to that mod-sequence; the client will be told how far it
+ * knows everything after that, where it is to know (RFC 7162, 3.2.7; RFC 6851, 4.4). */
 void imap_expunge_reply(ImapSession *session, guint64 modseq, const char *text);

@@ -56,6 +56,7 @@ static gboolean emit_modseq(ImapFetchRun *run, const ImapFetchPlan *plan, const 
 {
     imap_out_literal(run->session->out, "(");
     imap_out_number(run->session->out, row->placement->modseq);
+    imap_view_note_modseq(run->session->view, row->placement->modseq);
     imap_out_literal(run->session->out, ")");
     return TRUE;
 }

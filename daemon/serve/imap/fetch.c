@@ -304,11 +304,18 @@ static void keep_changed(GArray *uids, const GArray *changed)
     g_array_set_size(uids, kept);
 }
 
-/* RFC 7162, 3.2.6: those of the named UIDs that are gone since. */
+/* RFC 7162, 3.2.6: those of the named UIDs that are gone since. What has gone since the last report
+ * has still a number in the view: it is told once, by the next report, and so is nothing of what
+ * came and went meanwhile. */
 static void tell_vanished(ImapSession *session, const ImapFetchArgs *args, const GArray *expunged)
 {
+    const ImapView *view = session->view;
     g_autoptr(ImapSet) gone = imap_set_new();
-    imap_set_add_all(gone, expunged);
+    for (guint i = 0; i < expunged->len; i++) {
+        guint32 uid = g_array_index(expunged, guint32, i);
+        if (uid < view->uidnext && !imap_view_number(view, uid))
+            imap_set_add(gone, uid);
+    }
     g_autoptr(ImapSet) named = imap_sequence_set_resolve(args->set, G_MAXUINT32);
     g_autoptr(ImapSet) vanished = imap_set_intersect(gone, named);
     imap_view_tell_vanished(session, vanished, TRUE);

@@ -11,6 +11,7 @@ static gboolean tell_news(ImapSession *session)
 {
     if (session->view)
         imap_news_report(session, TRUE);
+    imap_news_conclude(session);
     imap_notify_report(session, FALSE);
     return imap_session_flush(session);
 }

@@ -86,6 +86,7 @@ static void run_command(ImapSession *session)
 {
     session->command = imap_assembler_command(session->assembler);
     session->numbered = FALSE;
+    session->expunged_modseq = 0;
     imap_reply(session, IMAP_OK, NULL, "");
     imap_progress_begin(session);
     if (find_rule(session)) {
@@ -94,6 +95,7 @@ static void run_command(ImapSession *session)
         session->rule->run(session, &lexer);
         report_news(session, session->rule);
         imap_notify_report(session, FALSE);
+        imap_news_conclude(session);
     }
     if (!session->answered)
         imap_reply_send(session);

@@ -117,7 +117,7 @@ static gboolean search_mailbox(ImapSession *session, const char *name, const Ima
     g_auto(ImapViewStart) start = {0};
     g_auto(ImapFound) found = {0};
     ImapView *selected = session->view;
-    g_autoptr(ImapView) view = imap_view_open(session, name, TRUE, &start, &error);
+    g_autoptr(ImapView) view = imap_view_open(session, name, TRUE, NULL, &start, &error);
     if (!view) /* deleted a moment ago */
         return TRUE;
     session->view = view;

@@ -27,9 +27,8 @@ static void news_clear(News *news)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(News, news_clear)
 
-/* Without `messages` nothing is wanted of them. */
-static gboolean read_news(ImapSession *session, gboolean expunges, gboolean messages, News *news,
-                          GError **error)
+/* All in one transaction; without `messages` nothing of them. */
+static gboolean read_news(ImapSession *session, gboolean messages, News *news, GError **error)
 {
     ImapView *view = session->view;
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
@@ -53,9 +52,8 @@ static gboolean read_news(ImapSession *session, gboolean expunges, gboolean mess
     if (news->modseq > view->modseq &&
         !cache_changes(txn, view->folder, view->modseq, &news->changed, NULL, error))
         return FALSE;
-    if (!expunges || news->modseq <= view->expunge_modseq)
-        return TRUE;
-    return cache_changes(txn, view->folder, view->expunge_modseq, NULL, &news->expunged, error);
+    return news->modseq <= view->expunge_modseq ||
+           cache_changes(txn, view->folder, view->expunge_modseq, NULL, &news->expunged, error);
 }
 
 static void tell_expunge_numbers(ImapSession *session, const ImapSet *numbers)
@@ -112,14 +110,18 @@ static gboolean told_already(const ImapView *view, guint *at, const CacheChange 
 }
 
 /* Messages that sync brought back under a UID below the last one stay unseen until the next SELECT:
- * they would shift sequence numbers. */
+ * they would shift sequence numbers. A client that asks for what happened since (QRESYNC) has to
+ * hear of them then. */
 static guint add_new(ImapView *view, const GArray *changed)
 {
     guint before = view->uids->len;
+    guint32 last_known = view->last_uid;
     for (guint i = 0; i < changed->len; i++) {
         guint32 uid = g_array_index(changed, CacheChange, i).uid;
-        if (uid <= view->last_uid)
+        if (uid <= last_known) {
+            view->gap |= imap_view_number(view, uid) == 0;
             continue;
+        }
         g_array_append_val(view->uids, uid);
         view->last_uid = uid;
     }
@@ -170,33 +172,67 @@ static void note_rights(ImapSession *session, guint32 rights)
         imap_view_tell_flags(session);
 }
 
+/* Whether expunges of messages in the view wait. */
+static gboolean is_any_expunge_held(const ImapView *view, const GArray *expunged)
+{
+    for (guint i = 0; expunged && i < expunged->len; i++)
+        if (imap_view_number(view, g_array_index(expunged, guint32, i)))
+            return TRUE;
+    return FALSE;
+}
+
+/* How far the view has got with these news. */
+static void note_progress(ImapView *view, gboolean expunges, const News *news)
+{
+    view->modseq = MAX(view->modseq, news->modseq);
+    view->uidnext = MAX(view->uidnext, news->uidnext);
+    if (expunges || !is_any_expunge_held(view, news->expunged))
+        view->expunge_modseq = view->modseq;
+    if (!view->gap && view->expunge_modseq == view->modseq)
+        view->known_modseq = view->modseq;
+    g_array_set_size(view->own, 0);
+    imap_set_free(view->made);
+    view->made = imap_set_new();
+}
+
+static void tell_expunges(ImapSession *session, News *news)
+{
+    if (news->folder_gone)
+        news->expunged = g_array_copy(session->view->uids);
+    if (news->expunged && news->expunged->len) {
+        imap_contexts_expunged(session, news->expunged);
+        tell_expunged(session, news->expunged);
+    }
+}
+
+/* Without FlagChange (RFC 5465, 5.3) the client isn't told of flags. */
+static void tell_flag_changes(ImapSession *session, guint events, const GArray *changed,
+                              guint32 last_known)
+{
+    if (events & IMAP_EVENT_FLAG_CHANGE)
+        tell_changed(session, changed, last_known);
+    else
+        session->view->gap |=
+            changed->len && g_array_index(changed, CacheChange, 0).uid <= last_known;
+}
+
 static void tell_messages(ImapSession *session, gboolean expunges, guint events, News *news)
 {
     ImapView *view = session->view;
     guint32 last_known = view->last_uid;
     if (!news->folder_gone)
         note_rights(session, news->rights);
-    if (news->folder_gone && expunges)
-        news->expunged = g_array_copy(view->uids);
-    if (news->expunged && news->expunged->len) {
-        imap_contexts_expunged(session, news->expunged);
-        tell_expunged(session, news->expunged);
-    }
+    if (expunges)
+        tell_expunges(session, news);
     if (news->changed) {
         tell_new(session, news);
-        if (events & IMAP_EVENT_FLAG_CHANGE)
-            tell_changed(session, news->changed, last_known);
+        tell_flag_changes(session, events, news->changed, last_known);
     }
-    if (news->changed || news->expunged)
+    if (news->changed || (expunges && news->expunged))
         imap_contexts_changed(session, news->changed, last_known);
     if (news->changed)
         tell_new_items(session, news->changed, last_known);
-    view->modseq = MAX(view->modseq, news->modseq);
-    if (expunges)
-        view->expunge_modseq = view->modseq;
-    g_array_set_size(view->own, 0);
-    imap_set_free(view->made);
-    view->made = imap_set_new();
+    note_progress(view, expunges, news);
 }
 
 /* RFC 4467, 6: another session said RESETKEY. */
@@ -229,7 +265,7 @@ void imap_news_report(ImapSession *session, gboolean expunges)
     guint events = imap_notify_selected_events(session->notify);
     /* RFC 5465, 5: without them nor anything else of messages */
     gboolean messages = (events & IMAP_EVENT_MESSAGE_NEW) != 0;
-    if (!read_news(session, expunges, messages, &news, &error)) {
+    if (!read_news(session, messages, &news, &error)) {
         g_warning("imap: can't read what is new in a mailbox: %s", error->message);
         return;
     }
@@ -238,4 +274,22 @@ void imap_news_report(ImapSession *session, gboolean expunges)
         claim_recent(session, &news);
         tell_messages(session, expunges, events, &news);
     }
+}
+
+/* ---- mod-sequences --------------------------------------------------------------------------- */
+
+void imap_news_conclude(ImapSession *session)
+{
+    ImapView *view = session->view;
+    guint64 expunged = session->expunged_modseq;
+    session->expunged_modseq = 0;
+    if (!view || !(session->enabled & IMAP_ENABLED_CONDSTORE))
+        return;
+    g_autofree char *code =
+        g_strdup_printf("HIGHESTMODSEQ %" G_GUINT64_FORMAT, MAX(view->known_modseq, 1));
+    if (expunged && session->status == IMAP_OK && view->known_modseq >= expunged)
+        g_string_assign(session->code, code);
+    else if (view->told_modseq > view->known_modseq)
+        imap_untagged(session, "OK", code, "There is more to be told");
+    view->told_modseq = 0;
 }

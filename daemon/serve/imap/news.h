@@ -11,3 +11,12 @@
  * flags, and what these do to searches that are kept up to date. No cache transaction may be
  * open. */
 void imap_news_report(ImapSession *session, gboolean expunges);
+
+/*
+ * To be called after the report, before a tagged answer and wherever the client is told something
+ * outside of a command. It takes the highest mod-sequence of the FETCH responses for what it knows
+ * everything up to (RFC 7162, 6). Where it doesn't, since expunges wait or NOTIFY leaves something
+ * out, says with HIGHESTMODSEQ how far it does (3.2). What took messages away tells that in its OK
+ * (3.2.7; RFC 6851, 4.4).
+ */
+void imap_news_conclude(ImapSession *session);

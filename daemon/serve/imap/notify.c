@@ -43,12 +43,18 @@ static gboolean is_woken(ImapSession *session)
     return read(session->wake_fd, &notices, sizeof notices) == sizeof notices;
 }
 
+static void report_selected(ImapSession *session)
+{
+    imap_news_report(session, !imap_notify_delays_expunges(session->notify));
+    imap_news_conclude(session);
+}
+
 void imap_notify_report(ImapSession *session, gboolean between)
 {
     if (!session->notify)
         return;
     if (between && session->view)
-        imap_news_report(session, !imap_notify_delays_expunges(session->notify));
+        report_selected(session);
     if (between || is_woken(session))
         report_others(session);
 }

@@ -74,41 +74,26 @@ static guint32 matched_up_to(const ImapView *view, const ImapSelectArgs *args)
     return matched;
 }
 
-static ImapSet *set_of(const GArray *uids, guint32 above)
-{
-    ImapSet *set = imap_set_new();
-    for (guint i = 0; i < uids->len; i++)
-        if (g_array_index(uids, guint32, i) > above)
-            imap_set_add(set, g_array_index(uids, guint32, i));
-    return set;
-}
-
 /* As if UID FETCH known-uids (FLAGS) (CHANGEDSINCE modseq VANISHED) had been sent. */
-static gboolean tell_since(ImapSession *session, const ImapSelectArgs *args, guint64 floor,
-                           GError **error)
+static void tell_since(ImapSession *session, const ImapSelectArgs *args, const ImapViewStart *start)
 {
-    ImapView *view = session->view;
-    g_autoptr(GArray) changed = NULL;
-    g_autoptr(GArray) expunged = NULL;
-    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
-    if (!txn || !cache_changes(txn, view->folder, args->modseq, &changed, &expunged, error))
-        return FALSE;
-    g_clear_pointer(&txn, cache_end);
-
-    g_autoptr(ImapSet) gone =
-        set_of(expunged, args->modseq < floor ? matched_up_to(view, args) : 0);
+    gboolean exact = args->modseq >= start->folder->modseq_floor;
+    g_autoptr(ImapSet) gone = imap_set_new();
+    g_autoptr(ImapSet) there =
+        imap_set_new_range(1, exact ? 0 : matched_up_to(session->view, args));
     g_autoptr(ImapSet) known = args->known_uids ? imap_sequence_set_resolve(args->known_uids, 0)
                                                 : imap_set_new_range(1, G_MAXUINT32);
-    g_autoptr(ImapSet) vanished = imap_set_intersect(gone, known);
+    imap_set_add_all(gone, start->expunged);
+    g_autoptr(ImapSet) possible = imap_set_subtract(known, there);
+    g_autoptr(ImapSet) vanished = imap_set_intersect(gone, possible);
     imap_view_tell_vanished(session, vanished, TRUE);
-    for (guint i = 0; i < changed->len; i++) {
-        const CacheChange *change = &g_array_index(changed, CacheChange, i);
+    for (guint i = 0; i < start->changed->len; i++) {
+        const CacheChange *change = &g_array_index(start->changed, CacheChange, i);
         if (imap_set_contains(known, change->uid))
             imap_view_append_change(session, change, TRUE);
         if (session->out->len > IMAP_SLICE_BYTES && !imap_session_send(session))
-            return TRUE;
+            return;
     }
-    return TRUE;
 }
 
 /* ---- the commands ---------------------------------------------------------------------------- */
@@ -149,18 +134,15 @@ static void open_mailbox(ImapSession *session, ImapLexer *lexer, gboolean read_o
     close_selected(session);
     if (args->condstore || args->qresync)
         imap_enable(session, IMAP_ENABLED_CONDSTORE);
-    session->view = imap_view_open(session, args->mailbox, read_only, &start, &error);
+    session->view = imap_view_open(session, args->mailbox, read_only, args->qresync ? args : NULL,
+                                   &start, &error);
     if (!session->view) {
         imap_reply_error(session, error);
         return;
     }
     tell_mailbox(session, &start, called);
-    if (args->qresync && args->uidvalidity == start.folder->uidvalidity &&
-        !tell_since(session, args, start.folder->modseq_floor, &error)) {
-        g_clear_pointer(&session->view, imap_view_free);
-        imap_reply_error(session, error);
-        return;
-    }
+    if (start.changed)
+        tell_since(session, args, &start);
     imap_reply(session, IMAP_OK, imap_rights_code(session->view), "Opened.");
 }
 

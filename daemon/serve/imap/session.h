@@ -51,6 +51,7 @@ typedef struct {
     const ImapCommandRule *rule; /* of the table of commands */
     gboolean by_uid;             /* it stood after UID */
     gboolean numbered;           /* it searches by sequence numbers */
+    guint64 expunged_modseq; /* it took messages away: its OK tells HIGHESTMODSEQ from here on */
     gint64 progress_due; /* when the client is next told how far it is; monotonic, microseconds */
 
     GString *out; /* responses that have not been handed to the stream yet */

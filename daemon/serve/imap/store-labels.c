@@ -88,6 +88,7 @@ static gboolean tell_labelled(LabelRun *run, CacheTxn *txn, const CacheLabelled 
     if (condstore) {
         g_string_append_printf(out, "%sMODSEQ (%" G_GUINT64_FORMAT ")", separator,
                                labelled->modseq);
+        imap_view_note_modseq(session->view, labelled->modseq);
         separator = " ";
     }
     if (!run->args->silent) {

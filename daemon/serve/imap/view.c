@@ -14,6 +14,8 @@ void imap_view_start_clear(ImapViewStart *start)
 {
     g_clear_pointer(&start->folder, cache_folder_free);
     g_clear_pointer(&start->keywords, g_strfreev);
+    g_clear_pointer(&start->changed, g_array_unref);
+    g_clear_pointer(&start->expunged, g_array_unref);
 }
 
 static gboolean know_keyword(ImapView *view, const char *name)
@@ -26,8 +28,17 @@ static gboolean know_keyword(ImapView *view, const char *name)
     return TRUE;
 }
 
+static gboolean read_since(CacheTxn *txn, const ImapSelectArgs *qresync, ImapViewStart *start,
+                           GError **error)
+{
+    if (!qresync || qresync->uidvalidity != start->folder->uidvalidity)
+        return TRUE;
+    return cache_changes(txn, start->folder->id, qresync->modseq, &start->changed, &start->expunged,
+                         error);
+}
+
 static gboolean read_start(ImapSession *session, ImapView *view, const char *name,
-                           ImapViewStart *start, GError **error)
+                           const ImapSelectArgs *qresync, ImapViewStart *start, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_READ, error);
     if (!txn)
@@ -45,7 +56,8 @@ static gboolean read_start(ImapSession *session, ImapView *view, const char *nam
         return FALSE;
     view->url_resets = imap_urlauth_resets(txn, start->folder->id);
     view->uids = cache_uids(txn, start->folder->id, error);
-    return view->uids && cache_first_unseen(txn, start->folder->id, &start->first_unseen, error);
+    return view->uids && cache_first_unseen(txn, start->folder->id, &start->first_unseen, error) &&
+           read_since(txn, qresync, start, error);
 }
 
 static void fill_view(ImapView *view, const ImapViewStart *start)
@@ -55,14 +67,15 @@ static void fill_view(ImapView *view, const ImapViewStart *start)
     view->name = g_strdup(folder->name);
     view->uidvalidity = folder->uidvalidity;
     view->rights = cache_folder_rights(folder);
-    view->modseq = view->expunge_modseq = folder->highestmodseq;
+    view->modseq = view->expunge_modseq = view->known_modseq = folder->highestmodseq;
+    view->uidnext = folder->uidnext;
     view->last_uid = view->uids->len ? imap_view_uid(view, view->uids->len - 1) : 0;
     for (char **keyword = start->keywords; *keyword; keyword++)
         know_keyword(view, *keyword);
 }
 
 ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_only,
-                         ImapViewStart *start, GError **error)
+                         const ImapSelectArgs *qresync, ImapViewStart *start, GError **error)
 {
     g_autoptr(ImapView) view = g_new0(ImapView, 1);
     view->read_only = read_only;
@@ -72,7 +85,7 @@ ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_o
     view->set_texts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     view->made = imap_set_new();
     view->own = g_array_new(FALSE, FALSE, sizeof(CacheChange));
-    if (!read_start(session, view, name, start, error))
+    if (!read_start(session, view, name, qresync, start, error))
         return NULL;
     fill_view(view, start);
     view->watch = cache_watch_view(session->account->cache, view->folder, session->wake_fd);
@@ -282,6 +295,7 @@ void imap_view_append_change(ImapSession *session, const CacheChange *change, gb
         imap_out_literal(out, "MODSEQ (");
         imap_out_number(out, change->modseq);
         imap_out_literal(out, ") ");
+        imap_view_note_modseq(session->view, change->modseq);
     }
     if (with_flags) {
         imap_out_literal(out, "FLAGS ");

@@ -9,6 +9,7 @@
 
 #include "cache/content.h"
 #include "cache/folder.h"
+#include "daemon/proto/imap/select-args.h"
 #include "daemon/serve/imap/session.h"
 
 /* A read transaction covers about so much: then its answers are sent, and the next one begins. */
@@ -23,8 +24,12 @@ struct ImapView {
     guint32 rights;         /* CACHE_RIGHT bits, as of the last report */
     GArray *uids;           /* guint32, ascending */
     guint32 last_uid;       /* the highest UID ever in `uids` */
+    guint32 uidnext;        /* UIDs from here on came after the last report */
     guint64 modseq;         /* new and changed messages have been told up to here, */
-    guint64 expunge_modseq; /* expunges up to here */
+    guint64 expunge_modseq; /* expunges up to here, */
+    guint64 known_modseq;   /* and all that happened up to here: what HIGHESTMODSEQ may be */
+    gboolean gap;           /* something after that will never be told: it stays where it is */
+    guint64 told_modseq;    /* the highest of a FETCH response since the last tagged answer */
     ImapSet *recent;        /* UIDs that are \Recent in this session */
     CacheWatch *watch;
     GPtrArray *keywords;   /* names that "* FLAGS" has told, */
@@ -37,19 +42,23 @@ struct ImapView {
     ImapSet *saved;        /* UIDs of SEARCH RETURN (SAVE), or NULL (RFC 5182) */
 };
 
-/* What SELECT learned in its one transaction. */
+/* What SELECT learned in its one transaction, so that all of its answer is of one moment. */
 typedef struct {
     CacheFolder *folder;
     char **keywords;
     guint32 first_unseen; /* its UID, or 0 */
+    GArray *changed;      /* CacheChange: what changed since the client was here; NULL: not asked */
+    GArray *expunged;     /* guint32: what went; likewise */
 } ImapViewStart;
 
 /*
- * Opens the folder: reads its UIDs, claims \Recent (unless read_only), watches it. Nothing is
- * written to the client. NULL and `error` on failure; the caller clears `start`.
+ * Opens the folder: reads its UIDs, claims \Recent (unless read_only), watches it; with `qresync`,
+ * the parameters of RFC 7162, 3.2.5, where its UIDVALIDITY is the folder's, reads what happened
+ * since its mod-sequence as well. Nothing is written to the client. NULL and `error` on failure; the
+ * caller clears `start`.
  */
 ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_only,
-                         ImapViewStart *start, GError **error);
+                         const ImapSelectArgs *qresync, ImapViewStart *start, GError **error);
 void imap_view_start_clear(ImapViewStart *start);
 void imap_view_free(ImapView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapView, imap_view_free)
@@ -89,6 +98,12 @@ void imap_view_begin_fetch(ImapSession *session, guint32 number, guint32 uid);
 /* "* n FETCH (FLAGS (...))" with UID and MODSEQ where the client wants them; not for UIDs that
  * aren't in the view. */
 void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags);
+
+/* The client is told the mod-sequence of a message in the view. */
+static inline void imap_view_note_modseq(ImapView *view, guint64 modseq)
+{
+    view->told_modseq = MAX(view->told_modseq, modseq);
+}
 
 /* Changes this session made and told, by ascending UID; the next report doesn't repeat them. */
 void imap_view_own(ImapView *view, const CacheChange *changes, guint count);
