@@ -9,15 +9,13 @@
 #include "daemon/serve/imap/uidplus.h"
 #include "daemon/serve/imap/view.h"
 
-#define COPY_SLICE 500
-
 typedef struct {
     ImapSession *session;
     gint64 target;
     guint32 uidvalidity;
     gboolean readable; /* the target */
     gboolean move;
-    guint64 modseq;    /* of the selected mailbox, as of the last slice */
+    guint64 modseq;    /* of the selected mailbox, afterwards */
     GArray *from, *to; /* guint32 */
     GArray *made;      /* guint32: those of `to` that weren't there before (set-like stores) */
 } CopyRun;
@@ -38,41 +36,27 @@ static gboolean find_destination(CopyRun *run, const char *name, GError **error)
     return TRUE;
 }
 
-static gboolean copy_slice(CopyRun *run, const guint32 *uids, guint count, GError **error)
+/* RFC 2180, 4.4: a COPY by number is of all of them; of a MOVE, what is there has moved. */
+static gboolean is_complete(const CopyRun *run, guint named)
 {
-    g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_WRITE_FULL, error);
-    g_autoptr(CacheFolder) target = txn ? cache_folder_get(txn, run->target, error) : NULL;
-    guint before = run->from->len;
-    if (!target ||
-        !cache_copy(txn, (CacheSelection){run->session->view->folder, uids, count}, run->target,
-                    run->move, run->from, run->to, error) ||
-        (run->move && !imap_expunge_modseq(run->session, txn, &run->modseq, error)) ||
-        !cache_commit(g_steal_pointer(&txn), error)) {
-        g_array_set_size(run->from, before);
-        g_array_set_size(run->to, before);
-        return FALSE;
-    }
-    for (guint i = before; i < run->to->len; i++)
-        if (g_array_index(run->to, guint32, i) >= target->uidnext)
-            g_array_append_val(run->made, g_array_index(run->to, guint32, i));
-    return TRUE;
+    return run->from->len == named || run->session->by_uid || run->move;
 }
 
-/* RFC 3501, 6.4.7: a COPY that fails leaves the destination as it was. */
-static void undo_copy(CopyRun *run)
+/* RFC 3501, 6.4.7: a COPY that fails leaves the destination as it was. So all is one transaction; it
+ * isn't committed where it would be incomplete. */
+static gboolean copy_all(CopyRun *run, const GArray *uids, GError **error)
 {
-    g_autoptr(GError) error = NULL;
-    for (guint at = 0; at < run->made->len; at += COPY_SLICE) {
-        g_autoptr(CacheTxn) txn =
-            cache_begin(run->session->account->cache, CACHE_WRITE_FULL, &error);
-        if (!txn ||
-            !cache_expunge(txn, run->target, &g_array_index(run->made, guint32, at),
-                           MIN(run->made->len - at, COPY_SLICE), TRUE, NULL, &error) ||
-            !cache_commit(g_steal_pointer(&txn), &error)) {
-            g_warning("imap: a COPY that failed could not be undone: %s", error->message);
-            return;
-        }
-    }
+    const CacheSelection messages = {run->session->view->folder,
+                                     (const guint32 *)(void *)uids->data, uids->len};
+    g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_WRITE_FULL, error);
+    g_autoptr(CacheFolder) target = txn ? cache_folder_get(txn, run->target, error) : NULL;
+    if (!target || !cache_copy(txn, messages, run->target, run->move, run->from, run->to, error) ||
+        (run->move && !imap_expunge_modseq(run->session, txn, &run->modseq, error)))
+        return FALSE;
+    for (guint i = 0; i < run->to->len; i++)
+        if (g_array_index(run->to, guint32, i) >= target->uidnext)
+            g_array_append_val(run->made, g_array_index(run->to, guint32, i));
+    return !is_complete(run, uids->len) || cache_commit(g_steal_pointer(&txn), error);
 }
 
 static void reply_copied(CopyRun *run, const char *text)
@@ -97,21 +81,11 @@ static void reply_copied(CopyRun *run, const char *text)
 static void run_copy(CopyRun *run, const GArray *uids)
 {
     g_autoptr(GError) error = NULL;
-    for (guint at = 0; at < uids->len; at += COPY_SLICE) {
-        imap_progress(run->session, at, uids->len);
-        if (copy_slice(run, &g_array_index(uids, guint32, at), MIN(uids->len - at, COPY_SLICE),
-                       &error))
-            continue;
-        if (run->move)
-            reply_copied(run, "");
-        else
-            undo_copy(run);
+    if (!copy_all(run, uids, &error)) {
         imap_reply_error(run->session, error);
         return;
     }
-    /* RFC 2180, 4.4: by number, all or nothing; of a MOVE, what is there has moved. */
-    if (run->from->len < uids->len && !run->session->by_uid && !run->move) {
-        undo_copy(run);
+    if (!is_complete(run, uids->len)) {
         imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
         return;
     }

@@ -8,8 +8,6 @@
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/view.h"
 
-#define EXPUNGE_SLICE 500
-
 static gboolean collect_deleted(const CacheFetchRow *row, gpointer data)
 {
     if (row->placement->flags.system & CACHE_DELETED)
@@ -42,11 +40,13 @@ gboolean imap_expunge_modseq(ImapSession *session, CacheTxn *txn, guint64 *modse
     return folder != NULL;
 }
 
-static gboolean expunge_slice(ImapSession *session, const guint32 *uids, guint count,
-                              guint64 *modseq, GError **error)
+static gboolean expunge_all(ImapSession *session, const GArray *uids, guint64 *modseq,
+                            GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
-    return txn && cache_expunge(txn, session->view->folder, uids, count, FALSE, NULL, error) &&
+    return txn &&
+           cache_expunge(txn, session->view->folder, (const guint32 *)(void *)uids->data, uids->len,
+                         FALSE, NULL, error) &&
            (!modseq || imap_expunge_modseq(session, txn, modseq, error)) &&
            cache_commit(g_steal_pointer(&txn), error);
 }
@@ -59,11 +59,7 @@ gboolean imap_expunge_deleted(ImapSession *session, const GArray *uids, guint64 
     g_autoptr(GArray) deleted = find_deleted(session, uids, error);
     if (!deleted)
         return FALSE;
-    for (guint at = 0; at < deleted->len; at += EXPUNGE_SLICE)
-        if (!expunge_slice(session, &g_array_index(deleted, guint32, at),
-                           MIN(deleted->len - at, EXPUNGE_SLICE), modseq, error))
-            return FALSE;
-    return TRUE;
+    return !deleted->len || expunge_all(session, deleted, modseq, error);
 }
 
 void imap_expunge_reply(ImapSession *session, guint64 modseq, const char *text)

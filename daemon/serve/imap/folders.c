@@ -11,8 +11,6 @@
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
 
-#define MOVE_SLICE 500
-
 /* One mailbox name and nothing else. NULL: the answer is set. */
 static char *parse_name(ImapSession *session, ImapLexer *lexer)
 {
@@ -190,18 +188,14 @@ void imap_cmd_delete(ImapSession *session, ImapLexer *lexer)
 
 /* ---- RENAME ---------------------------------------------------------------------------------- */
 
-static gboolean move_slice(ImapSession *session, gint64 from, gint64 to, const GArray *uids,
-                           guint at, GError **error)
+static gboolean move_all(CacheTxn *txn, gint64 from, gint64 to, GError **error)
 {
     g_autoptr(GArray) moved = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(GArray) arrived = g_array_new(FALSE, FALSE, sizeof(guint32));
-    g_autoptr(CacheTxn) txn = begin_writing(session, error);
-    return txn &&
-           cache_copy(txn,
-                      (CacheSelection){from, &g_array_index(uids, guint32, at),
-                                       MIN(uids->len - at, MOVE_SLICE)},
-                      to, TRUE, moved, arrived, error) &&
-           cache_commit(g_steal_pointer(&txn), error);
+    g_autoptr(GArray) uids = cache_uids(txn, from, error);
+    return uids &&
+           cache_copy(txn, (CacheSelection){from, (const guint32 *)(void *)uids->data, uids->len},
+                      to, TRUE, moved, arrived, error);
 }
 
 /* RFC 5464, 4.1 */
@@ -236,14 +230,8 @@ static gboolean rename_inbox(ImapSession *session, gint64 inbox, const char *nam
         return FALSE;
     }
     gint64 target = txn ? cache_folder_create(txn, name, CACHE_ROLE_NONE, error) : 0;
-    g_autoptr(GArray) uids = target ? cache_uids(txn, inbox, error) : NULL;
-    if (!uids || !copy_annotations(txn, inbox, target, error) ||
-        !cache_commit(g_steal_pointer(&txn), error))
-        return FALSE;
-    for (guint at = 0; at < uids->len; at += MOVE_SLICE)
-        if (!move_slice(session, inbox, target, uids, at, error))
-            return FALSE;
-    return TRUE;
+    return target && copy_annotations(txn, inbox, target, error) &&
+           move_all(txn, inbox, target, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
 static gboolean rename_folder(ImapSession *session, const char *from, char *to, GError **error)

@@ -12,18 +12,14 @@
 #include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/view.h"
 
-/* Each message is in a few folders. */
-#define LABEL_SLICE 200
-
 typedef struct {
     ImapSession *session;
     const ImapStoreArgs *args;
     const GArray *uids;
     ImapLabels *texts;
     GArray *folders;  /* gint64: of the labels */
-    GArray *done;     /* CacheLabelled, of one slice */
-    GArray *modified; /* guint32, of all */
-    guint at, touched;
+    GArray *done;     /* CacheLabelled */
+    GArray *modified; /* guint32 */
 } LabelRun;
 
 /* What a COPY into the label's folder, and an EXPUNGE there, would need. */
@@ -50,7 +46,6 @@ static gboolean find_label_to_remove(CacheTxn *txn, const char *label, gint64 *i
 static gboolean find_labels(LabelRun *run, CacheTxn *txn, GError **error)
 {
     const GPtrArray *labels = run->args->labels;
-    g_array_set_size(run->folders, 0);
     for (guint i = 0; i < labels->len; i++) {
         gint64 folder;
         if (run->args->mode == IMAP_STORE_REMOVE) {
@@ -100,7 +95,7 @@ static gboolean tell_labelled(LabelRun *run, CacheTxn *txn, const CacheLabelled 
     return TRUE;
 }
 
-static gboolean tell_labelled_slice(LabelRun *run, CacheTxn *txn, GError **error)
+static gboolean tell_all_labelled(LabelRun *run, CacheTxn *txn, GError **error)
 {
     for (guint i = 0; i < run->done->len; i++)
         if (!tell_labelled(run, txn, &g_array_index(run->done, CacheLabelled, i), error))
@@ -108,7 +103,7 @@ static gboolean tell_labelled_slice(LabelRun *run, CacheTxn *txn, GError **error
     return TRUE;
 }
 
-static void own_slice(LabelRun *run)
+static void note_own(LabelRun *run)
 {
     for (guint i = 0; i < run->done->len; i++) {
         const CacheLabelled *labelled = &g_array_index(run->done, CacheLabelled, i);
@@ -118,46 +113,34 @@ static void own_slice(LabelRun *run)
     }
 }
 
-/* What is told is told when it has been done. */
-static gboolean label_slice(LabelRun *run, guint count, GError **error)
+/* All or none, in one transaction. What is told is told when it has been done. */
+static gboolean label_all(LabelRun *run, GError **error)
 {
     ImapSession *session = run->session;
     gsize before = session->out->len;
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, error);
-    guint modified = run->modified->len;
-    g_array_set_size(run->done, 0);
+    const CacheSelection messages = {session->view->folder,
+                                     (const guint32 *)(void *)run->uids->data, run->uids->len};
+    const CacheLabelChange change = {imap_store_modes[run->args->mode], run->folders,
+                                     run->args->unchanged_since ? run->args->modseq : G_MAXUINT64};
     if (!txn || !find_labels(run, txn, error) ||
-        !cache_label(
-            txn,
-            (CacheSelection){session->view->folder, &g_array_index(run->uids, guint32, run->at),
-                             count},
-            (CacheLabelChange){imap_store_modes[run->args->mode], run->folders,
-                               run->args->unchanged_since ? run->args->modseq : G_MAXUINT64},
-            run->done, run->modified, error) ||
-        !tell_labelled_slice(run, txn, error) || !cache_commit(g_steal_pointer(&txn), error)) {
+        !cache_label(txn, messages, change, run->done, run->modified, error) ||
+        !tell_all_labelled(run, txn, error) || !cache_commit(g_steal_pointer(&txn), error)) {
         g_string_truncate(session->out, before);
         return FALSE;
     }
-    run->touched += run->done->len + run->modified->len - modified;
-    own_slice(run);
+    note_own(run);
     return TRUE;
 }
 
 static void run_labels(LabelRun *run)
 {
     g_autoptr(GError) error = NULL;
-    while (run->at < run->uids->len) {
-        guint count = MIN(run->uids->len - run->at, LABEL_SLICE);
-        if (!label_slice(run, count, &error)) {
-            imap_reply_error(run->session, error);
-            return;
-        }
-        run->at += count;
-        imap_progress(run->session, run->at, run->uids->len);
-        if (!imap_session_send(run->session))
-            return;
-    }
-    imap_store_reply(run->session, run->uids->len, run->touched, run->modified);
+    if (label_all(run, &error))
+        imap_store_reply(run->session, run->uids->len, run->done->len + run->modified->len,
+                         run->modified);
+    else
+        imap_reply_error(run->session, error);
 }
 
 void imap_store_labels(ImapSession *session, const ImapStoreArgs *args, const GArray *uids)

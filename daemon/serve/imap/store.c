@@ -11,17 +11,14 @@
 #include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/view.h"
 
-/* Holds the writer for a few milliseconds. */
-#define STORE_SLICE 1000
-
 typedef struct {
     ImapSession *session;
     const ImapStoreArgs *args;
     GArray *uids;
     CacheFlags flags;
-    guint at;         /* how many of `uids` are done */
-    GArray *done;     /* CacheChange, of one slice */
-    GArray *modified; /* guint32, of all */
+    GArray *unheard;  /* CacheChange: what others have changed since the last report */
+    GArray *done;     /* CacheChange */
+    GArray *modified; /* guint32 */
     guint touched;    /* how many were there */
 } StoreRun;
 
@@ -31,35 +28,55 @@ const CacheFlagsMode imap_store_modes[] = {
     [IMAP_STORE_REMOVE] = CACHE_FLAGS_REMOVE,
 };
 
-static gboolean store_slice(StoreRun *run, guint count, GError **error)
+/* All or none, in one transaction: a NO leaves nothing behind. */
+static gboolean store_all(StoreRun *run, GError **error)
 {
     const ImapStoreArgs *args = run->args;
+    const ImapView *view = run->session->view;
+    CacheFlags flags;
     g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_WRITE_FULL, error);
-    if (!txn || (run->at == 0 && !imap_intern_flags(txn, args->flags, &run->flags, error)))
+    const CacheSelection messages = {view->folder, (const guint32 *)(void *)run->uids->data,
+                                     run->uids->len};
+    if (!txn || !imap_intern_flags(txn, args->flags, &flags, error) ||
+        !cache_changes(txn, view->folder, view->modseq, &run->unheard, NULL, error))
         return FALSE;
-    guint modified = run->modified->len;
-    if (!cache_store(txn,
-                     (CacheSelection){run->session->view->folder,
-                                      &g_array_index(run->uids, guint32, run->at), count},
-                     (CacheStore){imap_store_modes[args->mode], run->flags,
-                                  args->unchanged_since ? args->modseq : G_MAXUINT64},
-                     run->done, run->modified, error))
+    const CacheStore store = {imap_store_modes[args->mode], flags,
+                              args->unchanged_since ? args->modseq : G_MAXUINT64};
+    if (!cache_store(txn, messages, store, run->done, run->modified, error))
         return FALSE;
-    run->touched += run->done->len + run->modified->len - modified;
+    run->touched = run->done->len + run->modified->len;
     return cache_commit(g_steal_pointer(&txn), error);
 }
 
+/* A silent STORE doesn't tell what others have done to the same message: then the report does. */
+static void note_own(const StoreRun *run)
+{
+    for (guint i = 0, at = 0; i < run->done->len; i++) {
+        const CacheChange *change = &g_array_index(run->done, CacheChange, i);
+        while (at < run->unheard->len &&
+               g_array_index(run->unheard, CacheChange, at).uid < change->uid)
+            at++;
+        gboolean unheard = at < run->unheard->len &&
+                           g_array_index(run->unheard, CacheChange, at).uid == change->uid;
+        if (!run->args->silent || !unheard)
+            imap_view_own(run->session->view, change, 1);
+    }
+}
+
 /* RFC 7162, 3.1.3: with CONDSTORE even a silent STORE tells the new mod-sequences. */
-static gboolean tell_stored_slice(StoreRun *run)
+static gboolean tell_stored(StoreRun *run)
 {
     ImapSession *session = run->session;
     gboolean tell = !run->args->silent || (session->enabled & IMAP_ENABLED_CONDSTORE);
-    imap_view_own(session->view, (const CacheChange *)(void *)run->done->data, run->done->len);
-    for (guint i = 0; tell && i < run->done->len; i++)
+    note_own(run);
+    for (guint i = 0; tell && i < run->done->len; i++) {
         imap_view_append_change(session, &g_array_index(run->done, CacheChange, i),
                                 !run->args->silent);
+        if (session->out->len > IMAP_SLICE_BYTES && !imap_session_send(session))
+            return FALSE;
+    }
     g_array_set_size(run->done, 0);
-    return imap_session_send(session);
+    return TRUE;
 }
 
 static gboolean collect_known(const CacheFetchRow *row, gpointer data)
@@ -121,18 +138,10 @@ void imap_store_reply(ImapSession *session, guint named, guint touched, const GA
 static void run_store(StoreRun *run)
 {
     g_autoptr(GError) error = NULL;
-    while (run->at < run->uids->len) {
-        guint count = MIN(run->uids->len - run->at, STORE_SLICE);
-        if (!store_slice(run, count, &error)) {
-            imap_reply_error(run->session, error);
-            return;
-        }
-        run->at += count;
-        imap_progress(run->session, run->at, run->uids->len);
-        if (!tell_stored_slice(run))
-            return;
-    }
-    if (tell_modified(run, &error))
+    gboolean stored = store_all(run, &error);
+    if (stored && !tell_stored(run))
+        return;
+    if (stored && tell_modified(run, &error))
         imap_store_reply(run->session, run->uids->len, run->touched, run->modified);
     else
         imap_reply_error(run->session, error);
@@ -181,4 +190,5 @@ void imap_cmd_store(ImapSession *session, ImapLexer *lexer)
     StoreRun run = {
         .session = session, .args = args, .uids = uids, .done = done, .modified = modified};
     run_store(&run);
+    g_clear_pointer(&run.unheard, g_array_unref);
 }
