@@ -45,8 +45,8 @@ TEST_F(RulesTest, ChangesAreToldWithTheirUids)
         S: * 3 FETCH (UID 3 MODSEQ (…))
         S: d OK …
         C: e FETCH 4 (BODY[TEXT])
+        S: * 4 FETCH (UID 4 MODSEQ (…) FLAGS (\Seen) BODY[TEXT] {…}
         S~ )
-        S: * 4 FETCH (UID 4 MODSEQ (…) FLAGS (\Seen))
         S: e OK …
         C: f FETCH 4 FLAGS
         S: * 4 FETCH (FLAGS (\Seen))

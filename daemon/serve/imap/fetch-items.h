@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cache/content.h"
+#include "cache/placement.h"
 #include "daemon/proto/imap/fetch-args.h"
 #include "daemon/proto/mime/header.h"
 #include "daemon/proto/mime/structure.h"
@@ -57,6 +58,7 @@ struct ImapFetchRun {
     guint32 open_uid;
     guint next_plan;
     CacheFlags flags;
+    const CacheChange *change; /* it has just become \Seen; NULL: it hasn't */
 };
 
 struct ImapFetchHandler {

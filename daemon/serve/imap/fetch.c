@@ -33,13 +33,45 @@ typedef struct {
     guint rows;                     /* messages that were there, in all slices */
     GArray *missing_uids, *missing; /* guint32, gint64: of the slice */
     guint64 missing_size;           /* of the last of them */
-    GArray *unseen;                 /* guint32: to be marked \Seen */
+    GArray *marked;                 /* CacheChange: of the slice, what has just become \Seen */
     guint unavailable;
     GError *item_error;
     ImapDemand demand;
 } Fetch;
 
 /* ---- one message ----------------------------------------------------------------------------- */
+
+static const CacheChange *change_of(const Fetch *fetch, guint32 uid)
+{
+    for (guint i = 0; i < fetch->marked->len; i++)
+        if (g_array_index(fetch->marked, CacheChange, i).uid == uid)
+            return &g_array_index(fetch->marked, CacheChange, i);
+    return NULL;
+}
+
+static gboolean is_asked_for(const ImapFetchRun *run, ImapFetchKind kind)
+{
+    return (run->args->kinds & (1u << kind)) != 0;
+}
+
+/* RFC 3501, 6.4.5: a message that becomes \Seen by this has its new flags in the same answer, and
+ * whatever else a change is told with. */
+static void append_change(ImapFetchRun *run, const CacheFetchRow *row)
+{
+    ImapSession *session = run->session;
+    GString *out = session->out;
+    if (!is_asked_for(run, IMAP_FETCH_UID) && imap_view_changes_have_uids(session))
+        g_string_append_printf(out, "UID %u ", row->placement->uid);
+    if (!is_asked_for(run, IMAP_FETCH_MODSEQ) && (session->enabled & IMAP_ENABLED_CONDSTORE)) {
+        g_string_append_printf(out, "MODSEQ (%" G_GUINT64_FORMAT ") ", row->placement->modseq);
+        imap_view_note_modseq(session->view, row->placement->modseq);
+    }
+    if (!is_asked_for(run, IMAP_FETCH_FLAGS)) {
+        imap_out_literal(out, "FLAGS ");
+        imap_view_append_flags(session, row->placement->uid, run->flags);
+        imap_out_literal(out, " ");
+    }
+}
 
 static void begin_row(Fetch *fetch, const CacheFetchRow *row)
 {
@@ -49,7 +81,8 @@ static void begin_row(Fetch *fetch, const CacheFetchRow *row)
     while (imap_view_uid(run->session->view, fetch->index) < uid)
         fetch->index++;
     run->flags = row->placement->flags;
-    if (run->args->kinds & (1u << IMAP_FETCH_FLAGS))
+    run->change = change_of(fetch, uid);
+    if (run->change || is_asked_for(run, IMAP_FETCH_FLAGS))
         imap_view_learn(run->session, run->flags.keywords);
     run->row_start = out->len;
     run->sent_some = FALSE;
@@ -57,14 +90,16 @@ static void begin_row(Fetch *fetch, const CacheFetchRow *row)
     run->open = TRUE;
     run->open_uid = uid;
     run->next_plan = 0;
-    if (run->sets_seen && !(run->flags.system & CACHE_SEEN))
-        g_array_append_val(fetch->unseen, uid);
+    if (run->change)
+        append_change(run, row);
 }
 
 static void end_row(ImapFetchRun *run)
 {
     imap_out_literal(run->session->out, ")\r\n");
     run->open = FALSE;
+    if (run->change)
+        imap_view_own(run->session->view, run->change, 1);
 }
 
 /* FALSE: a stream or an error is in the way. */
@@ -185,12 +220,63 @@ static gboolean fetch_step(Fetch *fetch)
     return FALSE;
 }
 
+static gboolean collect_unseen(const CacheFetchRow *row, gpointer data)
+{
+    const Fetch *fetch = ((gpointer *)data)[0];
+    GArray *unseen = ((gpointer *)data)[1];
+    if (is_row_here(&fetch->run, row) && !(row->placement->flags.system & CACHE_SEEN))
+        g_array_append_val(unseen, row->placement->uid);
+    return TRUE;
+}
+
+/* Those of the slice that are about to be told, and aren't \Seen. */
+static GArray *find_unseen(Fetch *fetch, GError **error)
+{
+    ImapFetchRun *run = &fetch->run;
+    g_autoptr(GArray) unseen = g_array_new(FALSE, FALSE, sizeof(guint32));
+    g_autoptr(CacheTxn) txn = cache_begin(run->session->account->cache, CACHE_READ, error);
+    guint what = run->what & CACHE_FETCH_BODYSTRUCTURE;
+    gpointer data[] = {fetch, unseen};
+    if (!txn ||
+        !cache_fetch(txn, (CacheSelection){run->session->view->folder, fetch->uids, fetch->count},
+                     what ? what : CACHE_FETCH_FLAGS, collect_unseen, data, error))
+        return NULL;
+    return g_steal_pointer(&unseen);
+}
+
+/* Before they are told, so that their answers can have the new flags. Where the disk is too full to
+ * mark them, they are read all the same. */
+static void mark_seen(Fetch *fetch)
+{
+    g_autoptr(GError) error = NULL;
+    ImapFetchRun *run = &fetch->run;
+    g_array_set_size(fetch->marked, 0);
+    if (!run->sets_seen)
+        return;
+    g_autoptr(GArray) unseen = find_unseen(fetch, &error);
+    if (unseen && !unseen->len)
+        return;
+    g_autoptr(CacheTxn) txn =
+        unseen ? cache_begin(run->session->account->cache, CACHE_WRITE_FULL, &error) : NULL;
+    if (txn &&
+        cache_store(txn,
+                    (CacheSelection){run->session->view->folder,
+                                     (const guint32 *)(void *)unseen->data, unseen->len},
+                    (CacheStore){CACHE_FLAGS_ADD, {.system = CACHE_SEEN}, G_MAXUINT64},
+                    fetch->marked, NULL, &error) &&
+        cache_commit(g_steal_pointer(&txn), &error))
+        return;
+    g_warning("imap: can't mark messages as seen: %s", error->message);
+    g_array_set_size(fetch->marked, 0);
+}
+
 static gboolean fetch_slice(Fetch *fetch, const guint32 *uids, guint count, gboolean last_try)
 {
     fetch->uids = uids;
     fetch->count = count;
     fetch->at = 0;
     fetch->last_try = last_try;
+    mark_seen(fetch);
     fetch->lists = !last_try && imap_fetch_fields_cover(&fetch->fields, uids, count);
     fetch->index = imap_view_lower_bound(fetch->run.session->view, uids[0]);
     while (fetch->at < fetch->count)
@@ -236,28 +322,6 @@ static gboolean fetch_missing(Fetch *fetch)
     return ok;
 }
 
-/* The new flags are told by the report at the end. What was fetched was fetched, even if the disk
- * is too full to mark it. */
-static void mark_seen(Fetch *fetch)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
-    if (!fetch->unseen->len)
-        return;
-    g_autoptr(CacheTxn) txn =
-        cache_begin(fetch->run.session->account->cache, CACHE_WRITE_FULL, &error);
-    if (!txn ||
-        !cache_store(txn,
-                     (CacheSelection){fetch->run.session->view->folder,
-                                      &g_array_index(fetch->unseen, guint32, 0),
-                                      fetch->unseen->len},
-                     (CacheStore){CACHE_FLAGS_ADD, (CacheFlags){.system = CACHE_SEEN}, G_MAXUINT64},
-                     done, NULL, &error) ||
-        !cache_commit(g_steal_pointer(&txn), &error))
-        g_warning("imap: can't mark messages as seen: %s", error->message);
-    g_array_set_size(fetch->unseen, 0);
-}
-
 static void reply_fetched(Fetch *fetch, guint wanted)
 {
     ImapSession *session = fetch->run.session;
@@ -281,7 +345,6 @@ static void run_fetch(Fetch *fetch, const GArray *uids)
             return;
         gboolean ok = fetch_slice(fetch, &g_array_index(uids, guint32, at), count, FALSE) &&
                       fetch_missing(fetch);
-        mark_seen(fetch);
         if (!ok)
             break;
     }
@@ -424,7 +487,7 @@ static void fetch_clear(Fetch *fetch)
     g_clear_pointer(&fetch->run.labels, imap_labels_free);
     g_array_unref(fetch->missing_uids);
     g_array_unref(fetch->missing);
-    g_array_unref(fetch->unseen);
+    g_array_unref(fetch->marked);
     g_clear_error(&fetch->run.error);
     g_clear_error(&fetch->item_error);
     imap_demand_clear(&fetch->demand);
@@ -436,7 +499,7 @@ static void fetch_messages(ImapSession *session, const ImapFetchArgs *args)
         .run = {.session = session, .args = args, .scratch = g_string_new(NULL)},
         .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
         .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
-        .unseen = g_array_new(FALSE, FALSE, sizeof(guint32)),
+        .marked = g_array_new(FALSE, FALSE, sizeof(CacheChange)),
     };
     g_autoptr(GArray) uids = NULL;
     if (make_plans(&fetch.run) && (uids = choose_uids(session, args))) {
@@ -466,7 +529,7 @@ void imap_fetch_tell(ImapSession *session, const ImapFetchArgs *items, const GAr
         .run = {.session = session, .args = items, .scratch = g_string_new(NULL)},
         .missing_uids = g_array_new(FALSE, FALSE, sizeof(guint32)),
         .missing = g_array_new(FALSE, FALSE, sizeof(gint64)),
-        .unseen = g_array_new(FALSE, FALSE, sizeof(guint32)),
+        .marked = g_array_new(FALSE, FALSE, sizeof(CacheChange)),
     };
     gboolean ok = make_plans(&fetch.run);
     fetch.run.sets_seen = FALSE;

@@ -134,10 +134,17 @@ static void tell_new(ImapSession *session, const News *news)
         imap_view_tell_count(session);
 }
 
+static int compare_changes(const void *a, const void *b)
+{
+    guint32 first = ((const CacheChange *)a)->uid, second = ((const CacheChange *)b)->uid;
+    return (first > second) - (first < second);
+}
+
 /* Large news go out in slices. No transaction is open here. */
 static void tell_changed(ImapSession *session, const GArray *changed, guint32 last_known)
 {
     guint own = 0;
+    g_array_sort(session->view->own, compare_changes);
     for (guint i = 0; i < changed->len; i++) {
         const CacheChange *change = &g_array_index(changed, CacheChange, i);
         if (change->uid > last_known || told_already(session->view, &own, change))

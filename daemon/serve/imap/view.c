@@ -269,7 +269,7 @@ void imap_view_begin_fetch(ImapSession *session, guint32 number, guint32 uid)
 }
 
 /* RFC 7162, 3.2.4: from the first command on that enables CONDSTORE; RFC 9051, 7.5.2: always. */
-static gboolean changes_have_uids(const ImapSession *session)
+gboolean imap_view_changes_have_uids(const ImapSession *session)
 {
     const guint needing = IMAP_ENABLED_CONDSTORE | IMAP_ENABLED_QRESYNC | IMAP_ENABLED_REV2;
     if (imap_session_uidonly(session))
@@ -286,7 +286,7 @@ void imap_view_append_change(ImapSession *session, const CacheChange *change, gb
         imap_view_learn(session, change->flags.keywords);
     GString *out = session->out;
     imap_view_begin_fetch(session, number, change->uid);
-    if (changes_have_uids(session)) {
+    if (imap_view_changes_have_uids(session)) {
         imap_out_literal(out, "UID ");
         imap_out_number(out, change->uid);
         imap_out_literal(out, " ");

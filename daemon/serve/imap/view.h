@@ -95,6 +95,8 @@ void imap_view_learn(ImapSession *session, guint32 keyword_set);
 void imap_view_append_flags(ImapSession *session, guint32 uid, CacheFlags flags);
 /* "* n FETCH (", or "* uid UIDFETCH (" with UIDONLY (RFC 9586, 3.3). */
 void imap_view_begin_fetch(ImapSession *session, guint32 number, guint32 uid);
+/* Whether the client is to have the UID in FETCH responses that it didn't ask for. */
+gboolean imap_view_changes_have_uids(const ImapSession *session);
 /* "* n FETCH (FLAGS (...))" with UID and MODSEQ where the client wants them; not for UIDs that
  * aren't in the view. */
 void imap_view_append_change(ImapSession *session, const CacheChange *change, gboolean with_flags);
@@ -105,7 +107,7 @@ static inline void imap_view_note_modseq(ImapView *view, guint64 modseq)
     view->told_modseq = MAX(view->told_modseq, modseq);
 }
 
-/* Changes this session made and told, by ascending UID; the next report doesn't repeat them. */
+/* Changes this session made and told; the next report doesn't repeat them. */
 void imap_view_own(ImapView *view, const CacheChange *changes, guint count);
 /* Messages this session made in `folder` (guint32), be it the selected one or not: the report tells
  * of them, but nothing that is fetched of new messages unasked (RFC 5465, 5.2 and 7). */
