@@ -4,10 +4,12 @@ with one item, message or folder stays there: the rest is complete, and what isn
 
 The provider is a FakeImap with faults turned on; sync runs without the daemon around it."""
 
+import re
 import unittest
 
-from harness import Case, FakeImap
-from harness.faults import Hides, Item, RawName, Refuse, Rewrite, Says
+from harness import Case, FakeImap, faults
+from harness.faults import (BodyBreaks, BodyEmpty, BodyTooLarge, Break, Disorder, Hides, Item, LeavesOut, RawName,
+                            Refuse, Rewrite, Says, Slow, Split, Twice)
 from harness.syncaccount import SyncAccount, SyncError
 
 RECEIVED = 1794045600  # Sat, 07 Nov 2026 10:00:00 +0000
@@ -94,6 +96,10 @@ class Answers(ServerCase):
             with self.subTest(value=value):
                 self.check_works(Item(name, value, uid=3))
 
+    def test_flags_sizes_and_ids_that_cannot_be_read_count_as_absent(self):
+        self.check_item("RFC822.SIZE", b"NIL", b"-1", b"99999999999999999999", b'"12"', b"(5)")
+        self.check_item("MODSEQ", b"(-1)", b"NIL", b"()", b"(0)")
+
     def test_a_keyword_that_is_none_costs_no_message(self):
         for word in (b"a(b", b"a)b", b'a"b', b"a{b", b"()", b'""', b"NIL", b"a%b", b"{3}", b"x" * 300):
             with self.subTest(word=word):
@@ -109,6 +115,38 @@ class Answers(ServerCase):
                      "* LIST", "* STATUS", "* VANISHED", "* SEARCH x", "* BAD hm", "* NO [ALERT] hm", b"* OK \xff\x00\xfe"):
             with self.subTest(line=line):
                 self.check_works(Says(line))
+
+    def test_a_message_in_lines_of_an_item_each(self):
+        self.check_works(Split(uid=3))
+        self.check_works(Split())
+
+    def test_messages_in_any_order_and_twice(self):
+        self.check_works(Disorder())
+        self.check_works(Disorder(seed=7), Twice(), Split())
+
+    def test_a_date_that_is_none(self):
+        """It is there, with the date of Received, else of Date, else now, and keeps it."""
+        odd = (b'"00-Jan-0000 00:00:00 +0000"', b"NIL", b'"Sat, 07 Nov 2026 10:00:00 +0000"', b'"31-Jun-2026 10:00:00 +0000"',
+               None, b'""', b"17", b"()")
+        for number, form in enumerate(odd):
+            with self.subTest(form=form):
+                folder = f"Dates{number}"
+                self.server.create(folder)
+                self.server.put(folder, mail("received"))
+                self.server.put(folder, mail("dated", received=None))
+                self.server.put(folder, mail("undated", received=None, date=None))
+                account = self.account()
+                before = int(self.server.clock.now()) - 5
+                self.server.faults = [Item("INTERNALDATE", form, folder=folder)]
+                self.assertIsNone(self.sync(account))
+                self.check_equal(account)
+                dates = account.dates(folder)
+                self.assertEqual([dates.get(1), dates.get(2)], [RECEIVED, RECEIVED - 25 * 3600])
+                self.assertGreaterEqual(dates[3], before)
+                self.server.faults = []
+                self.server.set_flags(folder, 3, {"\\Flagged"})
+                self.assertIsNone(self.sync(account))
+                self.assertEqual(account.dates(folder), dates)
 
     def test_names_as_they_are_in_the_listing(self):
         for name in ("a\tb", "a b", "a  b c", "two\x01three", "NIL 7"):
@@ -178,6 +216,148 @@ class Answers(ServerCase):
         self.sync(account)
         self.assertEqual(set(account.folders()), set(self.server.folders))
         self.assertEqual(set(self.here(account, "Archive")), {"a1", "a2", "a3"})
+
+
+class Messages(ServerCase):
+    """One message that can't be had (rows 3 to 5)."""
+
+    def check_named(self, account, folder, uid):
+        """Something that `sync --wait` and the list of problems say names the folder and the message."""
+        reason = self.sync(account)
+        self.assertIsNotNone(reason, "sync --wait says that all is well")
+        problems = [line for line in account("pending")[1:] if line[2] == str(uid)]
+        self.assertTrue(problems, account("pending"))
+        if problems[0][0] == "fetch":
+            missing = {line[0]: int(line[5]) for line in account("folders")}
+            self.assertEqual(missing[folder], 1, missing)
+
+    def check_one_missing(self, fault, tries=6):
+        """INBOX's seventh message isn't here, all else is; what is missing is named; it comes in the end."""
+        account = self.account()
+        self.server.faults = [fault]
+        for _ in range(tries):
+            self.sync(account)
+        self.check_equal(account, but={("INBOX", "m7")})
+        self.check_named(account, "INBOX", 7)
+        self.check_pushes_despite(account)
+        self.server.faults = []
+        account("retry")
+        self.assertIsNone(account.settle(5))
+        self.check_equal(account)
+
+    def check_pushes_despite(self, account):
+        account.append("Archive", mail("despite"), "")
+        for _ in range(3):
+            self.sync(account)
+        self.assertIn("despite", self.there("Archive"))
+
+    def test_a_message_at_which_fetch_fails(self):
+        for answer in ("NO [SERVERBUG] Error in message 7", "NO Some of the messages no longer exist", "BAD oops"):
+            with self.subTest(answer=answer):
+                self.setUp()
+                self.check_one_missing(LeavesOut(answer, folder="INBOX", uid=7))
+
+    def test_a_body_at_which_the_connection_breaks(self):
+        self.check_one_missing(BodyBreaks(folder="INBOX", uid=7))
+
+    def test_a_body_that_is_announced_too_large(self):
+        self.check_one_missing(BodyTooLarge(folder="INBOX", uid=7))
+
+    def test_a_body_that_is_refused(self):
+        self.check_one_missing(LeavesOut("NO [SERVERBUG] Message can't be read", only="BODY", folder="INBOX", uid=7))
+
+    def test_a_body_that_is_empty_once(self):
+        for form in (b"{0}\r\n", b"NIL", b'""'):
+            with self.subTest(form=form):
+                self.setUp()
+                account = self.account()
+                self.server.faults = [BodyEmpty(form, folder="INBOX", uid=7, times=1)]
+                self.sync(account)
+                self.assertNotIn(b"", [digest for _, _, digest in account.messages("INBOX").values()])
+                account("retry")
+                self.assertIsNone(account.settle(5))
+                self.check_equal(account)
+
+
+class Folders(ServerCase):
+    """Folders that refuse, hang or change (rows 12 to 19)."""
+
+    def check_folder_said(self, account, folder, words):
+        reason = self.sync(account)
+        self.assertIsNotNone(reason, "sync --wait says that all is well")
+        problems = [line for line in account("pending")[1:] if line[0] == "read"]
+        self.assertTrue(any(words in line[3] for line in problems), account("pending"))
+
+    def check_one_folder(self, *turned_on, words=""):
+        """Archive can't be read; all else works and goes on working; Archive comes back."""
+        account = self.account()
+        self.server.faults = list(turned_on)
+        for _ in range(4):
+            self.sync(account)
+        self.assertEqual(self.here(account), self.there())
+        self.check_folder_said(account, "Archive", words)
+        account.append("Sent", mail("despite"), "")
+        account("store", "INBOX", "1", "+\\Flagged")
+        for _ in range(3):
+            self.sync(account)
+        self.assertIn("despite", self.there("Sent"))
+        self.assertIn("\\Flagged", self.there()["m1"])
+        self.server.faults = []
+        account("retry")
+        self.assertIsNone(account.settle(6))
+        self.check_equal(account)
+        self.assertEqual(account("pending")[1:], [])
+
+    def test_a_folder_that_cannot_be_selected(self):
+        self.check_one_folder(Refuse("SELECT|EXAMINE", "NO [SERVERBUG] Archive is broken", folder="Archive"),
+                              words="Archive is broken")
+
+    def test_a_folder_at_which_the_connection_ends(self):
+        self.check_one_folder(Break("SELECT|EXAMINE", folder="Archive"))
+        self.setUp()
+        self.check_one_folder(Break("STATUS|SELECT|EXAMINE", folder="Archive"))
+
+    def test_a_status_at_which_the_connection_ends(self):
+        self.server.capabilities.remove("LIST-STATUS")
+        self.server.faults = [Break("STATUS", folder="Archive")]
+        account = self.account()
+        for _ in range(3):
+            self.sync(account)
+        self.check_equal(account)
+
+    def test_a_folder_that_is_slow_to_open(self):
+        account = self.account()
+        self.server.faults = [Slow("SELECT", 3, "* OK still opening", often=6, folder="Archive", times=1)]
+        self.assertIsNone(self.sync(account))
+        self.check_equal(account)
+
+    def test_an_appenduid_that_is_there_already(self):
+        account = self.account()
+        self.assertIsNone(self.sync(account))
+        account.append("Archive", mail("new"))
+        self.server.faults = [faults.AnswersUid(lambda code: re.sub(r"\d+\]", "2]", code), times=1)]
+        for _ in range(5):
+            self.sync(account)
+        self.assertEqual(len([line for _, line in self.server.commands if line.startswith("APPEND")]), 1)
+        self.assertIsNone(account.settle(5))
+        self.check_equal(account)
+
+
+class Limits(ServerCase):
+    """Refusals that mean: not now (rows 21 and 22)."""
+
+    def test_a_throttled_command_is_waited_for(self):
+        account = self.account()
+        self.assertIsNone(self.sync(account))
+        self.server.put("Archive", mail("new"))
+        account.append("Archive", mail("mine"))
+        self.server.faults = [Refuse("(UID FETCH|APPEND|SELECT|UID STORE)", "BAD Request is throttled. Suggested Backoff Time: "
+                                     "92415 milliseconds", seconds=90)]
+        self.assertIn("throttled", self.sync(account))
+        self.assertEqual(account.pending()[2], 0, account("pending"))
+        self.server.faults = []
+        self.assertIsNone(account.settle(5))
+        self.check_equal(account)
 
 
 if __name__ == "__main__":
