@@ -65,6 +65,21 @@ static gboolean bring_back(CacheTxn *txn, CachePlacement *row, GError **error)
            cache_placement_remove(txn, row->folder, row->uid, error);
 }
 
+/* The \\Deleted that the expunge was to take along is there by now, and is taken back. */
+static gboolean undo_expunge(CacheTxn *txn, CachePlacement *row, GError **error)
+{
+    CachePlacement back = *row;
+
+    sync_decide_vanished(row);
+    back.uid = 0;
+    back.alive = TRUE;
+    back.base_flags.system |= CACHE_DELETED;
+    back.flags = back.base_flags;
+    back.flags.system &= ~(guint32)CACHE_DELETED;
+    return cache_placement_put(txn, row, error) && cache_placement_put(txn, &back, error) &&
+           cache_placement_remove(txn, row->folder, row->uid, error);
+}
+
 static gboolean only_here(GError **error)
 {
     g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_INVALID,
@@ -146,7 +161,7 @@ static gboolean give_up_flags(CacheTxn *txn, const CacheProblem *problem, GError
 
 static gboolean give_up_expunge(CacheTxn *txn, const CacheProblem *problem, GError **error)
 {
-    return give_up_messages(txn, problem, is_dead, bring_back, error);
+    return give_up_messages(txn, problem, is_dead, undo_expunge, error);
 }
 
 static gboolean give_up_placing(CacheTxn *txn, const CacheProblem *problem, GError **error)

@@ -547,14 +547,26 @@ static guint32 rights_now(Pull *pull)
                : sync_shown_rights(context);
 }
 
+/* The flags that the folder keeps. One that can only be read for a while keeps none now, and will
+ * again: what the user changes meanwhile waits. Rights that the provider tells are for good. */
+static SyncMask mask_now(const Pull *pull)
+{
+    const ImapSelected *state = &pull->context->state;
+    gboolean for_a_while = state->read_only && pull->folder->synced &&
+                           !sync_has(pull->context, IMAP_CAP_ACL) && pull->folder->flag_mask;
+
+    return for_a_while ? sync_mask(pull->folder) : (SyncMask){state->permanent, state->keywords};
+}
+
 static gboolean write_state(Pull *pull, GError **error)
 {
     SyncContext *context = pull->context;
+    const SyncMask mask = mask_now(pull);
     g_autoptr(CacheTxn) txn = NULL;
     g_autoptr(CacheFolder) row = NULL;
 
-    gboolean same_flags = pull->folder->flag_mask == context->state.permanent &&
-                          pull->folder->keyword_mask == context->state.keywords;
+    gboolean same_flags =
+        pull->folder->flag_mask == mask.system && pull->folder->keyword_mask == mask.keywords;
     if (!same_flags && pull->folder->synced)
         sync_forget_rights(context);
     if (same_flags && pull->folder->base_uidvalidity == context->state.uidvalidity &&
@@ -565,8 +577,8 @@ static gboolean write_state(Pull *pull, GError **error)
     if (!row)
         return FALSE;
     row->base_uidvalidity = context->state.uidvalidity;
-    row->flag_mask = context->state.permanent;
-    row->keyword_mask = context->state.keywords;
+    row->flag_mask = mask.system;
+    row->keyword_mask = mask.keywords;
     row->rights = rights_now(pull);
     if (!cache_folder_update(txn, row, error) || !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;

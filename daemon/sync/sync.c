@@ -116,6 +116,36 @@ static double progress(Sync *sync)
     return (double)full / (double)all;
 }
 
+/* What isn't here because upstream doesn't give it; NULL: nothing. */
+static char *describe_missing(Cache *cache)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, NULL);
+    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, NULL) : NULL;
+    const CacheProblem *first = NULL;
+    guint more = 0;
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        if (!g_str_equal(problem->operation, "read") && !g_str_equal(problem->operation, "fetch"))
+            continue;
+        more += first != NULL;
+        first = first ? first : problem;
+    }
+    if (!first)
+        return NULL;
+    return more ? g_strdup_printf("%s (and %u more: 'posternctl pending' lists them)", first->text,
+                                  more)
+                : g_strdup(first->text);
+}
+
+/* Whether upstream doesn't give something that should be here. */
+static gboolean is_something_missing(Sync *sync)
+{
+    g_autofree char *missing = describe_missing(sync->cache);
+
+    return missing != NULL;
+}
+
 /* Under the lock: tells the daemon, where there is something new to tell. */
 static void report(Sync *sync)
 {
@@ -124,8 +154,8 @@ static void report(Sync *sync)
 
     if (state == ACCOUNT_IDLE && sync->fetching)
         state = ACCOUNT_SYNCING;
-    if (state == ACCOUNT_SYNCING)
-        part = progress(sync);
+    if (state == ACCOUNT_SYNCING || is_something_missing(sync))
+        part = MIN(progress(sync), state == ACCOUNT_SYNCING ? 1 : 0.99);
     gboolean moved = ABS(part - sync->reported_progress) >= 0.005;
     if (state == sync->reported && !moved && g_strcmp0(sync->message, sync->reported_message) == 0)
         return;
@@ -708,28 +738,6 @@ static gboolean round_has_ended(Sync *sync, guint64 round)
 static gboolean bodies_are_here(Sync *sync, guint64 round)
 {
     return !fetch_bodies_busy(sync->bodies);
-}
-
-/* What isn't here because upstream doesn't give it; NULL: nothing. */
-static char *describe_missing(Cache *cache)
-{
-    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, NULL);
-    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, NULL) : NULL;
-    const CacheProblem *first = NULL;
-    guint more = 0;
-
-    for (guint i = 0; problems && i < problems->len; i++) {
-        const CacheProblem *problem = problems->pdata[i];
-        if (!g_str_equal(problem->operation, "read") && !g_str_equal(problem->operation, "fetch"))
-            continue;
-        more += first != NULL;
-        first = first ? first : problem;
-    }
-    if (!first)
-        return NULL;
-    return more ? g_strdup_printf("%s (and %u more: 'posternctl pending' lists them)", first->text,
-                                  more)
-                : g_strdup(first->text);
 }
 
 gboolean sync_wait_round(Sync *sync, guint64 round, NetCancel *cancel, GError **error)

@@ -443,6 +443,34 @@ class Once(Fake):
         self.assertEqual(len(self.here()), 4)
         self.assertEqual(self.there()["m1"], {"\\Flagged"})
 
+    def test_a_folder_that_can_only_be_read_for_a_while(self):
+        self.fill()
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.ReadOnly(folder="INBOX")]
+        self.server.set_flags("INBOX", 2, ["Work"])
+        self.account("store", "INBOX", "1", "+\\Flagged")
+        for _ in range(3):
+            self.sync()
+        self.assertEqual((self.here()["m1"], self.here()["m2"]), ({"\\Flagged"}, {"Work"}))
+        self.assertEqual([problem[:2] for problem in self.account.problems()], [("flags", "INBOX")])
+        self.server.faults = []
+        self.account("advance", 4000)
+        self.assertIsNone(self.account.settle(3))
+        self.assertEqual(self.there()["m1"], {"\\Flagged"})
+
+    def test_an_expunge_that_is_given_up_takes_deleted_back(self):
+        self.fill()
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.Refuse("UID EXPUNGE", "NO [CANNOT] not today")]
+        self.account("expunge", "INBOX", "2")
+        self.sync()
+        self.assertEqual(self.there()["m2"], {"\\Deleted"})
+        (number, operation, *_), = self.account("problems")
+        self.assertEqual(operation, "expunge")
+        self.account("give-up", number)
+        self.assertIsNone(self.account.settle(3))
+        self.assertEqual((self.there()["m2"], self.here()["m2"]), (set(), set()))
+
     def test_a_create_that_is_refused_holds_up_nothing(self):
         self.fill()
         self.assertIsNone(self.sync())
