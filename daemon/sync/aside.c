@@ -52,15 +52,23 @@ gboolean sync_was_aside(const SyncContext *context, gint64 folder)
     return find_aside(context, folder, 0) != NULL;
 }
 
-guint sync_count_aside(const SyncContext *context, gint64 folder)
+gboolean sync_count_aside(const SyncContext *context, gint64 folder, guint *count, GError **error)
 {
-    guint count = 0;
+    g_autoptr(CacheTxn) txn = NULL;
+    CachePlacement row;
 
+    *count = 0;
     for (guint i = 0; i < context->aside->len; i++) {
         const Aside *aside = &g_array_index(context->aside, Aside, i);
-        count += aside->folder == folder && aside->base_uid != 0;
+        if (aside->folder != folder || aside->base_uid == 0)
+            continue;
+        if (!txn)
+            txn = cache_begin(context->cache, CACHE_READ, error);
+        if (!txn)
+            return FALSE;
+        *count += !cache_placement_by_base(txn, folder, aside->base_uid, &row, NULL);
     }
-    return count;
+    return TRUE;
 }
 
 gboolean sync_has_due(const SyncContext *context, gint64 folder)
@@ -203,7 +211,7 @@ gboolean sync_clear_aside_known(SyncContext *context, gint64 folder, const ImapS
 {
     const Which which = {folder, 0, there, known};
 
-    return sync_count_aside(context, folder) == 0 || clear(context, is_not_missing, &which, error);
+    return context->aside->len == 0 || clear(context, is_not_missing, &which, error);
 }
 
 gboolean sync_clear_aside_gone(SyncContext *context, GError **error)

@@ -17,8 +17,8 @@ gboolean sync_is_aside(const SyncContext *context, gint64 folder, guint32 base_u
 /* Whether a folder is set aside, be it due. */
 gboolean sync_was_aside(const SyncContext *context, gint64 folder);
 
-/* How many messages of a folder are set aside. */
-guint sync_count_aside(const SyncContext *context, gint64 folder);
+/* How many messages of a folder that the base doesn't have are set aside. */
+gboolean sync_count_aside(const SyncContext *context, gint64 folder, guint *count, GError **error);
 
 /* Sets a folder (`base_uid` 0) or a message of it aside: a minute the first time, from then on as
  * long as it has lasted already, a day at most. */

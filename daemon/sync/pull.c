@@ -268,6 +268,8 @@ static gboolean complete_told(Pull *pull, GError **error)
         return FALSE;
     if (ask.untold)
         imap_set_add_set(pull->silent, ask.untold);
+    if (ask.words && !pull->words)
+        pull->words = g_steal_pointer(&ask.words);
     imap_set_add_set(all, pull->told);
     pull->unsure |= imap_set_count(all) < imap_client_exists(pull->context->imap);
     return TRUE;
@@ -642,7 +644,7 @@ static gboolean complete_pull(Pull *pull, GError **error)
         return FALSE;
     /* What the first SELECT said is what was pulled up to; not what a later one says. Nor is all
      * pulled where a response couldn't be read. */
-    if (context->connection != pull->connection ||
+    if (context->connection != pull->connection || !imap_set_is_empty(pull->silent) ||
         imap_client_unread(context->imap) != pull->unread) {
         complete.uidnext = pull->folder->base_uidnext;
         complete.highestmodseq = 0;
@@ -661,13 +663,14 @@ static gboolean complete_pull(Pull *pull, GError **error)
 static gboolean check_count(Pull *pull, gboolean *adds_up, GError **error)
 {
     SyncContext *context = pull->context;
-    guint count;
+    guint count, aside;
 
     if (!sync_base_count(context, pull->folder->id, &count, error))
         return FALSE;
-    *adds_up =
-        (guint64)count + pull->candidates->len + sync_count_aside(context, pull->folder->id) ==
-        (guint64)imap_client_exists(context->imap) + pull->lost;
+    if (!sync_count_aside(context, pull->folder->id, &aside, error))
+        return FALSE;
+    *adds_up = (guint64)count + pull->candidates->len + aside ==
+               (guint64)imap_client_exists(context->imap) + pull->lost;
     return TRUE;
 }
 
@@ -728,6 +731,23 @@ static gboolean fetch_missing(Pull *pull, const ImapSet *missing, GError **error
     return TRUE;
 }
 
+/* Messages that are there and whose flags can't be had; many, and it is the folder. */
+static gboolean set_silent_aside(Pull *pull, GError **error)
+{
+    ImapSetIter iter;
+    guint32 uid;
+
+    if (imap_set_count(pull->silent) > MAX_ASIDE) {
+        pull->unsure = TRUE;
+        return TRUE;
+    }
+    imap_set_iter_init(&iter, pull->silent);
+    while (imap_set_iter_next(&iter, &uid))
+        if (!set_message_aside(pull, uid, pull->words, error))
+            return FALSE;
+    return TRUE;
+}
+
 /* Every message that the server counts is in the base, about to be, or set aside; else it isn't
  * believed that anything is gone. */
 static gboolean account_for_all(Pull *pull, GError **error)
@@ -736,7 +756,7 @@ static gboolean account_for_all(Pull *pull, GError **error)
     gint64 folder = pull->folder->id;
     gboolean adds_up;
 
-    if (!check_count(pull, &adds_up, error))
+    if (!set_silent_aside(pull, error) || !check_count(pull, &adds_up, error))
         return FALSE;
     if (pull->losing || (adds_up && !sync_has_due(context, folder)))
         return TRUE;
@@ -745,9 +765,10 @@ static gboolean account_for_all(Pull *pull, GError **error)
     if (!known || !search_all(pull, &all, error))
         return FALSE;
     g_autoptr(ImapSet) rest = imap_set_subtract(all, known);
+    g_autoptr(ImapSet) told = imap_set_subtract(known, pull->silent);
     sync_subtract_aside(context, folder, rest);
     if ((!imap_set_is_empty(rest) && !fetch_missing(pull, rest, error)) ||
-        !sync_clear_aside_known(context, folder, all, known, error) ||
+        !sync_clear_aside_known(context, folder, all, told, error) ||
         !check_count(pull, &adds_up, error))
         return FALSE;
     pull->unsure |= !adds_up;

@@ -117,6 +117,23 @@ class Messages(Fake):
                     self.assertEqual(len(self.here()), 68 if synced else 63)
                     self.assertEqual(self.account.problems(), [])
 
+    def test_flags_that_are_not_told_are_said(self):
+        for without in (("QRESYNC",), ("QRESYNC", "CONDSTORE")):
+            with self.subTest(without=without):
+                self.without = without
+                self.setUp()
+                self.fill(count=9)
+                self.assertIsNone(self.sync())
+                self.server.faults = [faults.Refuse(r"UID FETCH \S+ \(UID FLAGS\)", "BAD what?")]
+                self.server.set_flags("INBOX", 2, ["\\Seen"])
+                self.server.put("INBOX", mail("new"))
+                self.assertIsNotNone(self.sync())
+                self.assertIn("new", self.here())
+                self.server.faults = []
+                self.account("advance", 100)
+                self.assertIsNone(self.account.settle(3))
+                self.assertEqual(self.here(), self.there())
+
     def test_a_message_that_breaks_the_connection_is_halved_to(self):
         self.fill(count=40)
 
