@@ -7,6 +7,8 @@
 #include "daemon/bus/private.h"
 #include "daemon/discover/probe.h"
 
+#include <string.h>
+
 #define TABLE_NAME    "providers.ini"
 #define PROBE_TIMEOUT 20
 
@@ -186,6 +188,7 @@ typedef struct {
     NetEndpoint *incoming, *outgoing; /* outgoing may be NULL */
     char **users, **outgoing_users;
     char *password;
+    gboolean oauth2; /* it is an access token */
 } Probing;
 
 static void probing_free(gpointer data)
@@ -225,6 +228,7 @@ static void probe_thread(GTask *task, gpointer source, gpointer data, GCancellab
     ProbeServer server = {.endpoint = probing->incoming,
                           .users = probing->users,
                           .secret = probing->password,
+                          .oauth2 = probing->oauth2,
                           .tls = tls,
                           .timeout = PROBE_TIMEOUT,
                           .cancel = probing->bus->cancel};
@@ -265,7 +269,10 @@ static NetEndpoint *endpoint_of(GVariant *settings, const char *key, GError **er
 static gboolean read_probing(Probing *probing, GVariant *settings, GError **error)
 {
     g_autoptr(GError) failure = NULL;
+    const char *auth = NULL;
 
+    probing->oauth2 =
+        g_variant_lookup(settings, "auth", "&s", &auth) && strcmp(auth, "oauth2") == 0;
     probing->incoming = endpoint_of(settings, "incoming", &failure);
     if (!failure)
         probing->outgoing = endpoint_of(settings, "outgoing", &failure);

@@ -95,10 +95,11 @@ gboolean bus_settings_apply(ConfigEdit *edit, const char *id, const ConfigAccoun
             config_edit_set(edit, group, key, *text ? text : NULL);
     }
     /* A command's password was meant for the old server. */
-    for (guint i = 0; current && moved && i < 2; i++) {
-        const char *command = i ? "outgoing-password-command" : "password-command";
-        if (g_hash_table_contains(current->values, command))
-            config_edit_set(edit, group, command, NULL);
+    static const char *const commands[] = {"password-command", "outgoing-password-command",
+                                           "token-command"};
+    for (guint i = 0; current && moved && i < G_N_ELEMENTS(commands); i++) {
+        if (g_hash_table_contains(current->values, commands[i]))
+            config_edit_set(edit, group, commands[i], NULL);
     }
     return TRUE;
 }

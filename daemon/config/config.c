@@ -224,12 +224,15 @@ static gboolean parse_outgoing_command(AccountSettings *settings, const char *va
 
 static gboolean parse_auth(AccountSettings *settings, const char *value, GError **error)
 {
-    if (strcmp(value, "oauth2") == 0)
-        return bad(error, "oauth2 is not possible yet; write password, and use an app password if "
-                          "the provider has them");
-    if (*value && strcmp(value, "password") != 0)
-        return bad(error, "is not known; write password");
+    settings->oauth2 = strcmp(value, "oauth2") == 0;
+    if (*value && !settings->oauth2 && strcmp(value, "password") != 0)
+        return bad(error, "is not known; write password or oauth2");
     return TRUE;
+}
+
+static gboolean parse_token_command(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_text(&settings->token_command, value);
 }
 
 static gboolean parse_ca_file(AccountSettings *settings, const char *value, GError **error)
@@ -308,8 +311,7 @@ static gboolean refuse_password(AccountSettings *settings, const char *value, GE
 
 static gboolean refuse_oauth(AccountSettings *settings, const char *value, GError **error)
 {
-    return !*value || bad(error, "belongs to OAuth 2, which is not possible yet; take the line out "
-                                 "and use password-command");
+    return !*value || bad(error, "isn't possible yet; take the line out and use token-command");
 }
 
 static const struct {
@@ -335,7 +337,7 @@ static const struct {
     {"outgoing-password", refuse_password},
     {"passwd", refuse_password},
     {"secret", refuse_password},
-    {"token-command", refuse_oauth},
+    {"token-command", parse_token_command},
     {"goa", refuse_oauth},
 };
 
@@ -358,6 +360,15 @@ static gboolean check_required(AccountSettings *settings, const char **key, GErr
     *key = "incoming";
     if (!settings->incoming)
         return bad(error, "is missing; add a line such as incoming=imaps://imap.example.org");
+    *key = "token-command";
+    if (settings->oauth2 && !settings->token_command)
+        return bad(error, "is missing: with auth=oauth2 it names a command that prints an access "
+                          "token, such as mutt_oauth2.py or pizauth");
+    if (settings->token_command && !settings->oauth2)
+        return bad(error, "goes with auth=oauth2; add that line");
+    if (settings->token_command &&
+        (settings->password_command || settings->outgoing_password_command))
+        return bad(error, "and password-command exclude each other; take one of them out");
     return TRUE;
 }
 
@@ -367,6 +378,8 @@ static void fill_defaults(AccountSettings *settings)
         settings->user = g_strdup(settings->address);
     if (!settings->outgoing_user)
         settings->outgoing_user = g_strdup(settings->user);
+    if (settings->token_command)
+        settings->password_command = g_strdup(settings->token_command);
     if (!settings->outgoing_password_command)
         settings->outgoing_password_command = g_strdup(settings->password_command);
     if (!settings->aliases)

@@ -29,9 +29,10 @@ typedef struct {
     char *outgoing_user;             /* never NULL: the incoming one where not given */
     char *password_command;          /* or NULL: the secret service */
     char *outgoing_password_command; /* or NULL */
-    gboolean oauth2;
-    char *tls_ca_file; /* or NULL */
-    int prefetch_days; /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
+    char *token_command;             /* prints an OAuth 2 access token; or NULL */
+    gboolean oauth2;                 /* what the password is: an access token (RFC 6750) */
+    char *tls_ca_file;               /* or NULL */
+    int prefetch_days;               /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
     AccountSaveSent save_sent;
     guint undo_delay; /* seconds between accepting a message and sending it */
     gboolean enabled;

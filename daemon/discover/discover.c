@@ -107,7 +107,9 @@ static DiscoverOffer *ask_srv(const Search *search)
 
 static DiscoverOffer *ask_guess(const Search *search)
 {
-    return guess_servers(search->address, search->options->tls, search->cancel);
+    return search->options->tls
+               ? guess_servers(search->address, search->options->tls, search->cancel)
+               : NULL;
 }
 
 typedef DiscoverOffer *(*Ask)(const Search *search);

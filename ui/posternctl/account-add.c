@@ -13,7 +13,7 @@
 #define COMMAND_SECONDS 60
 
 typedef struct {
-    char *id, *user, *auth, *command;
+    char *id, *user, *auth, *command, *token_command;
     CtlServers servers;
     gboolean from_stdin, yes, no_test;
 } Options;
@@ -24,6 +24,7 @@ static void options_clear(Options *options)
     g_free(options->user);
     g_free(options->auth);
     g_free(options->command);
+    g_free(options->token_command);
     ctl_servers_clear(&options->servers);
 }
 
@@ -53,6 +54,7 @@ static gboolean with_command(Ctl *ctl, const char *address, const Options *optio
         {"outgoing-user", outgoing_user_of(address, options)},
         {"auth", options->auth},
         {"password-command", options->command},
+        {"token-command", options->token_command},
     };
     return ctl_edit_account(ctl, options->id, TRUE, settings, G_N_ELEMENTS(settings), error);
 }
@@ -102,17 +104,18 @@ static gboolean is_new(Ctl *ctl, const char *address, const Options *options, GE
 
 static char *read_secret(const Options *options, GError **error)
 {
-    return options->command
-               ? secrets_run_command(options->command, COMMAND_SECONDS, error)
-               : ctl_read_password(options->from_stdin, "The provider's password", error);
+    const char *command = options->token_command ? options->token_command : options->command;
+
+    return command ? secrets_run_command(command, COMMAND_SECONDS, error)
+                   : ctl_read_password(options->from_stdin, "The provider's password", error);
 }
 
-/* With no network, or for a token, there is nothing to be tried. */
+/* With no network there is nothing to be tried. */
 static gboolean can_test(Ctl *ctl, const Options *options)
 {
     g_autoptr(GVariant) manager = ctl_manager_properties(ctl, NULL);
 
-    if (options->no_test || g_strcmp0(options->auth, "oauth2") == 0)
+    if (options->no_test)
         return FALSE;
     if (manager && ctl_bool(manager, "Online"))
         return TRUE;
@@ -169,8 +172,15 @@ static gboolean add(Ctl *ctl, const char *address, Options *options, GError **er
 {
     char *secret = NULL;
 
-    if (options->command && options->from_stdin)
-        return ctl_usage(error, "--password-stdin and --password-command exclude each other");
+    if (!!options->command + !!options->token_command + !!options->from_stdin > 1)
+        return ctl_usage(error, "--password-stdin, --password-command and --token-command exclude "
+                                "each other");
+    if (options->token_command && !options->auth)
+        options->auth = g_strdup("oauth2");
+    options->servers.oauth2 = g_strcmp0(options->auth, "oauth2") == 0;
+    if (options->servers.oauth2 != (options->token_command != NULL))
+        return ctl_usage(error, "OAuth 2 needs --token-command, a command that prints an access "
+                                "token, such as mutt_oauth2.py or pizauth");
     if (options->servers.outgoing && !options->servers.incoming)
         return ctl_usage(error,
                          "--outgoing alone says too little: give --incoming too, or neither");
@@ -178,8 +188,9 @@ static gboolean add(Ctl *ctl, const char *address, Options *options, GError **er
         (!options->id && !(options->id = ctl_suggest_id(ctl, address, error))))
         return FALSE;
     gboolean added = find_and_test(ctl, address, options, &secret, error) &&
-                     (options->command ? with_command(ctl, address, options, error)
-                                       : with_password(ctl, address, options, secret, error));
+                     (options->command || options->token_command
+                          ? with_command(ctl, address, options, error)
+                          : with_password(ctl, address, options, secret, error));
     ctl_wipe(secret);
     if (!added)
         return FALSE;
@@ -199,11 +210,13 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
          "submissions://HOST, or submission://HOST for STARTTLS", "URL"},
         {"user", 0, 0, G_OPTION_ARG_STRING, &options.user, "Login name (default: the address)",
          "NAME"},
-        {"auth", 0, 0, G_OPTION_ARG_STRING, &options.auth, "password", "KIND"},
+        {"auth", 0, 0, G_OPTION_ARG_STRING, &options.auth, "password or oauth2", "KIND"},
         {"password-stdin", 0, 0, G_OPTION_ARG_NONE, &options.from_stdin,
          "Read the provider's password from stdin", NULL},
         {"password-command", 0, 0, G_OPTION_ARG_STRING, &options.command,
          "A command that prints the password", "CMD"},
+        {"token-command", 0, 0, G_OPTION_ARG_STRING, &options.token_command,
+         "A command that prints an OAuth 2 access token", "CMD"},
         {"yes", 'y', 0, G_OPTION_ARG_NONE, &options.yes,
          "Take the servers that were found, whoever says so", NULL},
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &options.no_test,

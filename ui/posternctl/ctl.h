@@ -135,6 +135,7 @@ typedef struct {
     char *incoming, *outgoing;      /* URLs; outgoing may be NULL */
     char **users, **outgoing_users; /* login names to try, in this order */
     char *user, *outgoing_user;     /* those that were taken; NULL: not known */
+    gboolean oauth2;                /* one signs in with an access token */
 } CtlServers;
 
 void ctl_servers_clear(CtlServers *servers);

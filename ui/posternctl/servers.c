@@ -20,25 +20,29 @@ void ctl_servers_clear(CtlServers *servers)
 
 /* ---- what was found ------------------------------------------------------------------------ */
 
-/* Whether one can sign in there with a password: the server says so, or doesn't say. */
-static gboolean takes_password(GVariant *server)
+/* Whether one can sign in there in the way we mean to: the server says so, or doesn't say. */
+static gboolean is_usable(GVariant *server, gboolean oauth2)
 {
     g_auto(GStrv) auths = NULL;
 
+    if (g_str_has_prefix(ctl_string(server, "Url"), "pop3"))
+        return FALSE;
     if (!g_variant_lookup(server, "Auth", "^as", &auths) || !*auths)
         return TRUE;
+    if (oauth2)
+        return g_strv_contains((const char *const *)auths, "oauth2");
     return g_strv_contains((const char *const *)auths, "password") ||
            g_strv_contains((const char *const *)auths, "encrypted");
 }
 
-/* The first server of the list that can be used: by a password, and not by POP3; NULL: none. */
-static GVariant *choose(GVariant *offer, const char *key)
+/* The first server of the list that can be used; NULL: none. */
+static GVariant *choose(GVariant *offer, const char *key, gboolean oauth2)
 {
     g_autoptr(GVariant) servers = ctl_child(offer, key);
 
     for (gsize i = 0; servers && i < g_variant_n_children(servers); i++) {
         g_autoptr(GVariant) server = g_variant_get_child_value(servers, i);
-        if (takes_password(server) && !g_str_has_prefix(ctl_string(server, "Url"), "pop3"))
+        if (is_usable(server, oauth2))
             return g_steal_pointer(&server);
     }
     return NULL;
@@ -84,9 +88,10 @@ static gboolean fail_unusable(GVariant *offer, GError **error)
     g_autofree char *name = ctl_escape(ctl_string(offer, "Name"));
 
     return ctl_fail(error, "%s can't be used yet: %s", *name ? name : "this provider",
-                    *hint ? hint
-                          : "it has no IMAP server that takes a password; name one with --incoming "
-                            "and --outgoing if you know better");
+                    *hint
+                        ? hint
+                        : "it has no IMAP server that one can sign in to like this; name one with "
+                          "--incoming and --outgoing if you know better");
 }
 
 gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServers *servers,
@@ -98,8 +103,8 @@ gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServer
 
     if (!offer)
         return FALSE;
-    g_autoptr(GVariant) incoming = choose(offer, "Incoming");
-    g_autoptr(GVariant) outgoing = choose(offer, "Outgoing");
+    g_autoptr(GVariant) incoming = choose(offer, "Incoming", servers->oauth2);
+    g_autoptr(GVariant) outgoing = choose(offer, "Outgoing", servers->oauth2);
     if (!incoming)
         return fail_unusable(offer, error);
     use(incoming, &servers->incoming, &servers->users);
@@ -127,6 +132,8 @@ gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, 
     g_variant_dict_insert(&dict, "users", "^as", servers->users ? servers->users : (char **)nobody);
     if (servers->outgoing)
         g_variant_dict_insert(&dict, "outgoing", "s", servers->outgoing);
+    if (servers->oauth2)
+        g_variant_dict_insert(&dict, "auth", "s", "oauth2");
     if (servers->outgoing_users)
         g_variant_dict_insert(&dict, "outgoing-users", "^as", servers->outgoing_users);
     g_autoptr(GVariant) answer = ctl_manager(

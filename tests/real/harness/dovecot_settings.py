@@ -289,3 +289,16 @@ def metadata():
     store = "mail_attribute {\n  dict file {\n    path = %{home}/attributes\n  }\n}\n" if is_newer() \
         else "mail_attribute_dict = file:%h/attributes\n"
     return store + "protocol imap {\n  imap_metadata = yes\n}\n"
+
+
+def oauth2(tokeninfo, file):
+    """Lets in who shows an access token that `tokeninfo` (a URL that the token is put behind) answers for, with
+    the login name as `user`. What 2.3 wants in a file of its own is written to `file`."""
+    settings = {"tokeninfo_url": tokeninfo, "username_attribute": "user"}
+    if is_newer():
+        inside = "".join(f"  oauth2_{key} = {value}\n" for key, value in settings.items())
+        return f"auth_mechanisms = plain login xoauth2 oauthbearer\noauth2 {{\n{inside}}}\n"
+    file.write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
+    file.chmod(0o644)
+    return ("auth_mechanisms = plain login xoauth2 oauthbearer\npassdb {\n  driver = oauth2\n"
+            f"  mechanisms = xoauth2 oauthbearer\n  args = {file}\n}}\n")
