@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define MAX_REDIRECTS   5
-#define TIMEOUT_SECONDS 10
+#define TIMEOUT_SECONDS 5
 
 static SoupSession *session_new(const WebNetwork *network)
 {
@@ -20,6 +20,15 @@ static SoupSession *session_new(const WebNetwork *network)
     if (network->roots)
         soup_session_set_tls_database(session, network->roots);
     return session;
+}
+
+/* A TLS handshake doesn't know the session's timeout, so its socket is told. */
+static void on_network_event(SoupMessage *message, GSocketClientEvent event, GIOStream *connection,
+                             gpointer data)
+{
+    if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION(connection))
+        g_socket_set_timeout(g_socket_connection_get_socket(G_SOCKET_CONNECTION(connection)),
+                             TIMEOUT_SECONDS);
 }
 
 /* Where the answer points to, if it does and we may go there. */
@@ -45,13 +54,12 @@ static SoupMessage *redirected(SoupMessage *message, GError **error)
     return soup_message_new_from_uri("GET", to);
 }
 
-static GBytes *read_all(GInputStream *stream, gsize limit, GCancellable *cancellable,
-                        GError **error)
+static GBytes *read_all(GInputStream *stream, gsize limit, GError **error)
 {
     g_autofree char *buffer = g_malloc(limit + 1);
     gsize length;
 
-    if (!g_input_stream_read_all(stream, buffer, limit + 1, &length, cancellable, error))
+    if (!g_input_stream_read_all(stream, buffer, limit + 1, &length, NULL, error))
         return NULL;
     if (length > limit) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "the answer is too large");
@@ -60,31 +68,44 @@ static GBytes *read_all(GInputStream *stream, gsize limit, GCancellable *cancell
     return g_bytes_new(buffer, length);
 }
 
-GBytes *web_get(const WebNetwork *network, const char *url, gsize limit, GCancellable *cancellable,
-                GError **error)
+/* The answer to one request; NULL and `*next` where it leads elsewhere. */
+static GBytes *ask(SoupSession *session, SoupMessage *message, gsize limit, SoupMessage **next,
+                   GError **error)
+{
+    soup_message_add_flags(message, SOUP_MESSAGE_NO_REDIRECT);
+    g_signal_connect(message, "network-event", G_CALLBACK(on_network_event), NULL);
+    g_autoptr(GInputStream) stream = soup_session_send(session, message, NULL, error);
+    guint status = soup_message_get_status(message);
+
+    if (!stream)
+        return NULL;
+    if (status == SOUP_STATUS_OK)
+        return read_all(stream, limit, error);
+    if (SOUP_STATUS_IS_REDIRECTION(status))
+        *next = redirected(message, error);
+    else
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "it answers %u %s", status,
+                    soup_message_get_reason_phrase(message));
+    return NULL;
+}
+
+GBytes *web_get(const WebNetwork *network, const char *url, gsize limit, GError **error)
 {
     g_autoptr(SoupSession) session = session_new(network);
     g_autoptr(SoupMessage) message = soup_message_new("GET", url);
 
-    for (int hop = 0; message && hop <= MAX_REDIRECTS; hop++) {
-        soup_message_add_flags(message, SOUP_MESSAGE_NO_REDIRECT);
-        g_autoptr(GInputStream) stream = soup_session_send(session, message, cancellable, error);
-        if (!stream)
-            return NULL;
-        guint status = soup_message_get_status(message);
-        if (status == SOUP_STATUS_OK)
-            return read_all(stream, limit, cancellable, error);
-        if (!SOUP_STATUS_IS_REDIRECTION(status)) {
-            g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "it answers %u %s", status,
-                        soup_message_get_reason_phrase(message));
-            return NULL;
-        }
-        SoupMessage *next = redirected(message, error);
+    if (!message) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "its address can't be read");
+        return NULL;
+    }
+    for (int hop = 0; hop <= MAX_REDIRECTS; hop++) {
+        SoupMessage *next = NULL;
+        GBytes *bytes = ask(session, message, limit, &next, error);
+        if (!next)
+            return bytes;
         g_object_unref(message);
         message = next;
     }
-    if (error && !*error)
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
-                    message ? "it redirects in circles" : "its address can't be read");
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "it redirects in circles");
     return NULL;
 }

@@ -14,6 +14,7 @@ typedef struct {
 } WebNetwork;
 
 /* Gets at most `limit` octets from `url`. Redirects are followed from https to https only, from http to
- * either. Blocking. NULL and `error`: no answer, not 200, too large, or cancelled. */
-GBytes *web_get(const WebNetwork *network, const char *url, gsize limit, GCancellable *cancellable,
-                GError **error);
+ * either. Blocking; a server that says nothing for five seconds is given up. It can't be cancelled:
+ * libsoup loses count of its objects when a handshake is. NULL and `error`: no answer, not 200, or too
+ * large. */
+GBytes *web_get(const WebNetwork *network, const char *url, gsize limit, GError **error);

@@ -3,25 +3,17 @@
 // leads to it, and the resolver says what the test wants it to say.
 #include <gtest/gtest.h>
 
-#include <libsoup/soup.h>
-
 #include <map>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 extern "C" {
 #include "daemon/discover/discover.h"
 #include "daemon/discover/dns.h"
-}
-
-// GLib's TLS and proxy modules bring threads of their own, which LeakSanitizer can't trace to the end. The
-// pure parts and the daemon's own tests look for leaks.
-extern "C" const char *__asan_default_options(void);
-extern "C" const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
 }
 
 // ---- a resolver that tests fill
@@ -73,93 +65,8 @@ static void test_resolver_init(TestResolver *resolver)
 namespace
 {
 
-// ---- a proxy that leads every CONNECT to one port
-
-class Proxy
-{
-  public:
-    explicit Proxy(guint16 to) : to_(to)
-    {
-        listener_ = g_socket_listener_new();
-        stop_ = g_cancellable_new();
-        guint port = g_socket_listener_add_any_inet_port(listener_, nullptr, nullptr);
-        g_autofree char *uri = g_strdup_printf("http://127.0.0.1:%u", port);
-        resolver = g_simple_proxy_resolver_new(uri, nullptr);
-        thread_ = std::thread([this] {
-            GSocketConnection *client;
-            while ((client = g_socket_listener_accept(listener_, nullptr, stop_, nullptr))) {
-                serving_.emplace_back([this, client] {
-                    serve(client);
-                    g_object_unref(client);
-                });
-            }
-        });
-    }
-    ~Proxy()
-    {
-        g_cancellable_cancel(stop_);
-        thread_.join();
-        for (std::thread &serving : serving_)
-            serving.join();
-        g_object_unref(listener_);
-        g_object_unref(resolver);
-        g_object_unref(stop_);
-    }
-    GProxyResolver *resolver;
-
-  private:
-    void pump(GInputStream *from, GOutputStream *to)
-    {
-        char buffer[4096];
-        gssize length;
-        while ((length = g_input_stream_read(from, buffer, sizeof buffer, stop_, nullptr)) > 0 &&
-               g_output_stream_write_all(to, buffer, (gsize)length, nullptr, nullptr, nullptr))
-            ;
-    }
-
-    void serve(GSocketConnection *client)
-    {
-        g_autoptr(GDataInputStream) in =
-            g_data_input_stream_new(g_io_stream_get_input_stream(G_IO_STREAM(client)));
-        g_filter_input_stream_set_close_base_stream(G_FILTER_INPUT_STREAM(in), FALSE);
-        GOutputStream *out = g_io_stream_get_output_stream(G_IO_STREAM(client));
-        g_autofree char *request = g_data_input_stream_read_line(in, nullptr, nullptr, nullptr);
-        gboolean connect = request && g_str_has_prefix(request, "CONNECT ");
-        for (;;) {
-            g_autofree char *line = g_data_input_stream_read_line(in, nullptr, nullptr, nullptr);
-            if (!line || !*g_strstrip(line))
-                break;
-        }
-        if (!connect) {
-            g_output_stream_printf(out, nullptr, nullptr, nullptr,
-                                   "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-            return;
-        }
-        g_autoptr(GSocketClient) dialer = g_socket_client_new();
-        g_socket_client_set_proxy_resolver(dialer, nullptr);
-        g_socket_client_set_enable_proxy(dialer, FALSE);
-        g_autoptr(GSocketConnection) server =
-            g_socket_client_connect_to_host(dialer, "127.0.0.1", to_, stop_, nullptr);
-        if (!server)
-            return;
-        g_output_stream_printf(out, nullptr, nullptr, nullptr, "HTTP/1.1 200 OK\r\n\r\n");
-        std::thread back([&] {
-            pump(g_io_stream_get_input_stream(G_IO_STREAM(server)), out);
-            g_io_stream_close(G_IO_STREAM(client), nullptr, nullptr);
-        });
-        pump(G_INPUT_STREAM(in), g_io_stream_get_output_stream(G_IO_STREAM(server)));
-        g_io_stream_close(G_IO_STREAM(server), nullptr, nullptr);
-        back.join();
-    }
-
-    guint16 to_;
-    GSocketListener *listener_;
-    GCancellable *stop_;
-    std::thread thread_;
-    std::vector<std::thread> serving_;
-};
-
-// ---- the web, as the test wants it: "host/path" → an answer
+// ---- the web, as the test wants it: "host/path" → an answer. Everything is asked through one proxy, which
+// is at the same time every server there is.
 
 struct Page {
     guint status = 200;
@@ -174,48 +81,45 @@ class Web
     Web()
     {
         dir_ = g_dir_make_tmp("postern-discover-XXXXXX", nullptr);
-        const char *dir = dir_;
         g_autofree char *command = g_strdup_printf(
             "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
-            "-keyout key.pem -out cert.pem -days 2 "
-            "-subj /CN=x -addext "
-            "'subjectAltName=DNS:example.org,DNS:*.example.org,DNS:hoster.example,"
-            "DNS:*.hoster.example,DNS:*.thunderbird.net' >/dev/null 2>&1 && "
-            "cat key.pem cert.pem > both.pem",
-            dir);
+            "-keyout key.pem -out cert.pem -days 2 -subj /CN=x -addext 'subjectAltName="
+            "DNS:example.org,DNS:*.example.org,DNS:hoster.example,DNS:*.hoster.example,"
+            "DNS:*.thunderbird.net' >/dev/null 2>&1",
+            dir_);
         EXPECT_EQ(system(command), 0);
-        g_autofree char *both = g_build_filename(dir, "both.pem", nullptr);
-        g_autofree char *cert = g_build_filename(dir, "cert.pem", nullptr);
-        g_autoptr(GTlsCertificate) certificate = g_tls_certificate_new_from_file(both, nullptr);
+        g_autofree char *key = g_build_filename(dir_, "key.pem", nullptr);
+        g_autofree char *cert = g_build_filename(dir_, "cert.pem", nullptr);
         roots = g_tls_file_database_new(cert, nullptr);
-
-        context_ = g_main_context_new();
-        loop_ = g_main_loop_new(context_, FALSE);
-        g_main_context_push_thread_default(context_);
-        server_ = soup_server_new("tls-certificate", certificate, nullptr);
-        soup_server_add_handler(server_, nullptr, handle, this, nullptr);
-        EXPECT_TRUE(soup_server_listen_local(server_, 0, SOUP_SERVER_LISTEN_HTTPS, nullptr));
-        g_main_context_pop_thread_default(context_);
-        GSList *uris = soup_server_get_uris(server_);
-        port = (guint16)g_uri_get_port((GUri *)uris->data);
-        g_slist_free_full(uris, (GDestroyNotify)g_uri_unref);
+        tls_ = net_tls_server_new(cert, key, nullptr);
+        cancel_ = net_cancel_new();
+        listener_ = g_socket_listener_new();
+        stop_ = g_cancellable_new();
+        guint port = g_socket_listener_add_any_inet_port(listener_, nullptr, nullptr);
+        g_autofree char *uri = g_strdup_printf("http://127.0.0.1:%u", port);
+        proxy = g_simple_proxy_resolver_new(uri, nullptr);
         thread_ = std::thread([this] {
-            g_main_context_push_thread_default(context_);
-            g_main_loop_run(loop_);
-            g_main_context_pop_thread_default(context_);
+            GSocket *client;
+            while ((client = g_socket_listener_accept_socket(listener_, nullptr, stop_, nullptr))) {
+                int fd = dup(g_socket_get_fd(client));
+                g_object_unref(client);
+                serving_.emplace_back([this, fd] { serve(net_stream_new(fd, "test", cancel_)); });
+            }
         });
     }
     ~Web()
     {
-        g_main_loop_quit(loop_);
+        g_cancellable_cancel(stop_);
+        net_cancel_trigger(cancel_);
         thread_.join();
-        g_main_context_push_thread_default(context_);
-        soup_server_disconnect(server_);
-        g_object_unref(server_);
-        g_main_context_pop_thread_default(context_);
-        g_main_loop_unref(loop_);
-        g_main_context_unref(context_);
+        for (std::thread &serving : serving_)
+            serving.join();
+        g_object_unref(listener_);
+        g_object_unref(proxy);
+        g_object_unref(stop_);
         g_object_unref(roots);
+        net_cancel_unref(cancel_);
+        net_tls_server_unref(tls_);
         g_autofree char *remove = g_strdup_printf("rm -r %s", dir_);
         EXPECT_EQ(system(remove), 0);
         g_free(dir_);
@@ -238,45 +142,77 @@ class Web
         return asked_;
     }
 
-    guint16 port;
+    GProxyResolver *proxy;
     GTlsDatabase *roots;
 
   private:
-    static void handle(SoupServer *, SoupServerMessage *message, const char *path, GHashTable *,
-                       gpointer data)
+    // The first line of a request, and its host; empty at the end.
+    static std::string request(NetStream *stream, std::string *host)
     {
-        auto self = static_cast<Web *>(data);
-        const char *host =
-            soup_message_headers_get_one(soup_server_message_get_request_headers(message), "Host");
-        std::lock_guard<std::mutex> guard(self->lock_);
-        std::string where = std::string(host ? host : "") + path;
-        self->asked_.push_back(where);
-        auto found = self->pages_.find(where);
-        if (found == self->pages_.end()) {
-            soup_server_message_set_status(message, 404, nullptr);
-            return;
+        const char *line = net_stream_read_line(stream, 4096, nullptr, nullptr);
+        std::string first = line ? line : "";
+        while (line && *line) {
+            if (g_ascii_strncasecmp(line, "Host: ", 6) == 0)
+                *host = line + 6;
+            line = net_stream_read_line(stream, 4096, nullptr, nullptr);
         }
-        const Page &page = found->second;
-        if (page.hangs) {
-            soup_server_message_pause(message);
-            return;
-        }
+        return first;
+    }
+
+    void answer(NetStream *stream, const Page &page)
+    {
+        std::string text = "HTTP/1.1 " + std::to_string(page.status) +
+                           " Said\r\nContent-Length: " + std::to_string(page.body.size()) +
+                           "\r\nConnection: close\r\n";
         if (!page.location.empty())
-            soup_message_headers_replace(soup_server_message_get_response_headers(message),
-                                         "Location", page.location.c_str());
-        soup_server_message_set_status(message, page.status, nullptr);
-        soup_server_message_set_response(message, "text/xml", SOUP_MEMORY_COPY, page.body.data(),
-                                         page.body.size());
+            text += "Location: " + page.location + "\r\n";
+        text += "\r\n" + page.body;
+        net_stream_write(stream, text.data(), text.size(), nullptr);
+        net_stream_flush(stream, nullptr);
+        net_stream_close(stream);
+    }
+
+    Page find(const std::string &where)
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        asked_.push_back(where);
+        auto found = pages_.find(where);
+        return found == pages_.end() ? Page{404, "", "", false} : found->second;
+    }
+
+    void serve(NetStream *raw)
+    {
+        g_autoptr(NetStream) stream = raw;
+        std::string host;
+        std::string first = request(stream, &host);
+        if (g_str_has_prefix(first.c_str(), "CONNECT ")) {
+            net_stream_puts(stream, "HTTP/1.1 200 OK\r\n\r\n", nullptr);
+            if (!net_stream_flush(stream, nullptr) || !net_stream_accept_tls(stream, tls_, nullptr))
+                return;
+            first = request(stream, &host);
+        } else {
+            first = "GET /http-is-not-served HTTP/1.1";
+        }
+        size_t begin = first.find(' ') + 1, end = first.find_first_of("? ", begin);
+        if (begin == 0 || end == std::string::npos)
+            return;
+        Page page = find(host + first.substr(begin, end - begin));
+        if (page.hangs)
+            net_stream_read_line(stream, 100, nullptr, nullptr);
+        else
+            answer(stream, page);
     }
 
     char *dir_;
     std::mutex lock_;
     std::map<std::string, Page> pages_;
     std::vector<std::string> asked_;
-    SoupServer *server_;
-    GMainContext *context_;
-    GMainLoop *loop_;
+    NetTlsServer *tls_;
+    NetCancel *cancel_;
+    GSocketListener *listener_;
+    GCancellable *stop_;
     std::thread thread_;
+    std::vector<std::thread> serving_;
 };
 
 std::string config(const std::string &host)
@@ -309,7 +245,7 @@ class Discover : public ::testing::Test
         delete shared_;
     }
 
-    Discover() : web(*shared_), proxy_(web.port)
+    Discover() : web(*shared_)
     {
         web.clear();
         resolver_ = (TestResolver *)g_object_new(test_resolver_get_type(), nullptr);
@@ -325,7 +261,7 @@ class Discover : public ::testing::Test
                      NetCancel *cancel = nullptr)
     {
         DiscoverOptions options = {};
-        options.network = {(GResolver *)resolver_, proxy_.resolver, web.roots};
+        options.network = {(GResolver *)resolver_, web.proxy, web.roots};
         options.seconds = seconds;
         options.cancel = cancel;
         g_autoptr(GError) error = nullptr;
@@ -343,7 +279,6 @@ class Discover : public ::testing::Test
 
   private:
     static Web *shared_;
-    Proxy proxy_;
     TestResolver *resolver_;
 };
 
