@@ -98,7 +98,9 @@ class Control(SharedCase):
         names = {path.read_text().strip() for path in tasks.glob("*/comm")}
         for name in ("sync work", "idle work", "fetch work", "index work", "imap work"):
             self.assertIn(name, names)
-        self.assertFalse([name for name in names if name.startswith("pool-")], names)
+        # GLib's newer versions have one of their own, which starts the others.
+        unnamed = [name for name in names if name.startswith("pool-") and name != "pool-spawner"]
+        self.assertFalse(unnamed, names)
 
     def test_watch_tells_what_happens(self):
         watcher = subprocess.Popen([find_program("posternctl"), "--no-start", "--json", "watch"],
