@@ -64,6 +64,13 @@ static char *behind_blob(char *text)
     return *text == ' ' ? text + 1 : text;
 }
 
+/* Whether it begins with that. g_str_has_prefix() measures all of the text in newer versions of GLib, which is
+ * too much for each of many nested leaders. */
+static gboolean begins(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
 /* subj-leader without its leading space: blobs and a "RE:", "FW:" or "FWD:" that may have a blob of
  * its own. */
 static char *behind_leader(char *text)
@@ -77,7 +84,7 @@ static char *behind_leader(char *text)
             return NULL;
     }
     for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
-        if (!g_str_has_prefix(text, words[i]))
+        if (!begins(text, words[i]))
             continue;
         behind = text + strlen(words[i]);
         if (*behind == ' ')
@@ -111,7 +118,7 @@ static void cut_leaders(Subject *subject)
 /* Step 6: "[fwd: ... ]" */
 static gboolean cut_forward(Subject *subject)
 {
-    if (!g_str_has_prefix(subject->start, "[FWD:") || subject->end[-1] != ']')
+    if (!begins(subject->start, "[FWD:") || subject->end[-1] != ']')
         return FALSE;
     subject->start += strlen("[FWD:");
     cut_end(subject, 1);

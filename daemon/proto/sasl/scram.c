@@ -94,7 +94,7 @@ static char *decode_name(const char *text)
     for (const char *c = text; *c; c++) {
         if (*c != '=') {
             g_string_append_c(name, *c);
-        } else if (g_str_has_prefix(c, "=2C") || g_str_has_prefix(c, "=3D")) {
+        } else if (strncmp(c, "=2C", 3) == 0 || strncmp(c, "=3D", 3) == 0) {
             g_string_append_c(name, c[1] == '2' ? ',' : '=');
             c += 2;
         } else {
