@@ -223,6 +223,21 @@ class Delivering(Submitting):
         delivery = self.provider_smtp.deliveries[0]
         self.assertEqual((delivery.sender, delivery.recipients), (SENDER, recipients))
 
+    def test_garbage_in_the_place_of_the_queue_costs_no_mail(self):
+        garbage = b"this is not a database" * 1000
+        queue = self.daemon.data / "queue.db"
+        self.daemon.stop()
+        queue.write_bytes(garbage)
+        self.daemon.start()
+        aside, = queue.parent.glob("queue.db.damaged-*")
+        self.assertEqual(aside.read_bytes(), garbage)
+        self.assertIn(str(aside), " ".join(self.daemon.control("status")["Problems"]))
+        self.send(1)
+        self.provider_smtp.wait_for(1)
+        aside.unlink()
+        self.daemon.restart()
+        self.assertEqual(self.daemon.control("status")["Problems"], [])
+
     def test_smtputf8_is_passed_on(self):
         session = self.client()
         session.sendmail(SENDER, ["žofie@example.net"], mail("utf8"), ["SMTPUTF8", "BODY=8BITMIME"])

@@ -7,6 +7,7 @@
 #include "cache-fixture.h"
 
 extern "C" {
+#include "cache/queue/queue.h"
 #include "cache/repair.h"
 #include "daemon/account/rebuild.h"
 }
@@ -332,4 +333,114 @@ TEST_F(CacheFaults, WhatTakesLongTellsAndCanBeStopped)
     EXPECT_GT(told.count, 2);
     EXPECT_EQ(result.contents, drafts.size() + moved.size());
     expect_sound();
+}
+
+/* ---- the queue ---------------------------------------------------------------------------- */
+
+class QueueFaults : public CacheFaults
+{
+  protected:
+    std::map<gint64, std::string> bodies;
+
+    static gint64 add(Queue *queue, const std::string &body)
+    {
+        g_autoptr(QueueEntry) entry = queue_entry_new();
+        entry->account = g_strdup("work");
+        entry->sender = g_strdup("ada@example.org");
+        g_ptr_array_add(entry->recipients, queue_recipient_new("bob@example.com"));
+        entry->size = body.size();
+        g_autoptr(GBytes) bytes = g_bytes_new(body.data(), body.size());
+        g_autoptr(GError) failure = nullptr;
+        EXPECT_TRUE(queue_add(queue, entry, bytes, -1, &failure)) << failure->message;
+        return entry->id;
+    }
+    std::string path()
+    {
+        return dir + "/queue.db";
+    }
+    void fill_queue()
+    {
+        bodies.clear();
+        g_autoptr(Queue) queue = queue_open(path().c_str(), error);
+        ASSERT_NE(queue, nullptr) << error.text();
+        for (guint i = 0; i < 5; i++) {
+            std::string body = text(i) + std::string(i * 3000, 'y');
+            bodies[add(queue, body)] = body;
+        }
+    }
+    /* Opens it in a process of its own; whether the fault happened. */
+    bool open_with(Fault how, long steps)
+    {
+        pid_t child = fork();
+        if (child == 0) {
+            fault = how;
+            left = steps;
+            Queue *queue = queue_open(path().c_str(), nullptr);
+            queue_close(queue);
+            _exit(left >= 0 ? 0 : 1);
+        }
+        int status = 0;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status)) << "step " << steps;
+        return WEXITSTATUS(status) != 0;
+    }
+    void expect_queue()
+    {
+        g_autoptr(Queue) queue = queue_open(path().c_str(), error);
+        ASSERT_NE(queue, nullptr) << error.text();
+        for (auto &[id, body] : bodies) {
+            g_autoptr(QueueEntry) entry = queue_get(queue, id, error);
+            ASSERT_NE(entry, nullptr) << error.text();
+            EXPECT_EQ(entry->state, QUEUE_WAITING);
+            g_autoptr(GBytes) bytes = queue_read(queue, id, 0, body.size() + 1, error);
+            ASSERT_NE(bytes, nullptr) << error.text();
+            g_autoptr(GBytes) expected = g_bytes_new(body.data(), body.size());
+            EXPECT_TRUE(g_bytes_equal(bytes, expected)) << id;
+        }
+        EXPECT_GT(add(queue, "new"), bodies.rbegin()->first);
+    }
+    void break_queue_off(Fault how)
+    {
+        const long stride = g_getenv("POSTERN_LONG") ? 1 : 5;
+        long steps = (long)(std::random_device()() % stride);
+        for (bool happened = true; happened && !HasFailure(); steps += stride) {
+            SCOPED_TRACE("step " + std::to_string(steps));
+            restore();
+            fill_queue();
+            /* A page of an index of its own, which nothing is read through: damage all the same. */
+            std::ofstream(path() + ".damaged").flush();
+            corrupt_index();
+            happened = open_with(how, steps);
+            expect_queue();
+        }
+        EXPECT_GT(steps, 30) << "so many steps it has at least";
+    }
+    void corrupt_index()
+    {
+        sqlite3 *db;
+        sqlite3_stmt *statement;
+        ASSERT_EQ(sqlite3_open(path().c_str(), &db), SQLITE_OK);
+        ASSERT_EQ(sqlite3_prepare_v2(db,
+                                     "SELECT rootpage * 8192 - 8192 FROM sqlite_master"
+                                     " WHERE name = 'entry_finished'",
+                                     -1, &statement, nullptr),
+                  SQLITE_OK);
+        ASSERT_EQ(sqlite3_step(statement), SQLITE_ROW);
+        gint64 at = sqlite3_column_int64(statement, 0);
+        sqlite3_finalize(statement);
+        sqlite3_close(db);
+        std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(at);
+        file << std::string(8192, '\xa5');
+    }
+};
+
+TEST_F(QueueFaults, ADamagedQueueThatIsKilledAtAnyStepLosesNothing)
+{
+    break_queue_off(KILLED);
+}
+
+TEST_F(QueueFaults, ADamagedQueueForWhichTheDiskIsTooSmallAtAnyStepLosesNothing)
+{
+    break_queue_off(FULL);
 }
