@@ -18,6 +18,7 @@ Account *account_new(const AccountHost *host, ConfigAccount *config)
     account->host = host;
     account->config = config_account_ref(config);
     account->status.local_passwords = g_new0(char *, 1);
+    account->status.troubles = g_new0(char *, 1);
     account->round_waiters = g_array_new(FALSE, FALSE, sizeof(AccountRoundWaiter));
     account->relay.state = ACCOUNT_IDLE;
     g_queue_init(&account->waiting_jobs);
@@ -47,6 +48,7 @@ void account_unref(gpointer data)
         return;
     clear_errors(&account->status);
     g_strfreev(account->status.local_passwords);
+    g_strfreev(account->status.troubles);
     config_account_unref(account->config);
     g_clear_pointer(&account->opened_as, config_account_unref);
     g_clear_pointer(&account->stopping, net_cancel_unref);
@@ -72,13 +74,21 @@ const AccountStatus *account_status(const Account *account)
 
 const char *account_notice(const Account *account)
 {
-    return account->phase == ACCOUNT_RUNNING ? account->work->notice : NULL;
+    return account->phase == PHASE_RUNNING ? account->work->notice : NULL;
 }
 
 /* States that a person has to do something about come before what the other part is busy with. */
 static gboolean needs_attention(AccountState state)
 {
     return state == ACCOUNT_LOCKED || state == ACCOUNT_AUTH_REQUIRED || state == ACCOUNT_ERROR;
+}
+
+/* How much of what should be here is: 1 only when nothing is missing. */
+static double share_here(const AccountCounts *counts)
+{
+    guint64 all = MAX(counts->messages, counts->missing);
+
+    return counts->missing ? (double)(all - counts->missing) / (double)all : 1;
 }
 
 /* Under the lock. */
@@ -92,9 +102,12 @@ static void combine_parts(Account *account)
     status->outgoing = relay->state;
     status->incoming_error = g_strdup(sync->message);
     status->outgoing_error = g_strdup(relay->message);
-    status->progress = sync->progress;
+    status->progress = MIN(sync->progress, share_here(&status->counts));
     status->state = relay_first ? relay->state : sync->state;
     status->error = g_strdup(relay_first || !sync->message ? relay->message : sync->message);
+    /* What can't be had is no reason for another state, and none to be silent. */
+    if (!status->error && *status->troubles)
+        status->error = g_strjoinv("; ", status->troubles);
 }
 
 static void update_status(Account *account)
@@ -104,17 +117,21 @@ static void update_status(Account *account)
 
     clear_errors(status);
     status->progress = 0;
-    status->state = ACCOUNT_CONNECTING;
     if (config->error || account->failure) {
         status->state = ACCOUNT_ERROR;
         status->error = g_strdup(config->error ? config->error : account->failure);
     } else if (!config->settings->enabled) {
         status->state = ACCOUNT_DISABLED;
-    } else if (account->phase == ACCOUNT_RUNNING) {
+    } else if (account->phase == PHASE_RUNNING) {
         pthread_mutex_lock(&account->lock);
         combine_parts(account);
         pthread_mutex_unlock(&account->lock);
         return;
+    } else {
+        status->state = ACCOUNT_OPENING;
+        pthread_mutex_lock(&account->lock);
+        status->progress = account->opened;
+        pthread_mutex_unlock(&account->lock);
     }
     status->incoming = status->outgoing = status->state;
 }
@@ -161,6 +178,16 @@ static gboolean on_notice(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+/* Under the lock: the main loop is told soon. */
+static void give_notice(Account *account)
+{
+    if (account->notice)
+        return;
+    account->notice = TRUE;
+    g_timeout_add_full(G_PRIORITY_DEFAULT, REPORT_DELAY, on_notice, account_ref(account),
+                       account_unref);
+}
+
 static void note_report(Account *account, AccountPart *part, AccountState state, double progress,
                         const char *message)
 {
@@ -169,11 +196,7 @@ static void note_report(Account *account, AccountPart *part, AccountState state,
     part->progress = CLAMP(progress, 0, 1);
     g_free(part->message);
     part->message = message && *message ? g_utf8_make_valid(message, -1) : NULL;
-    if (!account->notice) {
-        account->notice = TRUE;
-        g_timeout_add_full(G_PRIORITY_DEFAULT, REPORT_DELAY, on_notice, account_ref(account),
-                           account_unref);
-    }
+    give_notice(account);
     pthread_mutex_unlock(&account->lock);
 }
 
@@ -189,9 +212,22 @@ void account_report_relay(AccountState state, double progress, const char *messa
     note_report(account, &account->relay, state, progress, message);
 }
 
+void account_report_opening(const char *what, double share, gpointer data)
+{
+    Account *account = data;
+
+    pthread_mutex_lock(&account->lock);
+    if (account->opened == 0)
+        g_message("%s: %s", account->opened_as->id, what);
+    account->opened = CLAMP(share, 0.001, 1);
+    give_notice(account);
+    pthread_mutex_unlock(&account->lock);
+}
+
 void account_reset_reports(Account *account)
 {
     pthread_mutex_lock(&account->lock);
+    account->opened = 0;
     account->sync.state = ACCOUNT_CONNECTING;
     account->relay.state = ACCOUNT_IDLE;
     g_clear_pointer(&account->sync.message, g_free);

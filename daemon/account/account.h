@@ -21,6 +21,7 @@ typedef struct {
     AccountState incoming, outgoing;
     char *incoming_error, *outgoing_error;
     AccountCounts counts;
+    char **troubles;        /* what can't be had from upstream: a sentence for each folder */
     char **local_passwords; /* names */
 } AccountStatus;
 

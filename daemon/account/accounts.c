@@ -103,7 +103,7 @@ static const char *address_of(const ConfigAccount *config)
 
 static Login *login_of(const Account *account)
 {
-    gboolean runs = account->phase == ACCOUNT_RUNNING;
+    gboolean runs = account->phase == PHASE_RUNNING;
     const ConfigAccount *config = runs ? account->opened_as : account->config;
     Login *login = login_new(config->id, address_of(config), runs ? account->work->serve : NULL);
 
@@ -118,7 +118,7 @@ static void update_logins(Accounts *accounts)
 
     for (guint i = 0; i < accounts->all->len; i++) {
         const Account *account = g_ptr_array_index(accounts->all, i);
-        if (account->configured || account->phase == ACCOUNT_RUNNING)
+        if (account->configured || account->phase == PHASE_RUNNING)
             g_ptr_array_add(all, login_of(account));
     }
     logins_set(accounts->logins, all);
@@ -153,9 +153,9 @@ static void stepped(Account *account, gpointer data)
     Accounts *accounts = data;
 
     update_logins(accounts);
-    if (account->phase == ACCOUNT_RUNNING)
+    if (account->phase == PHASE_RUNNING)
         account_watch_cache(account);
-    else if (account->phase == ACCOUNT_STOPPING)
+    else if (account->phase == PHASE_STOPPING)
         account_unwatch_cache(account);
     account_run_waiting(account);
     if (account->gone) {
@@ -298,7 +298,7 @@ void accounts_set_online(Accounts *accounts, gboolean forced_offline, gboolean n
     accounts->host.network = network;
     for (guint i = 0; i < accounts->all->len; i++) {
         const Account *account = g_ptr_array_index(accounts->all, i);
-        if (account->phase == ACCOUNT_RUNNING)
+        if (account->phase == PHASE_RUNNING)
             account_work_set_online(account->work, forced_offline, network);
     }
 }
@@ -307,7 +307,7 @@ static void each_running(Accounts *accounts, void (*func)(AccountWork *work))
 {
     for (guint i = 0; i < accounts->all->len; i++) {
         const Account *account = g_ptr_array_index(accounts->all, i);
-        if (account->phase == ACCOUNT_RUNNING)
+        if (account->phase == PHASE_RUNNING)
             func(account->work);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "cache/repair.h"
 #include "daemon/net/thread.h"
+#include "daemon/sync/context.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -102,6 +103,7 @@ void account_run_waiting(Account *account)
 
 typedef struct {
     AccountCounts counts;
+    char **troubles;
     char **names;
 } Refreshed;
 
@@ -110,7 +112,7 @@ static gpointer refresh_job(AccountWork *work, gpointer data, GError **error)
     Refreshed *refreshed = g_new0(Refreshed, 1);
 
     refreshed->names = serve_verifiers_names(work->verifiers);
-    if (account_work_counts(work, &refreshed->counts, error))
+    if (account_work_counts(work, &refreshed->counts, &refreshed->troubles, error))
         return refreshed;
     g_strfreev(refreshed->names);
     g_free(refreshed);
@@ -120,6 +122,8 @@ static gpointer refresh_job(AccountWork *work, gpointer data, GError **error)
 static void use_refreshed(Account *account, Refreshed *refreshed)
 {
     account->status.counts = refreshed->counts;
+    g_strfreev(account->status.troubles);
+    account->status.troubles = refreshed->troubles;
     account_set_local_passwords(account, refreshed->names);
     g_free(refreshed);
 }
@@ -151,7 +155,7 @@ static gboolean on_refresh(gpointer data)
 
 void account_refresh(Account *account)
 {
-    if (!account->refresh_timer && account->phase == ACCOUNT_RUNNING)
+    if (!account->refresh_timer && account->phase == PHASE_RUNNING)
         account->refresh_timer = g_timeout_add(REFRESH_DELAY, on_refresh, account);
 }
 
@@ -199,6 +203,18 @@ static gpointer wait_job(AccountWork *work, gpointer data, GError **error)
     return refresh_job(work, NULL, NULL);
 }
 
+/* Who waits for a round wants to know that it brought all there is. */
+static GError *incomplete(const Account *account, const GError *error)
+{
+    char **troubles = account->status.troubles;
+
+    /* SYNC_ERROR: the round went well, but for what is missing. */
+    if (!*troubles || (error && error->domain != SYNC_ERROR))
+        return NULL;
+    g_autofree char *text = g_strjoinv("; ", troubles);
+    return g_error_new(G_IO_ERROR, G_IO_ERROR_PARTIAL_INPUT, "%s", text);
+}
+
 static void wait_done(Account *account, gpointer result, const GError *error, gpointer data)
 {
     RoundWait *wait = data;
@@ -206,13 +222,14 @@ static void wait_done(Account *account, gpointer result, const GError *error, gp
     account->awaiting_round = FALSE;
     if (result)
         use_refreshed(account, result);
+    g_autoptr(GError) partial = incomplete(account, error);
     for (guint i = account->round_waiters->len; i > 0; i--) {
         AccountRoundWaiter waiter =
             g_array_index(account->round_waiters, AccountRoundWaiter, i - 1);
         if (waiter.round > wait->round)
             continue;
         g_array_remove_index(account->round_waiters, i - 1);
-        waiter.done(error, waiter.data);
+        waiter.done(partial ? partial : error, waiter.data);
     }
     net_cancel_unref(wait->stopping);
     g_free(wait);
@@ -271,7 +288,7 @@ void account_sync(Account *account, AccountSynced done, gpointer data)
 
     *call = (RoundCall){done, data, 0};
     account_ref(account);
-    if (account->phase == ACCOUNT_STOPPED && account->failure) {
+    if (account->phase == PHASE_STOPPED && account->failure) {
         g_clear_pointer(&account->failure, g_free);
         account_next_step(account);
     }

@@ -32,10 +32,16 @@ static void run_in_thread(Account *account, GTaskThreadFunc func, GAsyncReadyCal
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
+static gboolean is_opening_cancelled(gpointer data)
+{
+    return net_cancel_triggered(((Account *)data)->stopping);
+}
+
 static void open_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
     Account *account = data;
     const AccountHost *host = account->host;
+    const CacheProgress progress = {account_report_opening, is_opening_cancelled, account};
     AccountWorkContext context = {
         .data_dir = host->data_dir,
         .secrets = host->secrets,
@@ -43,6 +49,7 @@ static void open_thread(GTask *task, gpointer source, gpointer data, GCancellabl
         .sync_report = account_report_sync,
         .relay_report = account_report_relay,
         .report_data = account,
+        .progress = &progress,
     };
     GError *error = NULL;
 
@@ -64,11 +71,13 @@ static void opened(GObject *source, GAsyncResult *result, gpointer data)
     account->work = g_task_propagate_pointer(G_TASK(result), &error);
     if (account->work) {
         account_work_set_online(account->work, host->forced_offline, host->network);
-        enter(account, ACCOUNT_RUNNING);
+        enter(account, PHASE_RUNNING);
+    } else if (net_cancel_triggered(account->stopping)) {
+        enter(account, PHASE_STOPPED);
     } else {
         account->failure = g_strdup(error->message);
         g_warning("%s: %s", account->opened_as->id, error->message);
-        enter(account, ACCOUNT_STOPPED);
+        enter(account, PHASE_STOPPED);
     }
     account_next_step(account);
     account_unref(account);
@@ -82,7 +91,7 @@ static void begin_open(Account *account)
     g_clear_pointer(&account->stopping, net_cancel_unref);
     account->stopping = net_cancel_new();
     account_reset_reports(account);
-    enter(account, ACCOUNT_OPENING);
+    enter(account, PHASE_OPENING);
     run_in_thread(account, open_thread, opened);
 }
 
@@ -106,7 +115,7 @@ static void stopped(GObject *source, GAsyncResult *result, gpointer data)
     Account *account = data;
 
     account->work = NULL;
-    enter(account, ACCOUNT_STOPPED);
+    enter(account, PHASE_STOPPED);
     account_next_step(account);
     account_unref(account);
 }
@@ -114,7 +123,7 @@ static void stopped(GObject *source, GAsyncResult *result, gpointer data)
 static void begin_stop(Account *account)
 {
     /* Nobody finds it any more once this is told: then its sessions can be ended. */
-    enter(account, ACCOUNT_STOPPING);
+    enter(account, PHASE_STOPPING);
     run_in_thread(account, stop_thread, stopped);
 }
 
@@ -147,14 +156,14 @@ static void purged(GObject *source, GAsyncResult *result, gpointer data)
     Account *account = data;
 
     account->purge = FALSE;
-    enter(account, ACCOUNT_STOPPED);
+    enter(account, PHASE_STOPPED);
     account_next_step(account);
     account_unref(account);
 }
 
 static void begin_purge(Account *account)
 {
-    enter(account, ACCOUNT_PURGING);
+    enter(account, PHASE_PURGING);
     run_in_thread(account, purge_thread, purged);
 }
 
@@ -173,21 +182,21 @@ gboolean account_will_run(const Account *account)
 
 gboolean account_is_right(const Account *account)
 {
-    return account->phase == ACCOUNT_RUNNING && !account->damaged && account_will_run(account) &&
+    return account->phase == PHASE_RUNNING && !account->damaged && account_will_run(account) &&
            config_account_equal(account->config, account->opened_as);
 }
 
 gboolean account_is_opening(const Account *account)
 {
-    return account->phase == ACCOUNT_OPENING && account_will_run(account) &&
+    return account->phase == PHASE_OPENING && account_will_run(account) &&
            config_account_equal(account->config, account->opened_as);
 }
 
 gboolean account_is_changing(const Account *account)
 {
-    if (account->phase == ACCOUNT_RUNNING)
+    if (account->phase == PHASE_RUNNING)
         return !account_is_right(account);
-    if (account->phase == ACCOUNT_STOPPED)
+    if (account->phase == PHASE_STOPPED)
         return !account->configured || account_will_run(account);
     return !account_is_opening(account);
 }
@@ -202,17 +211,19 @@ static void step_from_stopped(Account *account)
         begin_open(account);
     else if (!account->configured && !account->gone) {
         account->gone = TRUE;
-        enter(account, ACCOUNT_STOPPED);
+        enter(account, PHASE_STOPPED);
     }
 }
 
 void account_next_step(Account *account)
 {
-    if (account->phase == ACCOUNT_STOPPED) {
+    if (account->phase == PHASE_STOPPED) {
         step_from_stopped(account);
-    } else if (account->phase == ACCOUNT_RUNNING && !account_is_right(account)) {
+    } else if (account->phase == PHASE_RUNNING && !account_is_right(account)) {
         net_cancel_trigger(account->stopping);
         if (account->jobs == 0)
             begin_stop(account);
+    } else if (account->phase == PHASE_OPENING && !account_is_opening(account)) {
+        net_cancel_trigger(account->stopping);
     }
 }

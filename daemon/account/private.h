@@ -27,11 +27,11 @@ typedef struct {
 } AccountHost;
 
 typedef enum {
-    ACCOUNT_STOPPED, /* also where it couldn't be opened: `failure` */
-    ACCOUNT_OPENING,
-    ACCOUNT_RUNNING,
-    ACCOUNT_STOPPING,
-    ACCOUNT_PURGING,
+    PHASE_STOPPED, /* also where it couldn't be opened: `failure` */
+    PHASE_OPENING,
+    PHASE_RUNNING,
+    PHASE_STOPPING,
+    PHASE_PURGING,
 } AccountPhase;
 
 /* What one part (sync, relay) last said of itself. */
@@ -64,7 +64,7 @@ struct Account {
     guint jobs;               /* tasks that use `work` */
 
     GQueue waiting_jobs;   /* of jobs.c: until it runs, or can't */
-    NetCancel *stopping;   /* wakes what waits for a round */
+    NetCancel *stopping;   /* ends opening, and wakes what waits for a round */
     GArray *round_waiters; /* AccountRoundWaiter */
     gboolean awaiting_round;
     guint changed_watch, refresh_timer;
@@ -73,6 +73,7 @@ struct Account {
     AccountStatus status;
     pthread_mutex_t lock; /* over what follows */
     AccountPart sync, relay;
+    double opened;   /* how much of opening is done, from 0 to 1 */
     gboolean notice; /* a source of the main loop is on its way */
 };
 
@@ -90,6 +91,9 @@ void account_set_config(Account *account, ConfigAccount *config);
 /* AccountReport; `data` is the account. */
 void account_report_sync(AccountState state, double progress, const char *message, gpointer data);
 void account_report_relay(AccountState state, double progress, const char *message, gpointer data);
+
+/* CacheProgress.told(); `data` is the account. */
+void account_report_opening(const char *what, double share, gpointer data);
 
 /* Forgets what the parts said in an earlier life. */
 void account_reset_reports(Account *account);

@@ -8,6 +8,7 @@
 #include "cache/folder.h"
 #include "cache/problem.h"
 #include "daemon/account/rebuild.h"
+#include "daemon/account/trouble.h"
 
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -60,16 +61,18 @@ static void add_remedy(GError **error, const char *dir)
         g_prefix_error(error, "the cache in %s can't be opened: ", dir);
 }
 
-static gboolean open_cache(AccountWork *work, const char *data_dir, GError **error)
+static gboolean open_cache(AccountWork *work, const AccountWorkContext *context, GError **error)
 {
+    const char *data_dir = context->data_dir;
     const AccountSettings *settings = work->settings;
     g_autofree char *dir = account_data_dir(data_dir, settings->id);
     g_autofree char *passwords = g_build_filename(dir, "local-passwords", NULL);
 
     restore_floor(data_dir, settings->id);
-    work->cache = rebuild_open(dir, NULL, &work->notice, error);
+    work->cache = rebuild_open(dir, context->progress, &work->notice, error);
     if (!work->cache) {
-        add_remedy(error, dir);
+        if (!g_error_matches(*error, CACHE_ERROR, CACHE_ERROR_CANCELLED))
+            add_remedy(error, dir);
         return FALSE;
     }
     work->verifiers = serve_verifiers_load(passwords, error);
@@ -129,7 +132,7 @@ AccountWork *account_work_start(const AccountWorkContext *context, AccountSettin
     work->queue = context->queue;
     work->changed_fd = -1;
     work->gate = account_gate_new();
-    if (!open_tls(work, error) || !open_cache(work, context->data_dir, error)) {
+    if (!open_tls(work, error) || !open_cache(work, context, error)) {
         account_work_stop(work);
         return NULL;
     }
@@ -212,17 +215,34 @@ static gboolean count_pending(const CachePlacement *placement, gpointer data)
     return ++*count < PENDING_LIMIT;
 }
 
-static gboolean count_in(CacheTxn *txn, AccountCounts *counts, GError **error)
+static gboolean count_folder(AccountWork *work, CacheTxn *txn, const CacheFolder *folder,
+                             AccountCounts *counts, GError **error)
+{
+    guint64 missing;
+
+    if (!account_trouble_missing(txn, folder, work->settings, &missing, error))
+        return FALSE;
+    counts->missing += missing;
+    counts->folders += folder->name != NULL;
+    counts->messages += folder->name ? folder->exists : 0;
+    return TRUE;
+}
+
+static gboolean count_in(AccountWork *work, CacheTxn *txn, AccountCounts *counts,
+                         GStrvBuilder *troubles, GError **error)
 {
     g_autoptr(GPtrArray) folders = cache_folder_list(txn, error);
-    if (!folders)
+    g_autoptr(AccountTrouble) trouble = folders ? account_trouble_read(txn, error) : NULL;
+
+    if (!trouble)
         return FALSE;
     for (guint i = 0; i < folders->len; i++) {
         const CacheFolder *folder = g_ptr_array_index(folders, i);
-        if (!folder->name)
-            continue;
-        counts->folders++;
-        counts->messages += folder->exists;
+        g_autofree char *sentence = account_trouble_of(trouble, folder);
+        if (!count_folder(work, txn, folder, counts, error))
+            return FALSE;
+        if (sentence)
+            g_strv_builder_add(troubles, sentence);
     }
     if (!cache_placement_each_pending(txn, 0, count_pending, &counts->changes, error))
         return FALSE;
@@ -231,14 +251,19 @@ static gboolean count_in(CacheTxn *txn, AccountCounts *counts, GError **error)
     return problems != NULL;
 }
 
-gboolean account_work_counts(AccountWork *work, AccountCounts *counts, GError **error)
+gboolean account_work_counts(AccountWork *work, AccountCounts *counts, char ***troubles,
+                             GError **error)
 {
+    g_autoptr(GStrvBuilder) sentences = g_strv_builder_new();
+
     *counts = (AccountCounts){0};
     g_autoptr(CacheTxn) txn = cache_begin(work->cache, CACHE_READ, error);
-    if (!txn || !count_in(txn, counts, error))
+    if (!txn || !count_in(work, txn, counts, sentences, error))
         return FALSE;
     counts->bytes = cache_disk_size(work->cache);
     counts->last_sync = sync_last(work->sync);
+    if (troubles)
+        *troubles = g_strv_builder_end(sentences);
     return TRUE;
 }
 

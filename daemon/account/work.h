@@ -36,6 +36,7 @@ typedef struct {
     Queue *queue;
     AccountReport sync_report, relay_report; /* also called while account_work_start() runs */
     gpointer report_data;
+    const CacheProgress *progress; /* of opening the cache */
 } AccountWorkContext;
 
 /* Opens the cache and starts the threads, which begin offline. On failure `error` says what to do
@@ -60,11 +61,14 @@ typedef struct {
     guint64 bytes;    /* on the disk */
     guint changes;    /* that upstream hasn't taken yet; counted up to 100,000 */
     guint problems;   /* refused by upstream */
+    guint64 missing;  /* messages that should be here and aren't */
     gint64 last_sync; /* Unix seconds; 0: never */
 } AccountCounts;
 
-/* Reads the cache: blocking. */
-gboolean account_work_counts(AccountWork *work, AccountCounts *counts, GError **error);
+/* Reads the cache: blocking. *troubles (may be NULL) gets a sentence for each folder that something
+ * of can't be had; the caller frees. */
+gboolean account_work_counts(AccountWork *work, AccountCounts *counts, char ***troubles,
+                             GError **error);
 
 /* The directory of an account's cache; the caller frees. */
 char *account_data_dir(const char *data_dir, const char *id);

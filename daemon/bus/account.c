@@ -5,6 +5,7 @@
 #include "daemon/bus/private.h"
 
 #include "cache/folder.h"
+#include "daemon/account/trouble.h"
 
 #include <string.h>
 
@@ -95,6 +96,7 @@ void bus_account_update(Bus *bus, Account *account)
     postern_account_set_progress(object, status->progress);
     postern_account_set_folders(object, status->counts.folders);
     postern_account_set_messages(object, status->counts.messages);
+    postern_account_set_missing(object, status->counts.missing);
     postern_account_set_cached_bytes(object, status->counts.bytes);
     postern_account_set_pending_changes(object, describe_pending(&status->counts));
     postern_account_set_settings(object, describe_settings(config));
@@ -288,9 +290,16 @@ static const char *const role_names[] = {
     [CACHE_ROLE_TRASH] = "trash",   [CACHE_ROLE_IMPORTANT] = "important",
 };
 
-static void describe_folder(GVariantBuilder *builder, const CacheFolder *folder)
+static gboolean describe_folder(GVariantBuilder *builder, AccountWork *work, CacheTxn *txn,
+                                const AccountTrouble *trouble, const CacheFolder *folder,
+                                GError **error)
 {
+    g_autofree char *why = account_trouble_of(trouble, folder);
+    guint64 missing;
     GVariantDict dict;
+
+    if (!account_trouble_missing(txn, folder, work->settings, &missing, error))
+        return FALSE;
 
     g_variant_dict_init(&dict, NULL);
     g_variant_dict_insert(&dict, "Name", "s", folder->name);
@@ -300,22 +309,28 @@ static void describe_folder(GVariantBuilder *builder, const CacheFolder *folder)
     g_variant_dict_insert(&dict, "Size", "t", folder->size);
     g_variant_dict_insert(&dict, "Selectable", "b", folder->selectable);
     g_variant_dict_insert(&dict, "LastSync", "x", folder->synced);
+    g_variant_dict_insert(&dict, "Missing", "u", (guint)missing);
+    g_variant_dict_insert(&dict, "Error", "s", or_empty(why));
     g_variant_builder_add_value(builder, g_variant_dict_end(&dict));
+    return TRUE;
 }
 
 static gpointer folders_job(AccountWork *work, gpointer data, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(work->cache, CACHE_READ, error);
     g_autoptr(GPtrArray) folders = txn ? cache_folder_list(txn, error) : NULL;
+    g_autoptr(AccountTrouble) trouble = folders ? account_trouble_read(txn, error) : NULL;
     GVariantBuilder builder;
 
-    if (!folders)
+    if (!trouble)
         return NULL;
     g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
     for (guint i = 0; i < folders->len; i++) {
         const CacheFolder *folder = g_ptr_array_index(folders, i);
-        if (folder->name)
-            describe_folder(&builder, folder);
+        if (folder->name && !describe_folder(&builder, work, txn, trouble, folder, error)) {
+            g_variant_builder_clear(&builder);
+            return NULL;
+        }
     }
     return g_variant_ref_sink(g_variant_new("(aa{sv})", &builder));
 }

@@ -72,6 +72,7 @@ const char *bus_state_name(AccountState state)
         [ACCOUNT_LOCKED] = "locked",
         [ACCOUNT_AUTH_REQUIRED] = "auth-required",
         [ACCOUNT_ERROR] = "error",
+        [ACCOUNT_OPENING] = "opening",
     };
     return names[state];
 }

@@ -139,7 +139,7 @@ static gpointer only_here(AccountWork *work, gpointer data, GError **error)
     AccountCounts counts;
     guint64 queue[5] = {0};
 
-    if (!account_work_counts(work, &counts, error) ||
+    if (!account_work_counts(work, &counts, NULL, error) ||
         (work->queue && !queue_counts(work->queue, work->settings->id, queue, error)))
         return NULL;
     guint64 mail =

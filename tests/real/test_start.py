@@ -130,7 +130,7 @@ class Starting(Case):
         self.assertEqual({one["Id"] for one in self.daemon.control("account", "list")},
                          {"work", "other"})
         self.assertIn(self.daemon.state()["State"], ("opening", "connecting"))
-        self.daemon.control("account", "add", "eve@example.org", "--id", "eve", "--incoming",
+        self.daemon.control("account", "add", "eve@example.org", "--id", "eve", "--no-test", "--incoming",
                             self.near.url("imaps"), "--password-command", "printf x")
         self.daemon.control("account", "remove", "eve", "--purge")
         self.assertEqual([one.asked for one in asked if one.answer is not None], [])

@@ -4,6 +4,18 @@
  */
 #include "ui/posternctl/ctl.h"
 
+#include <stdio.h>
+
+static void print_errors(GVariant *folders)
+{
+    for (gsize i = 0; i < g_variant_n_children(folders); i++) {
+        g_autoptr(GVariant) folder = g_variant_get_child_value(folders, i);
+        g_autofree char *why = ctl_escape(ctl_string(folder, "Error"));
+        if (*why)
+            printf("%s\n", why);
+    }
+}
+
 gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error)
 {
     if (!ctl_parse(ctl, &(CtlUsage){NULL, "ID", 1, 1}, &argc, &argv, error))
@@ -16,18 +28,21 @@ gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error)
         ctl_print_json(folders, FALSE);
         return TRUE;
     }
-    g_autoptr(CtlTable) table = ctl_table_new(5);
-    ctl_table_add(table, "Folder", "Messages", "Unseen", "Size", "Role");
+    g_autoptr(CtlTable) table = ctl_table_new(6);
+    ctl_table_add(table, "Folder", "Messages", "Unseen", "Missing", "Size", "Role");
     for (gsize i = 0; i < g_variant_n_children(folders); i++) {
         g_autoptr(GVariant) folder = g_variant_get_child_value(folders, i);
         g_autofree char *messages =
             g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(folder, "Messages"));
         g_autofree char *unseen =
             g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(folder, "Unseen"));
+        g_autofree char *missing =
+            g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(folder, "Missing"));
         g_autofree char *size = ctl_size((guint64)ctl_number(folder, "Size"));
-        ctl_table_add(table, ctl_string(folder, "Name"), messages, unseen, size,
+        ctl_table_add(table, ctl_string(folder, "Name"), messages, unseen, missing, size,
                       ctl_string(folder, "Role"));
     }
     ctl_table_print(table);
+    print_errors(folders);
     return TRUE;
 }

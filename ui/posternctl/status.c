@@ -5,6 +5,7 @@
 #include "ui/posternctl/ctl.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static GVariant *as_document(GVariant *manager, const GPtrArray *accounts)
 {
@@ -19,13 +20,21 @@ static GVariant *as_document(GVariant *manager, const GPtrArray *accounts)
     return g_variant_dict_end(&dict);
 }
 
+static char *count_messages(GVariant *account)
+{
+    gint64 all = ctl_number(account, "Messages"), missing = ctl_number(account, "Missing");
+
+    return missing ? g_strdup_printf("%" G_GINT64_FORMAT " messages, %" G_GINT64_FORMAT " missing",
+                                     all, missing)
+                   : g_strdup_printf("%" G_GINT64_FORMAT " messages", all);
+}
+
 static void add_account(CtlTable *table, GVariant *account)
 {
     g_autoptr(GVariant) pending = ctl_child(account, "PendingChanges");
     g_autofree char *ago = ctl_ago(ctl_number(account, "LastSync"));
     g_autofree char *synced = g_strdup_printf("synced %s", ago);
-    g_autofree char *messages =
-        g_strdup_printf("%" G_GINT64_FORMAT " messages", ctl_number(account, "Messages"));
+    g_autofree char *messages = count_messages(account);
     g_autofree char *changes =
         g_strdup_printf("%" G_GINT64_FORMAT " changes waiting, %" G_GINT64_FORMAT " refused",
                         ctl_number(pending, "Changes"), ctl_number(pending, "Problems"));
@@ -66,9 +75,12 @@ static void print_refused(Ctl *ctl, GVariant *account)
 
     for (gsize i = 0; list && i < g_variant_n_children(list); i++) {
         g_autoptr(GVariant) change = g_variant_get_child_value(list, i);
+        const char *operation = ctl_string(change, "Operation");
+        if (strcmp(operation, "fetch") == 0 || strcmp(operation, "read") == 0)
+            continue; /* LastError has said so */
         g_autofree char *folder = ctl_escape(ctl_string(change, "Folder"));
         g_autofree char *text = ctl_escape(ctl_string(change, "Error"));
-        printf("%s: refused: %s, %s: %s\n", id, ctl_string(change, "Operation"), folder, text);
+        printf("%s: refused: %s, %s: %s\n", id, operation, folder, text);
     }
 }
 

@@ -17,7 +17,8 @@ typedef struct {
 
 static gboolean is_busy(const char *state)
 {
-    return strcmp(state, "syncing") == 0 || strcmp(state, "connecting") == 0;
+    return strcmp(state, "syncing") == 0 || strcmp(state, "connecting") == 0 ||
+           strcmp(state, "opening") == 0;
 }
 
 /* A round can end before the bodies it has found are here: the state says when all is done. */

@@ -66,10 +66,14 @@ static void update_details(AccountRow *row)
 {
     const char *error = postern_account_get_last_error(row->account);
     g_autofree char *size = g_format_size(postern_account_get_cached_bytes(row->account));
+    guint64 missing = postern_account_get_missing(row->account);
+    g_autofree char *not_here =
+        missing ? g_strdup_printf(", %" G_GUINT64_FORMAT " aren't here yet", missing)
+                : g_strdup("");
     g_autofree char *messages =
-        g_strdup_printf("%" G_GUINT64_FORMAT " messages in %u folders, %s on this computer",
+        g_strdup_printf("%" G_GUINT64_FORMAT " messages in %u folders, %s on this computer%s",
                         postern_account_get_messages(row->account),
-                        postern_account_get_folders(row->account), size);
+                        postern_account_get_folders(row->account), size, not_here);
     GVariant *counts = postern_account_get_pending_changes(row->account);
     guint changes = 0, problems = 0;
 

@@ -29,6 +29,7 @@ static const struct {
 } states[] = {
     {"disabled", "Turned off", "action-unavailable-symbolic"},
     {"offline", "Offline", "network-offline-symbolic"},
+    {"opening", "Opening…", "emblem-synchronizing-symbolic"},
     {"connecting", "Connecting…", "network-transmit-receive-symbolic"},
     {"syncing", "Syncing", "emblem-synchronizing-symbolic"},
     {"idle", "Up to date", "emblem-ok-symbolic"},

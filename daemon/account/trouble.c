@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Made of the folders' counts and the words of the cache's problems. */
+#include "daemon/account/trouble.h"
+
+#include "cache/content.h"
+#include "cache/problem.h"
+
+#include <string.h>
+
+struct AccountTrouble {
+    GPtrArray *problems; /* CacheProblem */
+};
+
+AccountTrouble *account_trouble_read(CacheTxn *txn, GError **error)
+{
+    GPtrArray *problems = cache_problem_list(txn, error);
+
+    if (!problems)
+        return NULL;
+    AccountTrouble *trouble = g_new(AccountTrouble, 1);
+    trouble->problems = problems;
+    return trouble;
+}
+
+void account_trouble_free(AccountTrouble *trouble)
+{
+    if (!trouble)
+        return;
+    g_ptr_array_unref(trouble->problems);
+    g_free(trouble);
+}
+
+/* The server's words about the folder as a whole, or else about one of its messages. */
+static const char *words_about(const AccountTrouble *trouble, gint64 folder, const char *operation,
+                               gboolean whole)
+{
+    for (guint i = 0; i < trouble->problems->len; i++) {
+        const CacheProblem *problem = g_ptr_array_index(trouble->problems, i);
+        if (problem->folder == folder && (problem->uid == 0) == whole &&
+            strcmp(problem->operation, operation) == 0)
+            return problem->text && *problem->text ? problem->text : "no reason given";
+    }
+    return "no reason given";
+}
+
+static void add_sentence(GString *text, const AccountTrouble *trouble, const CacheFolder *folder,
+                         guint count, const char *operation, const char *what)
+{
+    const char *words = words_about(trouble, folder->id, operation, FALSE);
+
+    if (count == 0)
+        return;
+    if (text->len)
+        g_string_append(text, "; ");
+    g_string_append_printf(text, "%u message%s of %s can't be %s: %s", count, count == 1 ? "" : "s",
+                           folder->name ? folder->name : folder->base_name, what, words);
+}
+
+char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folder)
+{
+    GString *text = g_string_new(NULL);
+
+    if (folder->unreadable)
+        g_string_append_printf(text, "%s can't be read: %s",
+                               folder->name ? folder->name : folder->base_name,
+                               words_about(trouble, folder->id, "read", TRUE));
+    add_sentence(text, trouble, folder, folder->unread, "read", "read");
+    add_sentence(text, trouble, folder, folder->failing, "fetch", "fetched");
+    if (text->len == 0) {
+        g_string_free(text, TRUE);
+        return NULL;
+    }
+    g_autofree char *raw = g_string_free(text, FALSE);
+    return g_utf8_make_valid(raw, -1);
+}
+
+gboolean account_trouble_missing(CacheTxn *txn, const CacheFolder *folder,
+                                 const AccountSettings *settings, guint64 *missing, GError **error)
+{
+    guint recent = 0;
+
+    *missing = folder->unread;
+    if (settings->prefetch_days == ACCOUNT_PREFETCH_ALL) {
+        *missing += folder->missing;
+        return TRUE;
+    }
+    if (settings->prefetch_days != ACCOUNT_PREFETCH_HEADERS) {
+        gint64 since = g_get_real_time() / G_USEC_PER_SEC - (gint64)settings->prefetch_days * 86400;
+        if (folder->missing &&
+            !cache_content_wanted_count(txn, folder->id, CACHE_CONTENT_FULL, since, &recent, error))
+            return FALSE;
+    }
+    *missing += MAX(recent, folder->headless);
+    return TRUE;
+}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can't be had from the provider is said wherever somebody looks, and counted."""
+
+import sqlite3
+import time
+
+from harness import Case, ControlError, FakeImap
+from test_sync import mails
+
+
+class Trouble(Case):
+    def setUp(self):
+        self.near = FakeImap()
+        self.addCleanup(self.near.close)
+        for one in mails(5):
+            self.near.put("INBOX", one)
+        settings = {"address": "ada@example.org", "password-command": "echo lovelace",
+                    "incoming": self.near.url("imap+insecure")}
+        self.daemon = self.postern(accounts={"work": settings})
+
+    def edit(self, *statements):
+        """Changes the cache while nobody uses it."""
+        self.assertEqual(self.daemon.stop(), 0)
+        path = self.daemon.data / "accounts" / "work" / "mail.db"
+        with sqlite3.connect(path) as database:
+            for statement in statements:
+                database.execute(statement)
+        database.close()
+
+    @staticmethod
+    def problem(operation, uid, text):
+        return ("INSERT INTO problem (operation, folder, uid, text, since, retry) SELECT "
+                f"'{operation}', id, {uid}, '{text}', {int(time.time())}, 0 FROM folder WHERE name = 'INBOX'")
+
+    def test_messages_that_can_not_be_fetched_are_told_everywhere(self):
+        self.edit(*(self.problem("fetch", uid, "[SERVERBUG] damaged") for uid in (1, 2, 3)))
+        self.daemon.start()
+        words = "3 messages of INBOX can't be fetched: [SERVERBUG] damaged"
+        with self.assertRaises(ControlError) as caught:
+            self.daemon.sync()
+        self.assertEqual(caught.exception.status, 1)
+        self.assertIn(words, str(caught.exception))
+        state = self.daemon.state()
+        self.assertEqual(state["LastError"], words)
+        self.assertEqual(state["State"], "idle")
+        inbox = next(one for one in self.daemon.control("folders", "work") if one["Name"] == "INBOX")
+        self.assertEqual(inbox["Error"], words)
+        self.assertIn(words, self.daemon.control("status", json_output=False))
+        self.assertIn(words, self.daemon.control("folders", "work", json_output=False))
+
+    def test_a_folder_that_can_not_be_read_is_told(self):
+        self.edit(self.problem("read", 0, "NO [SERVERBUG] broken"))
+        self.near.close()
+        self.daemon.start()
+        inbox = next(one for one in self.daemon.control("folders", "work") if one["Name"] == "INBOX")
+        self.assertEqual(inbox["Error"], "INBOX can't be read: NO [SERVERBUG] broken")
+
+    def test_what_is_missing_is_counted_and_progress_is_not_complete(self):
+        self.daemon.control("offline")
+        folders = self.daemon.control("folders", "work")
+        self.assertEqual([one["Missing"] for one in folders], [0] * len(folders))
+        self.daemon.stop()
+        settings = self.daemon.accounts["work"]
+        daemon = self.postern(accounts={"work": {**settings, "prefetch": "headers"}})
+        daemon.control("offline")
+        self.assertEqual((daemon.state()["Missing"], daemon.state()["Progress"]), (0, 1))
+        # Wanted now, and not to be had.
+        daemon.accounts["work"]["prefetch"] = "all"
+        daemon.write_config()
+        daemon.reload()
+        daemon.wait(lambda: daemon.state()["Missing"] == 5, "what is missing to be counted")
+        self.assertLess(daemon.state()["Progress"], 1)
+        inbox = next(one for one in daemon.control("folders", "work") if one["Name"] == "INBOX")
+        self.assertEqual(inbox["Missing"], 5)
+        self.assertIn("5 messages, 5 missing", daemon.control("status", json_output=False))
