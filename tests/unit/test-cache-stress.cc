@@ -456,7 +456,8 @@ TEST_F(CacheDamage, WhatExistsOnlyHereIsCarriedOverUnderTheSameUids)
     ASSERT_TRUE(cache_changes(txn, row->id, modseq, &changed, &expunged, error));
     EXPECT_EQ(vector_of<guint32>(expunged), (std::vector<guint32>{9, 10}));
     g_array_unref(changed);
-    EXPECT_FALSE(cache_salvage(cache, path.c_str(), nullptr, &result, error)) << "it is not new any more";
+    EXPECT_FALSE(cache_salvage(cache, path.c_str(), nullptr, &result, error))
+        << "it is not new any more";
 }
 
 TEST_F(CacheDamage, WhateverIsDamagedNothingWrongIsCarriedOver)

@@ -1216,7 +1216,8 @@ TEST_F(RelayTest, ACopyThatFailsIsTriedAgainAndTheMailIsNot)
 
 TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
 {
-    g_autoptr(Cache) cache = cache_open((std::string(directory) + "/mail").c_str(), nullptr, nullptr);
+    g_autoptr(Cache) cache =
+        cache_open((std::string(directory) + "/mail").c_str(), nullptr, nullptr);
     ASSERT_NE(cache, nullptr);
     RelayCopy copy = {queue, cache, "smtp.example.org"};
     gint64 id = add("Message-ID: <one@example.org>\r\n\r\nhello\r\n");
