@@ -206,6 +206,7 @@ class ExactlyOnce:
                 self.account("sync")
                 if self.account.pending() == (0, 0, 0):
                     return
+                self.account("advance", 60)
             except SyncError as error:
                 reason = error
                 time.sleep(0.02)
