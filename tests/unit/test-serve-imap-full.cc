@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A disk that gets full in the middle of a command, at each step of it: what isn't done whole is
+ * undone, and NO leaves nothing behind.
+ */
+#include "imap-transcript.h"
+
+#include <csignal>
+#include <sys/resource.h>
+
+namespace
+{
+
+/* No file of this process can be written to beyond some offset. */
+struct FullDisk {
+    rlimit before;
+    explicit FullDisk(guint64 limit)
+    {
+        signal(SIGXFSZ, SIG_IGN);
+        getrlimit(RLIMIT_FSIZE, &before);
+        rlimit less = before;
+        less.rlim_cur = limit;
+        setrlimit(RLIMIT_FSIZE, &less);
+    }
+    ~FullDisk()
+    {
+        setrlimit(RLIMIT_FSIZE, &before);
+    }
+};
+
+class FullTest : public ImapTest
+{
+  protected:
+    static constexpr int MESSAGES = 600;
+
+    void SetUp() override
+    {
+        ImapTest::SetUp();
+        make_folder("Work");
+        std::string mail = "From: a@example.org\r\nSubject: x\r\n\r\nhello\r\n";
+        for (int i = 0; i < MESSAGES; i++)
+            deliver(inbox, mail, {(guint32)(i % 3 ? 0 : CACHE_DELETED), 0});
+    }
+
+    /* All that can be seen, without changing it. */
+    std::string picture()
+    {
+        auto client = connect();
+        std::string seen = client->command("l LIST \"\" * RETURN (STATUS (MESSAGES UIDNEXT))");
+        for (const char *folder : {"INBOX", "Work", "Old"}) {
+            client->command(std::string("e EXAMINE ") + folder);
+            seen += client->command("f UID FETCH 1:* (FLAGS)");
+        }
+        return seen;
+    }
+
+    /* Tries the command with ever more room, until there is enough; how often there wasn't. */
+    int try_with_more_and_more_room(const std::string &command)
+    {
+        auto client = select();
+        std::string before = picture();
+        int failures = 0;
+        for (guint64 room = 0;; room += room < 100000 ? 4096 : 65536) {
+            std::string answer;
+            {
+                FullDisk full(room);
+                answer = client->command("x " + command);
+            }
+            if (answer.find("x OK") != std::string::npos)
+                break;
+            failures++;
+            EXPECT_NE(answer.find("x NO [OVERQUOTA]"), std::string::npos) << answer;
+            EXPECT_EQ(picture(), before) << command << " with room for " << room;
+            if (HasFailure() || room > (guint64)100 * 1024 * 1024)
+                break;
+        }
+        EXPECT_NE(picture(), before);
+        return failures;
+    }
+
+    std::string status(const char *folder)
+    {
+        return connect()->command(std::string("s STATUS ") + folder + " (MESSAGES)");
+    }
+};
+
+TEST_F(FullTest, CopiesAreAllThereOrNone)
+{
+    EXPECT_GT(try_with_more_and_more_room("UID COPY 1:* Work"), 3);
+    EXPECT_NE(status("Work").find("MESSAGES 600"), std::string::npos);
+}
+
+TEST_F(FullTest, SoAreCopiesByNumber)
+{
+    EXPECT_GT(try_with_more_and_more_room("COPY 1:600 Work"), 3);
+    EXPECT_NE(status("Work").find("MESSAGES 600"), std::string::npos);
+}
+
+TEST_F(FullTest, AMoveMovesAllOrNone)
+{
+    EXPECT_GT(try_with_more_and_more_room("UID MOVE 1:* Work"), 3);
+    EXPECT_NE(status("Work").find("MESSAGES 600"), std::string::npos);
+    EXPECT_NE(status("INBOX").find("MESSAGES 0"), std::string::npos);
+}
+
+TEST_F(FullTest, AStoreChangesAllOrNone)
+{
+    EXPECT_GT(try_with_more_and_more_room("UID STORE 1:* +FLAGS.SILENT (\\Flagged Important)"), 3);
+}
+
+TEST_F(FullTest, AnExpungeIsOfAllOrNone)
+{
+    EXPECT_GT(try_with_more_and_more_room("EXPUNGE"), 3);
+    EXPECT_NE(status("INBOX").find("MESSAGES 400"), std::string::npos);
+}
+
+TEST_F(FullTest, InboxIsRenamedWholly)
+{
+    EXPECT_GT(try_with_more_and_more_room("RENAME INBOX Old"), 3);
+    EXPECT_NE(status("Old").find("MESSAGES 600"), std::string::npos);
+}
+
+TEST_F(FullTest, AllMessagesOfAnAppendAreThereOrNone)
+{
+    std::string noise = "Subject: noise\r\n\r\n";
+    for (guint seed = 1; noise.size() < 30000; seed = seed * 1103515245 + 12345)
+        noise += (char)('a' + (seed >> 16) % 26);
+    std::string literal = " {" + std::to_string(noise.size()) + "+}\r\n" + noise;
+    EXPECT_GT(try_with_more_and_more_room("APPEND Work" + literal + " (\\Seen)" + literal +
+                                          " CATENATE (TEXT" + literal + " TEXT" + literal + ")"),
+              3);
+    EXPECT_NE(status("Work").find("MESSAGES 3"), std::string::npos);
+}
+
+} // namespace
