@@ -369,7 +369,7 @@ class RelayTest : public ::testing::Test
     /* With an INBOX. */
     Cache *open_cache()
     {
-        Cache *cache = cache_open((std::string(directory) + "/mail").c_str(), "x", nullptr);
+        Cache *cache = cache_open((std::string(directory) + "/mail").c_str(), nullptr, nullptr);
         EXPECT_NE(cache, nullptr);
         CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
         cache_folder_create(txn, "INBOX", CACHE_ROLE_INBOX, nullptr);
