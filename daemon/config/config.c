@@ -271,6 +271,37 @@ static gboolean parse_save_sent(AccountSettings *settings, const char *value, GE
     return !*value || bad(error, "is not known; write auto, always or never");
 }
 
+static gboolean parse_pop3_folder(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_text(&settings->pop3_folder, value);
+}
+
+static gboolean parse_pop3_delete(AccountSettings *settings, const char *value, GError **error)
+{
+    static const char *const words[] = {"expunge", "trash", "ignore"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (strcmp(value, words[i]) == 0) {
+            settings->pop3_delete = (AccountPop3Delete)i;
+            return TRUE;
+        }
+    }
+    return !*value || bad(error, "is not known; write expunge, trash or ignore");
+}
+
+static gboolean parse_pop3_window(AccountSettings *settings, const char *value, GError **error)
+{
+    char *end;
+    guint64 days = g_ascii_strtoull(value, &end, 10);
+
+    if (!*value)
+        return TRUE;
+    if (!g_ascii_isdigit(*value) || strcmp(end, "d") != 0 || days == 0 || days > 36500)
+        return bad(error, "is not known; write a number of days such as 90d");
+    settings->pop3_days = (guint)days;
+    return TRUE;
+}
+
 static gboolean parse_undo_delay(AccountSettings *settings, const char *value, GError **error)
 {
     char *end;
@@ -332,6 +363,9 @@ static const struct {
     {"prefetch", parse_prefetch},
     {"save-sent", parse_save_sent},
     {"undo-delay", parse_undo_delay},
+    {"pop3-folder", parse_pop3_folder},
+    {"pop3-delete", parse_pop3_delete},
+    {"pop3-window", parse_pop3_window},
     {"enabled", parse_enabled},
     {"password", refuse_password},
     {"outgoing-password", refuse_password},

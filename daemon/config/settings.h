@@ -15,6 +15,13 @@ typedef enum {
     ACCOUNT_SAVE_SENT_NEVER
 } AccountSaveSent;
 
+/* What a POP3 client's DELE does to a message. */
+typedef enum {
+    ACCOUNT_POP3_EXPUNGE, /* it is gone */
+    ACCOUNT_POP3_TRASH,   /* it is moved to the trash */
+    ACCOUNT_POP3_IGNORE,  /* nothing */
+} AccountPop3Delete;
+
 #define ACCOUNT_PREFETCH_ALL     (-1)
 #define ACCOUNT_PREFETCH_HEADERS 0
 
@@ -34,6 +41,9 @@ typedef struct {
     char *tls_ca_file;               /* or NULL */
     int prefetch_days;               /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
     AccountSaveSent save_sent;
+    char *pop3_folder; /* what POP3 clients see; NULL: INBOX */
+    AccountPop3Delete pop3_delete;
+    guint pop3_days;  /* they see that many days' mail; 0: all */
     guint undo_delay; /* seconds between accepting a message and sending it */
     gboolean enabled;
     gint refs; /* atomic */

@@ -56,6 +56,7 @@ class Pop3Test : public SessionTest
         placement.message = cache_message_new(txn, nullptr, nullptr);
         placement.alive = TRUE;
         placement.size = hint;
+        placement.date = date;
         placement.base = CACHE_BASE_PRESENT;
         placement.base_uid = ++base_uid;
         EXPECT_TRUE(cache_placement_put(txn, &placement, nullptr));
@@ -93,6 +94,7 @@ class Pop3Test : public SessionTest
     FetchBodies bodies = {};
     gint64 inbox = 0, last_message = 0;
     guint32 base_uid = 100;
+    gint64 date = 0; /* of what arrives */
 };
 
 const char MAIL[] = "Subject: one\r\n\r\nfirst\r\n.second\r\n..\r\nthird\r\n";
@@ -181,6 +183,61 @@ TEST_F(Pop3Test, DeletionsAreMadeForTheProviderToo)
     ASSERT_TRUE(cache_placement_get(txn, inbox, 1, &placement, nullptr));
     EXPECT_FALSE(placement.alive);
     EXPECT_EQ(placement.base, CACHE_BASE_PRESENT);
+}
+
+TEST_F(Pop3Test, DeletingDoesWhatTheAccountWants)
+{
+    make_inbox();
+    add(MAIL);
+    auto remove = [&](const std::string &answer) {
+        Session session(serve_pop3, &daemon, account);
+        session.follow("S: +OK\nC: DELE 1\nS: +OK message 1 " + answer + "\nC: QUIT\n");
+        return session.line().substr(0, 4);
+    };
+    settings->pop3_delete = ACCOUNT_POP3_IGNORE;
+    EXPECT_EQ(remove("stays all the same"), "+OK ");
+    EXPECT_EQ(uids().size(), 1u);
+    settings->pop3_delete = ACCOUNT_POP3_TRASH;
+    EXPECT_EQ(remove("goes"), "-ERR"); /* there is none yet */
+    EXPECT_EQ(uids().size(), 1u);
+    CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
+    gint64 trash = cache_folder_create(txn, "Trash", CACHE_ROLE_TRASH, nullptr);
+    ASSERT_TRUE(cache_commit(txn, nullptr));
+    EXPECT_EQ(remove("goes"), "+OK ");
+    EXPECT_EQ(uids().size(), 0u);
+    {
+        g_autoptr(CacheTxn) reading = cache_begin(cache, CACHE_READ, nullptr);
+        g_autoptr(CacheFolder) folder = cache_folder_get(reading, trash, nullptr);
+        EXPECT_EQ(folder->exists, 1u);
+    }
+    settings->pop3_folder = g_strdup("Trash");
+    EXPECT_EQ(remove("goes"), "+OK "); /* from the trash it is gone */
+    g_autoptr(CacheTxn) reading = cache_begin(cache, CACHE_READ, nullptr);
+    g_autoptr(CacheFolder) folder = cache_folder_get(reading, trash, nullptr);
+    EXPECT_EQ(folder->exists, 0u);
+}
+
+TEST_F(Pop3Test, AnotherFolderAndALimitedTimeCanBeShown)
+{
+    make_inbox();
+    add("Subject: old\r\n\r\n");
+    date = g_get_real_time() / G_USEC_PER_SEC - 5 * 86400;
+    add("Subject: recent\r\n\r\n");
+    settings->pop3_days = 10;
+    {
+        Session session(serve_pop3, &daemon, account);
+        session.follow("S: +OK\nC: STAT\nS: +OK 1 \nC: RETR 1\n");
+        EXPECT_EQ(text(session), "Subject: recent\r\n\r\n");
+    }
+    settings->pop3_days = 2;
+    {
+        Session session(serve_pop3, &daemon, account);
+        session.follow("S: +OK\nC: STAT\nS: +OK 0 \n");
+    }
+    settings->pop3_folder = g_strdup("Lists");
+    Session session(serve_pop3, &daemon, nullptr);
+    session.follow("S: +OK\nC: USER work\nS: +OK\nC: PASS " + password +
+                   "\nS: -ERR [SYS/TEMP] pop3-folder=Lists can't be opened\n");
 }
 
 TEST_F(Pop3Test, NumbersHoldWhateverOthersDo)

@@ -102,7 +102,9 @@ gboolean pop3_dele(Pop3 *session, const char *arguments, GError **error)
         return pop3_err(session, error, "[SYS/PERM]",
                         "the provider doesn't let you delete messages");
     message->deleted = TRUE;
-    return pop3_ok(session, error, "message %u goes with QUIT", number);
+    gboolean stays = session->maildrop->account->settings->pop3_delete == ACCOUNT_POP3_IGNORE;
+    return pop3_ok(session, error, "message %u %s", number,
+                   stays ? "stays all the same (pop3-delete=ignore)" : "goes with QUIT");
 }
 
 gboolean pop3_rset(Pop3 *session, const char *arguments, GError **error)

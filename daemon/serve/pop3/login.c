@@ -13,7 +13,8 @@ static gboolean enter(Pop3 *session, ServeAccount *account, GError **error)
     session->maildrop = maildrop_open(account, &failure);
     if (session->maildrop)
         return pop3_ok(session, error, "welcome");
-    gboolean never_seen = g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND);
+    gboolean never_seen = g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND) &&
+                          !account->settings->pop3_folder;
     return pop3_err(session, error, "[SYS/TEMP]", "%s",
                     never_seen ? "the account was not synchronized yet; try again in a minute"
                                : failure->message);

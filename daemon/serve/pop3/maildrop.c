@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The snapshot of INBOX. */
+/* The snapshot of INBOX, or of what pop3-folder= names. */
 #include "daemon/serve/pop3/maildrop.h"
 
 #include "cache/change.h"
@@ -18,29 +18,51 @@ void maildrop_free(Maildrop *maildrop)
 
 /* ---- the snapshot ---------------------------------------------------------------------------- */
 
+typedef struct {
+    GArray *messages;
+    gint64 since; /* Unix seconds: what is older isn't shown */
+} Filling;
+
 static gboolean add_message(const CacheFetchRow *row, gpointer data)
 {
+    const Filling *filling = data;
+
+    if (row->placement->date < filling->since)
+        return TRUE;
     MaildropMessage message = {
         .uid = row->placement->uid,
         .full = row->state == CACHE_CONTENT_FULL,
         .message = row->placement->message,
         .size = row->placement->size,
     };
-    g_array_append_val((GArray *)data, message);
+    g_array_append_val(filling->messages, message);
     return TRUE;
+}
+
+/* The start of what pop3-window= lets be seen. */
+static gint64 window_start(const AccountSettings *settings)
+{
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+
+    return settings->pop3_days ? now - (gint64)settings->pop3_days * 86400 : G_MININT64;
 }
 
 static gboolean fill(Maildrop *maildrop, CacheTxn *txn, GError **error)
 {
-    g_autoptr(CacheFolder) inbox = cache_folder_find(txn, "INBOX", error);
-    g_autoptr(GArray) uids = inbox ? cache_uids(txn, inbox->id, error) : NULL;
+    const AccountSettings *settings = maildrop->account->settings;
+    const char *name = settings->pop3_folder ? settings->pop3_folder : "INBOX";
+    g_autoptr(CacheFolder) folder = cache_folder_find(txn, name, error);
+    g_autoptr(GArray) uids = folder ? cache_uids(txn, folder->id, error) : NULL;
+    Filling filling = {maildrop->messages, window_start(settings)};
 
+    if (!folder && settings->pop3_folder)
+        g_prefix_error(error, "pop3-folder=%s can't be opened: ", name);
     if (!uids)
         return FALSE;
-    maildrop->folder = inbox->id;
-    maildrop->uidvalidity = inbox->uidvalidity;
-    return cache_fetch(txn, (CacheSelection){inbox->id, (const guint32 *)uids->data, uids->len}, 0,
-                       add_message, maildrop->messages, error);
+    maildrop->folder = folder->id;
+    maildrop->uidvalidity = folder->uidvalidity;
+    return cache_fetch(txn, (CacheSelection){folder->id, (const guint32 *)uids->data, uids->len}, 0,
+                       add_message, &filling, error);
 }
 
 Maildrop *maildrop_open(ServeAccount *account, GError **error)
@@ -124,6 +146,27 @@ gboolean maildrop_may_delete(const Maildrop *maildrop)
     return !folder || allows_deleting(folder);
 }
 
+/* As pop3-delete= has it. From the trash itself there is nowhere to move to. */
+static gboolean take_away(Maildrop *maildrop, CacheTxn *txn, CacheSelection messages,
+                          GError **error)
+{
+    if (maildrop->account->settings->pop3_delete != ACCOUNT_POP3_TRASH)
+        return cache_expunge(txn, messages.folder, messages.uids, messages.count, TRUE, NULL,
+                             error);
+    g_autoptr(CacheFolder) trash = cache_folder_with_role(txn, CACHE_ROLE_TRASH);
+    g_autoptr(GArray) from = g_array_new(FALSE, FALSE, sizeof(guint32));
+    g_autoptr(GArray) to = g_array_new(FALSE, FALSE, sizeof(guint32));
+
+    if (trash && trash->id == messages.folder)
+        return cache_expunge(txn, messages.folder, messages.uids, messages.count, TRUE, NULL,
+                             error);
+    if (trash)
+        return cache_copy(txn, messages, trash->id, TRUE, from, to, error);
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
+                "The account has no trash to move messages to (pop3-delete=trash)");
+    return FALSE;
+}
+
 static gboolean expunge_slice(Maildrop *maildrop, const guint32 *uids, gsize count, GError **error)
 {
     CacheTxn *txn = cache_begin(maildrop->account->cache, CACHE_WRITE_FULL, error);
@@ -139,7 +182,7 @@ static gboolean expunge_slice(Maildrop *maildrop, const guint32 *uids, gsize cou
     if (same && !allowed)
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
                     "The provider doesn't let you delete messages");
-    if (allowed && cache_expunge(txn, maildrop->folder, uids, count, TRUE, NULL, error))
+    if (allowed && take_away(maildrop, txn, (CacheSelection){folder->id, uids, count}, error))
         return cache_commit(txn, error);
     cache_end(txn);
     return FALSE;
@@ -149,6 +192,8 @@ gboolean maildrop_commit(Maildrop *maildrop, GError **error)
 {
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
 
+    if (maildrop->account->settings->pop3_delete == ACCOUNT_POP3_IGNORE)
+        return TRUE;
     for (guint i = 0; i < maildrop->messages->len; i++) {
         const MaildropMessage *message = &g_array_index(maildrop->messages, MaildropMessage, i);
         if (message->deleted)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The account's INBOX as one POP3 session sees it: a snapshot taken at login.
+ * The account's INBOX, or the folder that pop3-folder= names, as one POP3 session sees it: a
+ * snapshot taken at login, of the last days where pop3-window= says so.
  *
  * RFC 1939 locks the maildrop for a session, so that message numbers hold. A snapshot gives the
  * same without keeping others out: local UIDs never mean another message, so what a session deletes
@@ -44,5 +45,6 @@ gboolean maildrop_need(Maildrop *maildrop, MaildropMessage *message, CacheConten
 /* Whether the provider lets messages be deleted. */
 gboolean maildrop_may_delete(const Maildrop *maildrop);
 
-/* Takes the deleted messages from the folder, for good. */
+/* Takes the deleted messages from the folder, as pop3-delete= has it: for good, to the trash, or
+ * not at all. */
 gboolean maildrop_commit(Maildrop *maildrop, GError **error);
