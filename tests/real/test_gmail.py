@@ -151,6 +151,8 @@ class Seen(Gmail):
 class Labels(Gmail):
     """Labels that a client gives and takes."""
 
+    time_limit = 700
+
     def store(self, which, what, silent=""):
         return self.imap.ok(f"UID STORE {which} {what[0]}X-GM-LABELS{silent} {what[1:]}"
                             if what[0] in "+-" else f"UID STORE {which} X-GM-LABELS{silent} {what}")
@@ -218,8 +220,13 @@ class Labels(Gmail):
         self.assertEqual(self.subjects("work"), ["m1", "m2"])
         self.assertEqual(self.sent("UID (COPY|MOVE)"), [])
 
+    def is_settled(self):
+        self.daemon.sync()
+        return self.daemon.pending() == 0
+
     def test_cut_in_the_middle_of_a_change_of_labels_it_happens_once(self):
-        for command, when in (("UID COPY", "before"), ("UID COPY", "after"), ("UID STORE", "after")):
+        cases = (("UID COPY", "before"), ("UID STORE", "after"), ("UID COPY", "after"))
+        for command, when in cases if LONG else cases[1:]:
             label = f"{command[4:]}-{when}"
             self.offline()
             self.store(self.uid("m3"), f"+({label})")
@@ -229,7 +236,8 @@ class Labels(Gmail):
             self.daemon.control("online")
             self.daemon.wait(lambda: not self.server.cut, "the cut")
             self.daemon.sync()
-            self.assertEqual(self.daemon.pending(), 0)
+            # A COPY whose answer was lost may still happen; it is looked for during some minutes.
+            self.daemon.wait(self.is_settled, "the lost answer to be decided", 200)
             self.assertEqual(self.subjects(label), ["m2", "m3"])
             self.assertEqual(len(self.server.folders[label].messages), 2)
             self.assertEqual(self.server.where("m1"), {"INBOX", "Muy Importante"})

@@ -6,7 +6,7 @@ import random
 import time
 import unittest
 
-from harness import LONG, PATIENCE, Case, Link, account, fill, fill_real
+from harness import LONG, PATIENCE, Case, ControlError, Link, account, fill, fill_real
 from harness.syncaccount import SyncAccount
 
 
@@ -123,16 +123,19 @@ class Synchronizing:
         for uid, data in here.bodies().items():
             self.assertEqual(before.get(data, uid), uid, "a UID changed its meaning")
 
-    def test_everything_vanished_upstream_vanishes(self):
+    def test_a_folder_that_was_emptied_isnt_believed_at_once(self):
+        """The provider may have lost sight of it for a minute: it is said, and nothing is lost meanwhile. That
+        it is believed later is in test_set_aside, by a clock of its own."""
         self.daemon.stop()
         self.there.select()
         self.there.ok("STORE 1:* +FLAGS (\\Deleted)")
         self.there.ok("EXPUNGE")
         self.daemon.start()
-        self.daemon.sync()
-        self.daemon.sync()
+        with self.assertRaises(ControlError) as caught:
+            self.daemon.sync()
+        self.assertIn("seems to have lost", str(caught.exception))
         here = self.local(self.daemon)
-        self.assertEqual(here.select().exists, 0)
+        self.assertEqual(here.select().exists, 50)
 
     def test_folders_come_and_go_with_the_providers(self):
         self.there.ok('CREATE "Projects/Engine"')

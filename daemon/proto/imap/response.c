@@ -681,7 +681,7 @@ ImapResponseFeed imap_response_line(ImapResponseParser *parser, const char *line
                                     GError **error)
 {
     gboolean first = !parser->continues, fits;
-    guint64 size;
+    guint64 size = 0;
     char *copy, *end, *values;
 
     if (first)
