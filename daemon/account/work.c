@@ -139,25 +139,23 @@ AccountWork *account_work_start(const AccountWorkContext *context, AccountSettin
     watch_changes(work);
     start_threads(work, context);
 
-    work->serve = g_new0(ServeAccount, 1);
-    work->serve->refs = 1;
-    work->serve->settings = account_settings_ref(settings);
-    work->serve->cache = work->cache;
-    work->serve->bodies = work->bodies;
-    work->serve->verifiers = work->verifiers;
+    work->serve = serve_account_new(settings, work->cache, work->bodies, work->verifiers);
     return work;
 }
 
 void account_work_stop(AccountWork *work)
 {
-    g_clear_pointer(&work->serve, serve_account_unref);
+    /* Other accounts' sessions that read a message of this one now (URLFETCH) are soon done. */
+    if (work->bodies)
+        fetch_bodies_stop(work->bodies);
+    g_clear_pointer(&work->serve, serve_account_unref_last);
     g_clear_pointer(&work->relay, relay_free);
     g_clear_pointer(&work->sync, sync_free);
     g_clear_pointer(&work->bodies, fetch_bodies_free);
     g_clear_pointer(&work->indexer, indexer_free);
     g_clear_pointer(&work->view_watch, cache_unwatch);
     g_clear_pointer(&work->pending_watch, cache_unwatch);
-    g_clear_pointer(&work->verifiers, serve_verifiers_free);
+    g_clear_pointer(&work->verifiers, serve_verifiers_unref);
     g_clear_pointer(&work->cache, cache_close);
     g_free(work->notice);
     g_clear_pointer(&work->tls, net_tls_client_unref);

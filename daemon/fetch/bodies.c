@@ -800,16 +800,21 @@ static void fail_requests(FetchBodies *bodies)
     }
 }
 
-void fetch_bodies_free(FetchBodies *bodies)
+void fetch_bodies_stop(FetchBodies *bodies)
 {
-    if (!bodies)
-        return;
     pthread_mutex_lock(&bodies->lock);
     bodies->stop = TRUE;
     net_cancel_trigger(bodies->cancel);
     fail_requests(bodies);
     pthread_cond_broadcast(&bodies->work);
     pthread_mutex_unlock(&bodies->lock);
+}
+
+void fetch_bodies_free(FetchBodies *bodies)
+{
+    if (!bodies)
+        return;
+    fetch_bodies_stop(bodies);
     for (guint i = 0; i < bodies->n_workers; i++)
         pthread_join(bodies->workers[i].thread, NULL);
     g_free(bodies->workers);

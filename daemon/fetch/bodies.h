@@ -17,7 +17,10 @@
 /* Starts `fetchers` threads with connections of their own, which are opened when there is something
  * to fetch. */
 FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint fetchers);
-/* Cancels and joins. */
+/* Nothing is fetched any more: who waits for something hears so at once, and so does who asks for
+ * something later. */
+void fetch_bodies_stop(FetchBodies *bodies);
+/* Stops, and joins. */
 void fetch_bodies_free(FetchBodies *bodies);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchBodies, fetch_bodies_free)
 

@@ -10,17 +10,20 @@
 #define LINE_MAX_SASL 12288 /* RFC 4954, 4 */
 #define TIMEOUT       60    /* seconds that a client may think about its answer */
 
-/* The account that is logging in; holds the reference that keeps its verifiers alive. */
+/*
+ * Who is logging in. Only the verifiers are kept while the client thinks: the account can end
+ * meanwhile, and is looked up again when it is known who it is.
+ */
 typedef struct {
     const ServeDaemon *daemon;
-    ServeAccount *account;
+    ServeVerifiers *verifiers;
     char *login;
     GError *why_not; /* there is such an account, which can't be had now */
 } Candidate;
 
 static void candidate_clear(Candidate *candidate)
 {
-    g_clear_pointer(&candidate->account, serve_account_unref);
+    g_clear_pointer(&candidate->verifiers, serve_verifiers_unref);
     g_clear_pointer(&candidate->login, g_free);
     g_clear_error(&candidate->why_not);
 }
@@ -29,16 +32,35 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Candidate, candidate_clear)
 static ServeVerifiers *find_verifiers(const char *login, gpointer data)
 {
     Candidate *candidate = data;
+    const ServeDaemon *daemon = candidate->daemon;
 
-    if (g_strcmp0(login, candidate->login) != 0) {
-        candidate_clear(candidate);
-        candidate->login = g_strdup(login);
-        candidate->account =
-            candidate->daemon->find_account(login, candidate->daemon->data, &candidate->why_not);
-        if (g_error_matches(candidate->why_not, SERVE_ERROR, SERVE_ERROR_UNKNOWN))
-            g_clear_error(&candidate->why_not);
-    }
-    return candidate->account ? candidate->account->verifiers : NULL;
+    if (g_strcmp0(login, candidate->login) == 0)
+        return candidate->verifiers;
+    candidate_clear(candidate);
+    candidate->login = g_strdup(login);
+    g_autoptr(ServeAccount) account =
+        daemon->find_account(login, daemon->data, &candidate->why_not);
+    if (account)
+        candidate->verifiers = serve_verifiers_ref(account->verifiers);
+    if (g_error_matches(candidate->why_not, SERVE_ERROR, SERVE_ERROR_UNKNOWN))
+        g_clear_error(&candidate->why_not);
+    return candidate->verifiers;
+}
+
+/* The account, unless it has ended while the client logged in. */
+static ServeAccount *enter(Candidate *candidate, GError **error)
+{
+    const ServeDaemon *daemon = candidate->daemon;
+    g_autoptr(ServeAccount) account = daemon->find_account(candidate->login, daemon->data, error);
+
+    if (!account)
+        return NULL;
+    if (account->verifiers == candidate->verifiers &&
+        (!daemon->set_login || daemon->set_login(account, daemon->data)))
+        return g_steal_pointer(&account);
+    g_set_error(error, SERVE_ERROR, SERVE_ERROR_UNAVAILABLE,
+                "the account %s has just been started anew; try again", candidate->login);
+    return NULL;
 }
 
 /* Who can't be let in yet hasn't failed: a mail program would ask for another password. */
@@ -56,8 +78,8 @@ static ServeLoginResult conclude(NetStream *stream, Candidate *candidate, gboole
         return SERVE_LOGIN_FAILED;
     }
     serve_throttle_succeeded(throttle);
-    *account = g_steal_pointer(&candidate->account);
-    return SERVE_LOGIN_OK;
+    *account = enter(candidate, error);
+    return *account ? SERVE_LOGIN_OK : SERVE_LOGIN_UNAVAILABLE;
 }
 
 /* What the client says: nothing yet, "=" for nothing, or base64 (RFC 9051, 6.2.2; RFC 4954, 4). */

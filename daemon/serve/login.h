@@ -15,8 +15,9 @@ typedef struct ServeVerifiers ServeVerifiers;
 /* Reads the verifiers file (key file, mode 0600, beside the account's cache); a missing file is an
  * empty set. Any thread may use the result. */
 ServeVerifiers *serve_verifiers_load(const char *path, GError **error);
-void serve_verifiers_free(ServeVerifiers *verifiers);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(ServeVerifiers, serve_verifiers_free)
+ServeVerifiers *serve_verifiers_ref(ServeVerifiers *verifiers);
+void serve_verifiers_unref(ServeVerifiers *verifiers);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ServeVerifiers, serve_verifiers_unref)
 
 /* Makes a new password (generated, 26 characters) named `name` and stores its verifier durably; the
  * caller frees the password and it can't be had again. EXISTS-like failure where the name is taken.

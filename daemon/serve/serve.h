@@ -11,18 +11,32 @@
 #include "daemon/fetch/fetch.h"
 #include "daemon/serve/login.h"
 
-/* What a session needs of an account; made by the daemon, alive as long as any session that refers
- * to it. */
+#include <pthread.h>
+
+/*
+ * What a session needs of an account; made by the daemon, which closes the cache and all else only
+ * when the last session's reference is gone. So a session may keep one for long only where it is
+ * logged in (and is ended); whatever it looks up besides it gives back before it waits for its
+ * client.
+ */
 typedef struct {
     AccountSettings *settings;
     Cache *cache;
     FetchBodies *bodies;
     ServeVerifiers *verifiers; /* its local passwords */
-    gint refs;                 /* atomic */
+    gboolean ended;            /* nobody logs in to it any more; under the sessions' lock */
+    pthread_mutex_t lock;
+    pthread_cond_t released;
+    guint refs; /* under the lock */
 } ServeAccount;
 
+/* References `settings` and `verifiers`; cache and bodies stay the caller's. */
+ServeAccount *serve_account_new(AccountSettings *settings, Cache *cache, FetchBodies *bodies,
+                                ServeVerifiers *verifiers);
 ServeAccount *serve_account_ref(ServeAccount *account);
 void serve_account_unref(ServeAccount *account);
+/* Gives back the caller's reference once it is the last one. */
+void serve_account_unref_last(ServeAccount *account);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ServeAccount, serve_account_unref)
 
 /* Why an account can't be had by a login name. */
@@ -35,11 +49,14 @@ typedef enum {
 #define SERVE_ERROR (serve_error_quark())
 GQuark serve_error_quark(void);
 
-/* How the daemon is seen by sessions. find_account() may be called from any thread. */
+/* How the daemon is seen by sessions. The functions may be called from any thread. */
 typedef struct {
     /* The account whose ID or address is `login`: a reference, or NULL and SERVE_ERROR. What a
-     * session calls waits while the account is being opened. */
+     * session calls waits while the account is being opened. Nobody is logged in by it. */
     ServeAccount *(*find_account)(const char *login, gpointer data, GError **error);
+    /* The session is logged in to `account` from here on, and ends with it; NULL: to none. FALSE:
+     * the account has just ended, and nobody can. Without the function nobody needs to know. */
+    gboolean (*set_login)(ServeAccount *account, gpointer data);
     Queue *queue;            /* NULL: it can't be used, and nothing can be sent */
     const char *queue_error; /* then: why, as status says it */
     NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */

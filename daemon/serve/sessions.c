@@ -24,8 +24,8 @@ typedef struct {
     const char *listener;
     char *preauth;         /* the ID of the Unix socket's account */
     ServeDaemon daemon;    /* its data is this session */
-    ServeAccount *account; /* the last one it looked up: for comparing only; under the lock */
-    char *account_id;      /* under the lock */
+    ServeAccount *account; /* who is logged in: for comparing only; under the lock */
+    char *account_id;      /* likewise, or the Unix socket's; under the lock */
     gint64 since;
 } Session;
 
@@ -140,25 +140,15 @@ static gboolean wait_for_accounts(Session *session, gint64 until)
     return pthread_cond_timedwait(&sessions->accounts_changed, &sessions->lock, &time) == 0;
 }
 
-/* Under the lock, so that sessions_end_account() either sees it here, or came before the account
- * could still be found. */
+/* Under the lock. */
 static ServeAccount *look_up(Session *session, const char *login, GError **error)
 {
     Sessions *sessions = session->sessions;
 
-    if (sessions->stopping) {
-        g_set_error_literal(error, SERVE_ERROR, SERVE_ERROR_UNAVAILABLE, "Postern is stopping");
-        return NULL;
-    }
-    ServeAccount *account = sessions->daemon.find_account(login, sessions->daemon.data, error);
-    if (!account)
-        return NULL;
-    net_thread_name(protocol_names[session->protocol], account->settings->id);
-    session->account = account;
-    g_free(session->account_id);
-    session->account_id = g_strdup(account->settings->id);
-    give_notice(sessions);
-    return account;
+    if (!sessions->stopping)
+        return sessions->daemon.find_account(login, sessions->daemon.data, error);
+    g_set_error_literal(error, SERVE_ERROR, SERVE_ERROR_UNAVAILABLE, "Postern is stopping");
+    return NULL;
 }
 
 static ServeAccount *find_account(const char *login, gpointer data, GError **error)
@@ -182,6 +172,38 @@ static ServeAccount *find_account(const char *login, gpointer data, GError **err
     return account;
 }
 
+/* An account that ends either finds the session here, or has ended before. */
+static gboolean set_login(ServeAccount *account, gpointer data)
+{
+    Session *session = data;
+    Sessions *sessions = session->sessions;
+    const char *id = account ? account->settings->id : session->preauth;
+
+    pthread_mutex_lock(&sessions->lock);
+    gboolean ok = !sessions->stopping && !(account && account->ended);
+    if (ok) {
+        session->account = account;
+        g_free(session->account_id);
+        session->account_id = g_strdup(id);
+        give_notice(sessions);
+    }
+    pthread_mutex_unlock(&sessions->lock);
+    net_thread_name(protocol_names[session->protocol], id);
+    return ok;
+}
+
+/* The Unix socket's account: who comes by it is logged in. */
+static ServeAccount *find_preauth(Session *session, GError **error)
+{
+    g_autoptr(ServeAccount) account = find_account(session->preauth, session, error);
+
+    if (!account || set_login(account, session))
+        return g_steal_pointer(&account);
+    g_set_error(error, SERVE_ERROR, SERVE_ERROR_UNAVAILABLE,
+                "the account %s has just been started anew; try again", session->preauth);
+    return NULL;
+}
+
 /* The greeting of a Unix socket whose account can't be had now. */
 static void turn_away(Session *session, NetStream *stream, const char *why)
 {
@@ -203,7 +225,7 @@ static void serve(Session *session, NetStream *stream)
         g_debug("%s: a client's TLS handshake failed: %s", session->listener, error->message);
         return;
     }
-    if (session->preauth && !(preauth = find_account(session->preauth, session, &error)))
+    if (session->preauth && !(preauth = find_preauth(session, &error)))
         turn_away(session, stream, error->message);
     else
         serve_protocol[session->protocol](stream, &session->daemon, preauth);
@@ -269,6 +291,7 @@ void sessions_start(Sessions *sessions, int fd, const SessionKind *kind)
     session->listener = kind->listener;
     session->daemon = sessions->daemon;
     session->daemon.find_account = find_account;
+    session->daemon.set_login = set_login;
     session->daemon.throttle = kind->throttle;
     session->daemon.data = session;
     session->since = g_get_real_time() / G_USEC_PER_SEC;
@@ -320,6 +343,7 @@ void sessions_stop(Sessions *sessions)
 void sessions_end_account(Sessions *sessions, ServeAccount *account)
 {
     pthread_mutex_lock(&sessions->lock);
+    account->ended = TRUE;
     while (cancel(sessions, account))
         pthread_cond_wait(&sessions->ended, &sessions->lock);
     pthread_mutex_unlock(&sessions->lock);

@@ -41,8 +41,8 @@ void sessions_accounts_changed(Sessions *sessions);
  * to end. */
 void sessions_stop(Sessions *sessions);
 
-/* Ends the sessions that may refer to `account` and waits until they are gone. Not in the main
- * thread. */
+/* Ends the sessions that are logged in to `account` and waits until they are gone; nobody else can
+ * log in to it. Others may still have a reference, but not for long. Not in the main thread. */
 void sessions_end_account(Sessions *sessions, ServeAccount *account);
 
 /* The D-Bus property: aa{sv}. */

@@ -36,6 +36,7 @@ typedef struct {
 } Named;
 
 struct ServeVerifiers {
+    gint refs; /* atomic */
     char *path;
     pthread_mutex_t lock;
     GBytes *salt;
@@ -55,6 +56,7 @@ static ServeVerifiers *verifiers_new(const char *path)
 
     if (RAND_bytes(salt, sizeof salt) != 1)
         g_error("no randomness");
+    verifiers->refs = 1;
     verifiers->path = g_strdup(path);
     pthread_mutex_init(&verifiers->lock, NULL);
     verifiers->salt = g_bytes_new(salt, sizeof salt);
@@ -64,9 +66,16 @@ static ServeVerifiers *verifiers_new(const char *path)
     return verifiers;
 }
 
-void serve_verifiers_free(ServeVerifiers *verifiers)
+ServeVerifiers *serve_verifiers_ref(ServeVerifiers *verifiers)
 {
-    if (!verifiers)
+    if (verifiers)
+        g_atomic_int_inc(&verifiers->refs);
+    return verifiers;
+}
+
+void serve_verifiers_unref(ServeVerifiers *verifiers)
+{
+    if (!verifiers || !g_atomic_int_dec_and_test(&verifiers->refs))
         return;
     g_bytes_unref(verifiers->salt);
     g_array_unref(verifiers->passwords);

@@ -38,10 +38,7 @@ class SessionTest : public ::testing::Test
         settings->id = g_strdup("work");
         settings->address = g_strdup("ada@example.org");
         settings->outgoing = net_endpoint_parse("submissions://smtp.example.org", nullptr);
-        account = g_new0(ServeAccount, 1);
-        account->refs = 1;
-        account->settings = account_settings_ref(settings);
-        account->verifiers = verifiers;
+        account = serve_account_new(settings, nullptr, nullptr, verifiers);
         daemon.find_account = find;
         daemon.queue = queue;
         daemon.data = this;
@@ -51,7 +48,7 @@ class SessionTest : public ::testing::Test
     {
         serve_account_unref(account);
         account_settings_unref(settings);
-        serve_verifiers_free(verifiers);
+        serve_verifiers_unref(verifiers);
         queue_close(queue);
         if (daemon.tls)
             net_tls_server_unref(daemon.tls);

@@ -117,7 +117,7 @@ class LoginTest : public ::testing::Test
 
     void TearDown() override
     {
-        serve_verifiers_free(verifiers);
+        serve_verifiers_unref(verifiers);
         net_stream_free(server);
         net_stream_free(client);
         net_cancel_unref(cancel);

@@ -34,7 +34,7 @@ class RfcTest : public ImapTest
     void TearDown() override
     {
         if (account.verifiers)
-            serve_verifiers_free(account.verifiers);
+            serve_verifiers_unref(account.verifiers);
         account.verifiers = nullptr;
         ImapTest::TearDown();
     }

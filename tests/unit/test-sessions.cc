@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Sessions that come before their account does.
+// Sessions that come before their account does, and accounts that end under their sessions.
 
-#include <gtest/gtest.h>
+#include "cache-fixture.h"
+#include "fake-fetch.h"
 
 #include <atomic>
+#include <mutex>
+#include <random>
 #include <string>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 extern "C" {
+#include "daemon/index/render.h"
 #include "daemon/serve/sessions.h"
 }
 
@@ -99,6 +104,304 @@ TEST_F(Waiting, EndingTheSessionsEndsTheWaiting)
     sessions_stop(sessions);
     EXPECT_EQ(all(fd), "* BYE [UNAVAILABLE] Postern is stopping\r\n");
     EXPECT_LT(g_get_monotonic_time() - begin, 700000);
+}
+
+// ---- accounts that are started anew under sessions that do everything ----
+
+/* An account as daemon/account runs it: found by its ID, ended, opened again. */
+class Restarted
+{
+  public:
+    Restarted(const char *id, Sessions **sessions) : id(id), sessions(sessions)
+    {
+        dir = std::string(g_get_tmp_dir()) + "/postern-restart-XXXXXX";
+        EXPECT_NE(mkdtemp(dir.data()), nullptr);
+        settings = g_new0(AccountSettings, 1);
+        settings->refs = 1;
+        settings->id = g_strdup(id);
+        settings->address = g_strdup_printf("%s@example.org", id);
+        start();
+        g_autofree char *made = serve_verifiers_add(verifiers, "test", nullptr);
+        password = made;
+        fill();
+    }
+    ~Restarted()
+    {
+        stop();
+        account_settings_unref(settings);
+        std::filesystem::remove_all(dir);
+    }
+    void start()
+    {
+        cache = cache_open(dir.c_str(), nullptr, nullptr);
+        verifiers = serve_verifiers_load((dir + "/passwords").c_str(), nullptr);
+        ASSERT_TRUE(cache && verifiers);
+        auto *made = new FetchBodies;
+        made->cache = cache;
+        made->online = false;
+        made->when_asked = [] { g_usleep(5000); };
+        bodies = made;
+        std::lock_guard<std::mutex> guard(lock);
+        serve = serve_account_new(settings, cache, bodies, verifiers);
+    }
+    void stop()
+    {
+        lock.lock();
+        ServeAccount *ending = std::exchange(serve, nullptr);
+        lock.unlock();
+        if (*sessions)
+            sessions_end_account(*sessions, ending);
+        serve_account_unref_last(ending);
+        serve_verifiers_unref(verifiers);
+        delete bodies;
+        cache_close(cache);
+    }
+    ServeAccount *find()
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        return serve ? serve_account_ref(serve) : nullptr;
+    }
+
+    std::string id, dir, password;
+
+  private:
+    void fill()
+    {
+        const std::string octets = "From: a@example.org\r\nSubject: Hello\r\n\r\nHello.\r\n";
+        Txn txn(cache, CACHE_WRITE_FULL);
+        gint64 inbox = cache_folder_create(txn, "INBOX", CACHE_ROLE_INBOX, nullptr);
+        for (int i = 0; i < 3; i++) {
+            CacheContentWriter *writer = cache_content_writer_new(cache);
+            cache_content_writer_add(writer, octets.data(), octets.size(), nullptr);
+            cache_content_writer_end(writer);
+            CacheRendered how;
+            render_message(octets.data(), octets.size(), TRUE, &how);
+            EXPECT_NE(cache_append(txn, inbox, writer, &how, {{}, 1000, 0}, nullptr), 0u);
+            cache_rendered_clear(&how);
+            cache_content_writer_free(writer);
+        }
+        /* The last one is still upstream, and whoever wants it has to wait. */
+        CachePlacement placement = {};
+        placement.folder = inbox;
+        placement.message = cache_message_new(txn, nullptr, nullptr);
+        placement.alive = TRUE;
+        placement.size = 100;
+        placement.base = CACHE_BASE_PRESENT;
+        placement.base_uid = 100;
+        EXPECT_TRUE(cache_placement_put(txn, &placement, nullptr));
+        txn.commit();
+    }
+
+    Sessions **sessions;
+    AccountSettings *settings;
+    Cache *cache = nullptr;
+    FetchBodies *bodies = nullptr;
+    ServeVerifiers *verifiers = nullptr;
+    std::mutex lock;
+    ServeAccount *serve = nullptr;
+};
+
+class Restarts : public testing::Test
+{
+  protected:
+    Sessions *sessions = nullptr;
+    std::unique_ptr<Restarted> ada, bob;
+    std::atomic<bool> over{false};
+    std::atomic<int> answers{0};
+
+    static ServeAccount *find(const char *login, gpointer data, GError **error)
+    {
+        auto *self = (Restarts *)data;
+        for (Restarted *one : {self->ada.get(), self->bob.get()}) {
+            ServeAccount *account = one->id == login ? one->find() : nullptr;
+            if (account)
+                return account;
+        }
+        g_set_error_literal(error, SERVE_ERROR, SERVE_ERROR_UNAVAILABLE, "it isn't running");
+        return nullptr;
+    }
+    static void changed(gpointer)
+    {
+    }
+    void SetUp() override
+    {
+        ada = std::make_unique<Restarted>("ada", &sessions);
+        bob = std::make_unique<Restarted>("bob", &sessions);
+        ServeDaemon daemon = {};
+        daemon.find_account = find;
+        daemon.data = this;
+        sessions = sessions_new(&daemon, changed, this);
+    }
+    void TearDown() override
+    {
+        sessions_free(std::exchange(sessions, nullptr));
+    }
+    int start(ServeProtocol protocol, const char *account)
+    {
+        int pair[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        SessionKind kind = {};
+        kind.protocol = protocol;
+        kind.listener = account ? "socket" : "imap";
+        kind.account = account;
+        sessions_start(sessions, pair[0], &kind);
+        struct timeval timeout = {0, 200000};
+        setsockopt(pair[1], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+        return pair[1];
+    }
+    static std::string plain(const Restarted &who, const char *authzid = "")
+    {
+        std::string text =
+            authzid + std::string(1, '\0') + who.id + std::string(1, '\0') + who.password;
+        g_autofree char *encoded = g_base64_encode((const guchar *)text.data(), text.size());
+        return encoded;
+    }
+    /* Something that a client might say next. */
+    std::string next(std::mt19937 &random, ServeProtocol protocol, const std::string &url)
+    {
+        const std::string imap[] = {
+            "a SELECT INBOX",
+            "a URLFETCH \"" + url + "\"",
+            "a GENURLAUTH \"" + url.substr(0, url.find(":internal")) + "\" INTERNAL",
+            "a FETCH 1:* (FLAGS BODY.PEEK[])",
+            "a UNAUTHENTICATE",
+            "a LOGIN bob " + bob->password,
+            "a LOGIN ada " + ada->password,
+            "a LOGIN bob nonsense",
+            "a AUTHENTICATE PLAIN " + plain(*bob, "ada"),
+            "a AUTHENTICATE PLAIN " + plain(*ada),
+            "a AUTHENTICATE LOGIN\r\nYm9i",
+            "a STATUS INBOX (MESSAGES)",
+            "a APPEND INBOX CATENATE (URL \"" + url + "\")",
+            "a STORE 1 +FLAGS (\\Seen)",
+            "a IDLE\r\nDONE",
+            "a SEARCH TEXT hello",
+            "a NOTIFY SET (SELECTED (MessageNew MessageExpunge FlagChange))",
+
+            "a AUTHENTICATE SCRAM-SHA-256 " + std::string("biwsbj1ib2Iscj1hYmNkZWY="),
+            "a LOGOUT"};
+        const std::string pop3[] = {"USER bob\r\nPASS " + bob->password,
+                                    "AUTH PLAIN " + plain(*ada),
+                                    "STAT",
+                                    "RETR 1",
+                                    "TOP 1 1",
+                                    "DELE 1",
+                                    "RSET",
+                                    "UIDL",
+                                    "AUTH LOGIN\r\nYm9i",
+                                    "QUIT"};
+        const std::string smtp[] = {"EHLO x",
+                                    "AUTH PLAIN " + plain(*bob),
+                                    "AUTH PLAIN " + plain(*ada),
+                                    "MAIL FROM:<ada@example.org>",
+                                    "RCPT TO:<x@example.org>",
+                                    "RSET",
+                                    "AUTH LOGIN\r\nYm9i",
+                                    "QUIT"};
+        switch (protocol) {
+        case SERVE_IMAP:
+            if (random() % 3 == 0)
+                return imap[1];
+            return imap[random() % G_N_ELEMENTS(imap)];
+        case SERVE_POP3:
+            return pop3[random() % G_N_ELEMENTS(pop3)];
+        default:
+            return smtp[random() % G_N_ELEMENTS(smtp)];
+        }
+    }
+    void client(unsigned seed, const std::vector<std::string> &urls)
+    {
+        std::mt19937 random(seed);
+        while (!over) {
+            auto protocol = (ServeProtocol)(random() % 4 % 3);
+            const char *accounts[] = {nullptr, "ada", "bob"};
+            int fd = start(protocol, accounts[random() % 3]);
+            for (int i = random() % 60; i > 0 && !over; i--) {
+                std::string line = next(random, protocol, urls[random() % urls.size()]) + "\r\n";
+                char buffer[8192];
+                if (send(fd, line.data(), line.size(), MSG_NOSIGNAL) < 0)
+                    break;
+                ssize_t n = random() % 3 ? recv(fd, buffer, sizeof buffer, 0) : -1;
+                answers += n > 0;
+                if (n == 0)
+                    break;
+            }
+            close(fd);
+        }
+    }
+    /* A URL of bob's for everybody. */
+    std::string authorized(int uid)
+    {
+        int fd = start(SERVE_IMAP, "bob");
+        std::string say = "a GENURLAUTH \"imap://bob@localhost/INBOX/;UID=" + std::to_string(uid) +
+                          ";URLAUTH=anonymous\" "
+                          "INTERNAL\r\nb LOGOUT\r\n",
+                    all;
+        EXPECT_EQ(send(fd, say.data(), say.size(), MSG_NOSIGNAL), (ssize_t)say.size());
+        char buffer[4096];
+        for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;)
+            all.append(buffer, (size_t)n);
+        close(fd);
+        size_t at = all.find("\"imap://"), end = all.find('"', at + 1);
+        EXPECT_NE(end, std::string::npos) << all;
+        return all.substr(at + 1, end - at - 1);
+    }
+};
+
+TEST_F(Restarts, UnderSessionsThatDoEverythingNothingIsUsedAfterItsEnd)
+{
+    const char *rounds = g_getenv("POSTERN_ROUNDS");
+    std::vector<std::string> urls = {authorized(1), authorized(4)};
+    std::vector<std::thread> clients;
+    for (unsigned i = 0; i < 6; i++)
+        clients.emplace_back([this, i, &urls] { client(i, urls); });
+    std::mt19937 random(1);
+    for (int i = 0; i < (rounds ? atoi(rounds) : 20); i++) {
+        Restarted &one = random() % 2 ? *ada : *bob;
+        g_usleep(random() % 30000);
+        one.stop();
+        g_usleep(random() % 5000);
+        one.start();
+        sessions_accounts_changed(sessions);
+    }
+    over = true;
+    for (auto &thread : clients)
+        thread.join();
+    EXPECT_GT(answers, 100);
+}
+
+/* Who reads a message of another account by URL isn't logged in to that account. */
+TEST_F(Restarts, EndOnlyTheSessionsThatAreLoggedIn)
+{
+    std::string url = authorized(1);
+    int fd = start(SERVE_IMAP, "ada");
+    struct timeval timeout = {20, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    auto say = [&](const std::string &tag, const std::string &what) {
+        std::string all, line = tag + " " + what + "\r\n";
+        char buffer[4096];
+        if (send(fd, line.data(), line.size(), MSG_NOSIGNAL) < 0)
+            return std::string("(it ended)");
+        while (all.find("\r\n" + tag + " ") == std::string::npos) {
+            ssize_t n = recv(fd, buffer, sizeof buffer, 0);
+            if (n <= 0)
+                return all + "(it ended)";
+            all.append(buffer, (size_t)n);
+        }
+        return all;
+    };
+    EXPECT_NE(say("a", "URLFETCH \"" + url + "\"").find("Hello."), std::string::npos);
+    bob->stop();
+    EXPECT_NE(say("b", "URLFETCH \"" + url + "\"").find(" NIL\r\n"), std::string::npos);
+    bob->start();
+    EXPECT_NE(say("c", "URLFETCH \"" + url + "\"").find("Hello."), std::string::npos);
+    g_autoptr(GVariant) described = g_variant_ref_sink(sessions_describe(sessions));
+    g_autofree char *text = g_variant_print(described, FALSE);
+    EXPECT_NE(strstr(text, "'Account': <'ada'>"), nullptr) << text;
+    ada->stop();
+    EXPECT_NE(say("d", "NOOP").find("(it ended)"), std::string::npos);
+    ada->start();
+    close(fd);
 }
 
 } // namespace

@@ -124,7 +124,7 @@ void imap_cmd_unauthenticate(ImapSession *session, ImapLexer *lexer)
         return;
     g_clear_pointer(&session->view, imap_view_free);
     g_clear_pointer(&session->notify, imap_notify_free);
-    g_clear_pointer(&session->account, serve_account_unref);
+    imap_session_logout(session);
     session->enabled = session->mode = 0;
     imap_assembler_set_mode(session->assembler, 0);
     imap_session_await_login(session);

@@ -128,6 +128,15 @@ void imap_session_await_login(ImapSession *session)
         g_get_monotonic_time() + (seconds ? seconds : LOGIN_SECONDS) * (gint64)G_USEC_PER_SEC;
 }
 
+void imap_session_logout(ImapSession *session)
+{
+    const ServeDaemon *daemon = session->daemon;
+
+    if (daemon->set_login)
+        daemon->set_login(NULL, daemon->data);
+    g_clear_pointer(&session->account, serve_account_unref);
+}
+
 void imap_session_login(ImapSession *session, ServeAccount *account)
 {
     session->account = account;

@@ -98,6 +98,8 @@ void imap_session_fail(ImapSession *session, const GError *error);
 
 /* Nobody is logged in: the client has the limits and the time of before login, from now on. */
 void imap_session_await_login(ImapSession *session);
+/* Nobody is any more. */
+void imap_session_logout(ImapSession *session);
 /* Somebody is. Takes over the reference. */
 void imap_session_login(ImapSession *session, ServeAccount *account);
 

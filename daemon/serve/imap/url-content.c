@@ -44,8 +44,6 @@ static gboolean find_message(ImapSession *session, Cache *cache, const ImapUrl *
 
 static gboolean bring(ImapSession *session, ServeAccount *account, gint64 message, GError **error)
 {
-    if (!imap_session_flush(session))
-        return not_found("The client is gone", error);
     return fetch_content(account->bodies, &message, 1, CACHE_CONTENT_FULL,
                          net_stream_cancel(session->stream), error);
 }

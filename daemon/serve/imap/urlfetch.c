@@ -109,6 +109,6 @@ void imap_cmd_urlfetch(ImapSession *session, ImapLexer *lexer)
         imap_reply_error(session, error);
         return;
     }
-    for (guint i = 0; i < requests->len && imap_session_send(session); i++)
+    for (guint i = 0; i < requests->len && imap_session_flush(session); i++)
         answer_url(session, &g_array_index(requests, ImapUrlfetch, i));
 }
