@@ -156,6 +156,28 @@ def check_openings():
     return problems
 
 
+def macro_arguments(text):
+    """Where MAX(), MIN(), CLAMP() and ABS() stand, and what they are given."""
+    for found in re.finditer(r"\b(?:MAX|MIN|CLAMP|ABS)\(", text):
+        depth, end = 1, found.end()
+        while depth and end < len(text):
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        yield found.start(), text[found.end():end - 1]
+
+
+def check_macros():
+    """MAX, MIN, CLAMP and ABS, which read what they are given twice, are given no clock"""
+    problems = []
+    for name in product_sources():
+        text = without_comments((TOP / name).read_text())
+        for start, given in macro_arguments(text):
+            if re.search(r"\w*(?:clock\w*|now|monotonic_time|real_time|random\w*)\(", given):
+                line = text.count("\n", 0, start) + 1
+                problems.append(f"{name}:{line}: the clock may go on between the two readings")
+    return problems
+
+
 def check_parameters():
     """functions have at most seven parameters"""
     problems = []
@@ -380,8 +402,8 @@ def check_manuals():
     return [line for line in said.splitlines() if "input text line longer than 80 bytes" not in line]
 
 
-CHECKS = (check_layout, check_names, check_openings, check_parameters, check_includes, check_symbols,
-          check_circles, check_unused, check_cppcheck, check_manuals)
+CHECKS = (check_layout, check_names, check_openings, check_macros, check_parameters,
+          check_includes, check_symbols, check_circles, check_unused, check_cppcheck, check_manuals)
 
 
 def run(tally, wanted=()):

@@ -514,6 +514,15 @@ static void release_buffers(NetStream *stream)
         stream->in_start = stream->in_end = stream->in_size = 0;
 }
 
+/* ms from now until `end`, in ms of the monotonic clock. MAX() around the clock would read it twice,
+ * and what passed in between makes -1 of it: for ever. */
+static int ms_until(gint64 end)
+{
+    gint64 left = end - g_get_monotonic_time() / 1000;
+
+    return (int)MAX(left, 0);
+}
+
 int net_stream_wait(NetStream *stream, int wake_fd, int timeout_ms, GError **error)
 {
     if (!net_stream_flush(stream, error))
@@ -528,7 +537,7 @@ int net_stream_wait(NetStream *stream, int wake_fd, int timeout_ms, GError **err
             return -1;
         }
         release_buffers(stream);
-        int left = timeout_ms < 0 ? -1 : (int)MAX(0, end - g_get_monotonic_time() / 1000);
+        int left = timeout_ms < 0 ? -1 : ms_until(end);
         int ready = wait_for(stream, POLLIN, wake_fd, left, error);
         if (ready < 0 || ready == NET_TIMED_OUT || (ready & NET_WOKEN) != 0)
             return ready < 0 ? ready : ready & ~NET_READABLE;

@@ -57,10 +57,11 @@ static gint64 work(Relay *relay)
 {
     if (!relay->client || !smtp_client_is_good(relay->client)) {
         hang_up(relay, FALSE);
-        if (relay->not_before > relay_clock(relay))
-            return relay->not_before - relay_clock(relay);
+        gint64 early = relay->not_before - relay_clock(relay);
+        if (early > 0)
+            return early;
         if (!relay_connect(relay))
-            return MAX(0, relay->not_before - relay_clock(relay));
+            return relay->not_before - relay_clock(relay);
     }
     gboolean ok = relay_send_next(relay);
     relay->linger = relay_clock(relay) + LINGER;

@@ -497,8 +497,10 @@ static gint64 next_time(Sync *sync, guint quiet)
     gint64 due = sync->context->not_before, again = sync->context->look_again;
 
     due = !due ? again : again ? MIN(due, again) : due;
-    if (due)
-        seconds = MIN(seconds, MAX(due - net_clock_seconds(sync->access.clock), 1));
+    if (due) {
+        gint64 left = due - net_clock_seconds(sync->access.clock);
+        seconds = MIN(seconds, MAX(left, 1));
+    }
     return from_now(sync, seconds);
 }
 

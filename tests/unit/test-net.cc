@@ -135,6 +135,25 @@ TEST(Stream, TimesOut)
     EXPECT_EQ(line(pair.a), "!a.example:1: no answer for 1 seconds");
 }
 
+/* Every few ten thousand times the clock goes on in the middle of reckoning what is left of no time. */
+TEST(Stream, LookingWithoutWaitingNeverWaits)
+{
+    Pair pair;
+    gint64 end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+    std::atomic<bool> done = false;
+    std::thread guard([&] {
+        while (!done && g_get_monotonic_time() < end)
+            g_usleep(1000);
+        net_cancel_trigger(pair.cancel);
+    });
+    int ready = NET_TIMED_OUT;
+    for (int i = 0; i < 200000 && ready == NET_TIMED_OUT; i++)
+        ready = net_stream_wait(pair.a, -1, 0, nullptr);
+    done = true;
+    guard.join();
+    EXPECT_EQ(ready, NET_TIMED_OUT) << "it waited until it was cancelled";
+}
+
 TEST(Stream, WaitTellsInputWakeAndTimeoutApart)
 {
     Pair pair;
