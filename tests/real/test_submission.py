@@ -405,6 +405,7 @@ class NeverLosing(Submitting):
                         session.sendmail(SENDER, ["bob@example.net"], mail(f"{name}-{part}"))
                         with lock:
                             accepted.add(f"{name}-{part}")
+                        time.sleep(0.01)  # all of it has to be relayed in the end
                 except (OSError, smtplib.SMTPException):
                     time.sleep(0.02)
 
