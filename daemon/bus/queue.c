@@ -331,6 +331,7 @@ static const GDBusInterfaceVTable *dispatch(GDBusConnection *connection, const c
 typedef struct {
     Bus *bus;
     guint64 counts[5];
+    gboolean counted;   /* else the counts that are told stay: none is better than wrong ones */
     GArray *ids;        /* gint64: entries to read again */
     GPtrArray *entries; /* QueueEntry, or NULL where it is gone */
 } QueueLook;
@@ -340,7 +341,7 @@ static void look_thread(GTask *task, gpointer source, gpointer data, GCancellabl
     QueueLook *look = data;
     Queue *queue = look->bus->daemon->queue;
 
-    queue_counts(queue, NULL, look->counts, NULL);
+    look->counted = queue_counts(queue, NULL, look->counts, NULL);
     for (guint i = 0; i < look->ids->len; i++)
         g_ptr_array_add(look->entries, queue_get(queue, g_array_index(look->ids, gint64, i), NULL));
     g_task_return_boolean(task, TRUE);
@@ -393,7 +394,8 @@ static void looked(GObject *source, GAsyncResult *result, gpointer data)
     bus_ran(bus);
     bus->queue_busy = FALSE;
     if (bus->manager) {
-        set_counts(bus, look->counts);
+        if (look->counted)
+            set_counts(bus, look->counts);
         for (guint i = 0; i < look->entries->len; i++) {
             const QueueEntry *entry = g_ptr_array_index(look->entries, i);
             if (entry)

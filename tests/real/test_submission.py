@@ -29,10 +29,10 @@ def unsent(daemon):
 
 
 def drained(daemon):
-    """Whether all is sent. A long queue is listed only once its counts, which may be a moment old,
-    say so."""
+    """Whether all is sent. A long queue is listed only once its counts, which may be a moment old
+    and are missing until it was first counted, say so."""
     counts = daemon.control("status")["QueueCounts"]
-    return counts["sent"] == sum(counts.values()) and not unsent(daemon)
+    return counts and counts["sent"] == sum(counts.values()) and not unsent(daemon)
 
 
 class Submitting(Case):
