@@ -28,9 +28,8 @@ static DiscoverOffer *ask_url(const Search *search, DiscoverSource source, const
                               gboolean trusted)
 {
     g_autoptr(GError) error = NULL;
-    if (net_cancel_triggered(search->cancel))
-        return NULL;
-    g_autoptr(GBytes) xml = web_get(&search->options->network, url, AUTOCONFIG_MAX, &error);
+    g_autoptr(GBytes) xml =
+        web_get(&search->options->network, url, AUTOCONFIG_MAX, search->cancellable, &error);
     DiscoverOffer *offer =
         xml ? autoconfig_read(xml, search->address, source, url, trusted, &error) : NULL;
 

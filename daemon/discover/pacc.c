@@ -100,7 +100,7 @@ DiscoverOffer *pacc_ask(const DiscoverAddress *address, const WebNetwork *networ
     g_autofree char *url = sources_pacc_url(address);
     g_autofree char *name = g_strdup_printf("_ua-auto-config.%s", address->domain);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) json = web_get(network, url, PACC_MAX, &error);
+    g_autoptr(GBytes) json = web_get(network, url, PACC_MAX, cancellable, &error);
     g_auto(GStrv) records = json ? dns_txt(network->resolver, name, cancellable) : NULL;
     DiscoverOffer *offer = NULL;
 

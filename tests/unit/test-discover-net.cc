@@ -11,6 +11,8 @@
 
 #include <unistd.h>
 
+#include "quiet.h"
+
 extern "C" {
 #include "daemon/discover/discover.h"
 #include "daemon/discover/dns.h"
