@@ -5,6 +5,7 @@
  */
 #include "cache/private.h"
 #include "cache/set-like.h"
+#include "cache/vanished.h"
 
 /* Rows that an iteration holds at a time: the statement is done with before the callback runs, so
  * that it may write. */
@@ -363,6 +364,13 @@ static gboolean labels_change(const Change *change)
     return change->old.alive != now->alive || (now->alive && change->old.message != now->message);
 }
 
+/* What may have vanished is in the view again, or upstream. */
+static gboolean returns(const Change *change)
+{
+    return change->had && !change->old.alive && change->old.base == CACHE_BASE_NONE &&
+           (change->now->alive || change->now->base != CACHE_BASE_NONE);
+}
+
 static gboolean put(CacheTxn *txn, Change *change, GError **error)
 {
     CachePlacement *now = change->now;
@@ -391,6 +399,8 @@ static gboolean put(CacheTxn *txn, Change *change, GError **error)
     }
     if (change->had && change->old.alive && !now->alive && folder->failing &&
         !problem_forget_fetch(txn, now->folder, now->uid, error))
+        return FALSE;
+    if (returns(change) && !cache_vanished_remove(txn, now->folder, now->uid, error))
         return FALSE;
     if (change->view_changed) {
         folder->view_changed = TRUE;

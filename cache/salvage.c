@@ -15,6 +15,7 @@
 #include "cache/problem.h"
 #include "cache/schema.h"
 #include "cache/subscription.h"
+#include "cache/vanished.h"
 
 #include <string.h>
 
@@ -43,6 +44,11 @@ static const char SQL_ATTEMPTS[] =
 static const char SQL_ITEMS[] =
     "SELECT folder, uid FROM attempt_item WHERE attempt = ? ORDER BY position";
 static const char SQL_ATTEMPTED[] = "SELECT 1 FROM attempt_item WHERE folder = ? AND uid = ?";
+/* The first schema that has these tables. */
+#define VANISHED_VERSION 12
+static const char SQL_IS_VANISHED[] = "SELECT 1 FROM vanished WHERE folder = ? AND uid = ?";
+static const char SQL_VANISHED[] =
+    "SELECT folder, uid, uidvalidity, base_uid, alive, told, since FROM vanished";
 static const char SQL_PROBLEMS[] = "SELECT operation, folder, uid, text, since, retry FROM problem";
 static const char SQL_RETIRED[] = "SELECT name, uidvalidity FROM retired";
 static const char SQL_META[] = "SELECT value FROM meta WHERE key = ?";
@@ -236,6 +242,15 @@ static gboolean attempted(Salvage *salvage, const CachePlacement *row)
     return db_next(&query);
 }
 
+static gboolean has_vanished(Salvage *salvage, const CachePlacement *row)
+{
+    if (salvage->version < VANISHED_VERSION)
+        return FALSE;
+    g_auto(DbQuery) query =
+        db_query(salvage->from, SQL_IS_VANISHED, DB_INT(row->folder), DB_INT(row->uid));
+    return db_next(&query);
+}
+
 static gboolean write_content(Salvage *salvage, CacheTxn *txn, Message *message, gint64 fresh,
                               GError **error)
 {
@@ -324,7 +339,8 @@ static gboolean read_carried(Salvage *salvage, const CachePlacement *row, Messag
 {
     gboolean only_here = row->base != CACHE_BASE_PRESENT;
 
-    *wanted = row->alive || row->base != CACHE_BASE_NONE || attempted(salvage, row);
+    *wanted = row->alive || row->base != CACHE_BASE_NONE || attempted(salvage, row) ||
+              has_vanished(salvage, row);
     if (!*wanted || (map_get(salvage->messages, row->message) &&
                      (!only_here || map_get(salvage->contents, row->message))))
         return TRUE;
@@ -607,6 +623,26 @@ static gboolean carry_attempts(Salvage *salvage, CacheTxn *txn, GError **error)
     return TRUE;
 }
 
+static gboolean carry_vanished(Salvage *salvage, CacheTxn *txn, GError **error)
+{
+    if (salvage->version < VANISHED_VERSION)
+        return TRUE;
+    g_auto(DbQuery) query = db_query(salvage->from, SQL_VANISHED);
+    while (db_next(&query)) {
+        const CacheVanished entry = {.folder = map_get(salvage->folders, db_int(&query, 0)),
+                                     .uid = (guint32)db_int(&query, 1),
+                                     .uidvalidity = (guint32)db_int(&query, 2),
+                                     .base_uid = (guint32)db_int(&query, 3),
+                                     .alive = db_int(&query, 4) != 0,
+                                     .told = db_int(&query, 5) != 0,
+                                     .since = db_int(&query, 6)};
+        if (entry.folder && !cache_vanished_add(txn, &entry, error))
+            return FALSE;
+    }
+    sound(salvage, &query);
+    return TRUE;
+}
+
 static gboolean carry_problems(Salvage *salvage, CacheTxn *txn, GError **error)
 {
     g_auto(DbQuery) query = db_query(salvage->from, SQL_PROBLEMS);
@@ -695,7 +731,7 @@ static gboolean carry_all(Salvage *salvage, GError **error)
 {
     static const CarryFunc before[] = {carry_meta, carry_keywords, carry_retired, NULL};
     static const CarryFunc after[] = {carry_subscriptions, carry_annotations, carry_attempts,
-                                      carry_problems, NULL};
+                                      carry_vanished,      carry_problems,    NULL};
 
     return carry_each(salvage, before, error) && carry_folders(salvage, error) &&
            carry_each(salvage, after, error) && goes_on(salvage, error);

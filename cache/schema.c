@@ -181,10 +181,37 @@ static const char VERSION_11[] =
     "    unreadable = unreadable - (old.operation = 'read' AND old.uid = 0)"
     "    WHERE id = old.folder; END;";
 
+/* What has vanished upstream and may return (vanished.h); before, a list in meta. Of what is kept from
+ * then it isn't known what clients have been told. */
+static const char VERSION_12[] =
+    "CREATE TABLE vanished ("
+    "  folder INTEGER NOT NULL, uid INTEGER NOT NULL, uidvalidity INTEGER NOT NULL,"
+    "  base_uid INTEGER NOT NULL, alive INTEGER NOT NULL, told INTEGER NOT NULL,"
+    "  since INTEGER NOT NULL, date INTEGER NOT NULL, PRIMARY KEY (folder, uid)) WITHOUT ROWID;"
+    "CREATE INDEX vanished_date ON vanished (folder, date);"
+    "CREATE INDEX vanished_since ON vanished (since);"
+    "CREATE INDEX vanished_untold ON vanished (folder) WHERE NOT told;"
+    "INSERT INTO vanished SELECT folder, uid, 0, 0, 1, 1, strftime('%s', 'now'), date"
+    "  FROM placement p WHERE NOT alive AND base = 0 AND NOT EXISTS"
+    "  (SELECT 1 FROM attempt_item i WHERE i.folder = p.folder AND i.uid = p.uid);"
+    "DELETE FROM meta WHERE key GLOB 'vanished.*';"
+    "CREATE TRIGGER vanished_gone AFTER DELETE ON placement"
+    "  BEGIN DELETE FROM vanished WHERE folder = old.folder AND uid = old.uid; END;";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1}, {2, VERSION_2},   {3, VERSION_3},   {4, VERSION_4},
-    {5, VERSION_5}, {6, VERSION_6},   {7, VERSION_7},   {8, VERSION_8},
-    {9, VERSION_9}, {10, VERSION_10}, {11, VERSION_11}, {0},
+    {1, VERSION_1},
+    {2, VERSION_2},
+    {3, VERSION_3},
+    {4, VERSION_4},
+    {5, VERSION_5},
+    {6, VERSION_6},
+    {7, VERSION_7},
+    {8, VERSION_8},
+    {9, VERSION_9},
+    {10, VERSION_10},
+    {11, VERSION_11},
+    {12, VERSION_12},
+    {0},
 };
 
 gboolean schema_version(Db *db, int *version, GError **error)

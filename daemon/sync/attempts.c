@@ -367,20 +367,15 @@ static gboolean was_pulled(SyncContext *context, CacheTxn *txn, gint64 folder)
 static gboolean drop_unknown(SyncContext *context, CacheTxn *txn, const CacheAttempt *attempt,
                              GError **error)
 {
-    g_autoptr(ImapSet) dropped = imap_set_new();
-
     for (guint i = 0; i < attempt->items->len; i++) {
         const CacheAttemptItem *item = &g_array_index(attempt->items, CacheAttemptItem, i);
         CachePlacement placement;
-        if (!cache_placement_get(txn, item->folder, item->uid, &placement, NULL) ||
-            placement.base != CACHE_BASE_UNKNOWN)
-            continue;
-        sync_decide_vanished(&placement);
-        if (!cache_placement_put(txn, &placement, error))
+        if (cache_placement_get(txn, item->folder, item->uid, &placement, NULL) &&
+            placement.base == CACHE_BASE_UNKNOWN &&
+            !sync_keep_vanished(txn, &placement, attempt->uidvalidity, sync_time(context), error))
             return FALSE;
-        imap_set_add(dropped, item->uid);
     }
-    return sync_remember_vanished(txn, attempt->target, dropped, sync_time(context), error);
+    return TRUE;
 }
 
 /* Whether all that was sent has been found. */

@@ -23,6 +23,7 @@ typedef struct {
     gboolean unconfirmed; /* its remote id is of a new epoch: it may only confirm */
     gboolean follows;     /* its flags follow those of a message that it takes the place of: */
     CacheFlags was_view, was_base;
+    guint32 returns; /* it had vanished, and was this local UID; 0: it is new (returned.h) */
     gboolean matched;
 } SyncServerMessage;
 

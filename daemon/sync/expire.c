@@ -1,111 +1,65 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * One meta value a day, in a ring of as many as days are kept and one more: "DAY FOLDER:UIDS
- * FOLDER:UIDS", the UIDs as a set.
- */
+/* The week after something has vanished. */
 #include "daemon/sync/expire.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "cache/vanished.h"
 
-#define DAYS_KEPT 7
-#define SLOTS     (DAYS_KEPT + 2)
-#define DAY       (24 * 60 * 60)
+#include "daemon/sync/decide.h"
 
-/* Ranges of one day's set; a text with more than these was not written by us. */
-#define MAX_RANGES 4000000
+/* Rows forgotten in one transaction. */
+#define BATCH 200
 
-static char *slot_name(gint64 day)
+gboolean sync_keep_vanished(CacheTxn *txn, CachePlacement *row, guint32 uidvalidity, gint64 now,
+                            GError **error)
 {
-    return g_strdup_printf("vanished.%d", (int)(day % SLOTS));
+    const CacheVanished vanished = {.folder = row->folder,
+                                    .uid = row->uid,
+                                    .uidvalidity = uidvalidity,
+                                    .base_uid = row->base_uid,
+                                    .alive = row->alive,
+                                    .since = now};
+
+    sync_decide_vanished(row);
+    return cache_placement_put(txn, row, error) && cache_vanished_add(txn, &vanished, error);
 }
 
-static gint64 slot_day(const char *text)
+/* What an open attempt names by now is no longer just kept; it goes with the attempt. */
+static gboolean forget(CacheTxn *txn, const CacheVanished *vanished, GError **error)
 {
-    return text ? strtoll(text, NULL, 10) : -1;
-}
+    g_autoptr(GError) needed = NULL;
 
-/* `text` with the UIDs added to its folder's set, where that stands last. */
-static char *with_uids(const char *text, gint64 folder, const ImapSet *uids)
-{
-    g_autofree char *prefix = g_strdup_printf(" %" G_GINT64_FORMAT ":", folder);
-    g_autoptr(ImapSet) set = imap_set_copy(uids);
-    const char *last = strrchr(text, ' ');
-    g_autoptr(GString) out = g_string_new(text);
-
-    if (last && g_str_has_prefix(last, prefix)) {
-        const char *members = last + strlen(prefix);
-        g_autoptr(ImapSet) known = imap_set_parse(members, strlen(members), MAX_RANGES, NULL);
-        if (known)
-            imap_set_add_set(set, known);
-        g_string_truncate(out, (gsize)(last - text));
-    }
-    g_string_append(out, prefix);
-    imap_set_format(set, out);
-    return g_strdup(out->str);
-}
-
-gboolean sync_remember_vanished(CacheTxn *txn, gint64 folder, const ImapSet *uids, gint64 now,
-                                GError **error)
-{
-    gint64 day = now / DAY;
-    g_autofree char *key = slot_name(day);
-    g_autofree char *text = cache_meta_get(txn, key);
-
-    if (imap_set_is_empty(uids))
+    if (cache_placement_remove(txn, vanished->folder, vanished->uid, &needed))
         return TRUE;
-    if (slot_day(text) != day) {
-        g_free(text);
-        text = g_strdup_printf("%" G_GINT64_FORMAT, day);
-    }
-    g_autofree char *value = with_uids(text, folder, uids);
-    return cache_meta_set(txn, key, value, error);
+    if (g_error_matches(needed, CACHE_ERROR, CACHE_ERROR_NOT_FOUND) ||
+        g_error_matches(needed, CACHE_ERROR, CACHE_ERROR_INVALID))
+        return cache_vanished_remove(txn, vanished->folder, vanished->uid, error);
+    g_propagate_error(error, g_steal_pointer(&needed));
+    return FALSE;
 }
 
-static gboolean purge_set(CacheTxn *txn, const char *entry)
+static gboolean purge_some(Cache *cache, gint64 before, guint *count, GError **error)
 {
-    char *members;
-    gint64 folder = strtoll(entry, &members, 10);
-    g_autoptr(ImapSet) set =
-        *members == ':' ? imap_set_parse(members + 1, strlen(members + 1), MAX_RANGES, NULL) : NULL;
-    ImapSetIter iter;
-    guint32 uid;
+    g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
+    g_autoptr(GArray) old = txn ? cache_vanished_until(txn, before, BATCH, error) : NULL;
 
-    if (!set)
-        return FALSE;
-    imap_set_iter_init(&iter, set);
-    while (imap_set_iter_next(&iter, &uid)) {
-        CachePlacement placement;
-        /* What has come to life again, or was sent again, stays. */
-        if (cache_placement_get(txn, folder, uid, &placement, NULL) && !placement.alive &&
-            placement.base == CACHE_BASE_NONE)
-            cache_placement_remove(txn, folder, uid, NULL);
-    }
-    return TRUE;
+    g_clear_pointer(&txn, cache_end);
+    *count = old ? old->len : 0;
+    if (!*count)
+        return old != NULL;
+    txn = cache_begin(cache, CACHE_WRITE, error);
+    for (guint i = 0; txn && i < old->len; i++)
+        if (!forget(txn, &g_array_index(old, CacheVanished, i), error))
+            return FALSE;
+    return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
 gboolean sync_purge_vanished(Cache *cache, gint64 now, GError **error)
 {
-    gint64 today = now / DAY;
+    guint count;
 
-    for (int slot = 0; slot < SLOTS; slot++) {
-        g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
-        if (!txn)
+    do {
+        if (!purge_some(cache, now - SYNC_VANISHED_SECONDS, &count, error))
             return FALSE;
-        g_autofree char *key = slot_name(slot);
-        g_autofree char *text = cache_meta_get(txn, key);
-        gint64 day = slot_day(text);
-        g_clear_pointer(&txn, cache_end);
-        if (day < 0 || day > today - DAYS_KEPT)
-            continue;
-        txn = cache_begin(cache, CACHE_WRITE, error);
-        if (!txn)
-            return FALSE;
-        g_auto(GStrv) entries = g_strsplit(text, " ", -1);
-        for (guint i = 1; entries[0] && entries[i]; i++)
-            purge_set(txn, entries[i]);
-        if (!cache_meta_set(txn, key, "", error) || !cache_commit(g_steal_pointer(&txn), error))
-            return FALSE;
-    }
+    } while (count == BATCH);
     return TRUE;
 }

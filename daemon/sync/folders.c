@@ -562,17 +562,20 @@ static gboolean knows_rights(SyncContext *context, const CacheFolder *row)
 }
 
 /* Whether STATUS shows that nothing happened since the last complete pull. */
+/* Nothing has happened to it since it was pulled, as far as its numbers tell; that it has another
+ * number of messages, though its mod-sequence is the same, is seen at servers that leave some out. */
 static gboolean is_as_pulled(SyncContext *context, const CacheFolder *row, const SyncListed *listed)
 {
-    guint count;
+    guint count, aside;
 
     if (sync_was_aside(context, row->id) || sync_has_due(context, row->id) || !row->synced ||
         !knows_rights(context, row) || !listed->has_status ||
         row->base_uidvalidity != listed->uidvalidity || row->base_uidnext != listed->uidnext ||
         listed->highestmodseq == 0 || row->base_highestmodseq != listed->highestmodseq)
         return FALSE;
-    return sync_has(context, IMAP_CAP_QRESYNC) ||
-           (sync_base_count(context, row->id, &count, NULL) && count == listed->messages);
+    return sync_base_count(context, row->id, &count, NULL) &&
+           sync_count_aside(context, row->id, &aside, NULL) &&
+           (guint64)count + aside == listed->messages;
 }
 
 /* A provider without ACL has said nothing of the sort. */

@@ -6,10 +6,12 @@
 #include "daemon/sync/pull.h"
 
 #include "cache/message.h"
+#include "cache/vanished.h"
 
 #include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
 #include "daemon/sync/reset.h"
+#include "daemon/sync/returned.h"
 #include "daemon/sync/sets.h"
 
 /* Rows written in one transaction: 15 ms or so, which others wait for, and one fsync. */
@@ -34,8 +36,9 @@ typedef struct {
     ImapSet *unknown;     /* UIDs that the server has and the base doesn't */
     guint32 top;          /* the highest UID that the server has told of */
     guint lost;           /* rows found vanished */
-    GArray *candidates;   /* SyncServerMessage: new ones that may be ours, see attempts.h */
-    guint32 effects_from; /* arrivals from this UID on are candidates; 0: none */
+    GArray *candidates;   /* SyncServerMessage: new ones that may be ours, see attempts.h, */
+    guint32 effects_from; /* as arrivals from this UID on are; 0: none; */
+    gboolean returns;     /* or may have been here before, see returned.h */
     ImapSet *told;        /* UIDs whose flags were told in this comparison */
     ImapSet *silent;      /* UIDs that are there and whose flags can't be had */
     char *words;          /* of a refusal, or NULL */
@@ -393,6 +396,52 @@ static gboolean follow_old_flags(CacheTxn *txn, const CacheFolder *folder,
                                            sync_mask(folder), &keywords, &placement->flags, error);
 }
 
+/* What it becomes: `row`, which had vanished, under the same UID if no client knows that it was gone
+ *, else under a new one. */
+static CachePlacement revive(const CachePlacement *row, const CacheVanished *vanished,
+                             const SyncServerMessage *message)
+{
+    CachePlacement back = *row;
+
+    back.alive = vanished->alive;
+    back.base = CACHE_BASE_PRESENT;
+    back.base_uid = message->uid;
+    if (vanished->told && vanished->alive)
+        back.uid = 0;
+    return back;
+}
+
+/* Gives what had vanished its place again; *returned: FALSE where that isn't kept any more. */
+static gboolean put_returned(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
+                             const SyncServerMessage *message, CachePlacement *placement,
+                             gboolean *returned, GError **error)
+{
+    CacheVanished vanished;
+    CachePlacement row;
+    gboolean changed;
+
+    if (!cache_vanished_get(txn, folder->id, message->returns, &vanished) ||
+        !cache_placement_get(txn, folder->id, message->returns, &row, NULL))
+        return TRUE;
+    *returned = TRUE;
+    CachePlacement back = revive(&row, &vanished, message);
+    if (!message->flagless &&
+        !sync_follow_flags(txn, &back, message->flags, sync_mask(folder), &changed, error))
+        return FALSE;
+    if (sync_is_set_like(context)) {
+        placement->message = row.message;
+        if (!sync_arrive_in_set(txn, folder, placement, error))
+            return FALSE;
+        if (placement->uid) /* the view has it already */
+            return cache_placement_put(txn, placement, error) &&
+                   cache_placement_remove(txn, row.folder, row.uid, error);
+        back.flags = placement->flags;
+    }
+    *placement = back;
+    return cache_placement_put(txn, placement, error) &&
+           (placement->uid == row.uid || cache_placement_remove(txn, row.folder, row.uid, error));
+}
+
 static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
                             const SyncServerMessage *message, GError **error)
 {
@@ -413,14 +462,19 @@ static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFold
                                  .base = CACHE_BASE_PRESENT,
                                  .base_uid = message->uid,
                                  .base_flags = message->flags};
-    if (!follow_old_flags(txn, folder, message, &placement, error) ||
-        !find_message(context, txn, folder, message, &placement, error) ||
-        !cache_placement_put(txn, &placement, error) ||
-        !share_flags(context, txn, &placement, message->flags, error))
+    gboolean returned = FALSE;
+    if (message->returns &&
+        !put_returned(context, txn, folder, message, &placement, &returned, error))
+        return FALSE;
+    if (!returned && (!follow_old_flags(txn, folder, message, &placement, error) ||
+                      !find_message(context, txn, folder, message, &placement, error) ||
+                      !cache_placement_put(txn, &placement, error)))
+        return FALSE;
+    if (!share_flags(context, txn, &placement, message->flags, error))
         return FALSE;
     sync_base_count_add(context, folder->id, 1);
     context->arrived = TRUE;
-    if (context->track_arrivals) {
+    if (context->track_arrivals && !returned) {
         SyncArrival arrival = {.folder = folder->id,
                                .uid = placement.uid,
                                .base_uid = message->uid,
@@ -463,19 +517,26 @@ gboolean sync_add_arrivals(SyncContext *context, gint64 folder, GArray *messages
     return TRUE;
 }
 
-/* Moves what may be the effect of an attempt of ours, and isn't known yet, from `messages` to
- * `candidates`. */
+static gboolean is_candidate(const Pull *pull, CacheTxn *txn, const SyncServerMessage *message)
+{
+    CachePlacement known;
+
+    return ((pull->effects_from && message->uid >= pull->effects_from) ||
+            (pull->returns && sync_may_have_returned(txn, pull->folder->id, message->date))) &&
+           !cache_placement_by_base(txn, pull->folder->id, message->uid, &known, NULL);
+}
+
+/* Moves what may be the effect of an attempt of ours, or have been here before, and isn't known yet,
+ * from `messages` to `candidates`. */
 static gboolean set_apart(Pull *pull, GArray *messages, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
-    CachePlacement known;
 
     if (!txn)
         return FALSE;
     for (guint i = 0; i < messages->len;) {
         SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
-        if (message->uid < pull->effects_from ||
-            cache_placement_by_base(txn, pull->folder->id, message->uid, &known, NULL)) {
+        if (!is_candidate(pull, txn, message)) {
             i++;
             continue;
         }
@@ -492,7 +553,7 @@ static gboolean note_arrivals(GArray *messages, gpointer data, GError **error)
 
     for (guint i = 0; i < messages->len; i++)
         pull->top = MAX(pull->top, g_array_index(messages, SyncServerMessage, i).uid);
-    if (pull->effects_from && !set_apart(pull, messages, error))
+    if ((pull->effects_from || pull->returns) && !set_apart(pull, messages, error))
         return FALSE;
     return sync_add_arrivals(pull->context, pull->folder->id, messages, error);
 }
@@ -869,6 +930,7 @@ static gboolean match_candidates(Pull *pull, GError **error)
 {
     return pull->candidates->len == 0 ||
            (sync_match_effects(pull->context, pull->folder->id, pull->candidates, error) &&
+            sync_match_returned(pull->context, pull->folder->id, pull->candidates, error) &&
             sync_add_arrivals(pull->context, pull->folder->id, pull->candidates, error));
 }
 
@@ -893,6 +955,7 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
     gboolean qresync;
 
     pull.folder = txn ? cache_folder_get(txn, id, error) : NULL;
+    pull.returns = txn && cache_vanished_any(txn, id);
     g_clear_pointer(&txn, cache_end);
     if (!pull.folder)
         return FALSE;

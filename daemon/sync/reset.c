@@ -7,6 +7,7 @@
 #include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
 #include "daemon/sync/expire.h"
+#include "daemon/sync/returned.h"
 #include "daemon/sync/sets.h"
 
 typedef struct {
@@ -180,36 +181,41 @@ static gboolean take_remote_id(Reset *reset, CacheTxn *txn, gint64 message, cons
            cache_message_set_remote_id(txn, message, remote_id, error);
 }
 
+static gboolean write_lost(Reset *reset, CacheTxn *txn, CachePlacement *row, guint32 was_uid,
+                           GError **error)
+{
+    row->base_uid = was_uid;
+    return take_remote_id(reset, txn, row->message, NULL, error) &&
+           sync_keep_vanished(txn, row, reset->folder->base_uidvalidity, sync_time(reset->context),
+                              error);
+}
+
+static gboolean write_matched(Reset *reset, CacheTxn *txn, CachePlacement *row,
+                              SyncServerMessage *message, GError **error)
+{
+    gboolean changed;
+
+    row->base = CACHE_BASE_PRESENT;
+    row->base_uid = message->uid;
+    message->matched = TRUE;
+    return take_remote_id(reset, txn, row->message, message->remote_id, error) &&
+           sync_follow_flags(txn, row, message->flags, sync_mask(reset->folder), &changed, error) &&
+           cache_placement_put(txn, row, error);
+}
+
 static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
 {
-    g_autoptr(ImapSet) lost = imap_set_new();
-
     for (guint i = 0; i < reset->old->len; i++) {
         const SyncCandidate *candidate = &g_array_index(reset->old, SyncCandidate, i);
         CachePlacement *row = &g_array_index(reset->rows, CachePlacement, candidate->index);
-        gboolean changed;
+        SyncServerMessage *messages = &g_array_index(reset->messages, SyncServerMessage, 0);
 
-        if (candidate->match < 0) {
-            if (!take_remote_id(reset, txn, row->message, NULL, error))
-                return FALSE;
-            sync_decide_vanished(row);
-            imap_set_add(lost, row->uid);
-        } else {
-            SyncServerMessage *message =
-                &g_array_index(reset->messages, SyncServerMessage, candidate->match);
-            row->base = CACHE_BASE_PRESENT;
-            row->base_uid = message->uid;
-            message->matched = TRUE;
-            if (!take_remote_id(reset, txn, row->message, message->remote_id, error))
-                return FALSE;
-            if (!sync_follow_flags(txn, row, message->flags, sync_mask(reset->folder), &changed,
-                                   error))
-                return FALSE;
-        }
-        if (!cache_placement_put(txn, row, error))
+        if (!(candidate->match < 0
+                  ? write_lost(reset, txn, row, candidate->uid, error)
+                  : write_matched(reset, txn, row, &messages[candidate->match], error)))
             return FALSE;
     }
-    return sync_remember_vanished(txn, reset->folder->id, lost, sync_time(reset->context), error);
+    return TRUE;
 }
 
 static gboolean swap(Reset *reset, GError **error)
@@ -252,7 +258,8 @@ static gboolean add_rest(Reset *reset, GError **error)
     if (sync_first_effect(reset->context, reset->folder) &&
         !sync_match_effects(reset->context, reset->folder->id, rest, error))
         return FALSE;
-    return sync_add_arrivals(reset->context, reset->folder->id, rest, error);
+    return sync_match_returned(reset->context, reset->folder->id, rest, error) &&
+           sync_add_arrivals(reset->context, reset->folder->id, rest, error);
 }
 
 gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder,

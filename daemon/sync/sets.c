@@ -238,12 +238,7 @@ gboolean sync_arrive_in_set(CacheTxn *txn, const CacheFolder *folder, CachePlace
 static gboolean remove_from_view(SyncContext *context, CacheTxn *txn, CachePlacement *row,
                                  GError **error)
 {
-    g_autoptr(ImapSet) gone = imap_set_new();
-
-    sync_decide_vanished(row);
-    imap_set_add(gone, row->uid);
-    return cache_placement_put(txn, row, error) &&
-           sync_remember_vanished(txn, row->folder, gone, sync_time(context), error);
+    return sync_keep_vanished(txn, row, 0, sync_time(context), error);
 }
 
 /* What was appended is a message that was there: under its name. */

@@ -160,24 +160,11 @@ static gboolean write_moved(CacheTxn *txn, CachePlacement *row, const SyncArriva
            cache_placement_remove(txn, row->folder, row->uid, error);
 }
 
-/* Gone: what the user had deleted too is done with, the rest is kept for a while. */
-static gboolean write_gone(CacheTxn *txn, CachePlacement *row, ImapSet *kept, GError **error)
-{
-    gboolean was_alive = row->alive;
-
-    sync_decide_vanished(row);
-    if (!cache_placement_put(txn, row, error))
-        return FALSE;
-    if (!was_alive)
-        return cache_placement_remove(txn, row->folder, row->uid, error);
-    imap_set_add(kept, row->uid);
-    return TRUE;
-}
-
 static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanished *vanished,
-                          gint match, ImapSet *kept, GError **error)
+                          gint match, guint32 uidvalidity, GError **error)
 {
     SyncContext *context = resolution->context;
+    gint64 now = sync_time(context);
     CachePlacement row;
 
     if (!cache_placement_get(txn, vanished->folder, vanished->uid, &row, NULL) ||
@@ -185,11 +172,12 @@ static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanis
         return TRUE;
     sync_base_count_add(context, vanished->folder, -1);
     if (match < 0)
-        return write_gone(txn, &row, kept, error);
+        return sync_keep_vanished(txn, &row, uidvalidity, now, error);
     const SyncArrival *arrival = &g_array_index(context->arrivals, SyncArrival, match);
     if (sync_may_have_size(txn, row.message, row.size, arrival->size))
         return write_moved(txn, &row, arrival, error);
-    return write_resized(txn, &row, arrival, error) && write_gone(txn, &row, kept, error);
+    return write_resized(txn, &row, arrival, error) &&
+           sync_keep_vanished(txn, &row, uidvalidity, now, error);
 }
 
 /* Rows [from, to) of what vanished, all of one folder. */
@@ -198,17 +186,16 @@ static gboolean write_slice(Resolution *resolution, const gint *matches, guint f
 {
     GArray *all = resolution->context->vanished;
     g_autoptr(CacheTxn) txn = cache_begin(resolution->context->cache, CACHE_WRITE_FULL, error);
-    g_autoptr(ImapSet) kept = imap_set_new();
+    gint64 id = g_array_index(all, SyncVanished, from).folder;
+    g_autoptr(CacheFolder) folder = txn ? cache_folder_get(txn, id, NULL) : NULL;
 
     if (!txn)
         return FALSE;
     for (guint i = from; i < to; i++)
-        if (!write_one(resolution, txn, &g_array_index(all, SyncVanished, i), matches[i], kept,
-                       error))
+        if (!write_one(resolution, txn, &g_array_index(all, SyncVanished, i), matches[i],
+                       folder ? folder->base_uidvalidity : 0, error))
             return FALSE;
-    return sync_remember_vanished(txn, g_array_index(all, SyncVanished, from).folder, kept,
-                                  sync_time(resolution->context), error) &&
-           cache_commit(g_steal_pointer(&txn), error);
+    return cache_commit(g_steal_pointer(&txn), error);
 }
 
 static gboolean write_slices(Resolution *resolution, GError **error)

@@ -23,6 +23,7 @@ extern "C" {
 #include "cache/label.h"
 #include "cache/message.h"
 #include "cache/placement.h"
+#include "cache/vanished.h"
 }
 
 /* An error that has to stay empty; says what it was otherwise. */
@@ -70,8 +71,10 @@ struct Txn {
     }
 };
 
-/* SQL that takes away what version 11 of the schema added: as an older version left it. */
+/* SQL that takes away what version 11 of the schema and later ones added: as an older version left
+ * it. */
 #define BEFORE_VERSION_11                                                                          \
+    "DROP TRIGGER vanished_gone; DROP TABLE vanished;"                                             \
     "DROP TRIGGER problem_added; DROP TRIGGER problem_gone;"                                       \
     "ALTER TABLE folder DROP COLUMN headless; ALTER TABLE folder DROP COLUMN failing;"             \
     "ALTER TABLE folder DROP COLUMN unread; ALTER TABLE folder DROP COLUMN unreadable;"
@@ -162,6 +165,18 @@ class CacheTest : public testing::Test
         placement.base_uid = base_uid;
         EXPECT_TRUE(cache_placement_put(txn, &placement, error)) << error.text();
         return placement;
+    }
+    /* As sync does it when upstream has it no longer. */
+    void vanish(gint64 folder, guint32 uid)
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        CachePlacement row = placement(txn, folder, uid);
+        const CacheVanished vanished = {folder, uid, 7, row.base_uid, row.alive, FALSE, 1000};
+        row.alive = FALSE;
+        row.base = CACHE_BASE_NONE;
+        EXPECT_TRUE(cache_placement_put(txn, &row, error)) << error.text();
+        EXPECT_TRUE(cache_vanished_add(txn, &vanished, error)) << error.text();
+        txn.commit();
     }
     std::vector<CachePlacement> arrive_many(gint64 folder, guint count)
     {

@@ -125,6 +125,7 @@ class CacheFaults : public CacheTest
     gint64 inbox = 0, archive = 0;
     std::vector<guint32> inbox_uids, archive_uids, inbox_pending, archive_pending;
     guint32 uidvalidity = 0, archive_uidvalidity = 0;
+    bool vanished_too = true;
 
     const char *parent_dir() override
     {
@@ -144,6 +145,7 @@ class CacheFaults : public CacheTest
             drafts[append(inbox, draft, {CACHE_DRAFT, 0})] = draft;
         }
         move_some();
+        vanish(inbox, 5);
         remember();
         close();
         sound = dir + ".sound";
@@ -235,6 +237,12 @@ class CacheFaults : public CacheTest
             EXPECT_TRUE(read(txn, placement(txn, row->id, uid).message) == bytes) << uid;
         for (auto &[uid, bytes] : moved)
             EXPECT_EQ(read(txn, placement(txn, other->id, uid).message), bytes) << uid;
+        CacheVanished vanished;
+        if (!vanished_too)
+            return;
+        EXPECT_TRUE(cache_vanished_get(txn, row->id, 5, &vanished));
+        EXPECT_EQ(read(txn, placement(txn, row->id, 5).message), text(4));
+        EXPECT_TRUE(vanished.alive);
     }
     /* After the fault the next start has everything; a new message gets a UID of its own. */
     void expect_sound()
@@ -296,9 +304,27 @@ TEST_F(CacheFaults, AMigrationForWhichTheDiskIsTooSmallAtAnyStepLosesNothing)
     break_off(FULL, [this] { make_old(); });
 }
 
+TEST_F(CacheFaults, WhatHasVanishedIsKnownAsItWasInACacheThatIsMadeAnew)
+{
+    restore();
+    mark_damaged();
+    CacheSalvage result;
+    ASSERT_TRUE(cache_rebuild(dir.c_str(), nullptr, &result, error)) << error.text();
+    open();
+    Txn txn(cache, CACHE_READ);
+    FolderPtr row(cache_folder_find(txn, "INBOX", error), cache_folder_free);
+    CacheVanished vanished;
+    ASSERT_TRUE(cache_vanished_get(txn, row->id, 5, &vanished));
+    EXPECT_EQ(vanished.uidvalidity, 7u);
+    EXPECT_EQ(vanished.base_uid, 104u);
+    EXPECT_EQ(vanished.since, 1000);
+    EXPECT_FALSE(vanished.told);
+}
+
 TEST_F(CacheFaults, ADamagedCacheOfAnOlderVersionIsRebuilt)
 {
     restore();
+    vanished_too = false; /* it didn't say which these are */
     make_old();
     mark_damaged();
     expect_sound();
@@ -331,7 +357,7 @@ TEST_F(CacheFaults, WhatTakesLongTellsAndCanBeStopped)
     told = {};
     EXPECT_TRUE(cache_rebuild(dir.c_str(), &progress, &result, error)) << error.text();
     EXPECT_GT(told.count, 2);
-    EXPECT_EQ(result.contents, drafts.size() + moved.size());
+    EXPECT_EQ(result.contents, drafts.size() + moved.size() + 1); /* what has vanished, too */
     expect_sound();
 }
 

@@ -285,4 +285,45 @@ TEST_F(RulesTest, AMailboxMadeAgainAboveOthersHasAnotherId)
     EXPECT_NE(after.find(id), std::string::npos) << created << after;
 }
 
+/* RFC 3501, 2.3.1.1: a client that knows that a message is gone looks for new ones above all UIDs it
+ * has seen; so what vanished upstream and returns keeps its UID only as long as no client knows. */
+TEST_F(RulesTest, WhatClientsAreToldOfWhatHasVanishedIsRemembered)
+{
+    const struct {
+        const char *transcript;
+        bool told;
+    } cases[] = {
+        {"C: a STATUS INBOX (MESSAGES UIDNEXT)\nS~ a OK …", false},
+        {"C: a LIST \"\" *\nS~ a OK …", false},
+        {"C: a SELECT Other\nS~ a OK …", false},
+        {"C: a EXAMINE INBOX\nS~ a OK …", true},
+        {"C: a SELECT INBOX\nS~ a OK …", true},
+        {"C: a ENABLE QRESYNC\nS~ a OK …\nC: b SELECT INBOX (QRESYNC (1 1))\nS~ b OK …", true},
+    };
+    make_folder("Other");
+    for (auto &[transcript, told] : cases) {
+        SCOPED_TRACE(transcript);
+        guint32 uid = announce(inbox, "\r\nx");
+        vanish(inbox, uid);
+        connect()->play(transcript);
+        Txn txn(cache, CACHE_READ);
+        EXPECT_NE(cache_vanished_untold(txn, inbox), told);
+    }
+}
+
+TEST_F(RulesTest, AnExpungeThatIsHeldBackIsNotToldYet)
+{
+    guint32 uid = announce(inbox, "\r\nx");
+    auto client = select();
+    vanish(inbox, uid);
+    auto untold = [this] {
+        Txn txn(cache, CACHE_READ);
+        return cache_vanished_untold(txn, inbox) != FALSE;
+    };
+    client->play("C: a FETCH 1 UID\nS~ a OK …");
+    EXPECT_TRUE(untold());
+    client->play("C: b NOOP\nS: * … EXPUNGE\nS: b OK …");
+    EXPECT_FALSE(untold());
+}
+
 } // namespace

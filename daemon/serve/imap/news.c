@@ -2,6 +2,8 @@
 /* Bringing the client's view up to date: what has changed is read, and told in the right order. */
 #include "daemon/serve/imap/news.h"
 
+#include "cache/vanished.h"
+
 #include "daemon/serve/imap/context.h"
 #include "daemon/serve/imap/fetch.h"
 #include "daemon/serve/imap/notify-events.h"
@@ -18,6 +20,7 @@ typedef struct {
     guint32 rights;
     guint64 url_resets;
     gboolean folder_gone;
+    gboolean untold; /* sync found something vanished that no client knows of */
 } News;
 
 static void news_clear(News *news)
@@ -52,6 +55,7 @@ static gboolean read_news(ImapSession *session, gboolean messages, News *news, G
     if (news->modseq > view->modseq &&
         !cache_changes(txn, view->folder, view->modseq, &news->changed, NULL, error))
         return FALSE;
+    news->untold = cache_vanished_untold(txn, view->folder);
     return news->modseq <= view->expunge_modseq ||
            cache_changes(txn, view->folder, view->expunge_modseq, NULL, &news->expunged, error);
 }
@@ -279,6 +283,8 @@ void imap_news_report(ImapSession *session, gboolean expunges)
     tell_new_key(session, &news);
     if (messages) {
         claim_recent(session, &news);
+        if (expunges && news.untold)
+            imap_view_note_told(session, session->view->folder, news.modseq);
         tell_messages(session, expunges, events, &news);
     }
 }

@@ -2,6 +2,8 @@
 /* The selected mailbox as the client knows it. */
 #include "daemon/serve/imap/view.h"
 
+#include "cache/vanished.h"
+
 #include "daemon/proto/imap/flags.h"
 #include "daemon/serve/imap/recent.h"
 #include "daemon/serve/imap/reply.h"
@@ -55,9 +57,20 @@ static gboolean read_start(ImapSession *session, ImapView *view, const char *nam
     if (!start->keywords)
         return FALSE;
     view->url_resets = imap_urlauth_resets(txn, start->folder->id);
+    start->untold = cache_vanished_untold(txn, start->folder->id);
     view->uids = cache_uids(txn, start->folder->id, error);
     return view->uids && cache_first_unseen(txn, start->folder->id, &start->first_unseen, error) &&
            read_since(txn, qresync, start, error);
+}
+
+void imap_view_note_told(ImapSession *session, gint64 folder, guint64 modseq)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, &error);
+
+    if (!txn || !cache_vanished_tell(txn, folder, modseq, &error) ||
+        !cache_commit(g_steal_pointer(&txn), &error))
+        g_debug("imap: can't note that a client knows what is gone: %s", error->message);
 }
 
 static void fill_view(ImapView *view, const ImapViewStart *start)
@@ -88,6 +101,8 @@ ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_o
     if (!read_start(session, view, name, qresync, start, error))
         return NULL;
     fill_view(view, start);
+    if (start->untold)
+        imap_view_note_told(session, view->folder, view->modseq);
     view->watch = cache_watch_view(session->account->cache, view->folder, session->wake_fd);
     return imap_recent_claim(session, view, start->folder->recent_uid, start->folder->uidnext,
                              error)

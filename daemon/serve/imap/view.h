@@ -49,6 +49,7 @@ typedef struct {
     guint32 first_unseen; /* its UID, or 0 */
     GArray *changed;      /* CacheChange: what changed since the client was here; NULL: not asked */
     GArray *expunged;     /* guint32: what went; likewise */
+    gboolean untold; /* something has vanished that no client knows of: imap_view_note_told() */
 } ImapViewStart;
 
 /*
@@ -63,6 +64,13 @@ void imap_view_start_clear(ImapViewStart *start);
 void imap_view_free(ImapView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapView, imap_view_free)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapViewStart, imap_view_start_clear)
+
+/*
+ * Before a client is told what there is, or what has gone, as of `modseq`: what sync found vanished
+ * doesn't come back under the UIDs that the client then takes for gone (cache/vanished.h). Where it
+ * can't be written down (the disk is full) the client is told all the same.
+ */
+void imap_view_note_told(ImapSession *session, gint64 folder, guint64 modseq);
 
 /* The UID at an index, counted from 0. */
 #define imap_view_uid(view, index) g_array_index((view)->uids, guint32, index)

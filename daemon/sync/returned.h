@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What had vanished and is there again: a replica that had lagged, storage that was away, a backup
+ * that was put in place, a deletion that was undone. It gets back its content, its flags and what
+ * was still to be sent, and its local UID, unless a client may have been told that it is gone: then
+ * a new one, since a client looks for what is new above the UIDs that it knows (RFC 3501, 2.3.1.1;
+ * RFC 4549, 4.3.1).
+ *
+ * The same UID in the same epoch with the same date, and no other size or Message-ID, is the same
+ * message. Under another UID Message-ID, date and size decide, and what was deleted or moved here
+ * before it vanished is left alone: someone has put it there anew.
+ */
+#pragma once
+
+#include "daemon/sync/attributes.h"
+
+/* Whether a message of that date has vanished from the folder. */
+gboolean sync_may_have_returned(CacheTxn *txn, gint64 folder, gint64 date);
+
+/* Looks for what vanished among the new `messages` (SyncServerMessage) of the selected folder, and
+ * writes its local UID into `returns`; those that are matched already are passed over. */
+gboolean sync_match_returned(SyncContext *context, gint64 folder, GArray *messages, GError **error);

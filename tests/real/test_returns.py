@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What vanishes at the provider and is there again within seven days is the same message as before: it has its UID
+(unless a client was told that it is gone: then a higher one, RFC 3501, 2.3.1.1), its flags, its content, and what
+was still to be sent. Kinds of loss, of providers and of what was done before are multiplied."""
+
+import contextlib
+import itertools
+import os
+import random
+import sqlite3
+import unittest
+
+from harness import LONG, faults
+from test_set_aside import Fake, mail
+
+DAY = 24 * 3600
+
+#: How a message goes and comes: each gives what undoes it.
+
+
+def lags(server, folder, uids):
+    """A replica that is behind."""
+    fault = faults.Lags(folder=folder)
+    fault.without = lambda there, session, where: [uid for uid in there if where.name != folder or uid not in uids]
+    server.faults.append(fault)
+    return lambda: server.faults.remove(fault)
+
+
+def expunged(server, folder, uids):
+    """Deleted, and taken back: under new UIDs."""
+    gone = [server.folders[folder].messages[uid] for uid in uids]
+    server.remove(folder, *uids)
+    return lambda: [server.put(folder, message.data, message.flags, message.date, identity=message.identity)
+                    for message in gone]
+
+
+def same_uids(server, folder, uids):
+    """Storage that was away: told as expunged, and there again under the same UIDs."""
+    gone = {uid: server.folders[folder].messages[uid] for uid in uids}
+    server.remove(folder, *uids)
+
+    def undo():
+        for uid, message in gone.items():
+            server.put(folder, message.data, message.flags, message.date, uid=uid, identity=message.identity)
+        server.folders[folder].messages = dict(sorted(server.folders[folder].messages.items()))
+    return undo
+
+
+def renumbered(server, folder, uids):
+    """Restored into a mailbox that is numbered anew."""
+    undo = expunged(server, folder, uids)
+
+    def restore():
+        undo()
+        server.renumber(folder, first=random.choice([1, 50]))
+    return restore
+
+
+LOSSES = (lags, expunged, same_uids, renumbered)
+SERVERS = ((), ("QRESYNC",), ("CONDSTORE",))
+
+
+class Returns(Fake):
+    def lose(self, loss, uids, folder="INBOX"):
+        undo = loss(self.server, folder, uids)
+        self.assertIsNone(self.sync())
+        self.pass_time(600)
+        return undo
+
+    def pass_time(self, seconds):
+        self.server.clock.advance(seconds)
+        self.account("advance", seconds)
+        self.assertIsNone(self.sync())
+
+    def each(self, check, servers=SERVERS):
+        for loss, without in itertools.product(LOSSES, servers):
+            with self.subTest(loss=loss.__name__, without=without):
+                self.without = without
+                self.setUp()
+                self.fill(count=12)
+                self.assertIsNone(self.sync())
+                check(loss)
+
+    def settle(self):
+        self.assertIsNone(self.account.settle(6))
+
+    def test_it_has_its_uid_flags_and_content(self):
+        def check(loss):
+            before = self.account.messages("INBOX")
+            fetched = dict(self.server.fetched)
+            undo = self.lose(loss, [3, 4, 9])
+            self.assertEqual(len(self.account.messages("INBOX")), 9)
+            self.pass_time(6 * DAY)
+            undo()
+            self.settle()
+            self.assertEqual(self.account.messages("INBOX"), before)
+            self.assertEqual(dict(self.server.fetched), fetched)
+        self.each(check)
+
+    def test_what_was_still_to_be_sent_is_sent(self):
+        def check(loss):
+            self.server.faults = [faults.Refuse("UID STORE", "NO [INUSE] busy")]
+            self.account("store", "INBOX", 3, "+\\Flagged")
+            self.account("store", "INBOX", 4, "+Work")
+            self.sync()
+            undo = loss(self.server, "INBOX", [3, 4, 5])
+            self.sync()
+            self.assertEqual(len(self.here()), 9)
+            self.pass_time_anyhow(DAY)
+            undo()
+            self.server.faults = []
+            self.pass_time_anyhow(DAY)
+            self.settle()
+            self.assertEqual(self.there(), self.here())
+            self.assertEqual((self.there()["m3"], self.there()["m4"]), ({"\\Flagged"}, {"Work"}))
+        self.each(check)
+
+    def pass_time_anyhow(self, seconds):
+        self.server.clock.advance(seconds)
+        self.account("advance", seconds)
+        self.sync()
+
+    def test_where_a_client_knows_that_it_was_gone_it_has_a_higher_uid(self):
+        def check(loss):
+            self.account("store", "INBOX", 3, "+\\Flagged")
+            self.settle()
+            before = self.account.messages("INBOX")
+            undo = self.lose(loss, [3, 4])
+            self.database("UPDATE vanished SET told = 1 WHERE uid = 3")
+            undo()
+            self.settle()
+            before[13] = before.pop(3)
+            self.assertEqual(self.account.messages("INBOX"), before)
+            self.assertEqual(self.database("SELECT uid FROM vanished"), [])
+            self.assertEqual(self.database("SELECT uid FROM placement WHERE NOT alive"), [])
+        self.each(check, SERVERS[:1])
+
+    def database(self, command):
+        with contextlib.closing(sqlite3.connect(os.path.join(self.account.directory, "mail.db"))) as database, database:
+            return database.execute(command).fetchall()
+
+    def test_flags_that_changed_meanwhile_are_merged(self):
+        def check(loss):
+            undo = self.lose(loss, [3])
+            undo()
+            uid = next(uid for uid, message in self.server.folders["INBOX"].messages.items() if message.name == "m3")
+            self.server.set_flags("INBOX", uid, ["\\Answered"])
+            self.settle()
+            self.assertEqual(self.here()["m3"], {"\\Answered"})
+            self.assertEqual(sorted(self.account.messages("INBOX")), list(range(1, 13)))
+        self.each(check, SERVERS[:1])
+
+    def test_what_was_deleted_or_moved_here_stays_so_where_it_is_the_same_message(self):
+        for without, change in itertools.product(SERVERS, ("expunge", "move")):
+            with self.subTest(without=without, change=change):
+                self.without = without
+                self.setUp()
+                self.fill(count=12)
+                self.assertIsNone(self.sync())
+                self.server.faults = [faults.Refuse("UID (MOVE|COPY|STORE|EXPUNGE)|EXPUNGE|APPEND", "NO [INUSE] busy")]
+                self.account(change, "INBOX", 3, *(["Archive"] if change == "move" else []))
+                self.sync()
+                undo = lags(self.server, "INBOX", [3])
+                self.sync()
+                undo()
+                self.server.faults = []
+                self.pass_time_anyhow(DAY)
+                self.settle()
+                self.assertNotIn("m3", self.there())
+                self.assertNotIn("m3", self.here())
+                self.assertEqual(list(self.there("Archive")), ["m3"] if change == "move" else [])
+                self.assertEqual(self.there("Archive"), self.here("Archive"))
+
+    def test_what_others_put_back_is_not_deleted_again(self):
+        """Deleted on both sides, and taken back there."""
+        for loss in (expunged, renumbered):
+            self.setUp()
+            self.fill(count=12)
+            self.assertIsNone(self.sync())
+            self.server.faults = [faults.Refuse("UID (STORE|EXPUNGE)", "NO [INUSE] busy")]
+            self.account("expunge", "INBOX", 3)
+            self.sync()
+            undo = loss(self.server, "INBOX", [3])
+            self.sync()
+            self.server.faults = []
+            undo()
+            self.pass_time_anyhow(DAY)
+            self.settle()
+            self.assertIn("m3", self.there())
+            self.assertIn("m3", self.here())
+
+    def test_after_seven_days_it_is_new(self):
+        def check(loss):
+            undo = self.lose(loss, [3])
+            self.pass_time(6 * DAY)
+            self.pass_time(DAY)
+            undo()
+            self.settle()
+            self.assertEqual(set(self.here()), {f"m{number}" for number in range(1, 13)})
+            self.assertEqual(sorted(self.account.messages("INBOX")), [1, 2, *range(4, 14)])
+        self.each(check, SERVERS[:1])
+
+    def test_other_bytes_are_another_message(self):
+        """The same date and size under the same UID, or the same Message-ID with another size."""
+        for data, name in ((mail("M3"), "M3"), (mail("m3", 100), "m3")):
+            for uid in (3, None):
+                with self.subTest(name=name, uid=uid):
+                    self.setUp()
+                    self.fill(count=12)
+                    self.assertIsNone(self.sync())
+                    old = self.account.messages("INBOX")[3]
+                    self.lose(expunged, [3])
+                    self.server.put("INBOX", data, uid=uid)
+                    self.server.folders["INBOX"].messages = dict(sorted(self.server.folders["INBOX"].messages.items()))
+                    self.settle()
+                    here = self.account.messages("INBOX")
+                    self.assertEqual(sorted(here), [1, 2, *range(4, 14)])
+                    self.assertEqual(here[13][0], f"<{name}@fake.test>")
+                    self.assertNotEqual(here[13][2], old[2])
+
+    def test_it_may_come_and_go_again_and_again(self):
+        """At random, over some days; what is there at the end has the UIDs and flags of the beginning."""
+        for seed in range(60 if LONG else 4):
+            with self.subTest(seed=seed):
+                chance = random.Random(seed)
+                self.without = chance.choice(SERVERS)
+                self.setUp()
+                self.fill(count=10)
+                self.assertIsNone(self.sync())
+                for uid in range(1, 11):
+                    if chance.random() < 0.5:
+                        self.account("store", "INBOX", uid, "+" + chance.choice(["\\Seen", "\\Flagged", "Work"]))
+                self.settle()
+                before = self.account.messages("INBOX")
+                for _ in range(4):
+                    there = self.server.folders["INBOX"].uids()
+                    undo = self.lose(chance.choice(LOSSES), chance.sample(there, chance.randint(1, 9)))
+                    if chance.random() < 0.4:
+                        self.account.kill()
+                        self.account.restart()
+                        self.account("advance", self.server.clock.ahead)
+                    if chance.random() < 0.5:
+                        self.pass_time(chance.choice([3600, DAY]))
+                    undo()
+                    self.settle()
+                    self.assertEqual(self.account.messages("INBOX"), before)
+
+if __name__ == "__main__":
+    unittest.main()
