@@ -50,6 +50,7 @@ struct NetStream {
     NetCancel *cancel;
     char *name;
     guint timeout;    /* seconds; 0: for ever */
+    gint64 deadline;  /* monotonic, microseconds; 0: none */
     gboolean closing; /* saying goodbye: no longer cancelled, but only a moment left */
 
     guint8 *in; /* NULL while nothing is buffered and the stream waits */
@@ -96,6 +97,16 @@ void net_stream_free(NetStream *stream)
 void net_stream_set_timeout(NetStream *stream, guint seconds)
 {
     stream->timeout = seconds;
+}
+
+void net_stream_set_deadline(NetStream *stream, gint64 deadline)
+{
+    stream->deadline = deadline;
+}
+
+gint64 net_stream_deadline(NetStream *stream)
+{
+    return stream->deadline;
 }
 
 const char *net_stream_name(NetStream *stream)
@@ -227,20 +238,40 @@ static int wait_for(NetStream *stream, short events, int wake_fd, int timeout_ms
     return result;
 }
 
+/* `timeout_ms` (-1: for ever), or what the deadline leaves of it. */
+static int within_deadline(NetStream *stream, int timeout_ms)
+{
+    if (!stream->deadline || stream->closing)
+        return timeout_ms;
+    gint64 left = (stream->deadline - g_get_monotonic_time() + 999) / 1000;
+    left = CLAMP(left, 0, G_MAXINT);
+    return timeout_ms < 0 ? (int)left : MIN(timeout_ms, (int)left);
+}
+
+/* Whoever never waits, because there is always something to read, has a deadline as well. */
+static gboolean check_deadline(NetStream *stream, GError **error)
+{
+    if (!stream->deadline || stream->closing || g_get_monotonic_time() < stream->deadline)
+        return TRUE;
+    g_set_error(error, NET_ERROR, NET_ERROR_TIMEOUT, "%s took too long", stream->name);
+    return FALSE;
+}
+
 /* Waits until the transport can go on after `result`; FALSE when cancelled or after the timeout. */
 static gboolean wait_transport(NetStream *stream, IoResult result, GError **error)
 {
     short events = result == IO_WANT_READ ? POLLIN : POLLOUT;
     guint seconds = stream->closing ? CLOSE_TIMEOUT : stream->timeout;
-    int ready = wait_for(stream, events, -1, seconds > 0 ? (int)(seconds * 1000) : -1, error);
+    int timeout = within_deadline(stream, seconds > 0 ? (int)(seconds * 1000) : -1);
+    int ready = wait_for(stream, events, -1, timeout, error);
     if (ready < 0)
         return FALSE;
-    if (ready == NET_TIMED_OUT) {
+    if (ready != NET_TIMED_OUT)
+        return TRUE;
+    if (check_deadline(stream, error))
         g_set_error(error, NET_ERROR, NET_ERROR_TIMEOUT, "%s: no answer for %u seconds",
                     stream->name, seconds);
-        return FALSE;
-    }
-    return TRUE;
+    return FALSE;
 }
 
 static gboolean closed_error(NetStream *stream, GError **error)
@@ -321,6 +352,8 @@ static gsize read_some(NetStream *stream, void *buffer, gsize length, GError **e
         return 0;
     }
     while (!stream->ended) {
+        if (!check_deadline(stream, error))
+            return 0;
         IoResult result = layer_read(stream, buffer, length, &got, error);
         if (result == IO_DONE)
             return got;
@@ -428,38 +461,97 @@ static gboolean too_long(NetStream *stream, gsize limit, GError **error)
     return FALSE;
 }
 
-const char *net_stream_read_line(NetStream *stream, gsize limit, gsize *length, GError **error)
+/* Takes a whole line of `n` octets, its end not counted, that is followed by LF. */
+static const char *take_line(NetStream *stream, gsize n, gsize *length)
+{
+    guint8 *start = stream->in + stream->in_start;
+    stream->in_start += n + 1;
+    if (n > 0 && start[n - 1] == '\r')
+        n--;
+    start[n] = '\0'; /* over its CR or LF */
+    *length = n;
+    return (const char *)start;
+}
+
+/* Buffers up to `limit` octets of a line and its end. TRUE: it is there, with *n octets before its
+ * LF. FALSE and no error: it is longer. */
+static gboolean find_line(NetStream *stream, gsize limit, gsize *n, GError **error)
 {
     gsize searched = 0;
-    if (!net_stream_skip_line(stream, error))
-        return NULL;
     for (;;) {
         gsize available = stream->in_end - stream->in_start;
         guint8 *start = available > 0 ? stream->in + stream->in_start : NULL;
         guint8 *end =
             available > searched ? memchr(start + searched, '\n', available - searched) : NULL;
         if (end != NULL) {
-            gsize n = (gsize)(end - start);
-            if (n > 0 && start[n - 1] == '\r')
-                n--;
-            if (n > limit) {
-                too_long(stream, limit, error);
-                return NULL;
-            }
-            start[n] = '\0'; /* over its CR or LF */
-            stream->in_start += (gsize)(end - start) + 1;
-            if (length != NULL)
-                *length = n;
-            return (const char *)start;
+            *n = (gsize)(end - start);
+            return *n - (*n > 0 && end[-1] == '\r') <= limit;
         }
-        if (available > limit + 1) {
-            too_long(stream, limit, error);
-            return NULL;
-        }
+        if (available > limit + 1)
+            return FALSE;
         searched = available;
         if (!fill(stream, limit + 2, error))
+            return FALSE;
+    }
+}
+
+const char *net_stream_read_line(NetStream *stream, gsize limit, gsize *length, GError **error)
+{
+    GError *failure = NULL;
+    gsize n, ignored;
+    if (!net_stream_skip_line(stream, error))
+        return NULL;
+    if (find_line(stream, limit, &n, &failure))
+        return take_line(stream, n, length != NULL ? length : &ignored);
+    if (failure != NULL)
+        g_propagate_error(error, failure);
+    else
+        too_long(stream, limit, error);
+    return NULL;
+}
+
+/* Drops `count` octets that stand `at` octets behind the start of the input. */
+static void drop_middle(NetStream *stream, gsize at, gsize count)
+{
+    guint8 *from = stream->in + stream->in_start + at;
+    memmove(from, from + count, stream->in_end - stream->in_start - at - count);
+    stream->in_end -= count;
+}
+
+/* More than `limit` octets of a line are buffered: goes on to its end, keeping the first `limit`
+ * and the last of it. */
+static const char *cut_line(NetStream *stream, gsize limit, gsize *length, GError **error)
+{
+    gsize searched = limit;
+    for (;;) {
+        gsize available = stream->in_end - stream->in_start;
+        guint8 *start = stream->in + stream->in_start;
+        guint8 *end = memchr(start + searched, '\n', available - searched);
+        gsize line = end != NULL ? (gsize)(end - start) : available;
+        gsize tail = NET_LINE_TAIL + (end != NULL && line > 0 && end[-1] == '\r');
+        if (line > limit + tail)
+            drop_middle(stream, limit, line - limit - tail);
+        if (end != NULL)
+            return take_line(stream, MIN(line, limit + tail), length);
+        searched = stream->in_end - stream->in_start;
+        if (!fill(stream, NET_CUT_LINE(limit) + INPUT_SIZE, error))
             return NULL;
     }
+}
+
+/* A line that is just a little longer, so that nothing had to be dropped, is as long as it is. */
+const char *net_stream_read_line_cut(NetStream *stream, gsize limit, gsize *length, GError **error)
+{
+    GError *failure = NULL;
+    gsize n;
+    if (!net_stream_skip_line(stream, error))
+        return NULL;
+    if (find_line(stream, limit, &n, &failure))
+        return take_line(stream, n, length);
+    if (failure == NULL)
+        return cut_line(stream, limit, length, error);
+    g_propagate_error(error, failure);
+    return NULL;
 }
 
 const char *net_stream_peek(NetStream *stream, gsize *length, GError **error)
@@ -538,6 +630,7 @@ int net_stream_wait(NetStream *stream, int wake_fd, int timeout_ms, GError **err
         }
         release_buffers(stream);
         int left = timeout_ms < 0 ? -1 : ms_until(end);
+        left = within_deadline(stream, left);
         int ready = wait_for(stream, POLLIN, wake_fd, left, error);
         if (ready < 0 || ready == NET_TIMED_OUT || (ready & NET_WOKEN) != 0)
             return ready < 0 ? ready : ready & ~NET_READABLE;
@@ -654,7 +747,8 @@ void net_stream_close(NetStream *stream)
 
 /* ---- TLS, compression ---------------------------------------------------------------------- */
 
-static gboolean handshake(NetStream *stream, SSL_CTX *context, const char *host, GError **error)
+static gboolean handshake(NetStream *stream, SSL_CTX *context, const char *host,
+                          const char *protocol, GError **error)
 {
     if (net_stream_pending(stream)) {
         g_set_error(
@@ -670,6 +764,7 @@ static gboolean handshake(NetStream *stream, SSL_CTX *context, const char *host,
     SSL_set_fd(stream->ssl, stream->fd);
     if (host != NULL)
         net_tls_expect_host(stream->ssl, host);
+    SSL_set_app_data(stream->ssl, (void *)protocol);
     for (;;) {
         ERR_clear_error();
         errno = 0;
@@ -690,12 +785,13 @@ static gboolean handshake(NetStream *stream, SSL_CTX *context, const char *host,
 gboolean net_stream_start_tls(NetStream *stream, NetTlsClient *tls, const char *host,
                               GError **error)
 {
-    return handshake(stream, net_tls_client_context(tls), host, error);
+    return handshake(stream, net_tls_client_context(tls), host, NULL, error);
 }
 
-gboolean net_stream_accept_tls(NetStream *stream, NetTlsServer *tls, GError **error)
+gboolean net_stream_accept_tls(NetStream *stream, NetTlsServer *tls, const char *protocol,
+                               GError **error)
 {
-    return handshake(stream, net_tls_server_context(tls), NULL, error);
+    return handshake(stream, net_tls_server_context(tls), NULL, protocol, error);
 }
 
 gboolean net_stream_is_tls(NetStream *stream)

@@ -43,6 +43,11 @@ void net_stream_close(NetStream *stream);
 /* Seconds that one blocking call may see no progress; 0: for ever. */
 void net_stream_set_timeout(NetStream *stream, guint seconds);
 
+/* When all that blocks gives up (NET_ERROR_TIMEOUT), whatever progress it sees: monotonic
+ * microseconds; 0: never. */
+void net_stream_set_deadline(NetStream *stream, gint64 deadline);
+gint64 net_stream_deadline(NetStream *stream);
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
 /* Reads up to `length` bytes, at least one; 0 never: the end of the stream is NET_ERROR_CLOSED. -1
@@ -59,6 +64,15 @@ gboolean net_stream_read_exact(NetStream *stream, void *buffer, gsize length, GE
  * NUL.
  */
 const char *net_stream_read_line(NetStream *stream, gsize limit, gsize *length, GError **error);
+
+/*
+ * The same, but a line that is longer is read to its end and comes as more than `limit` octets, at
+ * most NET_CUT_LINE(limit): its beginning and its end, without what is between. For protocols in
+ * which a line that is too long has a name to be answered by, and an end that matters (IMAP).
+ */
+const char *net_stream_read_line_cut(NetStream *stream, gsize limit, gsize *length, GError **error);
+#define NET_LINE_TAIL       64
+#define NET_CUT_LINE(limit) ((limit) + NET_LINE_TAIL)
 
 /* After TOO_LONG: reads to the end of that line, without keeping it, for who wants to answer after
  * it. Does nothing where it has come already. */
@@ -109,8 +123,13 @@ gboolean net_stream_flush(NetStream *stream, GError **error);
 gboolean net_stream_start_tls(NetStream *stream, NetTlsClient *tls, const char *host,
                               GError **error);
 
-/* The server's side. Buffered clear-text input is refused likewise. */
-gboolean net_stream_accept_tls(NetStream *stream, NetTlsServer *tls, GError **error);
+/*
+ * The server's side. Buffered clear-text input is refused likewise. A client that says what it
+ * wants to speak (ALPN, RFC 7301) has to say `protocol`: a browser says something else, and can be
+ * made to send what it likes. Static; NULL: nothing that could be said is right.
+ */
+gboolean net_stream_accept_tls(NetStream *stream, NetTlsServer *tls, const char *protocol,
+                               GError **error);
 
 gboolean net_stream_is_tls(NetStream *stream);
 

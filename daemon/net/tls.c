@@ -108,12 +108,29 @@ SSL_CTX *net_tls_client_context(NetTlsClient *tls)
     return tls->context;
 }
 
+/* Refuses who wants to speak something else, as RFC 7301, 3.2, asks. */
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_length,
+                           const unsigned char *offered, unsigned length, void *data)
+{
+    const char *ours = SSL_get_app_data(ssl);
+    for (unsigned at = 0; ours != NULL && at < length; at += offered[at] + 1u) {
+        if (offered[at] != strlen(ours) || offered[at] >= length - at ||
+            memcmp(offered + at + 1, ours, offered[at]) != 0)
+            continue;
+        *out = offered + at + 1;
+        *out_length = offered[at];
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 NetTlsServer *net_tls_server_new(const char *certificate_file, const char *key_file, GError **error)
 {
     g_autoptr(NetTlsServer) tls = g_new0(NetTlsServer, 1);
     tls->refs = 1;
     tls->context = new_context(TLS_server_method());
     SSL_CTX_set_session_cache_mode(tls->context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_alpn_select_cb(tls->context, select_protocol, NULL);
     ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(tls->context, certificate_file) != 1 ||
         SSL_CTX_use_PrivateKey_file(tls->context, key_file, SSL_FILETYPE_PEM) != 1) {

@@ -7,6 +7,21 @@
 #define TLS_HANDSHAKE                                                                              \
     22 /* the type of the record that a TLS connection begins with (RFC 8446, 5.1) */
 
+#define LOGIN_SECONDS (3 * 60)
+
+void serve_await_login(NetStream *stream, const ServeDaemon *daemon)
+{
+    guint seconds = daemon->login_seconds ? daemon->login_seconds : LOGIN_SECONDS;
+
+    if (!net_stream_deadline(stream))
+        net_stream_set_deadline(stream, g_get_monotonic_time() + seconds * (gint64)G_USEC_PER_SEC);
+}
+
+void serve_end_login(NetStream *stream)
+{
+    net_stream_set_deadline(stream, 0);
+}
+
 static const char *const HTTP_METHODS[] = {"GET ",     "POST ",   "PUT ",   "HEAD ",  "CONNECT ",
                                            "OPTIONS ", "DELETE ", "PATCH ", "TRACE ", "PRI "};
 

@@ -2,7 +2,13 @@
 /* How sessions read their commands, and how they tell who wants to speak something else. */
 #pragma once
 
-#include "daemon/net/stream.h"
+#include "daemon/serve/serve.h"
+
+/* Nobody is logged in: the time for it runs from now on, unless it runs already. It counts whatever
+ * the client says. */
+void serve_await_login(NetStream *stream, const ServeDaemon *daemon);
+/* Somebody is. */
+void serve_end_login(NetStream *stream);
 
 /*
  * The next line, at most `limit` bytes without its end, waiting `timeout` seconds at most: what was

@@ -62,7 +62,7 @@ typedef struct {
     NetTlsServer *tls;       /* for STARTTLS; NULL: not offered */
     ServeThrottle *throttle; /* slows the next answer after failed logins; one per listener */
     gint64 progress_us;      /* how often IMAP clients hear of a long command's progress; 0: 15 s */
-    guint login_seconds;     /* how long IMAP clients may take to log in; 0: 3 minutes */
+    guint login_seconds;     /* how long clients may take to log in, TLS included; 0: 3 minutes */
     guint idle_seconds;      /* how long they may say nothing after that; 0: 30 minutes */
     guint opening_seconds;   /* how long a login waits for an account that is being opened; 0: 30 */
     gpointer data;

@@ -6,6 +6,7 @@
 #include "daemon/serve/sessions.h"
 
 #include "daemon/net/thread.h"
+#include "daemon/serve/line.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -44,6 +45,9 @@ struct Sessions {
 };
 
 static const char *const protocol_names[] = {"imap", "pop3", "submission"};
+
+/* As IANA has them; for submission it has none. */
+static const char *const SERVE_ALPN[] = {"imap", "pop3", "smtp"};
 
 Sessions *sessions_new(const ServeDaemon *daemon, void (*changed)(gpointer data), gpointer data)
 {
@@ -221,7 +225,9 @@ static void serve(Session *session, NetStream *stream)
     g_autoptr(ServeAccount) preauth = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (session->tls && !net_stream_accept_tls(stream, session->daemon.tls, &error)) {
+    serve_await_login(stream, &session->daemon);
+    if (session->tls && !net_stream_accept_tls(stream, session->daemon.tls,
+                                               SERVE_ALPN[session->protocol], &error)) {
         g_debug("%s: a client's TLS handshake failed: %s", session->listener, error->message);
         return;
     }

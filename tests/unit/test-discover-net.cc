@@ -189,7 +189,8 @@ class Web
         std::string first = request(stream, &host);
         if (g_str_has_prefix(first.c_str(), "CONNECT ")) {
             net_stream_puts(stream, "HTTP/1.1 200 OK\r\n\r\n", nullptr);
-            if (!net_stream_flush(stream, nullptr) || !net_stream_accept_tls(stream, tls_, nullptr))
+            if (!net_stream_flush(stream, nullptr) ||
+                !net_stream_accept_tls(stream, tls_, "http/1.1", nullptr))
                 return;
             first = request(stream, &host);
         } else {

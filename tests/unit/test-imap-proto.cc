@@ -214,18 +214,19 @@ TEST(Assembler, HoldsLinesLiteralsAndCommandsToTheirLimits)
         std::string input;
         const char *log;
     } cases[] = {
-        {"a LOGIN " + big + "\r\n", "a BAD the line is too long"},
-        {"a LOGIN " + big + " {5+}\r\n12345 x\r\n", "discard 5; a BAD the line is too long"},
-        {"a LOGIN {51}\r\n", "a BAD the literal is larger than 50 octets"},
+        {"a LOGIN " + big + "\r\n", "a BAD [TOOBIG] the line is too long"},
+        {"a LOGIN " + big + " {5+}\r\n12345 x\r\n",
+         "discard 5; a BAD [TOOBIG] the line is too long"},
+        {"a LOGIN {51}\r\n", "a BAD [TOOBIG] the literal is larger than 50 octets"},
         {"a LOGIN {51+}\r\n" + std::string(51, 'x') + " {2+}\r\nab\r\n",
-         "discard 51; discard 2; a BAD the literal is larger than 50 octets"},
+         "discard 51; discard 2; a BAD [TOOBIG] the literal is larger than 50 octets"},
         {"a LOGIN {51+}\r\n" + std::string(51, 'x') + " {2}\r\n",
-         "discard 51; a BAD the literal is larger"},
+         "discard 51; a BAD [TOOBIG] the literal is larger"},
         {"a X {50}\r\n" + std::string(50, 'x') + " {50}\r\n" + std::string(50, 'x') + " {30}\r\n",
-         "+; +; a BAD the command is too long"},
+         "+; +; a BAD [TOOBIG] the command is too long"},
         {"a X {1}\r\nx {1}\r\nx {1}\r\nx {1}\r\n",
          "+; +; +; a BAD the command has more than 3 literals"},
-        {"a X {99999999999999999999999999}\r\n", "a BAD the literal is larger than 50"},
+        {"a X {99999999999999999999999999}\r\n", "a BAD [TOOBIG] the literal is larger than 50"},
     };
 
     for (const auto &c : cases) {

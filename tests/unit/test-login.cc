@@ -140,7 +140,7 @@ class LoginTest : public ::testing::Test
         ASSERT_TRUE(tls && trust);
         std::thread other(
             [&] { EXPECT_TRUE(net_stream_start_tls(client, trust, "localhost", nullptr)); });
-        EXPECT_TRUE(net_stream_accept_tls(server, tls, nullptr));
+        EXPECT_TRUE(net_stream_accept_tls(server, tls, nullptr, nullptr));
         other.join();
     }
 

@@ -2,6 +2,9 @@
 /* Streams, TLS, dialing and listening, over socket pairs and loopback. */
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -273,7 +276,7 @@ struct TlsFixture : testing::Test {
     gboolean handshake(NetTlsClient *tls, const char *host, GError **error)
     {
         std::thread other([&] {
-            net_stream_accept_tls(pair.b, server, nullptr);
+            net_stream_accept_tls(pair.b, server, nullptr, nullptr);
             net_stream_puts(pair.b, "hello\r\n", nullptr);
             net_stream_flush(pair.b, nullptr);
         });
@@ -326,6 +329,45 @@ TEST_F(TlsFixture, ClearTextBeforeTheHandshakeIsAnInjection)
     EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_TLS));
 }
 
+/* A browser says what it speaks, and mustn't be taken for a mail program. */
+TEST_F(TlsFixture, WhoWantsToSpeakSomethingElseIsRefused)
+{
+    const struct {
+        const char *offered;
+        const char *ours;
+        bool ok;
+    } cases[] = {
+        {"", "imap", true},
+        {"\4imap", "imap", true},
+        {"\x8http/1.1", "imap", false},
+        {"\2h2\x8http/1.1", "imap", false},
+        {"\2h2\4imap", "imap", true},
+        {"\4pop3", "imap", false},
+        {"\4imap", nullptr, false},
+        {"\5imap4", "imap", false},
+    };
+    for (const auto &one : cases) {
+        Pair fresh;
+        bool served = false;
+        std::thread other(
+            [&] { served = net_stream_accept_tls(fresh.b, server, one.ours, nullptr); });
+        SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+        SSL *ssl = SSL_new(context);
+        if (*one.offered)
+            SSL_set_alpn_protos(ssl, (const unsigned char *)one.offered,
+                                (unsigned)strlen(one.offered));
+        fcntl(fresh.a_fd, F_SETFL, fcntl(fresh.a_fd, F_GETFL) & ~O_NONBLOCK);
+        SSL_set_fd(ssl, fresh.a_fd);
+        bool connected = SSL_connect(ssl) == 1;
+        shutdown(fresh.a_fd, SHUT_WR);
+        other.join();
+        EXPECT_EQ(served, one.ok) << one.offered;
+        EXPECT_EQ(connected, one.ok) << one.offered;
+        SSL_free(ssl);
+        SSL_CTX_free(context);
+    }
+}
+
 TEST_F(TlsFixture, BothSidesAgreeOnTheChannelBinding)
 {
     ASSERT_TRUE(handshake(client, "localhost", nullptr));
@@ -340,7 +382,7 @@ TEST_F(TlsFixture, BothSidesAgreeOnTheChannelBinding)
 
 TEST_F(TlsFixture, WaitIsNotFooledBySessionTickets)
 {
-    std::thread other([&] { net_stream_accept_tls(pair.b, server, nullptr); });
+    std::thread other([&] { net_stream_accept_tls(pair.b, server, nullptr, nullptr); });
     ASSERT_TRUE(net_stream_start_tls(pair.a, client, "localhost", nullptr));
     other.join();
     EXPECT_EQ(net_stream_wait(pair.a, -1, 50, nullptr), NET_TIMED_OUT);

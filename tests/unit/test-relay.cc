@@ -268,7 +268,7 @@ class Provider
                 ok = say(stream, "EHLO", ehlo());
             } else if (verb == "STARTTLS") {
                 ok = say(stream, verb, "220 go") && tls &&
-                     net_stream_accept_tls(stream, tls, nullptr);
+                     net_stream_accept_tls(stream, tls, nullptr, nullptr);
             } else if (verb == "AUTH") {
                 ok = auth(stream, line.substr(5));
             } else if (verb == "MAIL") {

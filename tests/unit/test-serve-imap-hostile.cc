@@ -72,12 +72,109 @@ TEST_F(ImapTest, OctetsThatNoCommandHasAreRefused)
     refused(*client, std::string("a SELECT {3+}\r\nx\0y", 18), "a BAD …");
 }
 
+/* What is too long is read to its end, wherever the parts of it come apart, and nothing of it is a
+ * command: it has its answer, by its tag. */
 TEST_F(ImapTest, LinesAreBounded)
 {
     auto client = connect();
-    refused(*client, "a SELECT " + std::string(64 * 1024, 'x'), "* BAD [TOOBIG] …");
-    auto stranger = connect(false);
-    refused(*stranger, "a LOGIN work " + std::string(8 * 1024, 'x'), "* BAD [TOOBIG] …");
+    for (size_t octets : {150000u, 163840u, 300001u, 3000000u}) {
+        std::string line = "a SEARCH SUBJECT \"";
+        while (line.size() < octets)
+            line += "\" z LOGOUT ";
+        for (size_t at = 0; at < line.size(); at += 50000)
+            client->send(line.substr(at, 50000));
+        refused(*client, "", "a BAD [TOOBIG] …");
+    }
+    for (size_t octets : {40000u, 65536u, 70000u, 300000u}) {
+        auto stranger = connect(false);
+        std::string line = "a LOGIN work ";
+        while (line.size() < octets)
+            line += "z LOGOUT ";
+        refused(*stranger, line, "a BAD [TOOBIG] …");
+        refused(*stranger, std::string(octets, '('), "* BAD …");
+    }
+}
+
+/* A line just as long as may be, and longer by each number of octets up to where it is cut. */
+TEST_F(ImapTest, LinesAreCutWithoutTheirTagAndTheirEndBeingLost)
+{
+    auto client = connect();
+    for (int more = -2; more < 140; more++) {
+        std::string line = "t" + std::to_string(more) + " NOOP ";
+        line += std::string((size_t)(144 * 1024 + more) - line.size(), 'x');
+        refused(*client, line,
+                "t" + std::to_string(more) + (more > 0 ? " BAD [TOOBIG] …" : " BAD …"));
+    }
+}
+
+/* What was announced at the end of a line that is too long belongs to it. */
+TEST_F(ImapTest, LiteralsOfLinesThatAreTooLongAreNoCommands)
+{
+    auto client = connect();
+    std::string filler(200000, 'x');
+    refused(*client, "a SELECT " + filler + " {12+}\r\nb LOGOUT\r\nc  d", "a BAD [TOOBIG] …");
+    refused(*client,
+            "a SELECT " + filler + " {12+}\r\nb LOGOUT\r\nc  " + filler + "{10+}\r\nb LOGOUT\r\n",
+            "a BAD [TOOBIG] …");
+    refused(*client, "a SELECT {3+}\r\nabc" + filler + " {10+}\r\nb LOGOUT\r\n",
+            "a BAD [TOOBIG] …");
+    refused(*client, "a SELECT " + filler + " {12}", "a BAD [TOOBIG] …");
+    client->play("C: i IDLE\nS: + …");
+    refused(*client, "DONE" + filler, "i BAD …");
+}
+
+/* RFC 2971, 3.3: 30 pairs, of 30 and 1,024 octets; also as literals, also before login. */
+TEST_F(ImapTest, IdMayBeAsLongAsItsStandardSays)
+{
+    std::string field(30, 'f'), value(1024, 'v');
+    std::string quoted, literals;
+    for (int i = 0; i < 30; i++) {
+        quoted += (i ? " \"" : "\"") + field + "\" \"" + value + "\"";
+        literals += (i ? " {30+}\r\n" : "{30+}\r\n") + field + " {1024+}\r\n" + value;
+    }
+    for (bool logged_in : {true, false})
+        for (const std::string &pairs : {quoted, literals}) {
+            auto client = connect(logged_in);
+            client->send("a ID (" + pairs + ")\r\n");
+            client->play("S: * ID (\"name\" \"Postern\" …)\nS: a OK …");
+        }
+}
+
+/* Whoever says what no client does before login is no client. */
+TEST_F(ImapTest, StrangersMayMakeThreeMistakes)
+{
+    for (const char *line : {"EHLO me", "a FROB", "* ", "a LOGIN x", "a SELECT INBOX"}) {
+        auto client = connect(false);
+        client->play(std::string("C: ") + line + "\nS: … BAD …\nC: b NOOP\nS: b OK …\nC: " + line +
+                     "\nS: … BAD …\nC: " + line + "\nS: … BAD …\nS: * BYE …");
+        EXPECT_EQ(client->line(), "");
+        EXPECT_TRUE(client->ended);
+    }
+    auto client = connect(false);
+    for (int i = 0; i < 5; i++)
+        client->play("C: a AUTHENTICATE PLAIN\nS: + \nC: *\nS: a BAD …");
+    client->play("C: a NOOP\nS: a OK …");
+    auto known = connect();
+    for (int i = 0; i < 50; i++)
+        known->play("C: a FROB\nS: a BAD …");
+}
+
+TEST_F(ImapTest, WhatIsNoClientIsSentAwayBeforeItsBodyIsRead)
+{
+    for (bool logged_in : {true, false}) {
+        for (const char *method : {"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "post"}) {
+            auto client = connect(logged_in);
+            client->send(std::string(method) +
+                         " / HTTP/1.1\r\nHost: localhost\r\n\r\na LOGOUT\r\n");
+            EXPECT_EQ(client->line(), "") << method;
+            EXPECT_TRUE(client->ended);
+        }
+        auto client = connect(logged_in);
+        client->send(std::string("\x16\x03\x01\x02\x00\x01", 6));
+        EXPECT_EQ(client->line(), "");
+        EXPECT_TRUE(client->ended);
+    }
+    connect()->play("C: GET NOOP\nS: GET OK …\nC: POST UID SEARCH ALL\nS: POST BAD …");
 }
 
 TEST_F(ImapTest, LiteralsAreBounded)
@@ -90,11 +187,10 @@ TEST_F(ImapTest, LiteralsAreBounded)
     refused(*client, "a SEARCH" + repeated(" SUBJECT {1+}\r\nx", 1001), "a BAD …");
     std::string megabyte = " SUBJECT {1048576+}\r\n" + std::string(1048576, 'x');
     refused(*client, "a SEARCH" + repeated(megabyte, 4), "a BAD …");
-    auto stranger = connect(false);
-    refused(*stranger, "a LOGIN {4097}", "a BAD …");
-    refused(*stranger, "a LOGIN {4097+}\r\n" + std::string(4097, 'x') + " y", "a BAD …");
-    refused(*stranger, "a ID (" + repeated("{1+}\r\nx ", 10) + "{1+}\r\nx)", "a BAD …");
-    refused(*stranger, "a APPEND INBOX {1}", "a … …");
+    for (const std::string &command :
+         {std::string("a LOGIN {4097}"), "a LOGIN {4097+}\r\n" + std::string(4097, 'x') + " y",
+          "a ID (" + repeated("{1+}\r\nx ", 60) + "{1+}\r\nx)", std::string("a APPEND INBOX {1}")})
+        refused(*connect(false), command, "a BAD …");
 }
 
 TEST_F(ImapTest, NestingAndListsAreBounded)
@@ -120,7 +216,7 @@ TEST_F(ImapTest, LargeSetsAreTaken)
     deliver(inbox, MAIL);
     auto client = select();
     std::string set = "1";
-    while (set.size() < 60000)
+    while (set.size() < 128 * 1024)
         set += ",1:4294967295";
     client->send("a UID FETCH " + set + " UID\r\n");
     client->play("S: * 1 FETCH (UID 1)\nS: a OK …");

@@ -91,8 +91,8 @@ TEST_F(ImapTest, GoesOnAfterGarbage)
         C: d NOOP
         S: d OK …
     )");
-    client->send("e " + std::string(100000, 'x') + "\r\n");
-    client->play("S: * BAD …\nC: f NOOP\nS~ f OK …");
+    client->send("e " + std::string(200000, 'x') + "\r\n");
+    client->play("S: e BAD [TOOBIG] …\nC: f NOOP\nS: f OK …");
 }
 
 TEST_F(ImapTest, PipelinedCommandsAreAnsweredInOrder)

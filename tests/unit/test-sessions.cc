@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <poll.h>
 #include <random>
 #include <string>
 #include <sys/socket.h>
@@ -104,6 +105,77 @@ TEST_F(Waiting, EndingTheSessionsEndsTheWaiting)
     sessions_stop(sessions);
     EXPECT_EQ(all(fd), "* BYE [UNAVAILABLE] Postern is stopping\r\n");
     EXPECT_LT(g_get_monotonic_time() - begin, 700000);
+}
+
+// ---- clients that never log in ----
+
+class Strangers : public Waiting
+{
+  protected:
+    std::string dir = std::string(g_get_tmp_dir()) + "/postern-strangers-XXXXXX";
+    NetTlsServer *tls = nullptr;
+
+    void SetUp() override
+    {
+        ASSERT_NE(mkdtemp(dir.data()), nullptr);
+        tls = net_tls_local(dir.c_str(), nullptr);
+        ASSERT_NE(tls, nullptr);
+        ServeDaemon daemon = {};
+        daemon.find_account = find;
+        daemon.data = this;
+        daemon.tls = tls;
+        daemon.login_seconds = 1;
+        sessions = sessions_new(&daemon, changed, this);
+    }
+    void TearDown() override
+    {
+        Waiting::TearDown();
+        net_tls_server_unref(tls);
+        std::filesystem::remove_all(dir);
+    }
+    int start(ServeProtocol protocol, bool tls)
+    {
+        int pair[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        SessionKind kind = {};
+        kind.protocol = protocol;
+        kind.listener = "imaps";
+        kind.tls = tls;
+        sessions_start(sessions, pair[0], &kind);
+        return pair[1];
+    }
+};
+
+/* Says something octet by octet until it is over; how long that took. */
+gint64 drip(int fd, const std::string &saying)
+{
+    gint64 begin = g_get_monotonic_time();
+    struct pollfd poller = {fd, POLLIN, 0};
+    size_t at = 0;
+    for (bool open = true; open && g_get_monotonic_time() - begin < 20 * G_USEC_PER_SEC;) {
+        char buffer[512];
+        if (poll(&poller, 1, 40) > 0)
+            open = read(fd, buffer, sizeof buffer) > 0;
+        else if (!saying.empty())
+            open = send(fd, &saying[at++ % saying.size()], 1, MSG_NOSIGNAL) == 1;
+    }
+    close(fd);
+    return g_get_monotonic_time() - begin;
+}
+
+/* Whatever they say, and however slowly; the time for TLS is a part of it. */
+TEST_F(Strangers, HaveATimeToLogInThatNothingProlongs)
+{
+    std::vector<std::thread> clients;
+    for (bool with_tls : {false, true})
+        for (ServeProtocol protocol : {SERVE_IMAP, SERVE_POP3, SERVE_SUBMISSION})
+            for (const std::string saying :
+                 {"", "\x16\x03\x01\x40 hello\r\n", "NOOP\r\n", "a NOOP\r\n"})
+                clients.emplace_back([=, fd = start(protocol, with_tls)] {
+                    EXPECT_LT(drip(fd, saying), 15 * G_USEC_PER_SEC) << protocol << saying;
+                });
+    for (auto &client : clients)
+        client.join();
 }
 
 // ---- accounts that are started anew under sessions that do everything ----

@@ -65,6 +65,11 @@ void imap_assembler_reset(ImapAssembler *as)
     as->begun = as->discarding = as->refused = FALSE;
 }
 
+gboolean imap_assembler_has_begun(const ImapAssembler *as)
+{
+    return as->begun;
+}
+
 const ImapLiteral *imap_assembler_literal(const ImapAssembler *as)
 {
     return &as->literal;
@@ -85,13 +90,20 @@ const ImapBad *imap_assembler_error(const ImapAssembler *as)
     return &as->bad;
 }
 
+static void set_bad(ImapAssembler *as, const char *code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
 /* The first reason stands. */
-static void set_bad(ImapAssembler *as, const char *code, const char *reason)
+static void set_bad(ImapAssembler *as, const char *code, const char *format, ...)
 {
+    va_list args;
+
     if (as->reason != NULL)
         return;
-    as->reason = g_strdup(reason);
-    as->bad = (ImapBad){as->command->tag, code, as->reason};
+    va_start(args, format);
+    as->reason = g_strdup_vprintf(format, args);
+    va_end(args);
+    as->bad = (ImapBad){.tag = as->command->tag, .code = code, .reason = as->reason};
     as->discarding = TRUE;
 }
 
@@ -115,7 +127,7 @@ static ImapFeed fail(ImapAssembler *as, gboolean announced, const char *code, co
     va_start(args, format);
     reason = g_strdup_vprintf(format, args);
     va_end(args);
-    set_bad(as, code, reason);
+    set_bad(as, code, "%s", reason);
     return give_up(as, announced);
 }
 
@@ -164,13 +176,16 @@ static gboolean begin(ImapAssembler *as, const char *line, gsize length, gsize *
     return TRUE;
 }
 
-/* Whether the octets of a line can belong to a command. */
-static const char *find_fault(const ImapAssembler *as, const char *line, gsize length)
+static const char *find_excess(const ImapAssembler *as, gsize length)
 {
     if (length > as->limits.line)
         return "the line is too long";
-    if (as->command->octets + length > as->limits.command)
-        return "the command is too long";
+    return as->command->octets + length > as->limits.command ? "the command is too long" : NULL;
+}
+
+/* Whether the octets of a line can belong to a command. */
+static const char *find_fault(const char *line, gsize length)
+{
     if (memchr(line, '\0', length) != NULL || memchr(line, '\r', length) != NULL ||
         memchr(line, '\n', length) != NULL)
         return "the line has a NUL, CR or LF in it";
@@ -183,10 +198,10 @@ static ImapFeed announce_argument(ImapAssembler *as)
     if (as->command->literals >= as->limits.literals)
         return fail(as, TRUE, NULL, "the command has more than %u literals", as->limits.literals);
     if (as->literal.size > as->limits.literal)
-        return fail(as, TRUE, NULL, "the literal is larger than %" G_GSIZE_FORMAT " octets",
+        return fail(as, TRUE, "TOOBIG", "the literal is larger than %" G_GSIZE_FORMAT " octets",
                     as->limits.literal);
     if (as->literal.size > as->limits.command - as->command->octets)
-        return fail(as, TRUE, NULL, "the command is too long");
+        return fail(as, TRUE, "TOOBIG", "the command is too long");
     as->command->literals++;
     return IMAP_FEED_LITERAL;
 }
@@ -195,11 +210,14 @@ static ImapFeed announce_message(ImapAssembler *as)
 {
     if (as->limits.message == 0)
         return fail(as, TRUE, NULL, "Log in first");
-    if (as->literal.size > as->limits.message)
-        return fail(as, TRUE, "TOOBIG",
-                    "the message is larger than %" G_GUINT64_FORMAT " octets, the most that is "
-                    "accepted",
-                    as->limits.message);
+    if (as->literal.size > as->limits.message) {
+        set_bad(as, "TOOBIG",
+                "the message is larger than %" G_GUINT64_FORMAT
+                " octets, the most that is accepted",
+                as->limits.message);
+        as->bad.refused = TRUE;
+        return give_up(as, TRUE);
+    }
     return IMAP_FEED_MESSAGE;
 }
 
@@ -240,13 +258,16 @@ ImapFeed imap_assembler_line(ImapAssembler *as, const char *line, gsize length)
     g_autoptr(GError) error = NULL;
     gsize rest = 0, end = length;
     gboolean announced = read_announcement(line, &end, &as->literal);
-    const char *fault;
+    const char *fault, *excess;
 
     if (as->discarding)
         return give_up(as, announced);
-    fault = find_fault(as, line, length);
+    fault = find_fault(line, length);
+    excess = find_excess(as, length);
     if (!as->begun && !begin(as, line, end, &rest, &error))
         return fail(as, announced, NULL, "%s", error->message);
+    if (excess != NULL)
+        return fail(as, announced, "TOOBIG", "%s", excess);
     if (fault != NULL)
         return fail(as, announced, NULL, "%s", fault);
     imap_command_add_text(as->command, line + rest, end - rest);

@@ -56,6 +56,9 @@ void imap_assembler_set_mode(ImapAssembler *assembler, guint mode);
 
 ImapFeed imap_assembler_line(ImapAssembler *assembler, const char *line, gsize length);
 
+/* Whether a line of the command has been read. */
+gboolean imap_assembler_has_begun(const ImapAssembler *assembler);
+
 /* What was announced: after LITERAL, MESSAGE and DISCARD. */
 const ImapLiteral *imap_assembler_literal(const ImapAssembler *assembler);
 /* After LITERAL: the octets; takes a reference. A NUL in a literal that is not binary makes the
@@ -80,8 +83,10 @@ const ImapAppendArgs *imap_assembler_append(const ImapAssembler *assembler);
 
 typedef struct {
     const char *tag;    /* NULL: none could be read, answer "* BAD" */
-    const char *code;   /* "TOOBIG": answer NO with it (RFC 7889); or NULL: answer BAD */
+    const char *code;   /* "TOOBIG", or NULL */
     const char *reason; /* a sentence */
+    gboolean refused; /* nothing is wrong with it but the size of its message: answer NO (RFC 7889,
+                           4; RFC 4469, 2), else BAD */
 } ImapBad;
 
 /* After BAD; borrowed until the reset. */

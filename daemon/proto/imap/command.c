@@ -8,7 +8,7 @@
 #include "daemon/proto/imap/error.h"
 
 const ImapLimits imap_limits_default = {
-    .line = 64 * 1024,
+    .line = 144 * 1024,
     .literal = 1024 * 1024,
     .message = 256 * 1024 * 1024,
     .command = 4 * 1024 * 1024,
@@ -21,11 +21,11 @@ const ImapLimits imap_limits_default = {
 };
 
 const ImapLimits imap_limits_login = {
-    .line = 8 * 1024,
+    .line = 36 * 1024,
     .literal = 4 * 1024,
     .message = 0,
-    .command = 16 * 1024,
-    .literals = 10,
+    .command = 68 * 1024,
+    .literals = 60,
     .set_ranges = 1,
     .list_items = 100,
     .depth = 10,

@@ -25,9 +25,10 @@ typedef struct {
     guint part_numbers; /* numbers in a section: "1.2.3" has 3 */
 } ImapLimits;
 
-/* 64 KB lines, 1 MB literals, 4 MB commands, 1000 levels of parts, ...; message is 256 MB. */
+/* 144 KB lines (clients send sets of 128 KB), 1 MB literals, 4 MB commands, 1000 levels of parts,
+ * ...; message is 256 MB. */
 extern const ImapLimits imap_limits_default;
-/* Before login: 8 KB lines, 4 KB literals, 16 KB commands, no messages. */
+/* Before login: an ID of 30 pairs (RFC 2971, 3.3) fits, no messages. */
 extern const ImapLimits imap_limits_login;
 
 /* A stretch of text, or a literal. */

@@ -106,6 +106,8 @@ void imap_cmd_authenticate(ImapSession *session, ImapLexer *lexer)
         return;
     ServeLoginResult result =
         serve_login(session->stream, session->daemon, mechanism, initial, "+ ", &account, &error);
+    net_stream_set_timeout(session->stream, 0); /* the exchange has its own; what counts is the
+                                                   deadline, or what login sets */
     reply_login(session, result, account, error);
 }
 
@@ -146,7 +148,7 @@ void imap_cmd_starttls(ImapSession *session, ImapLexer *lexer)
     g_string_append_printf(session->out, "%s OK Begin TLS now.\r\n", session->command->tag);
     session->answered = TRUE;
     if (imap_session_flush(session) &&
-        !net_stream_accept_tls(session->stream, session->daemon->tls, &error)) {
+        !net_stream_accept_tls(session->stream, session->daemon->tls, "imap", &error)) {
         g_message("imap: TLS with a client failed: %s", error->message);
         session->ended = session->broken = TRUE;
     }

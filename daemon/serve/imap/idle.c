@@ -45,7 +45,8 @@ void imap_cmd_idle(ImapSession *session, ImapLexer *lexer)
     /* What happened before the watch began to matter is told first. */
     if (!tell_news(session) || !wait_for_client(session))
         return;
-    const char *line = imap_session_read_line(session, DONE_LINE_MAX, NULL);
-    if (!session->ended && (!line || g_ascii_strcasecmp(line, "DONE") != 0))
+    gsize length;
+    const char *line = imap_session_read_line(session, DONE_LINE_MAX, &length);
+    if (line && g_ascii_strcasecmp(line, "DONE") != 0)
         imap_reply(session, IMAP_BAD, NULL, "Expected DONE");
 }

@@ -12,9 +12,12 @@
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
 #include "daemon/serve/imap/view.h"
+#include "daemon/serve/line.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#define MISTAKES_MAX 3 /* before login */
 
 /* ---- running a command ------------------------------------------------------------------------ */
 
@@ -157,18 +160,27 @@ static gboolean receive_message(ImapSession *session, ImapFeed *feed)
            discard_literal(session, imap_assembler_literal(session->assembler)->size);
 }
 
+/* A browser can be made to send what it likes to any port, behind a line like this one. */
+static gboolean is_foreign(ImapSession *session, const char *line)
+{
+    if (!serve_is_http(line) || imap_assembler_has_begun(session->assembler))
+        return FALSE;
+    g_auto(GStrv) words = g_strsplit(line, " ", 3);
+    g_autofree char *name = g_ascii_strup(words[1], -1);
+    if (imap_command_find(name) || g_str_equal(name, "UID"))
+        return FALSE; /* "GET" is a tag as well */
+    session->ended = session->broken = TRUE;
+    return TRUE;
+}
+
 /* Reads up to the end of a command. FALSE: the session has ended. */
 static gboolean assemble(ImapSession *session, ImapFeed *feed)
 {
     for (;;) {
         gsize length;
         const char *line = imap_session_read_line(session, session->limits->line, &length);
-        if (!line && session->ended)
+        if (!line || is_foreign(session, line))
             return FALSE;
-        if (!line) {
-            *feed = IMAP_FEED_DISCARD; /* the line is gone, and its tag with it */
-            return TRUE;
-        }
         *feed = imap_assembler_line(session->assembler, line, length);
         const ImapLiteral *literal = imap_assembler_literal(session->assembler);
         if (*feed == IMAP_FEED_LITERAL) {
@@ -191,13 +203,12 @@ static gboolean assemble(ImapSession *session, ImapFeed *feed)
 static void answer_bad(ImapSession *session)
 {
     const ImapBad *bad = imap_assembler_error(session->assembler);
+    session->status = IMAP_BAD;
     if (!bad->tag) {
         imap_untagged(session, "BAD", bad->code, bad->reason);
         return;
     }
-    /* RFC 7889, 4 (RFC 4469, 2): there is nothing wrong with a command but the size of its message.
-     */
-    g_string_append_printf(session->out, "%s %s ", bad->tag, bad->code ? "NO" : "BAD");
+    g_string_append_printf(session->out, "%s %s ", bad->tag, bad->refused ? "NO" : "BAD");
     if (bad->code)
         g_string_append_printf(session->out, "[%s] ", bad->code);
     g_string_append(session->out, bad->reason);
@@ -213,9 +224,21 @@ static void answer_refused(ImapSession *session)
     session->command = NULL;
 }
 
+/* Who hasn't logged in and says what no client does is told so three times. */
+static void count_mistakes(ImapSession *session)
+{
+    gboolean trying = session->rule && session->rule->run == imap_cmd_authenticate;
+    if (session->account || session->ended || session->status != IMAP_BAD || trying ||
+        ++session->mistakes < MISTAKES_MAX)
+        return;
+    imap_untagged(session, "BYE", NULL, "Too many mistakes");
+    session->ended = TRUE;
+}
+
 static void read_and_run(ImapSession *session)
 {
     ImapFeed feed;
+    session->rule = NULL;
     imap_notify_wait(session);
     if (session->ended || !assemble(session, &feed))
         return;
@@ -223,10 +246,9 @@ static void read_and_run(ImapSession *session)
         run_command(session);
     else if (feed == IMAP_FEED_BAD)
         answer_bad(session);
-    else if (feed == IMAP_FEED_REFUSED)
-        answer_refused(session);
     else
-        imap_untagged(session, "BAD", "TOOBIG", "The line is too long");
+        answer_refused(session);
+    count_mistakes(session);
     imap_append_clear(session);
     imap_assembler_reset(session->assembler);
     imap_session_send(session);

@@ -2,9 +2,10 @@
 /* What every part of a session stands on: its state, its deadlines, its lines in and out. */
 #include "daemon/serve/imap/session.h"
 
+#include "daemon/serve/line.h"
+
 /* RFC 3501, 5.4: at least 30 minutes. */
 #define AUTOLOGOUT_SECONDS (30 * 60)
-#define LOGIN_SECONDS      (3 * 60)
 
 ImapState imap_session_state(const ImapSession *session)
 {
@@ -92,27 +93,13 @@ gboolean imap_session_flush(ImapSession *session)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* Before login what counts is the time since the connection, not since the last octet. */
-static gboolean within_deadline(ImapSession *session, GError **error)
-{
-    if (session->account)
-        return TRUE;
-    gint64 left = (session->login_deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
-    if (left <= 0) {
-        g_set_error_literal(error, NET_ERROR, NET_ERROR_TIMEOUT, "No login in time");
-        return FALSE;
-    }
-    net_stream_set_timeout(session->stream, (guint)left + 1);
-    return TRUE;
-}
-
 const char *imap_session_read_line(ImapSession *session, gsize limit, gsize *length)
 {
     g_autoptr(GError) error = NULL;
     const char *line = NULL;
-    if (within_deadline(session, &error))
-        line = net_stream_read_line(session->stream, limit, length, &error);
-    if (!line && !g_error_matches(error, NET_ERROR, NET_ERROR_TOO_LONG))
+    if (serve_check_plain(session->stream, &error))
+        line = net_stream_read_line_cut(session->stream, limit, length, &error);
+    if (!line)
         imap_session_fail(session, error);
     return line;
 }
@@ -121,11 +108,10 @@ const char *imap_session_read_line(ImapSession *session, gsize limit, gsize *len
 
 void imap_session_await_login(ImapSession *session)
 {
-    guint seconds = session->daemon->login_seconds;
     session->limits = &imap_limits_login;
     imap_assembler_set_limits(session->assembler, session->limits);
-    session->login_deadline =
-        g_get_monotonic_time() + (seconds ? seconds : LOGIN_SECONDS) * (gint64)G_USEC_PER_SEC;
+    net_stream_set_timeout(session->stream, 0);
+    serve_await_login(session->stream, session->daemon);
 }
 
 void imap_session_logout(ImapSession *session)
@@ -142,5 +128,6 @@ void imap_session_login(ImapSession *session, ServeAccount *account)
     session->account = account;
     session->limits = &imap_limits_default;
     imap_assembler_set_limits(session->assembler, session->limits);
+    serve_end_login(session->stream);
     net_stream_set_timeout(session->stream, idle_seconds(session));
 }

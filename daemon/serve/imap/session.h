@@ -41,10 +41,10 @@ typedef struct {
     guint mode;          /* ImapMode bits, for the lexer */
     gboolean compressed; /* COMPRESS (RFC 4978) */
     ImapView *view;
-    ImapNotify *notify;    /* NOTIFY (RFC 5465), or NULL: as if it had never been said */
-    int wake_fd;           /* an eventfd: the selected folder's view has changed */
-    ImapAppend *append;    /* messages of the command that is just arriving */
-    gint64 login_deadline; /* monotonic, microseconds */
+    ImapNotify *notify; /* NOTIFY (RFC 5465), or NULL: as if it had never been said */
+    int wake_fd;        /* an eventfd: the selected folder's view has changed */
+    ImapAppend *append; /* messages of the command that is just arriving */
+    guint mistakes;     /* before login */
 
     /* the command that runs */
     const ImapCommand *command;
@@ -111,7 +111,8 @@ gint64 imap_session_idle_deadline(const ImapSession *session);
 int imap_session_wait(ImapSession *session, gint64 deadline, GError **error);
 
 /* The client's next line, without its CRLF; borrowed until the next read. What has been made so far
- * isn't sent first. NULL: the line is longer than `limit`, or the session has ended. */
+ * isn't sent first. It has more than `limit` octets where it is longer, but not all that it has
+ * (net_stream_read_line_cut()). NULL: the session has ended. */
 const char *imap_session_read_line(ImapSession *session, gsize limit, gsize *length);
 
 /* The lexer at the start of the running command's arguments. */

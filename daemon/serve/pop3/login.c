@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/serve/exchange.h"
+#include "daemon/serve/line.h"
 #include "daemon/serve/pop3/session.h"
 
 static gboolean enter(Pop3 *session, ServeAccount *account, GError **error)
@@ -11,8 +12,10 @@ static gboolean enter(Pop3 *session, ServeAccount *account, GError **error)
     g_autoptr(GError) failure = NULL;
 
     session->maildrop = maildrop_open(account, &failure);
-    if (session->maildrop)
+    if (session->maildrop) {
+        serve_end_login(session->stream);
         return pop3_ok(session, error, "welcome");
+    }
     gboolean never_seen = g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND) &&
                           !account->settings->pop3_folder;
     return pop3_err(session, error, "[SYS/TEMP]", "%s",
@@ -103,5 +106,5 @@ gboolean pop3_stls(Pop3 *session, const char *arguments, GError **error)
         return pop3_err(session, error, NULL, "STLS is not offered now");
     g_clear_pointer(&session->user, g_free);
     return pop3_ok(session, error, "go ahead") &&
-           net_stream_accept_tls(session->stream, session->daemon->tls, error);
+           net_stream_accept_tls(session->stream, session->daemon->tls, "pop3", error);
 }

@@ -203,8 +203,10 @@ static gboolean greet(Pop3 *session, ServeAccount *preauth, GError **error)
     g_autoptr(GError) failure = NULL;
 
     session->preauth = preauth != NULL;
+    serve_await_login(session->stream, session->daemon);
     if (!preauth)
         return pop3_ok(session, error, "Postern");
+    serve_end_login(session->stream);
     session->maildrop = maildrop_open(preauth, &failure);
     if (session->maildrop)
         return pop3_ok(session, error, "Postern, logged in");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* AUTH (RFC 4954) and STARTTLS (RFC 3207). */
 #include "daemon/serve/exchange.h"
+#include "daemon/serve/line.h"
 #include "daemon/serve/submission/session.h"
 
 gboolean submission_auth(Submission *session, const char *arguments, GError **error)
@@ -16,6 +17,7 @@ gboolean submission_auth(Submission *session, const char *arguments, GError **er
                         &session->account, &failure)) {
     case SERVE_LOGIN_OK:
         session->authenticated = TRUE;
+        serve_end_login(session->stream);
         return submission_reply(session, error, 235, "2.7.0", "Welcome");
     case SERVE_LOGIN_FAILED:
         return submission_reply(session, error, 535, "5.7.8",
@@ -47,7 +49,7 @@ gboolean submission_starttls(Submission *session, const char *arguments, GError 
     if (!session->daemon->tls || net_stream_is_tls(session->stream))
         return submission_reply(session, error, 503, "5.5.1", "STARTTLS is not offered now");
     if (!submission_reply(session, error, 220, "2.0.0", "Go ahead") ||
-        !net_stream_accept_tls(session->stream, session->daemon->tls, error))
+        !net_stream_accept_tls(session->stream, session->daemon->tls, "smtp", error))
         return FALSE;
     submission_reset(session);
     session->greeted = FALSE;

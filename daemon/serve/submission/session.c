@@ -274,6 +274,10 @@ void serve_submission(NetStream *stream, const ServeDaemon *daemon, ServeAccount
     g_autoptr(GError) error = NULL;
 
     session.account = preauth ? serve_account_ref(preauth) : NULL;
+    if (!preauth)
+        serve_await_login(stream, daemon);
+    else
+        serve_end_login(stream);
     if (submission_reply(&session, &error, 220, NULL, "localhost ESMTP Postern"))
         while (!session.ended && step(&session, &error))
             ;
