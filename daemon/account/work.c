@@ -7,6 +7,7 @@
 #include "cache/attempt.h"
 #include "cache/folder.h"
 #include "cache/problem.h"
+#include "daemon/account/kind.h"
 #include "daemon/account/rebuild.h"
 #include "daemon/account/trouble.h"
 
@@ -75,6 +76,8 @@ static gboolean open_cache(AccountWork *work, const AccountWorkContext *context,
             add_remedy(error, dir);
         return FALSE;
     }
+    if (!kind_prepare(work->cache, settings->kind, error))
+        return FALSE;
     work->verifiers = serve_verifiers_load(passwords, error);
     return work->verifiers != NULL;
 }
@@ -102,7 +105,10 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
                             .tls = work->tls,
                             .gate = work->gate};
 
-    work->bodies = fetch_bodies_new(&access, work->cache, FETCHERS);
+    /* Of other accounts everything is here once it is known of. */
+    guint fetchers = work->settings->kind == ACCOUNT_IMAP ? FETCHERS : 0;
+
+    work->bodies = fetch_bodies_new(&access, work->cache, fetchers);
     work->sync =
         sync_new(&access, work->cache, work->bodies, context->sync_report, context->report_data);
     work->indexer = indexer_new(work->cache, work->settings->id);
@@ -172,9 +178,10 @@ static gboolean is_loopback(const char *host)
     return address ? g_inet_address_get_is_loopback(address) : strcmp(host, "localhost") == 0;
 }
 
+/* Without a server there is none that can't be reached. */
 static gboolean reachable(const NetEndpoint *endpoint, gboolean forced_offline, gboolean network)
 {
-    return !forced_offline && (network || is_loopback(endpoint->host));
+    return !endpoint || (!forced_offline && (network || is_loopback(endpoint->host)));
 }
 
 void account_work_set_online(AccountWork *work, gboolean forced_offline, gboolean network)
@@ -223,6 +230,7 @@ static gboolean count_folder(AccountWork *work, CacheTxn *txn, const CacheFolder
     counts->missing += missing;
     counts->folders += folder->name != NULL;
     counts->messages += folder->name ? folder->exists : 0;
+    counts->only_here += folder->pushed ? 0 : folder->exists;
     return TRUE;
 }
 

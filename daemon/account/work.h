@@ -58,11 +58,12 @@ void account_work_reconnect(AccountWork *work);
 typedef struct {
     guint folders;
     guint64 messages;
-    guint64 bytes;    /* on the disk */
-    guint changes;    /* that upstream hasn't taken yet; counted up to 100,000 */
-    guint problems;   /* refused by upstream */
-    guint64 missing;  /* messages that should be here and aren't */
-    gint64 last_sync; /* Unix seconds; 0: never */
+    guint64 bytes;     /* on the disk */
+    guint changes;     /* that upstream hasn't taken yet; counted up to 100,000 */
+    guint problems;    /* refused by upstream */
+    guint64 missing;   /* messages that should be here and aren't */
+    guint64 only_here; /* of messages: in folders that no provider has */
+    gint64 last_sync;  /* Unix seconds; 0: never */
 } AccountCounts;
 
 /* Reads the cache: blocking. *troubles (may be NULL) gets a sentence for each folder that something

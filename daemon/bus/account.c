@@ -45,7 +45,10 @@ static GVariant *describe_upstream(const Account *account)
     GVariantDict dict;
 
     g_variant_dict_init(&dict, NULL);
-    insert_url(&dict, "Incoming", settings ? settings->incoming : NULL);
+    if (settings && settings->kind == ACCOUNT_LOCAL)
+        g_variant_dict_insert(&dict, "Incoming", "s", CONFIG_LOCAL_URL);
+    else
+        insert_url(&dict, "Incoming", settings ? settings->incoming : NULL);
     insert_url(&dict, "Outgoing", settings ? settings->outgoing : NULL);
     g_variant_dict_insert(&dict, "IncomingState", "s", bus_state_name(status->incoming));
     g_variant_dict_insert(&dict, "OutgoingState", "s", bus_state_name(status->outgoing));

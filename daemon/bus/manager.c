@@ -144,6 +144,10 @@ static gpointer only_here(AccountWork *work, gpointer data, GError **error)
         return NULL;
     guint64 mail =
         queue[QUEUE_WAITING] + queue[QUEUE_SENDING] + queue[QUEUE_HELD] + queue[QUEUE_FAILED];
+    if (!mail && !counts.changes && counts.only_here)
+        return g_strdup_printf("%" G_GUINT64_FORMAT " messages are in no other place than here; "
+                               "move them to another account first, or use --purge to lose them",
+                               counts.only_here);
     if (!mail && !counts.changes)
         return NULL;
     return g_strdup_printf("%" G_GUINT64_FORMAT " outgoing messages and %u changes exist only "

@@ -147,7 +147,7 @@ static ConfigAccount *read_back(Config **config, ConfigEdit *edit, const char *p
 static gboolean store_password(const AccountSettings *settings, const char *password,
                                GError **error)
 {
-    return secrets_store(settings, FALSE, password, error) &&
+    return (!settings->incoming || secrets_store(settings, FALSE, password, error)) &&
            (!settings->outgoing || secrets_store(settings, TRUE, password, error));
 }
 

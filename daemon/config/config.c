@@ -185,10 +185,19 @@ static gboolean parse_endpoint(NetEndpoint **field, const char *value, GError **
 
 static gboolean parse_incoming(AccountSettings *settings, const char *value, GError **error)
 {
+    if (strcmp(value, CONFIG_LOCAL_URL) == 0) {
+        g_clear_pointer(&settings->incoming, net_endpoint_free);
+        settings->kind = ACCOUNT_LOCAL;
+        return TRUE;
+    }
     if (!parse_endpoint(&settings->incoming, value, error))
         return FALSE;
     if (settings->incoming && strcmp(settings->incoming->protocol, "imap") != 0)
-        return bad(error, "has to be an IMAP server; write imaps://HOST or imap://HOST");
+        return bad(
+            error,
+            "has to be an IMAP server; write imaps://HOST or imap://HOST (or " CONFIG_LOCAL_URL
+            " for mail that lives here only)");
+    settings->kind = ACCOUNT_IMAP;
     return TRUE;
 }
 
@@ -389,10 +398,10 @@ gboolean config_is_account_key(const char *key)
 static gboolean check_required(AccountSettings *settings, const char **key, GError **error)
 {
     *key = "address";
-    if (!settings->address)
+    if (!settings->address && settings->kind != ACCOUNT_LOCAL)
         return bad(error, "is missing; add a line such as address=ada@example.org");
     *key = "incoming";
-    if (!settings->incoming)
+    if (!settings->incoming && settings->kind != ACCOUNT_LOCAL)
         return bad(error, "is missing; add a line such as incoming=imaps://imap.example.org");
     *key = "token-command";
     if (settings->oauth2 && !settings->token_command)
@@ -408,6 +417,8 @@ static gboolean check_required(AccountSettings *settings, const char **key, GErr
 
 static void fill_defaults(AccountSettings *settings)
 {
+    if (!settings->address)
+        settings->address = g_strdup_printf("%s@localhost", settings->id);
     if (!settings->user)
         settings->user = g_strdup(settings->address);
     if (!settings->outgoing_user)
@@ -482,6 +493,7 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
     settings->refs = 1;
     settings->id = g_strdup(id);
     settings->prefetch_days = ACCOUNT_PREFETCH_ALL;
+    settings->leave_days = ACCOUNT_LEAVE_ALWAYS;
     settings->enabled = TRUE;
     account->refs = 1;
     account->id = g_strdup(id);

@@ -17,6 +17,9 @@ typedef struct {
 #define CONFIG_LISTEN_KEYS 6
 extern const ConfigListenKey config_listen_keys[CONFIG_LISTEN_KEYS];
 
+/* In the place of a server: the account's mail lives here only. */
+#define CONFIG_LOCAL_URL "local:"
+
 typedef struct {
     char *host;
     guint16 port;

@@ -22,6 +22,15 @@ typedef enum {
     ACCOUNT_POP3_IGNORE,  /* nothing */
 } AccountPop3Delete;
 
+/* Where an account's mail comes from. */
+typedef enum {
+    ACCOUNT_IMAP,
+    ACCOUNT_POP3,  /* INBOX from a maildrop; all else is here only */
+    ACCOUNT_LOCAL, /* nowhere: it lives here only */
+} AccountKind;
+
+#define ACCOUNT_LEAVE_ALWAYS (-1)
+
 #define ACCOUNT_PREFETCH_ALL     (-1)
 #define ACCOUNT_PREFETCH_HEADERS 0
 
@@ -30,7 +39,8 @@ typedef struct {
     char *address;
     char **aliases; /* NULL-terminated */
     char *name;
-    NetEndpoint *incoming;
+    AccountKind kind;
+    NetEndpoint *incoming; /* NULL: ACCOUNT_LOCAL */
     NetEndpoint *outgoing; /* may be NULL: nothing can be sent */
     char *user;
     char *outgoing_user;             /* never NULL: the incoming one where not given */
@@ -40,6 +50,7 @@ typedef struct {
     gboolean oauth2;                 /* what the password is: an access token (RFC 6750) */
     char *tls_ca_file;               /* or NULL */
     int prefetch_days;               /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
+    int leave_days; /* a maildrop keeps what was fetched for days, or ACCOUNT_LEAVE_ALWAYS */
     AccountSaveSent save_sent;
     char *pop3_folder; /* what POP3 clients see; NULL: INBOX */
     AccountPop3Delete pop3_delete;

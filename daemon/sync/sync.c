@@ -302,7 +302,8 @@ static gboolean is_stale(const GError *error)
 /* What else is connected goes as well: it is connected again when a round went well. */
 static void disconnect_others(Sync *sync, const char *why)
 {
-    sync_watch_allow(sync->watch, FALSE);
+    if (sync->watch)
+        sync_watch_allow(sync->watch, FALSE);
     fetch_bodies_set_online(sync->bodies, FALSE, why);
 }
 
@@ -344,7 +345,7 @@ static gboolean round_once(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GE
 }
 
 /* A round; again, on a new connection, where it asks for that or an old connection had died. */
-static gboolean run_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
+static gboolean run_imap_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
 {
     for (guint again = 0;; again++) {
         g_autoptr(GError) reason = NULL;
@@ -363,10 +364,18 @@ static gboolean run_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GEr
     }
 }
 
+static gboolean run_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
+{
+    /* What is nowhere else is always in step. */
+    return sync->access.settings->kind == ACCOUNT_LOCAL ||
+           run_imap_round(sync, kind, cancel, error);
+}
+
 static void round_succeeded(Sync *sync)
 {
     gboolean busy = fetch_bodies_busy(sync->bodies);
-    g_autofree char *alert = imap_client_take_alert(sync->context->imap);
+    g_autofree char *alert =
+        sync->context->imap ? imap_client_take_alert(sync->context->imap) : NULL;
 
     if (alert)
         g_message("%s: the provider says: %s", sync->access.settings->id, alert);
@@ -375,7 +384,8 @@ static void round_succeeded(Sync *sync)
     g_clear_pointer(&sync->failure, g_free);
     unlock(sync);
     set_phase(sync, ACCOUNT_IDLE, NULL);
-    sync_watch_allow(sync->watch, TRUE);
+    if (sync->watch)
+        sync_watch_allow(sync->watch, TRUE);
 }
 
 /* Gives the seconds to wait. */
@@ -496,6 +506,8 @@ static gint64 next_time(Sync *sync, guint quiet)
     gint64 seconds = quiet > QUIET_ROUNDS ? POLL_QUIET_SECONDS : POLL_SECONDS;
     gint64 due = sync->context->not_before, again = sync->context->look_again;
 
+    if (sync->access.settings->kind == ACCOUNT_LOCAL)
+        return from_now(sync, G_MAXINT32);
     due = !due ? again : again ? MIN(due, again) : due;
     if (due) {
         gint64 left = due - net_clock_seconds(sync->access.clock);
@@ -626,7 +638,8 @@ Sync *sync_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies,
     sync->context->reconnect_data = sync;
     sync->pending_watch = cache_watch_pending(cache, sync->pending_fd);
     fetch_bodies_set_listener(bodies, bodies_changed, sync);
-    sync->watch = sync_watch_new(access, inbox_changed, sync);
+    if (access->settings->kind == ACCOUNT_IMAP)
+        sync->watch = sync_watch_new(access, inbox_changed, sync);
     pthread_create(&sync->thread, NULL, sync_thread, sync);
     return sync;
 }

@@ -79,6 +79,23 @@ TEST_F(ConfigTest, AnAccountNeedsOnlyAddressAndServer)
     EXPECT_EQ(config->warnings->len, 0u);
 }
 
+TEST_F(ConfigTest, ALocalAccountHasNoServerAndNeedsNoAddress)
+{
+    g_autoptr(Config) config =
+        config_parse("postern.conf",
+                     "[account archive]\nincoming=local:\n"
+                     "[account old]\nincoming=local:\naddress=ada@example.org\n"
+                     "[account bad]\nincoming=local\n",
+                     nullptr);
+    const AccountSettings *archive = config_find(config, "archive")->settings;
+    ASSERT_NE(archive, nullptr);
+    EXPECT_EQ(archive->kind, ACCOUNT_LOCAL);
+    EXPECT_EQ(archive->incoming, nullptr);
+    EXPECT_STREQ(archive->address, "archive@localhost");
+    EXPECT_STREQ(config_find(config, "old")->settings->address, "ada@example.org");
+    EXPECT_EQ(config_find(config, "bad")->settings, nullptr);
+}
+
 TEST_F(ConfigTest, BadValuesNameFileGroupKeyAndRemedy)
 {
     EXPECT_EQ(

@@ -4,6 +4,7 @@
  * daemon adds the account and has the password kept by the secret service; with a command, this edits
  * the file.
  */
+#include "daemon/config/config.h"
 #include "daemon/config/secret.h"
 #include "ui/posternctl/ctl.h"
 
@@ -15,7 +16,7 @@
 typedef struct {
     char *id, *user, *auth, *command, *token_command;
     CtlServers servers;
-    gboolean from_stdin, yes, no_test;
+    gboolean from_stdin, yes, no_test, local;
 } Options;
 
 static void options_clear(Options *options)
@@ -163,7 +164,9 @@ static gboolean say_added(Ctl *ctl, const Options *options, GError **error)
         return TRUE;
     }
     printf("Added %s.%s\nFor a mail client's settings: posternctl client %s --new-password\n",
-           options->id, options->servers.outgoing ? "" : " Without --outgoing nothing can be sent.",
+           options->id,
+           options->servers.outgoing || options->local ? ""
+                                                       : " Without --outgoing nothing can be sent.",
            options->id);
     return TRUE;
 }
@@ -198,6 +201,26 @@ static gboolean add(Ctl *ctl, const char *address, Options *options, GError **er
     return say_added(ctl, options, error);
 }
 
+/* `id` instead of an address: there is nothing to find or to try. */
+static gboolean add_local(Ctl *ctl, const char *id, Options *options, GError **error)
+{
+    GVariantDict dict;
+
+    if (options->servers.incoming || options->servers.outgoing || options->user || options->auth ||
+        options->command || options->token_command || options->from_stdin || options->id)
+        return ctl_usage(error, "--local takes nothing but a name: the account has no server");
+    options->id = g_strdup(id);
+    g_variant_dict_init(&dict, NULL);
+    put(&dict, "id", id);
+    put(&dict, "incoming", CONFIG_LOCAL_URL);
+    g_autoptr(GVariant) answer = ctl_manager(
+        ctl, "AddAccount", g_variant_new("(@a{sv}s)", g_variant_dict_end(&dict), ""), error);
+    if (!answer)
+        return FALSE;
+    enable_at_login(ctl);
+    return say_added(ctl, options, error);
+}
+
 gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
 {
     Options options = {0};
@@ -219,11 +242,14 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
          "A command that prints an OAuth 2 access token", "CMD"},
         {"yes", 'y', 0, G_OPTION_ARG_NONE, &options.yes,
          "Take the servers that were found, whoever says so", NULL},
+        {"local", 0, 0, G_OPTION_ARG_NONE, &options.local,
+         "An account for mail that lives here only; a name (its ID) takes the place of the address",
+         NULL},
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &options.no_test,
          "Add it without logging in to the servers before", NULL},
         {NULL}};
     gboolean done = ctl_parse(ctl, &(CtlUsage){entries, "ADDRESS", 1, 1}, &argc, &argv, error) &&
-                    add(ctl, argv[1], &options, error);
+                    (options.local ? add_local : add)(ctl, argv[1], &options, error);
 
     options_clear(&options);
     return done;
