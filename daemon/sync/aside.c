@@ -52,6 +52,14 @@ gboolean sync_was_aside(const SyncContext *context, gint64 folder)
     return find_aside(context, folder, 0) != NULL;
 }
 
+gboolean sync_is_closed(const SyncContext *context, gint64 folder)
+{
+    const Aside *aside = find_aside(context, folder, 0);
+
+    return aside && aside->retry > sync_time(context) &&
+           g_hash_table_contains(context->closed, &folder);
+}
+
 gboolean sync_count_aside(const SyncContext *context, gint64 folder, guint *count, GError **error)
 {
     g_autoptr(CacheTxn) txn = NULL;

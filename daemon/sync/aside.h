@@ -17,6 +17,10 @@ gboolean sync_is_aside(const SyncContext *context, gint64 folder, guint32 base_u
 /* Whether a folder is set aside, be it due. */
 gboolean sync_was_aside(const SyncContext *context, gint64 folder);
 
+/* Whether push has to leave a folder alone: selecting it broke the connection, and it isn't due. A
+ * person's asking changes nothing here: pull comes first, and has tried. */
+gboolean sync_is_closed(const SyncContext *context, gint64 folder);
+
 /* How many messages of a folder that the base doesn't have are set aside. */
 gboolean sync_count_aside(const SyncContext *context, gint64 folder, guint *count, GError **error);
 

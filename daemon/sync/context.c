@@ -32,7 +32,9 @@ SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBo
     context->repeats = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->losses = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     context->unsure = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    context->limits = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->closed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    context->refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->aside = g_array_new(FALSE, FALSE, 1);
     context->vanished = g_array_new(FALSE, FALSE, sizeof(SyncVanished));
     context->arrivals = g_array_new(FALSE, FALSE, sizeof(SyncArrival));
@@ -68,7 +70,9 @@ void sync_context_free(SyncContext *context)
     g_hash_table_unref(context->repeats);
     g_hash_table_unref(context->losses);
     g_hash_table_unref(context->unsure);
-    g_hash_table_unref(context->limits);
+    g_hash_table_unref(context->closed);
+    g_hash_table_unref(context->refused);
+    g_hash_table_unref(context->suspects);
     g_array_unref(context->aside);
     g_array_unref(context->vanished);
     g_array_unref(context->arrivals);
@@ -272,6 +276,13 @@ void sync_flags_format(SyncContext *context, CacheFlags flags, GString *out)
 
 /* ---- selecting ------------------------------------------------------------------------------- */
 
+/* Refusing costs nothing, so that may be asked for again. */
+static void note_closed(SyncContext *context, gint64 folder, const GError *failure)
+{
+    if (is_of_connection(failure))
+        g_hash_table_add(context->closed, g_memdup2(&folder, sizeof folder));
+}
+
 gboolean sync_select_since(SyncContext *context, const CacheFolder *folder, guint64 modseq,
                            ImapHandler handler, gpointer data, GError **error)
 {
@@ -281,12 +292,16 @@ gboolean sync_select_since(SyncContext *context, const CacheFolder *folder, guin
                              .handler = handler,
                              .data = data};
 
+    g_autoptr(GError) failure = NULL;
+
     imap_selected_clear(&context->state);
     context->selected = 0;
-    if (!imap_client_select(context->imap, &what, &context->state, error)) {
-        g_prefix_error(error, "%s: ", folder->base_name);
+    if (!imap_client_select(context->imap, &what, &context->state, &failure)) {
+        note_closed(context, folder->id, failure);
+        g_propagate_prefixed_error(error, g_steal_pointer(&failure), "%s: ", folder->base_name);
         return FALSE;
     }
+    g_hash_table_remove(context->closed, &folder->id);
     context->selected = folder->id;
     return TRUE;
 }

@@ -52,7 +52,9 @@ typedef struct {
     GHashTable *repeats;      /* what asked for another round in vain: words -> how often */
     GHashTable *losses;       /* folder -> since when (gint64) it seems to have lost most */
     GHashTable *unsure;       /* folders (gint64) whose numbers didn't add up the last time */
-    GHashTable *limits;       /* what broke a connection: SyncLimit, see push.c */
+    GHashTable *closed;       /* folders (gint64) whose SELECT broke the connection */
+    GHashTable *refused;      /* pairs of folders between which all is refused, see push-run.c */
+    GHashTable *suspects;     /* what broke a connection and wasn't done since, see push-run.c */
     GArray *aside;            /* what is set aside, see aside.c */
     guint connection;         /* counts connections */
     gboolean (*reconnect)(gpointer data, GError **error); /* in the middle of a round */

@@ -16,8 +16,9 @@ typedef struct {
     Push *push;
     const SyncAction *action;
     guint64 size;
-    guint number;      /* of the command; 0: not sent */
-    CacheFlags flags;  /* as sent */
+    guint number;     /* of the command; 0: not sent */
+    CacheFlags flags; /* as sent */
+    gboolean answered;
     gboolean resolved; /* its base is known, or it was refused */
 } Append;
 
@@ -136,6 +137,8 @@ static gboolean finish_append(Append *append, GError **error)
 
     if (!imap_client_finish(push->context->imap, append->number, &reply, error))
         return FALSE;
+    append->answered = TRUE;
+    push_unsuspect(push, "append", append->action->folder, append->action->uid);
     if (reply.cond == IMAP_COND_OK)
         return place_appended(append, &reply, error);
     append->resolved = TRUE;
@@ -143,8 +146,8 @@ static gboolean finish_append(Append *append, GError **error)
         g_autoptr(GError) again =
             g_error_new(SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't there any more",
                         push_folder(push, append->action->folder)->base_name);
-        if (!sync_repeats(push->context, again, error))
-            return FALSE;
+        if (!push_repeats(push, again))
+            return TRUE;
     }
     return push_add_problem(push, "append", append->action->folder, append->action->uid, &reply,
                             error);
@@ -184,13 +187,34 @@ static gboolean send_all(Push *push, Append *appends, guint count, GError **erro
     return TRUE;
 }
 
+/* The connection broke: what wasn't answered before that stays in doubt, and the first of it may be
+ * why. The second time it is a problem; the others go on. */
+static gboolean note_broken(Push *push, Append *appends, guint count, const GError *failure,
+                            GError **error)
+{
+    gint64 folder = appends[0].action->folder;
+    guint first = 0;
+
+    while (first + 1 < count && appends[first].number != 0 &&
+           (appends[first].answered || finish_append(&appends[first], NULL)))
+        first++;
+    if (!push_survives(push, failure, error))
+        return FALSE;
+    push->more = TRUE;
+    push_touch(push, folder);
+    guint32 uid = appends[first].action->uid;
+    return push_suspect(push, "append", folder, uid) <= 1 ||
+           push_add_broken(push, "append", folder, uid, failure, error);
+}
+
 static gboolean append_some(Push *push, Append *appends, guint count, GError **error)
 {
+    g_autoptr(GError) failure = NULL;
     gint64 attempt;
 
     if (!open_append_attempt(push, appends, count, &attempt, error))
         return FALSE;
-    if (send_all(push, appends, count, error))
+    if (send_all(push, appends, count, &failure))
         return close_append_attempt(push, attempt, appends, count, error);
     /* Not even the first went out whole: nothing was stored. */
     if (appends[0].number == 0) {
@@ -198,7 +222,7 @@ static gboolean append_some(Push *push, Append *appends, guint count, GError **e
         if (txn && cache_attempt_close(txn, attempt, NULL))
             cache_commit(g_steal_pointer(&txn), NULL);
     }
-    return FALSE;
+    return note_broken(push, appends, count, failure, error);
 }
 
 /* Whether it is still to be sent; sets its size. A client may have taken it away meanwhile. */
@@ -225,11 +249,14 @@ gboolean push_appends(Push *push, GError **error)
         guint64 bytes = 0;
         guint count = 0;
 
-        for (; i < actions->len && count < PIPELINE && bytes < PIPELINE_BYTES; i++) {
+        for (gboolean alone = FALSE;
+             !alone && i < actions->len && count < PIPELINE && bytes < PIPELINE_BYTES; i++) {
             const SyncAction *action = &g_array_index(actions, SyncAction, i);
             if (action->kind != SYNC_APPEND)
                 continue;
-            if (count > 0 && action->folder != appends[0].action->folder)
+            /* What may break the connection takes no others with it. */
+            alone = push_is_suspect(push, "append", action->folder, action->uid);
+            if (count > 0 && (alone || action->folder != appends[0].action->folder))
                 break;
             appends[count] = (Append){.push = push, .action = action};
             if (!is_unsent(push, &appends[count]))

@@ -58,6 +58,7 @@ static gboolean open_copy_attempt(Copy *copy, GError **error)
         !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;
     copy->attempt = attempt.id;
+    copy->push->attempt = (PushAttempt){items->len, g_array_index(items, CacheAttemptItem, 0).uid};
     return TRUE;
 }
 
@@ -273,15 +274,17 @@ static gboolean copy_some(Push *push, const SyncAction *actions, guint count, gb
     if (drop_doubles(&copy, set) == 0)
         return TRUE;
     imap_set_format(set, text);
-    if (text->len > PUSH_LINE && count > 1)
+    if (count > 1 && (text->len > PUSH_LINE || count > push_batch_limit(push, &actions[0])))
         return copy_some(push, actions, count / 2, refused, reply, error) &&
                (*refused ||
                 copy_some(push, actions + count / 2, count - count / 2, refused, reply, error));
     if (!open_copy_attempt(&copy, error))
         return FALSE;
     guint number = send_copy(&copy, text->str, error);
-    return number != 0 && imap_client_finish(push->context->imap, number, reply, error) &&
-           apply_reply(&copy, reply, refused, error);
+    if (number == 0 || !imap_client_finish(push->context->imap, number, reply, error))
+        return FALSE;
+    push->attempt = (PushAttempt){0};
+    return apply_reply(&copy, reply, refused, error);
 }
 
 static gboolean run_copy(Push *push, const SyncAction *actions, guint count, gboolean *refused,

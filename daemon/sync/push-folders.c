@@ -19,28 +19,54 @@ typedef struct {
     const char *command, *first, *second;
 } NameCommand;
 
-/* *ok: the server did it; else a problem is recorded. */
-static gboolean run_named(Push *push, const NameCommand *what, gboolean *ok, GError **error)
+typedef enum {
+    NAMED_DONE,
+    NAMED_REFUSED, /* a problem */
+    NAMED_LATER,   /* the folders are listed again before more is known */
+} NamedOutcome;
+
+/* It broke the connection: the folders are listed again, which shows what was done. The second time
+ * it is a problem. */
+static gboolean note_broken(Push *push, const NameCommand *what, const GError *failure,
+                            GError **error)
+{
+    if (!push_survives(push, failure, error))
+        return FALSE;
+    if (push_suspect(push, what->operation, what->folder->id, 0) > 1)
+        return push_add_broken(push, what->operation, what->folder->id, 0, failure, error);
+    g_autoptr(GError) again =
+        g_error_new(SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", what->first, failure->message);
+    push_list_again(push, again);
+    return TRUE;
+}
+
+static gboolean run_named(Push *push, const NameCommand *what, NamedOutcome *outcome,
+                          GError **error)
 {
     ImapClient *imap = push->context->imap;
     ImapClientCommand *text = imap_client_command(imap, what->command);
     g_auto(ImapReply) reply = {0};
+    g_autoptr(GError) failure = NULL;
 
     imap_client_command_mailbox(text, what->first);
     if (what->second)
         imap_client_command_mailbox(text, what->second);
-    if (!imap_client_run_command(imap, text, NULL, NULL, &reply, error))
-        return FALSE;
-    *ok = reply.cond == IMAP_COND_OK;
-    if (*ok)
+    *outcome = NAMED_LATER;
+    if (!imap_client_run_command(imap, text, NULL, NULL, &reply, &failure))
+        return note_broken(push, what, failure, error);
+    push_unsuspect(push, what->operation, what->folder->id, 0);
+    if (reply.cond == IMAP_COND_OK) {
+        *outcome = NAMED_DONE;
         return TRUE;
+    }
     if (reply.code &&
         (g_str_equal(reply.code, "ALREADYEXISTS") || g_str_equal(reply.code, "NONEXISTENT"))) {
         g_autoptr(GError) again =
             g_error_new(SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", what->first, reply.text);
-        if (!sync_repeats(push->context, again, error))
-            return FALSE;
+        if (!push_repeats(push, again))
+            return TRUE;
     }
+    *outcome = NAMED_REFUSED;
     return push_add_problem(push, what->operation, what->folder->id, 0, &reply, error);
 }
 
@@ -143,9 +169,8 @@ static gboolean write_created(Push *push, const CacheFolder *created, gint64 att
 static gboolean create(Push *push, CacheFolder *row, GError **error)
 {
     const NameCommand what = {"create", row, "CREATE", row->name};
-    g_autoptr(GError) reason = NULL;
+    NamedOutcome outcome;
     gint64 attempt;
-    gboolean ok = FALSE;
 
     if (!push_is_uncreated(row) || is_refused(push, "create", row))
         return TRUE;
@@ -153,14 +178,11 @@ static gboolean create(Push *push, CacheFolder *row, GError **error)
         return FALSE;
     if (attempt == 0)
         return TRUE;
-    gboolean answered = run_named(push, &what, &ok, &reason);
-    /* AGAIN is an answer, too: what has the name is someone else's. */
-    if ((answered || g_error_matches(reason, SYNC_ERROR, SYNC_ERROR_AGAIN)) &&
-        !write_created(push, row, attempt, ok, error))
+    guint breaks = push->breaks;
+    if (!run_named(push, &what, &outcome, error))
         return FALSE;
-    if (!answered)
-        g_propagate_error(error, g_steal_pointer(&reason));
-    return answered;
+    /* Refused because someone else has the name is an answer, too; a broken connection is none. */
+    return push->breaks > breaks || write_created(push, row, attempt, outcome == NAMED_DONE, error);
 }
 
 /* ---- renaming ------------------------------------------------------------------------------ */
@@ -214,8 +236,8 @@ static gboolean write_renamed(Push *push, CacheFolder *renamed, const char *name
 
 static gboolean rename_to(Push *push, CacheFolder *row, const char *name, GError **error)
 {
+    NamedOutcome outcome;
     gint64 attempt;
-    gboolean ok;
 
     if (!open_name_attempt(push, CACHE_ATTEMPT_RENAME, row, name, &attempt, error))
         return FALSE;
@@ -223,12 +245,14 @@ static gboolean rename_to(Push *push, CacheFolder *row, const char *name, GError
         return TRUE;
     /* Refused for now, or gone: the attempt ends when the folders are listed. */
     const NameCommand what = {"rename", row, "RENAME", row->base_name, name};
-    if (!run_named(push, &what, &ok, error))
+    if (!run_named(push, &what, &outcome, error))
         return FALSE;
+    if (outcome == NAMED_LATER)
+        return TRUE;
     if (push->context->selected == row->id)
         push->context->selected = 0;
     push_touch(push, row->id);
-    return write_renamed(push, row, name, attempt, ok, error);
+    return write_renamed(push, row, name, attempt, outcome == NAMED_DONE, error);
 }
 
 static gboolean rename_one(Push *push, CacheFolder *row, GError **error)
@@ -303,17 +327,17 @@ static gboolean note_status(const ImapResponse *response, gpointer data, GError 
 }
 
 /* Whether the server says that the folder is just what the base knows: else something new may be in
- * it. One that was never read is known to be empty. */
-static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known, GError **error)
+ * it. One that was never read is known to be empty. What it answers is in `reply`. */
+static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known, ImapReply *reply,
+                            GError **error)
 {
     ImapClient *imap = push->context->imap;
     ImapClientCommand *command = imap_client_command(imap, "STATUS");
-    g_auto(ImapReply) reply = {0};
     Status status = {0};
 
     imap_client_command_mailbox(command, row->base_name);
     imap_client_command_text(command, " (MESSAGES UIDVALIDITY UIDNEXT)");
-    gboolean ok = imap_client_run_command(imap, command, note_status, &status, &reply, error);
+    gboolean ok = imap_client_run_command(imap, command, note_status, &status, reply, error);
     if (row->base_uidvalidity == 0)
         *known = status.seen && status.messages == 0;
     else
@@ -423,9 +447,33 @@ static gboolean deselect(Push *push, gint64 folder, GError **error)
     return inbox && sync_select(push->context, inbox, error);
 }
 
+/* Whether it is still what it was when it was deleted here. FALSE as well where the provider doesn't
+ * say: then that is noted. */
+static gboolean check_known(Push *push, const NameCommand *what, gboolean *known, gboolean *told,
+                            GError **error)
+{
+    g_auto(ImapReply) reply = {0};
+    g_autoptr(GError) failure = NULL;
+
+    *known = *told = FALSE;
+    if (!deselect(push, what->folder->id, &failure) ||
+        !is_as_known(push, what->folder, known, &reply, &failure))
+        return note_broken(push, what, failure, error);
+    *told = reply.cond == IMAP_COND_OK;
+    if (!*told && reply.code && g_str_equal(reply.code, "NONEXISTENT")) {
+        g_autoptr(GError) again =
+            g_error_new(SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", what->first, reply.text);
+        if (!push_repeats(push, again))
+            return TRUE;
+    }
+    return *told || push_add_problem(push, what->operation, what->folder->id, 0, &reply, error);
+}
+
 static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
 {
-    gboolean known, ok;
+    const NameCommand what = {"delete", row, "DELETE", row->base_name};
+    NamedOutcome outcome;
+    gboolean known, told;
 
     if (!is_to_be_deleted(row) || is_refused(push, "delete", row))
         return TRUE;
@@ -436,14 +484,16 @@ static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
         push->more = TRUE;
         return TRUE;
     }
-    if (!deselect(push, row->id, error) || !is_as_known(push, row, &known, error))
-        return FALSE;
-    if (!known && row->base_selectable)
-        return revive(push, row, error);
-    const NameCommand what = {"delete", row, "DELETE", row->base_name};
-    if (!run_named(push, &what, &ok, error))
-        return FALSE;
-    return !ok || write_deleted(push, row, error);
+    if (row->base_selectable) {
+        if (!check_known(push, &what, &known, &told, error))
+            return FALSE;
+        if (!told)
+            return TRUE;
+        if (!known)
+            return revive(push, row, error);
+    }
+    return run_named(push, &what, &outcome, error) &&
+           (outcome != NAMED_DONE || write_deleted(push, row, error));
 }
 
 /* Children before parents. */
@@ -472,10 +522,11 @@ static gboolean push_subscription(Push *push, const CacheSubscription *row, GErr
     ImapClient *imap = push->context->imap;
     ImapClientCommand *command = imap_client_command(imap, row->view ? "SUBSCRIBE" : "UNSUBSCRIBE");
     g_auto(ImapReply) reply = {0};
+    g_autoptr(GError) failure = NULL;
 
     imap_client_command_mailbox(command, row->name);
-    if (!imap_client_run_command(imap, command, NULL, NULL, &reply, error))
-        return FALSE;
+    if (!imap_client_run_command(imap, command, NULL, NULL, &reply, &failure))
+        return push_survives(push, failure, error);
     /* Refused to forget what it doesn't know: done. Refused to note it: the next round asks again.
      */
     if (reply.cond != IMAP_COND_OK && row->view) {

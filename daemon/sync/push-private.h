@@ -4,17 +4,29 @@
 
 #include "daemon/sync/push.h"
 
+/* The attempt that a batch has opened while it is run: what is in doubt if it breaks off. */
+typedef struct {
+    guint count; /* of its items */
+    guint32 uid; /* of the first */
+} PushAttempt;
+
 typedef struct {
     SyncContext *context;
     GHashTable *folders; /* number -> CacheFolder, as they were when the pass began */
     GHashTable *blocked; /* PlaceKind: what is not to be touched */
     GArray *actions;     /* SyncAction: what this pass does */
     gint64 now;
-    guint budget; /* refused batches that may still be split to find the culprit */
+    guint splits; /* refused batches that may still be split to find the culprit */
+    guint breaks; /* connections that were broken */
+    PushAttempt attempt;
+    GError *again; /* why the folders are to be listed again when the pass is over; or NULL */
     gboolean more;
 } Push;
 
 const CacheFolder *push_folder(const Push *push, gint64 id);
+
+/* For push->blocked. */
+GHashTable *push_blocked_new(void);
 
 /* What may not be done to a placement (uid 0: to all of a folder) in this pass; whether it may not.
  */
@@ -34,10 +46,41 @@ void push_touch_role(Push *push, CacheRole role);
 typedef gboolean (*PushBatch)(Push *push, const SyncAction *actions, guint count, gboolean *refused,
                               ImapReply *reply, GError **error);
 
-/* Runs a batch; a refused one is split until what can't be done is found, which becomes a problem.
+/* Whether another list of the folders didn't help with the same the last time, so that it is a
+ * problem. FALSE: they are listed again after this pass. */
+gboolean push_repeats(Push *push, const GError *again);
+
+/* The folders are listed again after this pass. */
+void push_list_again(Push *push, const GError *again);
+
+/* After a failure: whether it was the connection's, and push can go on, on a new one. */
+gboolean push_survives(Push *push, const GError *failure, GError **error);
+
+/*
+ * Something whose outcome is in doubt has broken the connection; how often it has by now without
+ * being done. A placement (uid 0: the folder itself).
  */
-gboolean push_run(Push *push, PushBatch batch, const SyncAction *actions, guint count,
-                  GError **error);
+guint push_suspect(Push *push, const char *operation, gint64 folder, guint32 uid);
+gboolean push_is_suspect(const Push *push, const char *operation, gint64 folder, guint32 uid);
+void push_unsuspect(Push *push, const char *operation, gint64 folder, guint32 uid);
+
+/* Whether copies and moves from that source to that target have been refused as a whole, and aren't
+ * due. After a restart that is found out once more. */
+gboolean push_is_refused(const Push *push, const SyncAction *action);
+
+/* What was refused went well: TRUE if it was between these two, or nobody knows between which. */
+gboolean push_ends_refusal(Push *push, const SyncAction *action);
+
+/* How many messages may go in one command between the two folders of an action: fewer after one
+ * that has broken the connection. */
+guint push_batch_limit(const Push *push, const SyncAction *action);
+void push_limit_batch(Push *push, const SyncAction *action, guint limit);
+
+/* A whole batch between two folders was refused. */
+void push_note_refused(Push *push, const SyncAction *action);
+
+/* What was done needs no care any more. */
+void push_trust(Push *push, const SyncAction *actions, guint count);
 
 /* The problem's operation for a kind of action. */
 const char *push_operation(SyncActionKind kind);
@@ -45,6 +88,10 @@ const char *push_operation(SyncActionKind kind);
 /* Records a problem with the server's words about a placement, or (uid 0) a folder. */
 gboolean push_add_problem(Push *push, const char *operation, gint64 folder, guint32 uid,
                           const ImapReply *reply, GError **error);
+
+/* The same where it isn't refused, but breaks the connection. */
+gboolean push_add_broken(Push *push, const char *operation, gint64 folder, guint32 uid,
+                         const GError *failure, GError **error);
 
 /* What went well this time is no problem any more. */
 gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count, GError **error);
@@ -71,5 +118,10 @@ gboolean push_new_folders(Push *push, GError **error);
 gboolean push_old_folders(Push *push, GError **error);
 gboolean push_subscriptions(Push *push, GError **error);
 
-/* Calls `run` for each run of actions of `kind` that share folder, source and flags. */
+/* The order in which actions make batches: by kind (not in the order of sending), folders, flags. */
+gint push_compare_actions(gconstpointer a, gconstpointer b);
+
+/* Runs `batch` for all actions of `kind` that share folder, source and flags. One that is refused is
+ * split until what can't be done is found, which becomes a problem; so does one that breaks the
+ * connection twice. FALSE: it isn't about single batches. */
 gboolean push_each_batch(Push *push, SyncActionKind kind, PushBatch batch, GError **error);

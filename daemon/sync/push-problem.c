@@ -13,6 +13,11 @@
 #define RETRY_SOON  600
 #define RETRY_LATER 3600
 
+/* The same for what breaks the connection: first, and at most; meanwhile as long as it has lasted.
+ */
+#define BROKEN_FIRST 60
+#define BROKEN_MAX   (24 * 60 * 60)
+
 gboolean push_is_general(const ImapReply *reply)
 {
     static const char *const codes[] = {"NOPERM",       "OVERQUOTA", "UNAVAILABLE", "LIMIT",
@@ -22,17 +27,34 @@ gboolean push_is_general(const ImapReply *reply)
     return reply->code && g_strv_contains(codes, reply->code);
 }
 
-/* When it makes sense to try again; 0: when someone asks for it. */
-static gint64 retry_time(const Push *push, const ImapReply *reply)
+/* When it makes sense to try again, of what has been refused `since`; 0: when someone asks for it.
+ */
+static gint64 retry_time(const Push *push, const ImapReply *reply, gint64 since)
 {
     static const char *const soon[] = {"UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG", NULL};
     static const char *const never[] = {"CANNOT", "TOOBIG", "BADCHARSET", NULL};
 
+    if (reply->cond == IMAP_COND_BYE)
+        return push->now + CLAMP(push->now - since, BROKEN_FIRST, BROKEN_MAX);
     if (reply->code && g_strv_contains(soon, reply->code))
         return push->now + RETRY_SOON;
     if (reply->cond == IMAP_COND_BAD || (reply->code && g_strv_contains(never, reply->code)))
         return 0;
     return push->now + RETRY_LATER;
+}
+
+/* Since when it has been a problem already; else since now. */
+static gint64 problem_since(const Push *push, CacheTxn *txn, const CacheProblem *problem)
+{
+    g_autoptr(GPtrArray) all = cache_problem_list(txn, NULL);
+
+    for (guint i = 0; all && i < all->len; i++) {
+        const CacheProblem *known = all->pdata[i];
+        if (known->folder == problem->folder && known->uid == problem->uid &&
+            g_str_equal(known->operation, problem->operation))
+            return known->since;
+    }
+    return push->now;
 }
 
 gboolean push_add_problem(Push *push, const char *operation, gint64 folder, guint32 uid,
@@ -42,13 +64,23 @@ gboolean push_add_problem(Push *push, const char *operation, gint64 folder, guin
     CacheProblem problem = {.operation = (char *)operation,
                             .folder = folder,
                             .uid = uid,
-                            .text = *reply->text ? reply->text : (char *)"refused",
-                            .since = push->now,
-                            .retry = retry_time(push, reply)};
+                            .text = *reply->text ? reply->text : (char *)"refused"};
 
     sync_forget_rights(push->context);
-    return txn && cache_problem_set(txn, &problem, error) != 0 &&
+    if (!txn)
+        return FALSE;
+    problem.since = problem_since(push, txn, &problem);
+    problem.retry = retry_time(push, reply, problem.since);
+    return cache_problem_set(txn, &problem, error) != 0 &&
            cache_commit(g_steal_pointer(&txn), error);
+}
+
+gboolean push_add_broken(Push *push, const char *operation, gint64 folder, guint32 uid,
+                         const GError *failure, GError **error)
+{
+    g_auto(ImapReply) reply = {.cond = IMAP_COND_BYE, .text = g_strdup(failure->message)};
+
+    return push_add_problem(push, operation, folder, uid, &reply, error);
 }
 
 gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count, GError **error)
@@ -63,9 +95,9 @@ gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count,
     txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
     for (guint i = 0; txn && i < problems->len; i++) {
         const CacheProblem *problem = problems->pdata[i];
-        gboolean over = problem->uid == 0;
         if (problem->folder != actions[0].folder || !g_str_equal(problem->operation, operation))
             continue;
+        gboolean over = problem->uid == 0 && push_ends_refusal(push, &actions[0]);
         for (guint k = 0; !over && k < count; k++)
             over = actions[k].uid == problem->uid;
         /* Held since just now: the server said OK, and didn't do it. */

@@ -18,47 +18,15 @@
 
 /* ---- what is blocked -------------------------------------------------------------------------- */
 
-/* A placement (uid 0: all of a folder) and what may not be done to it. */
-typedef struct {
-    gint64 folder;
-    guint32 uid;
-    SyncActionKind kind;
-} PlaceKind;
-
-static guint place_hash(gconstpointer key)
-{
-    const PlaceKind *place = key;
-
-    return (guint)place->folder * 2654435761u ^ place->uid * 40503u ^ (guint)place->kind;
-}
-
-static gboolean place_equal(gconstpointer a, gconstpointer b)
-{
-    const PlaceKind *x = a, *y = b;
-
-    return x->folder == y->folder && x->uid == y->uid && x->kind == y->kind;
-}
-
-void push_block(Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
-{
-    PlaceKind place = {folder, uid, kind};
-
-    g_hash_table_add(push->blocked, g_memdup2(&place, sizeof place));
-}
-
-gboolean push_blocks(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
-{
-    PlaceKind place = {folder, uid, kind};
-
-    return g_hash_table_contains(push->blocked, &place);
-}
-
+/* What a problem with a message is in the way of, and one with a whole folder: there a copy may be
+ * refused because of where it comes from, so it isn't in the way of others (push_is_refused()). */
 static const struct {
     const char *operation;
-    SyncActionKind kind;
+    SyncActionKind kind, whole;
 } operations[] = {
-    {"append", SYNC_APPEND}, {"copy", SYNC_APPEND},     {"move", SYNC_APPEND},
-    {"flags", SYNC_STORE},   {"expunge", SYNC_EXPUNGE},
+    {"append", SYNC_APPEND, SYNC_APPEND},    {"copy", SYNC_APPEND, SYNC_COPY},
+    {"move", SYNC_APPEND, SYNC_MOVE},        {"flags", SYNC_STORE, SYNC_STORE},
+    {"expunge", SYNC_EXPUNGE, SYNC_EXPUNGE},
 };
 
 static gboolean block_problems(Push *push, CacheTxn *txn, GError **error)
@@ -70,7 +38,8 @@ static gboolean block_problems(Push *push, CacheTxn *txn, GError **error)
         gboolean due = problem->retry != 0 && problem->retry <= push->now;
         for (guint k = 0; !due && k < G_N_ELEMENTS(operations); k++)
             if (g_str_equal(problem->operation, operations[k].operation))
-                push_block(push, problem->folder, problem->uid, operations[k].kind);
+                push_block(push, problem->folder, problem->uid,
+                           problem->uid ? operations[k].kind : operations[k].whole);
         if (problem->retry > push->now &&
             (!push->context->not_before || problem->retry < push->context->not_before))
             push->context->not_before = problem->retry;
@@ -95,11 +64,6 @@ static gboolean block_attempts(Push *push, CacheTxn *txn, GError **error)
 }
 
 /* ---- the situation ------------------------------------------------------------------------- */
-
-const CacheFolder *push_folder(const Push *push, gint64 id)
-{
-    return g_hash_table_lookup(push->folders, &id);
-}
 
 static gboolean folder_is_pushed(gint64 folder, gpointer data)
 {
@@ -139,22 +103,6 @@ static gboolean is_blocked(const CachePlacement *placement, SyncActionKind kind,
         (kind != SYNC_COPY && push_blocks(push, placement->folder, 0, kind)))
         return TRUE;
     return kind == SYNC_APPEND && is_fresh_draft(push, placement);
-}
-
-void push_touch(Push *push, gint64 folder)
-{
-    g_hash_table_add(push->context->touched, g_memdup2(&folder, sizeof folder));
-}
-
-void push_touch_role(Push *push, CacheRole role)
-{
-    GHashTableIter iter;
-    gpointer row;
-
-    g_hash_table_iter_init(&iter, push->folders);
-    while (g_hash_table_iter_next(&iter, NULL, &row))
-        if (((const CacheFolder *)row)->role == role)
-            push_touch(push, ((const CacheFolder *)row)->id);
 }
 
 /* ---- deciding ------------------------------------------------------------------------------ */
@@ -221,8 +169,9 @@ static gboolean decide_one(Push *push, CacheTxn *txn, const CachePlacement *row,
                           push->actions, error))
         return FALSE;
     for (guint i = before; i < push->actions->len;) {
-        SyncActionKind kind = g_array_index(push->actions, SyncAction, i).kind;
-        if (kind == SYNC_STORE || kind == SYNC_REBASE)
+        const SyncAction *action = &g_array_index(push->actions, SyncAction, i);
+        if (action->kind == SYNC_STORE || action->kind == SYNC_REBASE ||
+            push_is_refused(push, action))
             g_array_remove_index(push->actions, i);
         else
             i++;
@@ -319,159 +268,6 @@ static gboolean identify_all(Push *push, GError **error)
     return !txn || cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* ---- batches ------------------------------------------------------------------------------- */
-
-static gint compare_numbers(gint64 a, gint64 b)
-{
-    return a < b ? -1 : a > b;
-}
-
-/* Kinds in the order of their numbers, which isn't the order of sending; then what makes a batch.
- */
-static gint compare_batches(gconstpointer a, gconstpointer b)
-{
-    const SyncAction *x = a, *y = b;
-    const gint64 keys[][2] = {
-        {x->kind, y->kind},
-        {x->folder, y->folder},
-        {x->source_folder, y->source_folder},
-        {x->add.system, y->add.system},
-        {x->add.keywords, y->add.keywords},
-        {x->remove.system, y->remove.system},
-        {x->remove.keywords, y->remove.keywords},
-    };
-
-    for (guint i = 0; i < G_N_ELEMENTS(keys); i++)
-        if (keys[i][0] != keys[i][1])
-            return compare_numbers(keys[i][0], keys[i][1]);
-    return 0;
-}
-
-static gint compare_actions(gconstpointer a, gconstpointer b)
-{
-    gint order = compare_batches(a, b);
-
-    return order ? order
-                 : compare_numbers(((const SyncAction *)a)->uid, ((const SyncAction *)b)->uid);
-}
-
-gboolean push_each_batch(Push *push, SyncActionKind kind, PushBatch batch, GError **error)
-{
-    GArray *actions = push->actions;
-
-    for (guint from = 0, to; from < actions->len; from = to) {
-        const SyncAction *first = &g_array_index(actions, SyncAction, from);
-        for (to = from + 1; to < actions->len && to - from < PUSH_MESSAGES; to++)
-            if (compare_batches(first, &g_array_index(actions, SyncAction, to)) != 0)
-                break;
-        if (first->kind == kind && !push_run(push, batch, first, to - from, error))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-/* ---- refusals ------------------------------------------------------------------------------ */
-
-const char *push_operation(SyncActionKind kind)
-{
-    switch (kind) {
-    case SYNC_APPEND:
-        return "append";
-    case SYNC_COPY:
-        return "copy";
-    case SYNC_MOVE:
-        return "move";
-    case SYNC_EXPUNGE:
-        return "expunge";
-    default:
-        return "flags";
-    }
-}
-
-/* Whether the folder that a batch works in can't be selected for good; else it may just have been
- * deleted or renamed, which listing the folders again shows. */
-static gboolean is_closed(Push *push, const SyncAction *action, GError **error)
-{
-    gint64 id = action->source_folder ? action->source_folder : action->folder;
-    const CacheFolder *folder = push_folder(push, id);
-    g_autofree char *suspicion = g_strdup_printf("folder %" G_GINT64_FORMAT " is closed", id);
-
-    if (folder && sync_is_unreadable(folder))
-        return TRUE;
-    if (!sync_confirm(push->context, suspicion, error))
-        return FALSE;
-    sync_clear_suspicion(push->context, suspicion);
-    return TRUE;
-}
-
-/* Whether a batch that may be sent again (flags, expunges) has broken the connection before, while
- * the network is there: then it is split like a refused one. What leaves an attempt behind ends the
- * round: a pull has to decide about it. */
-static gboolean breaks_again(Push *push, const SyncAction *action, guint count,
-                             const GError *failure, GError **error)
-{
-    SyncContext *context = push->context;
-    char *key = g_strdup_printf("%d %" G_GINT64_FORMAT " %u %u", action->kind, action->folder,
-                                action->uid, count);
-
-    if ((action->kind != SYNC_STORE && action->kind != SYNC_EXPUNGE) ||
-        g_hash_table_add(context->limits, key)) {
-        if (action->kind != SYNC_STORE && action->kind != SYNC_EXPUNGE)
-            g_free(key);
-        g_propagate_error(error, g_error_copy(failure));
-        return FALSE;
-    }
-    return sync_survives(context, failure, error);
-}
-
-/* A folder that can't be selected any more is refused as a whole: a problem like others, which
- * holds up nothing else. */
-static gboolean run_batch(Push *push, PushBatch batch, const SyncAction *actions, guint count,
-                          gboolean *refused, ImapReply *reply, GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-
-    if (batch(push, actions, count, refused, reply, &failure))
-        return TRUE;
-    const char *code = NULL;
-    if (g_error_matches(failure, SYNC_ERROR, SYNC_ERROR_AGAIN)) {
-        /* Another list of the folders didn't help the last time. */
-        if (!sync_repeats(push->context, failure, error))
-            return FALSE;
-        code = "INUSE";
-    } else if (g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED)) {
-        if (!is_closed(push, &actions[0], error))
-            return FALSE;
-        code = "NOPERM";
-    } else if (!breaks_again(push, &actions[0], count, failure, error)) {
-        return FALSE;
-    }
-    imap_reply_clear(reply);
-    *refused = TRUE;
-    *reply = (ImapReply){
-        .cond = IMAP_COND_NO, .code = g_strdup(code), .text = g_strdup(failure->message)};
-    return TRUE;
-}
-
-gboolean push_run(Push *push, PushBatch batch, const SyncAction *actions, guint count,
-                  GError **error)
-{
-    g_auto(ImapReply) reply = {0};
-    gboolean refused = FALSE;
-
-    if (!run_batch(push, batch, actions, count, &refused, &reply, error))
-        return FALSE;
-    if (!refused)
-        return push_clear_problems(push, actions, count, error);
-    if (count > 1 && push->budget > 0 && !push_is_general(&reply)) {
-        push->budget--;
-        return push_run(push, batch, actions, count / 2, error) &&
-               push_run(push, batch, actions + count / 2, count - count / 2, error);
-    }
-    return push_add_problem(push, push_operation(actions[0].kind), actions[0].folder,
-                            count == 1 ? actions[0].uid : 0, &reply, error);
-}
-
 /* ---- the pass ------------------------------------------------------------------------------ */
 
 /* What can be nowhere any more leaves the view. */
@@ -508,7 +304,7 @@ static gboolean run_pass(Push *push, GError **error)
     push->more |= push->actions->len > 0;
     if (sync_is_set_like(push->context))
         store_once(push);
-    g_array_sort(push->actions, compare_actions);
+    g_array_sort(push->actions, push_compare_actions);
     return identify_all(push, error) && push_copies(push, SYNC_COPY, error) &&
            push_appends(push, error) && push_flags(push, error) &&
            push_copies(push, SYNC_MOVE, error) && push_expunges(push, error) &&
@@ -518,11 +314,17 @@ static gboolean run_pass(Push *push, GError **error)
 
 gboolean sync_push(SyncContext *context, gboolean *more, GError **error)
 {
-    Push push = {.context = context, .now = sync_time(context), .budget = SPLITS};
+    Push push = {.context = context, .now = sync_time(context), .splits = SPLITS};
 
-    push.blocked = g_hash_table_new_full(place_hash, place_equal, g_free, NULL);
+    push.blocked = push_blocked_new();
     push.actions = g_array_new(FALSE, FALSE, sizeof(SyncAction));
     gboolean ok = run_pass(&push, error);
+    /* All else was done: now another list of the folders may help. */
+    if (ok && push.again) {
+        g_propagate_error(error, g_steal_pointer(&push.again));
+        ok = FALSE;
+    }
+    g_clear_error(&push.again);
     *more = push.more;
     g_clear_pointer(&push.folders, g_hash_table_unref);
     g_hash_table_unref(push.blocked);

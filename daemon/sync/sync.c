@@ -584,7 +584,6 @@ static void *sync_thread(void *data)
         if (ok) {
             backoff = 0;
             g_hash_table_remove_all(sync->context->repeats);
-            g_hash_table_remove_all(sync->context->limits);
             if (reasons.asked || kind == SYNC_ROUND_FULL)
                 fetch_bodies_wake(sync->bodies, reasons.asked);
             quiet = reasons.timer ? quiet + 1 : 0;

@@ -614,7 +614,7 @@ gboolean imap_client_finish(ImapClient *client, guint number, ImapReply *reply, 
 {
     ImapPending *pending = find_pending(client, number);
 
-    if (!net_stream_flush(client->stream, error)) {
+    if (!pending->answered && !net_stream_flush(client->stream, error)) {
         client->broken = TRUE;
         return FALSE;
     }

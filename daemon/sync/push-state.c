@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a pass of push knows: what may not be touched, what was changed, what was refused between two
+ * folders, and what has broken connections. It is read and written by all parts; nothing is sent
+ * here.
+ */
+#include "daemon/sync/push-private.h"
+
+/* Connections that one pass may cost; more, and it isn't about single batches. */
+#define MAX_BREAKS 24
+
+const char *push_operation(SyncActionKind kind)
+{
+    switch (kind) {
+    case SYNC_APPEND:
+        return "append";
+    case SYNC_COPY:
+        return "copy";
+    case SYNC_MOVE:
+        return "move";
+    case SYNC_EXPUNGE:
+        return "expunge";
+    default:
+        return "flags";
+    }
+}
+
+const CacheFolder *push_folder(const Push *push, gint64 id)
+{
+    return g_hash_table_lookup(push->folders, &id);
+}
+
+void push_touch(Push *push, gint64 folder)
+{
+    g_hash_table_add(push->context->touched, g_memdup2(&folder, sizeof folder));
+}
+
+void push_touch_role(Push *push, CacheRole role)
+{
+    GHashTableIter iter;
+    gpointer row;
+
+    g_hash_table_iter_init(&iter, push->folders);
+    while (g_hash_table_iter_next(&iter, NULL, &row))
+        if (((const CacheFolder *)row)->role == role)
+            push_touch(push, ((const CacheFolder *)row)->id);
+}
+
+/* ---- what is blocked -------------------------------------------------------------------------- */
+
+/* A placement (uid 0: all of a folder) and what may not be done to it. */
+typedef struct {
+    gint64 folder;
+    guint32 uid;
+    SyncActionKind kind;
+} PlaceKind;
+
+static guint place_hash(gconstpointer key)
+{
+    const PlaceKind *place = key;
+
+    return (guint)place->folder * 2654435761u ^ place->uid * 40503u ^ (guint)place->kind;
+}
+
+static gboolean place_equal(gconstpointer a, gconstpointer b)
+{
+    const PlaceKind *x = a, *y = b;
+
+    return x->folder == y->folder && x->uid == y->uid && x->kind == y->kind;
+}
+
+GHashTable *push_blocked_new(void)
+{
+    return g_hash_table_new_full(place_hash, place_equal, g_free, NULL);
+}
+
+void push_block(Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
+{
+    PlaceKind place = {folder, uid, kind};
+
+    g_hash_table_add(push->blocked, g_memdup2(&place, sizeof place));
+}
+
+gboolean push_blocks(const Push *push, gint64 folder, guint32 uid, SyncActionKind kind)
+{
+    PlaceKind place = {folder, uid, kind};
+
+    return g_hash_table_contains(push->blocked, &place);
+}
+
+/* ---- what doesn't end a pass ------------------------------------------------------------------ */
+
+/* The first reason is as good as any. */
+void push_list_again(Push *push, const GError *again)
+{
+    if (!push->again)
+        push->again = g_error_copy(again);
+}
+
+gboolean push_repeats(Push *push, const GError *again)
+{
+    g_autoptr(GError) first = NULL;
+
+    if (sync_repeats(push->context, again, &first))
+        return TRUE;
+    push_list_again(push, first);
+    return FALSE;
+}
+
+gboolean push_survives(Push *push, const GError *failure, GError **error)
+{
+    if (++push->breaks <= MAX_BREAKS)
+        return sync_survives(push->context, failure, error);
+    g_propagate_error(error, g_error_copy(failure));
+    return FALSE;
+}
+
+/* ---- what has broken connections --------------------------------------------------------------- */
+
+static char *suspect_key(const char *operation, gint64 folder, guint32 uid)
+{
+    return g_strdup_printf("%s %" G_GINT64_FORMAT " %u", operation, folder, uid);
+}
+
+guint push_suspect(Push *push, const char *operation, gint64 folder, guint32 uid)
+{
+    char *key = suspect_key(operation, folder, uid);
+    guint times = GPOINTER_TO_UINT(g_hash_table_lookup(push->context->suspects, key)) + 1;
+
+    g_hash_table_insert(push->context->suspects, key, GUINT_TO_POINTER(times));
+    return times;
+}
+
+gboolean push_is_suspect(const Push *push, const char *operation, gint64 folder, guint32 uid)
+{
+    g_autofree char *key = suspect_key(operation, folder, uid);
+
+    return g_hash_table_contains(push->context->suspects, key);
+}
+
+void push_unsuspect(Push *push, const char *operation, gint64 folder, guint32 uid)
+{
+    g_autofree char *key = suspect_key(operation, folder, uid);
+
+    g_hash_table_remove(push->context->suspects, key);
+}
+
+/* ---- between two folders ----------------------------------------------------------------------- */
+
+/* Commands between two folders that are sent in parts. */
+static char *batch_key(const SyncAction *action)
+{
+    return g_strdup_printf("%s %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                           push_operation(action->kind), action->source_folder, action->folder);
+}
+
+static gboolean is_between_folders(const SyncAction *action)
+{
+    return action->kind == SYNC_COPY || action->kind == SYNC_MOVE;
+}
+
+gboolean push_is_refused(const Push *push, const SyncAction *action)
+{
+    g_autofree char *key = batch_key(action);
+
+    return is_between_folders(action) && push_blocks(push, action->folder, 0, action->kind) &&
+           g_hash_table_contains(push->context->refused, key);
+}
+
+gboolean push_ends_refusal(Push *push, const SyncAction *action)
+{
+    g_autofree char *key = batch_key(action);
+
+    return !is_between_folders(action) || g_hash_table_size(push->context->refused) == 0 ||
+           g_hash_table_remove(push->context->refused, key);
+}
+
+guint push_batch_limit(const Push *push, const SyncAction *action)
+{
+    g_autofree char *key = batch_key(action);
+    gpointer limit = g_hash_table_lookup(push->context->suspects, key);
+
+    return limit ? GPOINTER_TO_UINT(limit) : PUSH_MESSAGES;
+}
+
+void push_limit_batch(Push *push, const SyncAction *action, guint limit)
+{
+    g_hash_table_insert(push->context->suspects, batch_key(action), GUINT_TO_POINTER(limit));
+}
+
+void push_note_refused(Push *push, const SyncAction *action)
+{
+    if (is_between_folders(action))
+        g_hash_table_add(push->context->refused, batch_key(action));
+}
+
+void push_trust(Push *push, const SyncAction *actions, guint count)
+{
+    const char *operation = push_operation(actions[0].kind);
+    g_autofree char *key = batch_key(&actions[0]);
+
+    if (g_hash_table_size(push->context->suspects) == 0)
+        return;
+    g_hash_table_remove(push->context->suspects, key);
+    for (guint i = 0; i < count; i++)
+        push_unsuspect(push, operation, actions[i].folder, actions[i].uid);
+}
