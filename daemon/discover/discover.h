@@ -22,8 +22,7 @@ typedef struct {
 
 /*
  * Blocking. An answer counts as soon as every better source has spoken, after `seconds` at the latest;
- * requests that are under way then are waited for (five seconds). NULL and
- * `error`: G_IO_ERROR_INVALID_ARGUMENT (no mail address), G_IO_ERROR_NOT_FOUND (nobody knows the
- * domain; the message says what to do), G_IO_ERROR_CANCELLED.
+ * what is under way then is stopped. NULL and `error`: G_IO_ERROR_INVALID_ARGUMENT (no mail address),
+ * G_IO_ERROR_NOT_FOUND (nobody knows the domain; the message says what to do), G_IO_ERROR_CANCELLED.
  */
 DiscoverOffer *discover(const char *address, const DiscoverOptions *options, GError **error);

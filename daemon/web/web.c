@@ -271,8 +271,10 @@ static SoupSession *session_new(const WebNetwork *network)
     return session;
 }
 
-static GSource *start_timer(Web *web, guint seconds)
+static GSource *start_timer(Web *web)
 {
+    guint wanted = web->request->seconds ? web->request->seconds : web->network->seconds;
+    guint seconds = wanted ? wanted : SECONDS;
     GSource *timer = g_timeout_source_new_seconds(seconds);
 
     g_source_set_callback(timer, on_late, web, NULL);
@@ -290,7 +292,7 @@ gboolean web_ask(const WebNetwork *network, const WebRequest *request, WebAnswer
     g_main_context_push_thread_default(web.context);
     web.inner = g_cancellable_new();
     web.session = session_new(network);
-    g_autoptr(GSource) timer = start_timer(&web, request->seconds ? request->seconds : SECONDS);
+    g_autoptr(GSource) timer = start_timer(&web);
     gulong cancelling =
         cancellable ? g_cancellable_connect(cancellable, G_CALLBACK(on_cancelled), &web, NULL) : 0;
     gboolean ok = ask_along(&web, answer, &failure);

@@ -12,6 +12,7 @@ typedef struct {
     GResolver *resolver;
     GProxyResolver *proxy;
     GTlsDatabase *roots;
+    guint seconds; /* for a request that has no limit of its own; 0: ten */
 } WebNetwork;
 
 typedef struct {
@@ -20,7 +21,7 @@ typedef struct {
     const char *type; /* of the body, such as "application/json"; NULL: a form (RFC 1866) */
     const char *user, *password; /* HTTP's basic authentication; NULL: none */
     gsize limit;                 /* octets of an answer; more is a failure */
-    guint seconds;               /* for all of it, redirects included; 0: ten */
+    guint seconds;               /* for all of it, redirects included; 0: the network's */
 } WebRequest;
 
 typedef struct {

@@ -70,12 +70,26 @@ namespace
 // ---- the web, as the test wants it: "host/path" → an answer. Everything is asked through one proxy, which
 // is at the same time every server there is.
 
+// Where a server stops answering, for good.
+enum class Hang { NEVER, ACCEPTED, HANDSHAKE, ANSWER, BODY };
+
 struct Page {
     guint status = 200;
     std::string body;
     std::string location;
-    bool hangs = false;
+    Hang hangs = Hang::NEVER;
 };
+
+std::string config(const std::string &host)
+{
+    return "<clientConfig version=\"1.1\"><emailProvider "
+           "id=\"x.example\"><domain>x.example</domain>"
+           "<incomingServer type=\"imap\"><hostname>" +
+           host +
+           "</hostname><port>993</port>"
+           "<socketType>SSL</socketType><authentication>password-cleartext</authentication>"
+           "<username>%EMAILADDRESS%</username></incomingServer></emailProvider></clientConfig>";
+}
 
 class Web
 {
@@ -132,9 +146,22 @@ class Web
         std::lock_guard<std::mutex> guard(lock_);
         pages_[where] = page;
     }
+    // All servers stop at one place, whatever is asked.
+    void hang_all(Hang where)
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        hang_all_ = where;
+        hanging_ = 0;
+    }
+    int hanging()
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        return hanging_;
+    }
     void clear()
     {
         std::lock_guard<std::mutex> guard(lock_);
+        hang_all_ = Hang::NEVER;
         pages_.clear();
         asked_.clear();
     }
@@ -161,6 +188,11 @@ class Web
         return first;
     }
 
+    static void hang(NetStream *stream)
+    {
+        net_stream_read_line(stream, 100, nullptr, nullptr);
+    }
+
     void answer(NetStream *stream, const Page &page)
     {
         std::string text = "HTTP/1.1 " + std::to_string(page.status) +
@@ -169,9 +201,22 @@ class Web
         if (!page.location.empty())
             text += "Location: " + page.location + "\r\n";
         text += "\r\n" + page.body;
+        if (page.hangs == Hang::BODY)
+            text.pop_back();
         net_stream_write(stream, text.data(), text.size(), nullptr);
         net_stream_flush(stream, nullptr);
+        if (page.hangs == Hang::BODY)
+            hang(stream);
         net_stream_close(stream);
+    }
+
+    bool silence(Hang where)
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        if (hang_all_ != where)
+            return false;
+        hanging_++;
+        return true;
     }
 
     Page find(const std::string &where)
@@ -179,18 +224,27 @@ class Web
         std::lock_guard<std::mutex> guard(lock_);
         asked_.push_back(where);
         auto found = pages_.find(where);
-        return found == pages_.end() ? Page{404, "", "", false} : found->second;
+        Page page = found == pages_.end() ? Page{404} : found->second;
+        if (hang_all_ == Hang::ANSWER || hang_all_ == Hang::BODY)
+            page = {200, config("hangs.example.org"), "", hang_all_};
+        hanging_ += page.hangs != Hang::NEVER;
+        return page;
     }
 
     void serve(NetStream *raw)
     {
         g_autoptr(NetStream) stream = raw;
+        net_stream_set_timeout(stream, 0);
         std::string host;
         std::string first = request(stream, &host);
         if (g_str_has_prefix(first.c_str(), "CONNECT ")) {
+            if (silence(Hang::ACCEPTED))
+                return hang(stream);
             net_stream_puts(stream, "HTTP/1.1 200 OK\r\n\r\n", nullptr);
-            if (!net_stream_flush(stream, nullptr) ||
-                !net_stream_accept_tls(stream, tls_, "http/1.1", nullptr))
+            net_stream_flush(stream, nullptr);
+            if (silence(Hang::HANDSHAKE))
+                return hang(stream);
+            if (!net_stream_accept_tls(stream, tls_, "http/1.1", nullptr))
                 return;
             first = request(stream, &host);
         } else {
@@ -200,8 +254,8 @@ class Web
         if (begin == 0 || end == std::string::npos)
             return;
         Page page = find(host + first.substr(begin, end - begin));
-        if (page.hangs)
-            net_stream_read_line(stream, 100, nullptr, nullptr);
+        if (page.hangs == Hang::ANSWER)
+            hang(stream);
         else
             answer(stream, page);
     }
@@ -210,6 +264,8 @@ class Web
     std::mutex lock_;
     std::map<std::string, Page> pages_;
     std::vector<std::string> asked_;
+    Hang hang_all_ = Hang::NEVER;
+    int hanging_ = 0;
     NetTlsServer *tls_;
     NetCancel *cancel_;
     GSocketListener *listener_;
@@ -218,22 +274,14 @@ class Web
     std::vector<std::thread> serving_;
 };
 
-std::string config(const std::string &host)
-{
-    return "<clientConfig version=\"1.1\"><emailProvider "
-           "id=\"x.example\"><domain>x.example</domain>"
-           "<incomingServer type=\"imap\"><hostname>" +
-           host +
-           "</hostname><port>993</port>"
-           "<socketType>SSL</socketType><authentication>password-cleartext</authentication>"
-           "<username>%EMAILADDRESS%</username></incomingServer></emailProvider></clientConfig>";
-}
-
 const char *const PROVIDER = "autoconfig.example.org/mail/config-v1.1.xml";
 const char *const WELL_KNOWN = "example.org/.well-known/autoconfig/mail/config-v1.1.xml";
 const char *const ISPDB = "autoconfig.thunderbird.net/v1.1/example.org";
 const char *const HOSTER = "autoconfig.hoster.example/mail/config-v1.1.xml";
 const char *const HOSTER_ISPDB = "autoconfig.thunderbird.net/v1.1/hoster.example";
+
+// No test may wait so long: what hangs is ended by what the test is about, and by no limit.
+const guint LONG = 3600;
 
 class Discover : public ::testing::Test
 {
@@ -260,11 +308,11 @@ class Discover : public ::testing::Test
     }
 
     // The best offer as "source host", or the error.
-    std::string find(const char *address = "ada@example.org", guint seconds = 5,
+    std::string find(const char *address = "ada@example.org", guint seconds = LONG,
                      NetCancel *cancel = nullptr)
     {
         DiscoverOptions options = {};
-        options.network = {(GResolver *)resolver_, web.proxy, web.roots};
+        options.network = {(GResolver *)resolver_, web.proxy, web.roots, LONG};
         options.seconds = seconds;
         options.cancel = cancel;
         g_autoptr(GError) error = nullptr;
@@ -338,26 +386,26 @@ TEST_F(Discover, AServiceThatIsDeclaredAbsentIsNone)
 TEST_F(Discover, TheIspdbKnowsTheHoster)
 {
     records.mx["example.org"] = {{10, "in.hoster.example"}};
-    web.put(HOSTER_ISPDB, {200, config("mail.hoster.example"), "", false});
+    web.put(HOSTER_ISPDB, {200, config("mail.hoster.example"), ""});
     EXPECT_EQ(find(), said(DISCOVER_MX, "mail.hoster.example"));
 }
 
 // A source that is sick in any way is as if it weren't there.
 TEST_F(Discover, SickSourcesAreAsIfTheyWerentThere)
 {
-    web.put(ISPDB, {200, config("good.example.org"), "", false});
+    web.put(ISPDB, {200, config("good.example.org"), ""});
     const std::vector<Page> sick = {
-        {500, "", "", false},
-        {200, "", "", false},
-        {200, "<html>", "", false},
-        {200, config("bad host"), "", false},
-        {200, config("big.example.org") + std::string(300 * 1024, ' '), "", false},
-        {302, "", "", false},
-        {302, "", "http://autoconfig.example.org/x", false},
-        {302, "", "file:///etc/passwd", false},
-        {302, "", "https://autoconfig.example.org/mail/config-v1.1.xml", false},
-        {302, "", "https://untrusted.invalid/", false},
-        {204, "", "", false},
+        {500, "", ""},
+        {200, "", ""},
+        {200, "<html>", ""},
+        {200, config("bad host"), ""},
+        {200, config("big.example.org") + std::string(300 * 1024, ' '), ""},
+        {302, "", ""},
+        {302, "", "http://autoconfig.example.org/x"},
+        {302, "", "file:///etc/passwd"},
+        {302, "", "https://autoconfig.example.org/mail/config-v1.1.xml"},
+        {302, "", "https://untrusted.invalid/"},
+        {204, "", ""},
     };
     for (const Page &page : sick) {
         web.put(PROVIDER, page);
@@ -367,28 +415,50 @@ TEST_F(Discover, SickSourcesAreAsIfTheyWerentThere)
 
 TEST_F(Discover, RedirectsWithinHttpsAreFollowed)
 {
-    web.put(PROVIDER, {301, "", "https://www.example.org/autoconfig.xml", false});
-    web.put("www.example.org/autoconfig.xml", {200, config("r.example.org"), "", false});
+    web.put(PROVIDER, {301, "", "https://www.example.org/autoconfig.xml"});
+    web.put("www.example.org/autoconfig.xml", {200, config("r.example.org"), ""});
     EXPECT_EQ(find(), said(DISCOVER_PROVIDER, "r.example.org"));
     EXPECT_TRUE(trusted);
 }
 
+// Which limit is enough for those who do answer depends on the machine; that one is doesn't.
 TEST_F(Discover, WhatHangsHoldsUpNothingForLongerThanTheLimit)
 {
-    web.put(PROVIDER, {200, "", "", true});
-    web.put(ISPDB, {200, config("good.example.org"), "", false});
+    web.put(PROVIDER, {200, "", "", Hang::ANSWER});
+    web.put(ISPDB, {200, config("good.example.org")});
     records.hangs = true;
-    gint64 start = g_get_monotonic_time();
-    EXPECT_EQ(find("ada@example.org", 1), said(DISCOVER_ISPDB, "good.example.org"));
-    EXPECT_LT(g_get_monotonic_time() - start, 10 * G_USEC_PER_SEC);
+    std::string found;
+    for (guint limit = 1; limit < 100 && found != said(DISCOVER_ISPDB, "good.example.org");
+         limit *= 2)
+        found = find("ada@example.org", limit);
+    EXPECT_EQ(found, said(DISCOVER_ISPDB, "good.example.org"));
 }
 
-TEST_F(Discover, ItCanBeStopped)
+// At each place where a request can wait: nobody waits with it.
+TEST_F(Discover, ItCanBeStoppedWhereverItWaits)
 {
-    web.put(PROVIDER, {200, "", "", true});
+    for (Hang where : {Hang::NEVER, Hang::ACCEPTED, Hang::HANDSHAKE, Hang::ANSWER, Hang::BODY}) {
+        web.clear();
+        web.hang_all(where);
+        records.hangs = where == Hang::NEVER;
+        g_autoptr(NetCancel) cancel = net_cancel_new();
+        std::thread stopper([&] {
+            while (web.hanging() < (where == Hang::NEVER ? 0 : 3))
+                g_usleep(1000);
+            net_cancel_trigger(cancel);
+        });
+        EXPECT_EQ(find("ada@example.org", LONG, cancel), "stopped looking for the servers")
+            << (int)where;
+        stopper.join();
+    }
+}
+
+TEST_F(Discover, ItCanBeStoppedBeforeItBegins)
+{
+    web.hang_all(Hang::ANSWER);
     g_autoptr(NetCancel) cancel = net_cancel_new();
     net_cancel_trigger(cancel);
-    EXPECT_EQ(find("ada@example.org", 60, cancel), "stopped looking for the servers");
+    EXPECT_EQ(find("ada@example.org", LONG, cancel), "stopped looking for the servers");
 }
 
 TEST_F(Discover, NothingThatIsAskedNamesTheAddressToOthers)

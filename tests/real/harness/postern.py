@@ -148,7 +148,7 @@ class Postern:
             HOME=str(home), XDG_RUNTIME_DIR=str(runtime), XDG_CONFIG_HOME=str(home / ".config"),
             XDG_DATA_HOME=str(home / ".local/share"), LC_ALL="C.UTF-8",
             DBUS_SESSION_BUS_ADDRESS="disabled:",
-            ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99:detect_stack_use_after_return=0",
+            ASAN_OPTIONS="detect_leaks=1:intercept_tls_get_addr=0:abort_on_error=0:exitcode=99:detect_stack_use_after_return=0",
             UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=0",
             TSAN_OPTIONS="exitcode=99:second_deadlock_stack=1")
         environment.update(extra)
