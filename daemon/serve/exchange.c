@@ -135,6 +135,5 @@ ServeLoginResult serve_login_password(NetStream *stream, const ServeDaemon *daem
     g_auto(Candidate) candidate = {.daemon = daemon};
     ServeVerifiers *verifiers = find_verifiers(login, &candidate);
 
-    return conclude(stream, &candidate, verifiers && serve_verifiers_check(verifiers, password),
-                    account, error);
+    return conclude(stream, &candidate, serve_verifiers_check(verifiers, password), account, error);
 }

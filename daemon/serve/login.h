@@ -26,7 +26,7 @@ char *serve_verifiers_add(ServeVerifiers *verifiers, const char *name, GError **
 gboolean serve_verifiers_revoke(ServeVerifiers *verifiers, const char *name, GError **error);
 /* Names, NULL-terminated, the caller frees. */
 char **serve_verifiers_names(ServeVerifiers *verifiers);
-/* Constant time over all of them. */
+/* Constant time over all of them. NULL: FALSE, after as long a time. */
 gboolean serve_verifiers_check(ServeVerifiers *verifiers, const char *password);
 
 /* ---- throttling ---------------------------------------------------------------------------- */

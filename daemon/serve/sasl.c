@@ -47,7 +47,7 @@ static ServeSaslResult check_password(ServeSasl *sasl, const char *login, const 
 {
     ServeVerifiers *verifiers = sasl->find(login, sasl->data);
 
-    if (!verifiers || !serve_verifiers_check(verifiers, password))
+    if (!serve_verifiers_check(verifiers, password))
         return SERVE_SASL_FAILED;
     g_free(sasl->login);
     sasl->login = g_strdup(login);
@@ -173,7 +173,7 @@ static ServeSaslResult scram_final(ServeSasl *sasl, const char *input, char **ou
     g_autofree char *message =
         g_strconcat(sasl->first.bare, ",", sasl->server_first, ",", final.without_proof, NULL);
     ServeVerifiers *verifiers = sasl->find(sasl->first.user, sasl->data);
-    if (!verifiers || !serve_verifiers_match(verifiers, message, final.proof, &match))
+    if (!serve_verifiers_match(verifiers, message, final.proof, &match))
         return SERVE_SASL_FAILED;
     if (!may_act_for(sasl, sasl->first.user, sasl->first.authzid))
         return SERVE_SASL_UNAUTHORIZED;

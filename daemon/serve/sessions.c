@@ -28,6 +28,8 @@ typedef struct {
     ServeAccount *account; /* who is logged in: for comparing only; under the lock */
     char *account_id;      /* likewise, or the Unix socket's; under the lock */
     gint64 since;
+    guint64 number;  /* in the order of their coming */
+    gboolean leaves; /* it made room for another; under the lock */
 } Session;
 
 struct Sessions {
@@ -40,7 +42,8 @@ struct Sessions {
     pthread_cond_t accounts_changed;
     gboolean stopping;
     GPtrArray *running, *finished; /* Session */
-    guint notice;                  /* a source of the main loop is on its way */
+    guint64 started;
+    guint notice; /* a source of the main loop is on its way */
     gboolean complained;
 };
 
@@ -176,6 +179,28 @@ static ServeAccount *find_account(const char *login, gpointer data, GError **err
     return account;
 }
 
+/* Nobody is logged in, nor will be without saying so. */
+static gboolean is_stranger(const Session *session)
+{
+    return !session->account && !session->preauth;
+}
+
+/* How many there are, the strangers or the others; the strangers' oldest. */
+static guint count_running(Sessions *sessions, gboolean strangers, Session **oldest)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < sessions->running->len; i++) {
+        Session *session = g_ptr_array_index(sessions->running, i);
+        if (is_stranger(session) != strangers || session->leaves)
+            continue;
+        count++;
+        if (oldest && (!*oldest || session->number < (*oldest)->number))
+            *oldest = session;
+    }
+    return count;
+}
+
 /* An account that ends either finds the session here, or has ended before. */
 static gboolean set_login(ServeAccount *account, gpointer data)
 {
@@ -184,7 +209,9 @@ static gboolean set_login(ServeAccount *account, gpointer data)
     const char *id = account ? account->settings->id : session->preauth;
 
     pthread_mutex_lock(&sessions->lock);
-    gboolean ok = !sessions->stopping && !(account && account->ended);
+    gboolean full =
+        account && is_stranger(session) && count_running(sessions, FALSE, NULL) >= SESSIONS_LIMIT;
+    gboolean ok = !account || (!full && !sessions->stopping && !account->ended);
     if (ok) {
         session->account = account;
         g_free(session->account_id);
@@ -267,12 +294,37 @@ static gboolean start_thread(Session *session)
     return failure == 0;
 }
 
-static void complain_about_limit(Sessions *sessions)
+static gboolean refuse(Sessions *sessions, const char *why)
 {
     if (!sessions->complained)
-        g_warning("More than %d clients at once: new connections are closed until some leave",
-                  SESSIONS_LIMIT);
+        g_warning("%s: new connections are closed until some leave", why);
     sessions->complained = TRUE;
+    return FALSE;
+}
+
+/*
+ * Who never logs in keeps nobody out: strangers have a share of their own, and the oldest of them
+ * goes when another one comes. FALSE: there is no room.
+ */
+static gboolean make_room(Sessions *sessions, const SessionKind *kind)
+{
+    Session *oldest = NULL;
+
+    if (sessions->running->len >= SESSIONS_LIMIT + 2 * SESSIONS_STRANGERS)
+        return refuse(sessions, "Too many clients are just leaving");
+    if (kind->account)
+        return count_running(sessions, FALSE, NULL) < SESSIONS_LIMIT ||
+               refuse(sessions, "More than " G_STRINGIFY(SESSIONS_LIMIT) " clients at once");
+    if (count_running(sessions, TRUE, &oldest) >= SESSIONS_STRANGERS) {
+        if (!sessions->complained)
+            g_warning("More than %d clients that haven't logged in: the oldest has to leave",
+                      SESSIONS_STRANGERS);
+        oldest->leaves = sessions->complained = TRUE;
+        net_cancel_trigger(oldest->cancel);
+        return TRUE;
+    }
+    sessions->complained = FALSE;
+    return TRUE;
 }
 
 void sessions_start(Sessions *sessions, int fd, const SessionKind *kind)
@@ -280,16 +332,15 @@ void sessions_start(Sessions *sessions, int fd, const SessionKind *kind)
     pthread_mutex_lock(&sessions->lock);
     while (reap_one(sessions))
         continue;
-    if (sessions->running->len >= SESSIONS_LIMIT) {
-        complain_about_limit(sessions);
+    if (!make_room(sessions, kind)) {
         pthread_mutex_unlock(&sessions->lock);
         close(fd);
         return;
     }
-    sessions->complained = FALSE;
 
     Session *session = g_new0(Session, 1);
     session->sessions = sessions;
+    session->number = sessions->started++;
     session->cancel = net_cancel_new();
     session->fd = fd;
     session->protocol = kind->protocol;

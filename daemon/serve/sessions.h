@@ -7,7 +7,9 @@
 
 #include "daemon/serve/serve.h"
 
-#define SESSIONS_LIMIT 500
+/* So many are logged in at most; and so many besides that aren't, or not yet. */
+#define SESSIONS_LIMIT     500
+#define SESSIONS_STRANGERS 100
 
 typedef struct Sessions Sessions;
 
@@ -28,7 +30,7 @@ typedef struct {
 } SessionKind;
 
 /* Takes the connected socket over. Over the limit, or without memory for a thread, it is closed,
- * with a line in the log. */
+ * with a line in the log; one more that has to log in takes the place of the oldest such. */
 void sessions_start(Sessions *sessions, int fd, const SessionKind *kind);
 
 /* The TLS settings of sessions to come; NULL: none. */

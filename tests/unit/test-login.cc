@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Logging in locally. The clients' side of SCRAM is GNU SASL's, so that two authors have to agree.
  */
+#include <algorithm>
+#include <functional>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include <glib.h>
@@ -394,6 +398,51 @@ TEST_F(LoginTest, FailuresSlowTheNextAnswerAndCancellingEndsTheWait)
     net_cancel_trigger(cancel);
     for (int i = 0; i < 10; i++)
         EXPECT_LT(seconds(), 0.2);
+}
+
+/* The time, in what this thread has computed: other programs don't count. */
+static double work(const std::function<void()> &run)
+{
+    auto now = [] {
+        struct timespec time;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+    };
+    std::vector<double> times;
+    for (int i = 0; i < 41; i++) {
+        double begin = now();
+        run();
+        times.push_back(now() - begin);
+    }
+    std::nth_element(times.begin(), times.begin() + 20, times.end());
+    return times[20];
+}
+
+TEST_F(LoginTest, NamesThatNobodyHasFailAsSlowlyAsWrongPasswords)
+{
+    add("test");
+    const struct {
+        const char *mechanism;
+        std::vector<std::string> known, unknown;
+    } cases[] = {
+        {"PLAIN", {std::string("\0work\0wrong", 11)}, {std::string("\0nope\0wrong", 11)}},
+        {"LOGIN", {"work", "wrong"}, {"nope", "wrong"}},
+    };
+    for (const auto &one : cases) {
+        auto fail = [&](const std::vector<std::string> &messages) {
+            g_autoptr(ServeSasl) sasl = serve_sasl_new(one.mechanism, server, find, this);
+            ServeSaslResult result = SERVE_SASL_CONTINUE;
+            for (const std::string &message : messages) {
+                g_autofree char *output = nullptr;
+                result = serve_sasl_step(sasl, encode(message).c_str(), &output);
+            }
+            EXPECT_EQ(result, SERVE_SASL_FAILED);
+        };
+        double known = work([&] { fail(one.known); });
+        double unknown = work([&] { fail(one.unknown); });
+        EXPECT_LT(known / unknown, 1.5) << one.mechanism;
+        EXPECT_LT(unknown / known, 1.5) << one.mechanism;
+    }
 }
 
 } // namespace

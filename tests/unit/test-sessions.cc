@@ -5,6 +5,7 @@
 #include "fake-fetch.h"
 
 #include <atomic>
+#include <csignal>
 #include <mutex>
 #include <poll.h>
 #include <random>
@@ -117,6 +118,7 @@ class Strangers : public Waiting
 
     void SetUp() override
     {
+        signal(SIGPIPE, SIG_IGN); /* as posternd does: TLS writes may raise it */
         ASSERT_NE(mkdtemp(dir.data()), nullptr);
         tls = net_tls_local(dir.c_str(), nullptr);
         ASSERT_NE(tls, nullptr);
@@ -125,6 +127,17 @@ class Strangers : public Waiting
         daemon.data = this;
         daemon.tls = tls;
         daemon.login_seconds = 1;
+        sessions = sessions_new(&daemon, changed, this);
+    }
+    /* There is all the time to log in. */
+    void stay()
+    {
+        sessions_free(sessions);
+        ServeDaemon daemon = {};
+        daemon.find_account = find;
+        daemon.data = this;
+        daemon.tls = tls;
+        daemon.opening_seconds = 1;
         sessions = sessions_new(&daemon, changed, this);
     }
     void TearDown() override
@@ -176,6 +189,42 @@ TEST_F(Strangers, HaveATimeToLogInThatNothingProlongs)
                 });
     for (auto &client : clients)
         client.join();
+}
+
+/* Whoever waits without a word keeps nobody out: neither from the ports nor from the sockets. */
+TEST_F(Strangers, TheOldestMakesRoomForTheNext)
+{
+    std::vector<int> silent;
+    auto is_open = [](int fd) {
+        char buffer[512];
+        ssize_t n;
+        while ((n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0)
+            continue;
+        return n < 0 && errno == EAGAIN;
+    };
+    auto greeted = [](int fd) {
+        char buffer[512];
+        struct pollfd poller = {fd, POLLIN, 0};
+        return poll(&poller, 1, 20000) == 1 && read(fd, buffer, sizeof buffer) > 0;
+    };
+    stay();
+    for (int i = 0; i < SESSIONS_LIMIT + 200; i++) {
+        silent.push_back(start((ServeProtocol)(i % 3), i % 7 == 0));
+        if (i % 7)
+            ASSERT_TRUE(greeted(silent.back())) << i;
+    }
+    /* The last hundred are there still, all others were told to leave. */
+    for (size_t i = 0; i + SESSIONS_STRANGERS < silent.size(); i++) {
+        struct pollfd poller = {silent[i], POLLRDHUP, 0};
+        EXPECT_EQ(poll(&poller, 1, 20000), 1) << i;
+    }
+    for (size_t i = silent.size() - SESSIONS_STRANGERS; i < silent.size(); i++)
+        EXPECT_TRUE(is_open(silent[i])) << i;
+    int own = Waiting::start(SERVE_IMAP);
+    EXPECT_TRUE(greeted(own));
+    close(own);
+    for (int fd : silent)
+        close(fd);
 }
 
 // ---- accounts that are started anew under sessions that do everything ----
