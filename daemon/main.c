@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -110,6 +111,18 @@ static void limit_resources(void)
     }
 }
 
+/* Passwords pass through here: neither a core nor another program of the user's is to have them. Who
+ * looks for a mistake says --verbose, and sanitizers look for themselves. */
+static void keep_memory_private(void)
+{
+    const struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 /* ---- start --------------------------------------------------------------------------------- */
 
 static void on_ready(gpointer data)
@@ -174,5 +187,7 @@ int main(int argc, char **argv)
     }
     log_start(verbose);
     limit_resources();
+    if (!verbose)
+        keep_memory_private();
     return run(config_path, data_dir);
 }

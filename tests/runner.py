@@ -25,8 +25,8 @@ import lint
 
 TOP = Path(__file__).resolve().parents[1]
 REAL = TOP / "tests" / "real"
-#: What tests/real/harness takes from build-plain.
-PLAIN = ("tests/tools/sync-account",)
+#: What tests/real takes from build-plain: the harness the first, test_hardening the others.
+PLAIN = ("tests/tools/sync-account", "daemon/posternd", "ui/posternctl/posternctl", "ui/window/postern")
 #: Unit tests that are worth a second run under ThreadSanitizer: meson test names.
 THREADED = ("cache", "net", "relay", "serve-imap", "search", "queue")
 #: What of these takes long there and has one thread only: GoogleTest's names.

@@ -8,7 +8,9 @@
 #include "daemon/net/listen.h"
 
 #include <gio/gio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const ConfigListenKey config_listen_keys[CONFIG_LISTEN_KEYS] = {
@@ -617,11 +619,46 @@ Config *config_parse(const char *path, const char *text, GError **error)
     return config;
 }
 
+/* Whether others than the user (and root) can write it. What isn't there can't be. */
+static gboolean others_can_write(const char *path, gboolean sticky_is_enough, mode_t *mode)
+{
+    struct stat status;
+
+    if (stat(path, &status) < 0)
+        return FALSE;
+    *mode = status.st_mode & 07777;
+    if (sticky_is_enough && (status.st_mode & S_ISVTX))
+        return FALSE;
+    return (status.st_uid != getuid() && status.st_uid != 0) ||
+           (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
+/* The file holds commands: who can write it runs programs as the user. */
+static gboolean check_writers(const char *path, GError **error)
+{
+    g_autofree char *real = realpath(path, NULL);
+    g_autofree char *dir = real ? g_path_get_dirname(real) : NULL;
+    mode_t mode;
+
+    const char *bad = real && others_can_write(real, FALSE, &mode) ? real
+                      : dir && others_can_write(dir, TRUE, &mode)  ? dir
+                                                                   : NULL;
+    if (!bad)
+        return TRUE;
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+                "%s isn't used: others can write %s (mode %04o, or it is another user's), and it "
+                "holds commands; run 'chmod go-w %s', and look whether it is as you left it",
+                path, bad == real ? "it" : bad, mode, bad);
+    return FALSE;
+}
+
 Config *config_load(const char *path, GError **error)
 {
     g_autofree char *text = NULL;
     g_autoptr(GError) failure = NULL;
 
+    if (!check_writers(path, error))
+        return NULL;
     if (!g_file_get_contents(path, &text, NULL, &failure)) {
         if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
             return config_parse(path, "", error);

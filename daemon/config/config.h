@@ -47,7 +47,8 @@ typedef struct {
     GPtrArray *warnings; /* char *: unknown keys, bad values of [listen], …; sentences */
 } Config;
 
-/* Reads the file (one that isn't there is empty). NULL: it can't be read or isn't a key file. */
+/* Reads the file (one that isn't there is empty). NULL: it can't be read, isn't a key file, or others
+ * can write it or its directory. */
 Config *config_load(const char *path, GError **error);
 
 /* The same from `text`; `path` is for messages. */

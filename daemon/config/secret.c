@@ -9,6 +9,7 @@
 #include <libsecret/secret.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SECRET_SECONDS 60
 #define PASSWORD_LIMIT 4096
@@ -120,26 +121,99 @@ static char *first_line(GBytes *output)
     return password;
 }
 
-char *secrets_run_command(const char *command, guint seconds, GError **error)
+/* Whether this is a service of systemd's, whose restrictions are made for Postern and not for what
+ * people run to get at a password. */
+static gboolean is_service(void)
+{
+    const char *pid = g_getenv("SYSTEMD_EXEC_PID");
+    return pid && g_ascii_strtoll(pid, NULL, 10) == getpid();
+}
+
+/* systemd takes $ in arguments for a variable, $$ for $. */
+static char *escape_argument(const char *command)
+{
+    g_auto(GStrv) parts = g_strsplit(command, "$", -1);
+    return g_strjoinv("$$", parts);
+}
+
+typedef struct {
+    GBytes *output, *words;
+    gboolean successful;
+} Ran;
+
+static void ran_clear(Ran *ran)
+{
+    g_clear_pointer(&ran->output, g_bytes_unref);
+    g_clear_pointer(&ran->words, g_bytes_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Ran, ran_clear)
+
+static gboolean run_program(const char *const *arguments, guint seconds, Ran *ran, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher =
         g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
-    g_autoptr(GBytes) output = NULL, words = NULL;
     g_autoptr(GError) failure = NULL;
     Wait wait;
 
     wait_begin(&wait, seconds);
-    g_autoptr(GSubprocess) process =
-        g_subprocess_launcher_spawn(launcher, &failure, "/bin/sh", "-c", command, NULL);
+    g_autoptr(GSubprocess) process = g_subprocess_launcher_spawnv(launcher, arguments, &failure);
     if (process) {
         g_subprocess_communicate_async(process, NULL, wait.cancellable, wait_done, &wait);
         wait_run(&wait);
-        g_subprocess_communicate_finish(process, wait.result, &output, &words, &failure);
+        g_subprocess_communicate_finish(process, wait.result, &ran->output, &ran->words, &failure);
     }
     if (process && failure)
         g_subprocess_force_exit(process);
     wait_end(&wait);
+    ran->successful = process && !failure && g_subprocess_get_successful(process);
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return ran->output != NULL;
+}
 
+/* FALSE and no error: systemd-run couldn't start it. */
+static gboolean run_in_unit(const char *command, guint seconds, Ran *ran, GError **error)
+{
+    g_autofree char *escaped = escape_argument(command);
+    g_autofree char *limit = g_strdup_printf("--property=RuntimeMaxSec=%u", seconds);
+    g_autofree char *program = g_find_program_in_path("systemd-run");
+    const char *const arguments[] = {program, "--user", "--quiet", "--collect", "--pipe", "--wait",
+                                     limit,   "--",     "/bin/sh", "-c",        escaped,  NULL};
+    gsize length = 0;
+
+    if (!program || !run_program(arguments, seconds, ran, error))
+        return FALSE;
+    const char *words = ran->words ? g_bytes_get_data(ran->words, &length) : NULL;
+    if (ran->successful || !words || g_bytes_get_size(ran->output) > 0 ||
+        !g_strstr_len(words, (gssize)MIN(length, 10), "Failed to "))
+        return TRUE;
+    ran_clear(ran);
+    return FALSE;
+}
+
+static gboolean run_command(const char *command, guint seconds, Ran *ran, GError **error)
+{
+    const char *const arguments[] = {"/bin/sh", "-c", command, NULL};
+    g_autoptr(GError) failure = NULL;
+
+    if (is_service()) {
+        if (run_in_unit(command, seconds, ran, &failure))
+            return TRUE;
+        if (failure) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return FALSE;
+        }
+    }
+    return run_program(arguments, seconds, ran, error);
+}
+
+char *secrets_run_command(const char *command, guint seconds, GError **error)
+{
+    g_auto(Ran) ran = {0};
+    g_autoptr(GError) failure = NULL;
+
+    run_command(command, seconds, &ran, &failure);
     if (failure) {
         if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
             locked(error, "the password command has not answered for %u s; try it in a terminal",
@@ -148,11 +222,11 @@ char *secrets_run_command(const char *command, guint seconds, GError **error)
             locked(error, "the password command can't be run: %s", failure->message);
         return NULL;
     }
-    char *password = first_line(output);
-    if (!g_subprocess_get_successful(process) || !password) {
-        g_autofree char *reason = last_words(words);
+    char *password = first_line(ran.output);
+    if (!ran.successful || !password) {
+        g_autofree char *reason = last_words(ran.words);
         account_password_free(password);
-        if (g_subprocess_get_successful(process))
+        if (ran.successful)
             locked(error, "the password command printed no password; try it in a terminal");
         else
             locked(error, "the password command failed: %s", reason);

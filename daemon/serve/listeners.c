@@ -20,6 +20,8 @@
 /* The throttle of the Unix sockets comes after those of the keys of [listen]. */
 #define SOCKET_KEY CONFIG_LISTEN_KEYS
 
+#define COMPLAINT_SECONDS 60
+
 typedef struct {
     Listeners *listeners;
     guint key;   /* index into config_listen_keys, or SOCKET_KEY */
@@ -38,7 +40,9 @@ struct Listeners {
     Sessions *sessions;
     char *run_dir;
     gboolean sockets;
-    GPtrArray *all; /* Listener */
+    GPtrArray *all;    /* Listener */
+    gint64 complained; /* of connections that were closed; monotonic, microseconds */
+    guint unsaid;      /* how many were since, without a line in the log */
     ServeThrottle *throttles[CONFIG_LISTEN_KEYS + 1];
     int inherited[CONFIG_LISTEN_KEYS][4]; /* fds handed over by systemd; -1: none */
 };
@@ -55,23 +59,38 @@ static ServeProtocol protocol_of(const char *name)
 
 /* ---- accepting ----------------------------------------------------------------------------- */
 
+/* Whoever is refused can't fill the log: a line a minute says how many there were. */
+static void complain(Listener *listener, const char *why)
+{
+    Listeners *listeners = listener->listeners;
+    const char *name = listener->path ? listener->path : config_listen_keys[listener->key].key;
+    gint64 now = g_get_monotonic_time();
+
+    if (listeners->complained && now - listeners->complained < COMPLAINT_SECONDS * G_USEC_PER_SEC) {
+        listeners->unsaid++;
+        return;
+    }
+    g_autofree char *others =
+        listeners->unsaid ? g_strdup_printf("; so were %u others", listeners->unsaid) : NULL;
+    g_warning("A connection to %s was closed: %s%s", name, why, others ? others : "");
+    listeners->complained = now;
+    listeners->unsaid = 0;
+}
+
 /* Only the user's own programs, and root, who could read the mail anyway. */
-static gboolean peer_is_welcome(const Listener *listener, int fd)
+static gboolean peer_is_welcome(Listener *listener, int fd)
 {
     g_autoptr(GError) error = NULL;
-    const char *name = listener->path ? listener->path : config_listen_keys[listener->key].key;
+    g_autofree char *why = NULL;
     uid_t uid;
 
-    if (!net_peer_uid(fd, &uid, &error)) {
-        g_warning("A connection to %s was closed: whose it is can't be determined: %s", name,
-                  error->message);
-        return FALSE;
-    }
-    if (uid == getuid() || uid == 0)
-        return TRUE;
-    g_warning("A connection to %s was closed: it came from another user (uid %u)", name,
-              (unsigned)uid);
-    return FALSE;
+    if (!net_peer_uid(fd, &uid, &error))
+        why = g_strdup_printf("whose it is can't be determined: %s", error->message);
+    else if (uid != getuid() && uid != 0)
+        why = g_strdup_printf("it came from another user (uid %u)", (unsigned)uid);
+    if (why)
+        complain(listener, why);
+    return !why;
 }
 
 static void welcome(Listener *listener, int fd)

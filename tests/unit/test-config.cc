@@ -116,6 +116,33 @@ TEST_F(ConfigTest, APasswordInTheFileIsRefused)
     EXPECT_EQ(error_of("password=geheim\n").find("geheim"), std::string::npos);
 }
 
+/* It holds commands. */
+TEST_F(ConfigTest, AFileThatOthersCanWriteIsRefusedWithTheRemedy)
+{
+    write(work);
+    std::string link = dir + "/link";
+    ASSERT_EQ(symlink(path.c_str(), link.c_str()), 0);
+    for (guint mode : {0600u, 0644u, 0700u, 0400u, 0660u, 0602u, 0777u}) {
+        bool safe = !(mode & 022);
+        ASSERT_EQ(chmod(path.c_str(), mode), 0);
+        for (const std::string &name : {path, link}) {
+            g_autoptr(GError) error = nullptr;
+            g_autoptr(Config) config = config_load(name.c_str(), &error);
+            EXPECT_EQ(config != nullptr, safe) << mode;
+            EXPECT_TRUE(safe || strstr(error->message, "chmod go-w"));
+        }
+    }
+    chmod(path.c_str(), 0600);
+    for (guint mode : {0700u, 0755u, 0770u, 0707u, 01777u}) {
+        ASSERT_EQ(chmod(dir.c_str(), mode), 0);
+        g_autoptr(GError) error = nullptr;
+        g_autoptr(Config) config = config_load(path.c_str(), &error);
+        EXPECT_EQ(config != nullptr, !(mode & 022) || (mode & 01000)) << mode;
+    }
+    chmod(dir.c_str(), 0700);
+    g_remove(link.c_str());
+}
+
 TEST_F(ConfigTest, ABadAccountLeavesTheOthersUsable)
 {
     std::string text = std::string(work) + "[account home]\naddress=nobody\n";

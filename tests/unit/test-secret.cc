@@ -13,6 +13,7 @@ extern "C" {
 #include "daemon/config/config.h"
 #include "daemon/config/secret.h"
 #include <glib/gstdio.h>
+#include <unistd.h>
 }
 
 namespace
@@ -41,6 +42,48 @@ TEST(PasswordCommand, GetsNoInput)
     char *password = secrets_run_command("cat; echo done", 10, nullptr);
     EXPECT_STREQ(password, "done");
     account_password_free(password);
+}
+
+/* As a service Postern may do little; a command is to do what it needs. */
+TEST(PasswordCommand, RunsInAUnitOfItsOwnWherePosternIsAService)
+{
+    g_autofree char *dir = g_dir_make_tmp("postern-secret-XXXXXX", nullptr);
+    std::string fake = std::string(dir) + "/systemd-run", log = std::string(dir) + "/log";
+    std::string path = std::string(dir) + ":" + g_getenv("PATH");
+    g_autofree char *pid = g_strdup_printf("%d", getpid());
+    g_autofree char *before = g_strdup(g_getenv("PATH"));
+    auto run = [&](const char *script, const char *command) {
+        g_file_set_contents(fake.c_str(), script, -1, nullptr);
+        g_chmod(fake.c_str(), 0700);
+        g_autofree char *password = secrets_run_command(command, 10, nullptr);
+        return std::string(password ? password : "(locked)");
+    };
+    g_setenv("PATH", path.c_str(), TRUE);
+    g_setenv("SYSTEMD_EXEC_PID", pid, TRUE);
+    g_setenv("POSTERN_TEST_LOG", log.c_str(), TRUE);
+    const char *works =
+        "#!/bin/sh\necho \"$*\" >> $POSTERN_TEST_LOG\nwhile [ \"$1\" != -- ]; do shift; "
+        "done\nshift 3\nexec /bin/sh -c \"$(printf %s \"$1\" | sed 's/[$][$]/$/g')\"\n";
+    EXPECT_EQ(run(works, "x=secret; echo $x"), "secret");
+    EXPECT_EQ(run(works, "exit 3"), "(locked)");
+    EXPECT_EQ(run("#!/bin/sh\necho 'Failed to connect to bus: no' >&2; exit 1\n", "echo here"),
+              "here");
+    g_unlink(fake.c_str());
+    g_setenv("PATH", before, TRUE);
+    g_setenv("SYSTEMD_EXEC_PID", "1", TRUE);
+    char *direct = secrets_run_command("echo direct", 10, nullptr);
+    EXPECT_STREQ(direct, "direct");
+    account_password_free(direct);
+    g_unsetenv("SYSTEMD_EXEC_PID");
+    g_autofree char *said = nullptr;
+    g_file_get_contents(log.c_str(), &said, nullptr, nullptr);
+    EXPECT_EQ(std::string(said),
+              "--user --quiet --collect --pipe --wait --property=RuntimeMaxSec=10 -- /bin/sh -c "
+              "x=secret; echo $$x\n"
+              "--user --quiet --collect --pipe --wait --property=RuntimeMaxSec=10 -- /bin/sh -c "
+              "exit 3\n");
+    g_unlink(log.c_str());
+    g_rmdir(dir);
 }
 
 TEST(PasswordCommand, FailingMeansLockedWithItsOwnWords)
