@@ -70,6 +70,7 @@ typedef struct {
     GHashTable *touched;      /* folder numbers that push changed: to be pulled again */
     GHashTable *breaks;       /* for listing.c: what has ended connections */
     GHashTable *rights_asked; /* names of folders whose rights the provider was asked for, */
+    guint namespaces_asked;   /* the connection on which the provider was asked for name spaces */
     gint64 rights_since;      /* and since when (monotonic) */
     gboolean track_arrivals;
     gboolean arrived;  /* there is something new to fetch */

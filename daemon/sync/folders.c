@@ -173,6 +173,72 @@ static gboolean assign_renamed(Reconcile *reconcile, GError **error)
     return TRUE;
 }
 
+/* Made by us, with an answer that said so, and not listed under the name that was asked for. */
+static gboolean is_unseen(Reconcile *reconcile, const CacheFolder *row)
+{
+    return row->base_name && row->base_selectable && row->base_uidvalidity == 0 && row->pushed &&
+           !g_hash_table_contains(reconcile->listed_of, row);
+}
+
+/* A folder that nobody has known, with nothing in it. */
+static gboolean is_new_and_empty(Reconcile *reconcile, const SyncListed *listed)
+{
+    if (listed->row != 0 || !sync_listed_selectable(listed) || !listed->has_status ||
+        listed->messages != 0 || g_str_equal(listed->name, "INBOX"))
+        return FALSE;
+    for (guint i = 0; i < reconcile->rows->len; i++)
+        if (g_strcmp0(((CacheFolder *)reconcile->rows->pdata[i])->name, listed->name) == 0)
+            return FALSE;
+    return TRUE;
+}
+
+/* The name but for what servers change: composed letters, case, a prefix above it. */
+static gboolean is_like(const char *asked, const SyncListed *listed)
+{
+    g_autofree char *a = g_utf8_normalize(asked, -1, G_NORMALIZE_ALL_COMPOSE);
+    g_autofree char *b = g_utf8_normalize(listed->name, -1, G_NORMALIZE_ALL_COMPOSE);
+    g_autofree char *x = g_utf8_casefold(a ? a : asked, -1);
+    g_autofree char *y = g_utf8_casefold(b ? b : listed->name, -1);
+    gsize m = strlen(x), n = strlen(y);
+
+    return g_str_has_suffix(y, x) && (m == n || y[n - m - 1] == listed->delimiter);
+}
+
+static SyncListed *find_made(Reconcile *reconcile, const char *asked)
+{
+    GPtrArray *all = reconcile->listing->folders;
+    SyncListed *only = NULL;
+    guint count = 0;
+
+    for (guint i = 0; i < all->len; i++) {
+        if (!is_new_and_empty(reconcile, all->pdata[i]))
+            continue;
+        if (is_like(asked, all->pdata[i]))
+            return all->pdata[i];
+        only = all->pdata[i];
+        count++;
+    }
+    return count == 1 ? only : NULL;
+}
+
+/* Some servers make a folder of another name than they were asked for. Where one of a name like that
+ * came, it is that; else where exactly one folder was made, and exactly one new and empty one came.
+ */
+static void assign_made(Reconcile *reconcile)
+{
+    guint unseen = 0;
+
+    for (guint i = 0; i < reconcile->rows->len; i++)
+        unseen += is_unseen(reconcile, reconcile->rows->pdata[i]);
+    for (guint i = 0; unseen > 0 && i < reconcile->rows->len; i++) {
+        CacheFolder *row = reconcile->rows->pdata[i];
+        SyncListed *listed =
+            is_unseen(reconcile, row) ? find_made(reconcile, row->base_name) : NULL;
+        if (listed && (unseen == 1 || is_like(row->base_name, listed)))
+            assign(reconcile, row, listed);
+    }
+}
+
 /* What we were creating or renaming when the answer was lost. */
 static void assign_attempted(Reconcile *reconcile)
 {
@@ -624,6 +690,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
     if (!assign_renamed(&reconcile, error))
         return FALSE;
     assign_rest(&reconcile, TRUE);
+    assign_made(&reconcile);
     return confirm_gone(&reconcile, error) && write_listing(&reconcile, error) &&
            close_attempts(&reconcile, error) && collect_pulls(&reconcile, pull, error);
 }

@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+/* A folder that upstream says to have made so often, and doesn't list, is a problem. */
+#define MAX_MADE 2
+
 /* A command with one or two names of folders. */
 typedef struct {
     const char *operation; /* of the problem that it may become */
@@ -136,16 +139,6 @@ static gboolean open_name_attempt(Push *push, CacheAttemptKind kind, const Cache
 
 /* ---- creating ------------------------------------------------------------------------------ */
 
-/* A mere level of names upstream can become a folder; one that was a folder until just now is
- * decided about first (folders.c). */
-gboolean push_is_uncreated(const CacheFolder *row)
-{
-    if (!row->name || !row->pushed || (!row->selectable && row->exists == 0))
-        return FALSE;
-    return !row->base_name || (!row->base_selectable && row->base_uidvalidity == 0 &&
-                               g_str_equal(row->name, row->base_name));
-}
-
 /* Upstream under the name that was sent. What is to be known about it, its first pull finds. */
 static gboolean write_created(Push *push, const CacheFolder *created, gint64 attempt, gboolean ok,
                               GError **error)
@@ -166,6 +159,18 @@ static gboolean write_created(Push *push, const CacheFolder *created, gint64 att
            cache_attempt_close(txn, attempt, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
+/* Made again and again, because the list never shows it: that is enough. */
+static gboolean note_unlisted(Push *push, const CacheFolder *row, GError **error)
+{
+    g_auto(ImapReply) reply = {
+        .cond = IMAP_COND_NO,
+        .code = g_strdup("INUSE"),
+        .text = g_strdup("The provider says that it has made this folder, and doesn't list it.")};
+
+    push_unsuspect(push, "made", row->id, 0);
+    return push_add_problem(push, "create", row->id, 0, &reply, error);
+}
+
 static gboolean create(Push *push, CacheFolder *row, GError **error)
 {
     const NameCommand what = {"create", row, "CREATE", row->name};
@@ -181,6 +186,11 @@ static gboolean create(Push *push, CacheFolder *row, GError **error)
     guint breaks = push->breaks;
     if (!run_named(push, &what, &outcome, error))
         return FALSE;
+    if (outcome == NAMED_DONE && push_suspect(push, "made", row->id, 0) > MAX_MADE) {
+        outcome = NAMED_LATER;
+        if (!note_unlisted(push, row, error))
+            return FALSE;
+    }
     /* Refused because someone else has the name is an answer, too; a broken connection is none. */
     return push->breaks > breaks || write_created(push, row, attempt, outcome == NAMED_DONE, error);
 }

@@ -46,6 +46,16 @@ void push_touch_role(Push *push, CacheRole role)
             push_touch(push, ((const CacheFolder *)row)->id);
 }
 
+/* A mere level of names upstream can become a folder; one that was a folder until just now is
+ * decided about first (folders.c). */
+gboolean push_is_uncreated(const CacheFolder *row)
+{
+    if (!row->name || !row->pushed || (!row->selectable && row->exists == 0))
+        return FALSE;
+    return !row->base_name || (!row->base_selectable && row->base_uidvalidity == 0 &&
+                               g_str_equal(row->name, row->base_name));
+}
+
 /* ---- what is blocked -------------------------------------------------------------------------- */
 
 /* A placement (uid 0: all of a folder) and what may not be done to it. */

@@ -11,6 +11,7 @@
 #include "daemon/sync/push.h"
 #include "daemon/sync/sets.h"
 #include "daemon/sync/vanished.h"
+#include "daemon/upstream/imap-namespace.h"
 #include "daemon/upstream/imap-quota.h"
 
 /* Push, pull what it changed, push what that made possible: so often at most. */
@@ -147,21 +148,52 @@ static gboolean check_identity(SyncContext *context, GError **error)
            cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* What clients are told of quotas is what the provider said last: meta "quota", as
- * imap_client_quota() gives it. */
-static gboolean pull_quota(SyncContext *context, GError **error)
+/* What clients are told is what the provider said last. */
+static gboolean write_meta(SyncContext *context, const char *key, const char *text, GError **error)
 {
-    g_autofree char *quota =
-        sync_has(context, IMAP_CAP_QUOTA) ? imap_client_quota(context->imap, error) : g_strdup("");
-    g_autoptr(CacheTxn) txn = quota ? cache_begin(context->cache, CACHE_READ, error) : NULL;
-    g_autofree char *known = txn ? cache_meta_get(txn, "quota") : NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    g_autofree char *known = txn ? cache_meta_get(txn, key) : NULL;
 
-    if (!txn || g_strcmp0(known ? known : "", quota) == 0)
+    if (!txn || g_strcmp0(known ? known : "", text) == 0)
         return txn != NULL;
     g_clear_pointer(&txn, cache_end);
     txn = cache_begin(context->cache, CACHE_WRITE, error);
-    return txn && cache_meta_set(txn, "quota", *quota ? quota : NULL, error) &&
+    return txn && cache_meta_set(txn, key, *text ? text : NULL, error) &&
            cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* What isn't needed and breaks the connection isn't asked for again. */
+static gboolean pull_meta(SyncContext *context, const char *key,
+                          char *(*ask)(ImapClient *client, GError **error), GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    if (g_hash_table_contains(context->suspects, key))
+        return TRUE;
+    g_autofree char *text = ask(context->imap, &failure);
+    if (text)
+        return write_meta(context, key, text, error);
+    g_hash_table_add(context->suspects, g_strdup(key));
+    return sync_survives(context, failure, error);
+}
+
+/* Meta "quota", as imap_client_quota() gives it. */
+static gboolean pull_quota(SyncContext *context, GError **error)
+{
+    return sync_has(context, IMAP_CAP_QUOTA) ? pull_meta(context, "quota", imap_client_quota, error)
+                                             : write_meta(context, "quota", "", error);
+}
+
+/* Meta "namespace", as imap_client_namespaces() gives it; once on a connection. */
+static gboolean pull_namespaces(SyncContext *context, GError **error)
+{
+    if (context->namespaces_asked == context->connection)
+        return TRUE;
+    gboolean ok = sync_has(context, IMAP_CAP_NAMESPACE)
+                      ? pull_meta(context, "namespace", imap_client_namespaces, error)
+                      : write_meta(context, "namespace", "", error);
+    context->namespaces_asked = context->connection;
+    return ok;
 }
 
 static gboolean pull_everything(SyncContext *context, GError **error)
@@ -169,7 +201,8 @@ static gboolean pull_everything(SyncContext *context, GError **error)
     g_autoptr(GArray) pull = g_array_new(FALSE, FALSE, sizeof(gint64));
 
     if (!begin(context, error) || !check_identity(context, error) ||
-        !sync_pull_folders(context, pull, error) || !sync_name_messages(context, error))
+        !pull_namespaces(context, error) || !sync_pull_folders(context, pull, error) ||
+        !sync_name_messages(context, error))
         return FALSE;
     if (!pull_each(context, &g_array_index(pull, gint64, 0), pull->len, error))
         return FALSE;

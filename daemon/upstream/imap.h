@@ -62,6 +62,7 @@ typedef enum {
     IMAP_CAP_QUOTA = 1 << 24,
     IMAP_CAP_ACL = 1 << 25,
     IMAP_CAP_LIST_MYRIGHTS = 1 << 26,
+    IMAP_CAP_NAMESPACE = 1 << 28,
     IMAP_CAP_RIGHTS = 1 << 27, /* RIGHTS=, whatever stands behind it: RFC 4314, not RFC 2086 */
 } ImapCapability;
 

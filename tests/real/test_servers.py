@@ -5,6 +5,7 @@ with one item, message or folder stays there: the rest is complete, and what isn
 The provider is a FakeImap with faults turned on; sync runs without the daemon around it."""
 
 import re
+import unicodedata
 import unittest
 
 from harness import Case, FakeImap, faults
@@ -331,6 +332,58 @@ class Folders(ServerCase):
         self.assertIsNone(self.sync(account))
         self.check_equal(account)
 
+    def test_a_folder_that_is_made_under_another_name(self):
+        for made in ("Entwu\u0308rfe", "Drafts/Entwurfe", "INBOX/ENTWÜRFE", "x"):
+            for without in ((), ("LIST-STATUS", "LIST-EXTENDED")):
+                with self.subTest(made=made, without=without):
+                    self.without = without
+                    self.setUp()
+                    account = self.account()
+                    self.assertIsNone(self.sync(account))
+                    self.server.faults = [faults.CreatesAs("Entwürfe", made)]
+                    account("create", "Entwürfe")
+                    account.append("Entwürfe", mail("w"))
+                    for _ in range(5):
+                        self.sync(account)
+                    self.assertIsNone(account.settle(4))
+                    self.assertEqual(self.there(made), {"w": set()})
+                    self.check_equal(account)
+                    self.assertEqual(set(account.folders()), set(self.server.folders))
+                    creates = [line for _, line in self.server.commands if line.startswith("CREATE")]
+                    self.assertEqual(len(creates), 1)
+
+    def test_several_folders_that_are_made_under_other_names(self):
+        names = ["Entwürfe", "Gelöscht", "Übrig"]
+        account = self.account()
+        self.assertIsNone(self.sync(account))
+        self.server.faults = [faults.CreatesAs(name, unicodedata.normalize("NFD", name)) for name in names]
+        for name in names:
+            account("create", name)
+            account.append(name, mail(name[-1]))
+        self.assertIsNone(account.settle(5))
+        for name in names:
+            self.assertEqual(self.there(unicodedata.normalize("NFD", name)), {name[-1]: set()})
+        self.assertEqual(set(account.folders()), set(self.server.folders))
+
+    def test_a_folder_that_is_made_and_never_listed(self):
+        account = self.account()
+        self.assertIsNone(self.sync(account))
+        self.server.faults = [faults.Hides(folder="Work"), Refuse("CREATE", "OK made", folder="Work"),
+                              Refuse("SELECT|APPEND|STATUS", "NO [TRYCREATE] none", folder="Work")]
+        account("create", "Work")
+        account.append("Work", mail("w"))
+        account.append("Archive", mail("despite"))
+        for _ in range(6):
+            self.sync(account)
+        self.assertIn("despite", self.there("Archive"))
+        self.assertIn("create", [problem[0] for problem in account.problems()])
+        creates = [line for _, line in self.server.commands if line.startswith("CREATE")]
+        self.assertLess(len(creates), 6)
+        self.server.faults = []
+        account("retry")
+        self.assertIsNone(account.settle(6))
+        self.assertEqual(self.there("Work"), {"w": set()})
+
     def test_an_appenduid_that_is_there_already(self):
         account = self.account()
         self.assertIsNone(self.sync(account))
@@ -341,6 +394,42 @@ class Folders(ServerCase):
         self.assertEqual(len([line for _, line in self.server.commands if line.startswith("APPEND")]), 1)
         self.assertIsNone(account.settle(5))
         self.check_equal(account)
+
+
+class NameSpaces(Case):
+    """Where folders can be is the provider's to say (row 18)."""
+
+    def daemon(self, namespace, delimiter="."):
+        self.server = FakeImap(delimiter=delimiter)
+        self.addCleanup(self.server.close)
+        self.server.namespace = namespace
+        daemon = self.postern(accounts={"work": {"address": "ada@example.org", "password-command": "echo lovelace",
+                                                 "incoming": f"imap+insecure://127.0.0.1:{self.server.imap}"}})
+        daemon.control("sync", "--wait")
+        return self.local(daemon)
+
+    def test_folders_can_only_be_made_below_a_prefix(self):
+        imap = self.daemon('(("INBOX." ".")) NIL (("shared." "."))')
+        self.assertIn(b'NAMESPACE (("INBOX." ".")) NIL (("shared." "."))', imap.command("NAMESPACE").untagged[0])
+        for name in ("Trash2", "INBOXES", "sharedfolder"):
+            answer = imap.command(f"CREATE {name}")
+            self.assertEqual((answer.status, answer.code("CANNOT")), ("NO", ""), name)
+            self.assertIn("INBOX.", str(answer))
+            self.assertEqual(imap.command(f"RENAME Sent {name}").status, "NO")
+        for name in ("INBOX.Work", "inbox.Play", "shared.Both"):
+            imap.ok(f"CREATE {name}")
+
+    def test_without_a_prefix_they_can_be_anywhere(self):
+        imap = self.daemon('(("" "/")) (("~" "/")) NIL', "/")
+        self.assertIn(b'NAMESPACE (("" "/")) (("~" "/")) NIL', imap.command("NAMESPACE").untagged[0])
+        imap.ok("CREATE Anywhere")
+
+    def test_what_cannot_be_read_is_as_if_nothing_was_said(self):
+        for namespace in ("NIL NIL NIL", "(1 2", '((NIL NIL)) "x"', ""):
+            with self.subTest(namespace=namespace):
+                imap = self.daemon(namespace)
+                self.assertIn(b'NAMESPACE (("" ".")) NIL NIL', imap.command("NAMESPACE").untagged[0])
+                imap.ok("CREATE Anywhere")
 
 
 class Limits(ServerCase):

@@ -7,6 +7,7 @@
 #include "cache/subscription.h"
 #include "daemon/proto/imap/mailbox-name.h"
 #include "daemon/serve/imap/commands.h"
+#include "daemon/serve/imap/namespace.h"
 #include "daemon/serve/imap/objectid.h"
 #include "daemon/serve/imap/reply.h"
 #include "daemon/serve/imap/rights.h"
@@ -55,6 +56,8 @@ static gboolean may_create(CacheTxn *txn, const char *name, GError **error)
 {
     char delimiter = delimiter_of(txn);
     g_autofree char *above = g_strdup(name);
+    if (!imap_namespace_check(txn, name, error))
+        return FALSE;
     for (char *end; delimiter && (end = strrchr(above, delimiter));) {
         *end = 0;
         g_autoptr(CacheFolder) folder = cache_folder_find(txn, above, NULL);
