@@ -40,9 +40,13 @@ static PosternError code_of(const GError *error)
                                                     : POSTERN_ERROR_AUTH_REQUIRED;
     if (error->domain == NET_ERROR)
         return error->code == NET_ERROR_CERTIFICATE ? POSTERN_ERROR_FAILED : POSTERN_ERROR_OFFLINE;
-    if (error->domain == G_KEY_FILE_ERROR)
+    if (error->domain == G_KEY_FILE_ERROR ||
+        g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT))
         return POSTERN_ERROR_INVALID_ARGUMENT;
-    return POSTERN_ERROR_FAILED;
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS))
+        return POSTERN_ERROR_EXISTS;
+    return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) ? POSTERN_ERROR_NOT_FOUND
+                                                                    : POSTERN_ERROR_FAILED;
 }
 
 void bus_return_error(GDBusMethodInvocation *invocation, const GError *error)

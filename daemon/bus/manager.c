@@ -3,6 +3,7 @@
  * org.postern.Postern1.Manager.
  */
 #include "daemon/bus/private.h"
+#include "daemon/config/change.h"
 
 #include <string.h>
 
@@ -106,13 +107,12 @@ static void on_removed(gpointer data)
 static gboolean take_group_out(Removal *removal, GError **error)
 {
     Bus *bus = removal->bus;
-    g_autofree char *group = g_strdup_printf("account %s", removal->id);
+    const char *path = bus->daemon->config_path;
 
     pthread_mutex_lock(&bus->config_lock);
-    g_autoptr(ConfigEdit) edit = config_edit_open(bus->daemon->config_path, error);
-    if (edit)
-        config_edit_remove_group(edit, group);
-    gboolean saved = edit && config_edit_save(edit, error);
+    g_autoptr(ConfigEdit) edit = config_edit_open(path, error);
+    g_autoptr(Config) after = edit ? config_change_remove(edit, path, removal->id, error) : NULL;
+    gboolean saved = after && config_edit_save(edit, error);
     pthread_mutex_unlock(&bus->config_lock);
     return saved;
 }

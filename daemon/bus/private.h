@@ -109,8 +109,3 @@ void bus_queue_list(Bus *bus, GDBusMethodInvocation *invocation, GVariant *filte
 typedef void (*BusChanged)(Bus *bus, const char *id, const GError *error, gpointer data);
 void bus_settings_change(Bus *bus, const char *id, gboolean create, GVariant *settings,
                          const char *password, BusChanged done, gpointer data);
-
-/* The part that decides, without the bus: applies `settings` to the account's group in `edit`.
- * `current` is the account as it is, NULL for a new one. */
-gboolean bus_settings_apply(ConfigEdit *edit, const char *id, const ConfigAccount *current,
-                            GVariant *settings, gboolean have_password, GError **error);

@@ -1,108 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * Changing the configuration over the bus. The bus is not a way to run code or to steal a password:
- * commands and file paths can't be set here, and where the mail comes from or whose it is changes
- * only together with a new password, which then takes the place of a password-command.
- */
+/* Changing the configuration over the bus; what may be changed is decided in config/change.h. */
 #include "daemon/bus/private.h"
+#include "daemon/config/change.h"
 
 #include <string.h>
-
-/* What may be set; `moves`: changes whom the password is sent to. */
-static const struct {
-    const char *key;
-    gboolean moves;
-} settable[] = {
-    {"address", TRUE},   {"aliases", FALSE},   {"name", FALSE},    {"incoming", TRUE},
-    {"outgoing", TRUE},  {"user", TRUE},       {"auth", TRUE},     {"outgoing-user", TRUE},
-    {"prefetch", FALSE}, {"save-sent", FALSE}, {"enabled", FALSE},
-};
-
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    g_autofree char *message = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_INVALID_ARGUMENT, message);
-    return FALSE;
-}
-
-static int find_settable(const char *key)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(settable); i++) {
-        if (strcmp(settable[i].key, key) == 0)
-            return (int)i;
-    }
-    return -1;
-}
-
-static gboolean is_one_line(const char *text)
-{
-    for (const char *c = text; *c; c++) {
-        if (g_ascii_iscntrl(*c))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-/* Whether setting `key` to `value` changes nothing. */
-static gboolean is_same(const ConfigAccount *current, const char *key, const char *value)
-{
-    const char *now = current ? g_hash_table_lookup(current->values, key) : NULL;
-    return strcmp(now ? now : "", value) == 0;
-}
-
-static gboolean check(const char *key, GVariant *value, const ConfigAccount *current,
-                      gboolean have_password, gboolean *moved, GError **error)
-{
-    int i = find_settable(key);
-
-    if (i < 0)
-        return refuse(error,
-                      "%s can't be set over D-Bus; use 'posternctl account set', or edit "
-                      "postern.conf and reload",
-                      key);
-    if (!g_variant_is_of_type(value, G_VARIANT_TYPE_STRING) ||
-        !is_one_line(g_variant_get_string(value, NULL)))
-        return refuse(error, "the value of %s has to be a string of one line", key);
-    if (!settable[i].moves || is_same(current, key, g_variant_get_string(value, NULL)))
-        return TRUE;
-    *moved = TRUE;
-    if (current && !have_password)
-        return refuse(error, "%s changes only together with a new password", key);
-    return TRUE;
-}
-
-gboolean bus_settings_apply(ConfigEdit *edit, const char *id, const ConfigAccount *current,
-                            GVariant *settings, gboolean have_password, GError **error)
-{
-    g_autofree char *group = g_strdup_printf("account %s", id);
-    gboolean moved = FALSE;
-    GVariantIter iter;
-    const char *key;
-    GVariant *value;
-
-    g_variant_iter_init(&iter, settings);
-    while (g_variant_iter_loop(&iter, "{&sv}", &key, &value)) {
-        if (!check(key, value, current, have_password, &moved, error)) {
-            g_variant_unref(value);
-            return FALSE;
-        }
-        const char *text = g_variant_get_string(value, NULL);
-        if (!is_same(current, key, text))
-            config_edit_set(edit, group, key, *text ? text : NULL);
-    }
-    /* A command's password was meant for the old server. */
-    static const char *const commands[] = {"password-command", "outgoing-password-command",
-                                           "token-command"};
-    for (guint i = 0; current && moved && i < G_N_ELEMENTS(commands); i++) {
-        if (g_hash_table_contains(current->values, commands[i]))
-            config_edit_set(edit, group, commands[i], NULL);
-    }
-    return TRUE;
-}
 
 /* ---- in a worker thread -------------------------------------------------------------------- */
 
@@ -112,7 +13,6 @@ typedef struct {
     gboolean create;
     GVariant *settings;
     char *password; /* or NULL */
-    ConfigAccount *current;
     BusChanged done;
     gpointer data;
 } Change;
@@ -122,26 +22,28 @@ static void change_free(Change *change)
     g_free(change->id);
     g_variant_unref(change->settings);
     account_password_free(change->password);
-    if (change->current)
-        config_account_unref(change->current);
     g_free(change);
 }
 
-/* Reads the edited text back as the daemon will, and gives the account in it. */
-static ConfigAccount *read_back(Config **config, ConfigEdit *edit, const char *path, const char *id,
-                                GError **error)
+/* key → value; NULL: one isn't text. */
+static GHashTable *as_table(GVariant *settings, GError **error)
 {
-    g_autofree char *text = config_edit_text(edit);
+    g_autoptr(GHashTable) table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    GVariantIter iter;
+    const char *key;
+    GVariant *value;
 
-    *config = config_parse(path, text, error);
-    if (!*config)
-        return NULL;
-    ConfigAccount *account = config_find(*config, id);
-    if (!account || account->error) {
-        refuse(error, "%s", account ? account->error : "the account's ID can't be used");
-        return NULL;
+    g_variant_iter_init(&iter, settings);
+    while (g_variant_iter_loop(&iter, "{&sv}", &key, &value)) {
+        if (!g_variant_is_of_type(value, G_VARIANT_TYPE_STRING)) {
+            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INVALID_ARGUMENT,
+                        "the value of %s has to be a string", key);
+            g_variant_unref(value);
+            return NULL;
+        }
+        g_hash_table_replace(table, g_strdup(key), g_strstrip(g_variant_dup_string(value, NULL)));
     }
-    return account;
+    return g_steal_pointer(&table);
 }
 
 static gboolean store_password(const AccountSettings *settings, const char *password,
@@ -154,18 +56,22 @@ static gboolean store_password(const AccountSettings *settings, const char *pass
 static gboolean change_file(Change *change, GError **error)
 {
     const char *path = change->bus->daemon->config_path;
-    g_autoptr(ConfigEdit) edit = config_edit_open(path, error);
-    g_autoptr(Config) config = NULL;
+    g_autoptr(GHashTable) table = as_table(change->settings, error);
+    g_autoptr(ConfigEdit) edit = table ? config_edit_open(path, error) : NULL;
+    const ConfigChange wanted = {.path = path,
+                                 .id = change->id,
+                                 .create = change->create,
+                                 .settings = table,
+                                 .has_password = change->password != NULL};
 
-    if (!edit || !bus_settings_apply(edit, change->id, change->current, change->settings,
-                                     change->password != NULL, error))
+    if (!edit)
         return FALSE;
-    const ConfigAccount *account = read_back(&config, edit, path, change->id, error);
-    if (!account)
+    g_autoptr(Config) config = config_change_account(edit, &wanted, error);
+    if (!config)
         return FALSE;
-    if (change->password && !store_password(account->settings, change->password, error))
-        return FALSE;
-    return config_edit_save(edit, error);
+    const AccountSettings *settings = config_find(config, change->id)->settings;
+    return (!change->password || store_password(settings, change->password, error)) &&
+           config_edit_save(edit, error);
 }
 
 static void change_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
@@ -209,7 +115,6 @@ static void changed(GObject *source, GAsyncResult *result, gpointer data)
 void bus_settings_change(Bus *bus, const char *id, gboolean create, GVariant *settings,
                          const char *password, BusChanged done, gpointer data)
 {
-    Account *account = accounts_get(bus->daemon->accounts, id);
     Change *change = g_new0(Change, 1);
 
     change->bus = bus;
@@ -217,8 +122,6 @@ void bus_settings_change(Bus *bus, const char *id, gboolean create, GVariant *se
     change->create = create;
     change->settings = g_variant_ref(settings);
     change->password = password && *password ? g_strdup(password) : NULL;
-    change->current =
-        !create && account ? config_account_ref((ConfigAccount *)account_config(account)) : NULL;
     change->done = done;
     change->data = data;
 

@@ -453,7 +453,18 @@ static void warn(Config *config, const char *group, const char *key, const char 
                         : g_strdup_printf("%s: [%s]: %s", config->path, group, what));
 }
 
-/* Reads the group's keys into `settings`; on failure *at is the key that is bad. */
+/* The first mistake counts. */
+static void note_mistake(const char *key, GError **mistake, char **at, GError **error)
+{
+    if (*mistake && !*at) {
+        *at = g_strdup(key);
+        g_propagate_error(error, g_steal_pointer(mistake));
+    }
+    g_clear_error(mistake);
+}
+
+/* Reads the group's keys into `settings` and, whatever they hold, into account->values; on failure
+ * *at is the first key that is bad. */
 static gboolean parse_keys(Config *config, GKeyFile *file, const char *group,
                            ConfigAccount *account, AccountSettings *settings, char **at,
                            GError **error)
@@ -461,28 +472,29 @@ static gboolean parse_keys(Config *config, GKeyFile *file, const char *group,
     g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
 
     for (char **key = keys; *key; key++) {
-        g_autoptr(GError) failure = NULL;
+        g_autoptr(GError) failure = NULL, mistake = NULL;
         g_autofree char *value = g_key_file_get_string(file, group, *key, &failure);
         gboolean known = FALSE;
 
-        g_free(*at);
-        *at = g_strdup(*key);
         /* GLib gives some value even where an escape is wrong. */
-        if (failure)
-            return bad(error, "can't be read as text in UTF-8; a backslash is written \\\\");
-        g_strchomp(value);
-        if (!parse_key(settings, *key, value, &known, error))
-            return FALSE;
-        if (!known)
-            warn(config, group, *key, "this key is not known and has no effect");
+        if (failure) {
+            bad(&mistake, "can't be read as text in UTF-8; a backslash is written \\\\");
+            g_free(value);
+            value = g_key_file_get_value(file, group, *key, NULL);
+        } else {
+            g_strchomp(value);
+            parse_key(settings, *key, value, &known, &mistake);
+            if (!known)
+                warn(config, group, *key, "this key is not known and has no effect");
+        }
         g_hash_table_replace(account->values, g_strdup(*key), g_steal_pointer(&value));
+        note_mistake(*key, &mistake, at, error);
     }
     const char *required;
-    if (check_required(settings, &required, error))
-        return TRUE;
-    g_free(*at);
-    *at = g_strdup(required);
-    return FALSE;
+    g_autoptr(GError) mistake = NULL;
+    if (!*at && !check_required(settings, &required, &mistake))
+        note_mistake(required, &mistake, at, error);
+    return !*at;
 }
 
 static void parse_account(Config *config, GKeyFile *file, const char *group, const char *id)

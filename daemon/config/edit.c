@@ -5,31 +5,95 @@
 #include "daemon/config/edit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* Five seconds. */
+#define LOCK_TRIES 250
+#define LOCK_PAUSE 20000
 
 struct ConfigEdit {
     char *path;
+    char *original;    /* the text as it was read, or NULL: there was no file */
+    int lock;          /* the file's directory, with a lock on it; -1: none */
     GPtrArray *lines;  /* char *, without line ends */
     GPtrArray *wanted; /* what was asked for, as lines to add by hand */
     char *wanted_group;
 };
 
+/* The file that `path` stands for, also where symbolic links lead to one that isn't there yet. */
+static char *resolve(const char *path)
+{
+    g_autofree char *at = g_strdup(path);
+
+    for (int hops = 0; hops < 40; hops++) {
+        g_autofree char *target = g_file_read_link(at, NULL);
+        if (!target)
+            break;
+        g_autofree char *dir = g_path_get_dirname(at);
+        g_free(at);
+        at = g_path_is_absolute(target) ? g_steal_pointer(&target)
+                                        : g_build_filename(dir, target, NULL);
+    }
+    return g_steal_pointer(&at);
+}
+
+/* The directory is locked, since the file is replaced. Where there is none, or it can't be locked,
+ * there is nothing to be kept from (*fd is -1). FALSE: somebody else goes on changing the file. */
+static gboolean lock_file(const char *path, int *fd, GError **error)
+{
+    g_autofree char *target = resolve(path);
+    g_autofree char *dir = g_path_get_dirname(target);
+
+    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int tries = 0; *fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+        if (errno == EWOULDBLOCK && tries < LOCK_TRIES) {
+            g_usleep(LOCK_PAUSE);
+            continue;
+        }
+        gboolean busy = errno == EWOULDBLOCK;
+        close(*fd);
+        *fd = -1;
+        if (!busy)
+            return TRUE;
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                    "%s is being changed by another program; try again", path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void unlock_file(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 ConfigEdit *config_edit_open(const char *path, GError **error)
 {
     g_autofree char *text = NULL;
     g_autoptr(GError) failure = NULL;
+    int lock;
 
+    if (!lock_file(path, &lock, error))
+        return NULL;
     if (!g_file_get_contents(path, &text, NULL, &failure) &&
         !g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
         g_propagate_error(error, g_steal_pointer(&failure));
+        unlock_file(&lock);
         return NULL;
     }
 
     ConfigEdit *edit = g_new0(ConfigEdit, 1);
     edit->path = g_strdup(path);
+    edit->lock = lock;
+    edit->original = g_strdup(text);
     edit->lines = g_ptr_array_new_with_free_func(g_free);
     edit->wanted = g_ptr_array_new_with_free_func(g_free);
     if (text && *text) {
@@ -48,7 +112,9 @@ void config_edit_free(ConfigEdit *edit)
 {
     if (!edit)
         return;
+    unlock_file(&edit->lock);
     g_free(edit->path);
+    g_free(edit->original);
     g_free(edit->wanted_group);
     g_ptr_array_unref(edit->lines);
     g_ptr_array_unref(edit->wanted);
@@ -238,21 +304,13 @@ char *config_edit_text(ConfigEdit *edit)
     return join(edit->lines);
 }
 
-/* The file that `path` stands for, also where symbolic links lead to one that isn't there yet. */
-static char *resolve(const char *path)
+/* Editors know no locks. */
+static gboolean is_unchanged(ConfigEdit *edit)
 {
-    g_autofree char *at = g_strdup(path);
+    g_autofree char *text = NULL;
 
-    for (int hops = 0; hops < 40; hops++) {
-        g_autofree char *target = g_file_read_link(at, NULL);
-        if (!target)
-            break;
-        g_autofree char *dir = g_path_get_dirname(at);
-        g_free(at);
-        at = g_path_is_absolute(target) ? g_steal_pointer(&target)
-                                        : g_build_filename(dir, target, NULL);
-    }
-    return g_steal_pointer(&at);
+    g_file_get_contents(edit->path, &text, NULL, NULL);
+    return g_strcmp0(text, edit->original) == 0;
 }
 
 gboolean config_edit_save(ConfigEdit *edit, GError **error)
@@ -262,11 +320,17 @@ gboolean config_edit_save(ConfigEdit *edit, GError **error)
     g_autofree char *dir = g_path_get_dirname(target);
     g_autoptr(GError) failure = NULL;
 
+    if (!is_unchanged(edit)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                    "%s was changed by somebody else just now; try again", edit->path);
+        return FALSE;
+    }
     if (g_mkdir_with_parents(dir, 0700) == 0 &&
         g_file_set_contents_full(target, text, -1,
                                  G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
                                  &failure)) {
         g_chmod(target, 0600);
+        unlock_file(&edit->lock);
         return TRUE;
     }
     g_autofree char *wanted = join(edit->wanted);

@@ -9,7 +9,9 @@
 
 typedef struct ConfigEdit ConfigEdit;
 
-/* Reads the file at `path`; one that isn't there is empty. */
+/* Reads the file at `path`; one that isn't there is empty. Until it is saved or freed, other edits
+ * wait (of all programs that use these functions), five seconds at most: G_IO_ERROR_BUSY. So a
+ * thread has one at a time. */
 ConfigEdit *config_edit_open(const char *path, GError **error);
 void config_edit_free(ConfigEdit *edit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConfigEdit, config_edit_free)
@@ -29,6 +31,7 @@ char *config_edit_text(ConfigEdit *edit);
 
 /*
  * Writes the file (mode 0600, directories 0700) through symbolic links, durably, replacing it in
- * one step. Where it can't be written the error's message ends with the lines to add by hand.
+ * one step. Where it can't be written the error's message ends with the lines to add by hand. Once,
+ * since the lock goes; G_IO_ERROR_BUSY where somebody else has changed the file meanwhile.
  */
 gboolean config_edit_save(ConfigEdit *edit, GError **error);
