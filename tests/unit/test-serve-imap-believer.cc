@@ -300,10 +300,34 @@ class Believer
                     << uid << " went twice\n"
                     << transcript;
                 if (numbered == list.end())
-                    numbered = std::find(list.begin(), list.end(), 0u);
+                    numbered = unknown_place(uid);
                 ASSERT_TRUE(numbered != list.end()) << uid << " has no number\n" << transcript;
                 list.erase(numbered);
             }
+        }
+    }
+
+    /* Where in the list a message is whose number wasn't told: UIDs ascend with numbers, so between its
+     * neighbours. With UIDONLY nothing has a number, and the list only counts. end(): nowhere. */
+    std::vector<guint32>::iterator unknown_place(guint32 uid)
+    {
+        if (mode == Mode::UIDONLY)
+            return std::find(list.begin(), list.end(), 0u);
+        auto after = std::find_if(list.begin(), list.end(), [uid](guint32 is) { return is > uid; });
+        return after != list.begin() && after[-1] == 0 ? after - 1 : list.end();
+    }
+
+    void learn_number(guint32 number, guint32 uid)
+    {
+        guint32 &place = list[number - 1];
+        ASSERT_TRUE(place == 0 || place == uid) << uid << " has the number of " << place << "\n"
+                                                << transcript;
+        place = uid;
+        guint32 last = 0;
+        for (guint32 known : list) {
+            ASSERT_TRUE(known == 0 || known > last) << known << " is behind " << last << "\n"
+                                                    << transcript;
+            last = known ? known : last;
         }
     }
 
@@ -318,9 +342,9 @@ class Believer
             if (!uid)
                 uid = list[number - 1];
             else
-                list[number - 1] = uid;
+                learn_number(number, uid);
         } else if (std::find(list.begin(), list.end(), uid) == list.end()) {
-            auto unknown = std::find(list.begin(), list.end(), 0u);
+            auto unknown = unknown_place(uid);
             ASSERT_TRUE(unknown != list.end()) << transcript;
             *unknown = uid;
         }
