@@ -228,6 +228,7 @@ Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error
         return NULL;
     }
     daemon->secrets = secrets_new();
+    daemon->tokens = oauth_tokens_new(&(WebNetwork){0}, NULL, NULL);
     open_queue(daemon);
 
     ServeDaemon serve = {.find_account = find_account,
@@ -236,7 +237,8 @@ Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error
                          .data = daemon};
     daemon->sessions = sessions_new(&serve, sessions_changed, daemon);
     daemon->listeners = listeners_new(daemon->sessions, daemon->run_dir);
-    daemon->accounts = accounts_new(daemon->data_dir, daemon->secrets, daemon->queue);
+    daemon->accounts =
+        accounts_new(daemon->data_dir, daemon->secrets, daemon->tokens, daemon->queue);
     accounts_connect(daemon->accounts, daemon->sessions, daemon->listeners);
     watch_network(daemon);
     return daemon;
@@ -251,6 +253,7 @@ void daemon_free(Daemon *daemon)
     g_clear_pointer(&daemon->accounts, accounts_free);
     g_clear_pointer(&daemon->tls, net_tls_server_unref);
     g_clear_pointer(&daemon->queue, queue_close);
+    g_clear_pointer(&daemon->tokens, oauth_tokens_free);
     g_clear_pointer(&daemon->secrets, secrets_free);
     g_clear_pointer(&daemon->config, config_free);
     if (daemon->lock_fd >= 0)
@@ -323,6 +326,7 @@ void daemon_stop(Daemon *daemon, AccountsDone done, gpointer data)
     daemon->stopping = TRUE;
     listeners_close(daemon->listeners);
     sessions_stop(daemon->sessions);
+    oauth_tokens_stop(daemon->tokens);
     accounts_apply(daemon->accounts, NULL, done, data);
 }
 

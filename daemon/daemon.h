@@ -20,6 +20,7 @@ typedef struct {
     char *config_error; /* why the file couldn't be read last time; or NULL */
     int lock_fd;        /* holds data_dir */
     Secrets *secrets;
+    OauthTokens *tokens;
     Queue *queue;      /* NULL: it can't be used, see queue_error */
     char *queue_error; /* or NULL */
     NetTlsServer *tls; /* NULL: not needed yet, or tls_error */

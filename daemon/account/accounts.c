@@ -167,13 +167,14 @@ static void stepped(Account *account, gpointer data)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-Accounts *accounts_new(const char *data_dir, Secrets *secrets, Queue *queue)
+Accounts *accounts_new(const char *data_dir, Secrets *secrets, OauthTokens *tokens, Queue *queue)
 {
     Accounts *accounts = g_new0(Accounts, 1);
 
     accounts->data_dir = g_strdup(data_dir);
     accounts->host = (AccountHost){.data_dir = accounts->data_dir,
                                    .secrets = secrets,
+                                   .tokens = tokens,
                                    .queue = queue,
                                    .changed = changed,
                                    .reported = reported,

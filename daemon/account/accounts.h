@@ -18,7 +18,7 @@ typedef struct {
 } AccountsObserver;
 
 /* `queue` may be NULL: nothing can be sent. */
-Accounts *accounts_new(const char *data_dir, Secrets *secrets, Queue *queue);
+Accounts *accounts_new(const char *data_dir, Secrets *secrets, OauthTokens *tokens, Queue *queue);
 /* Every account must be stopped (accounts_apply() with NULL) before. */
 void accounts_free(Accounts *accounts);
 

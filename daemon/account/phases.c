@@ -45,6 +45,7 @@ static void open_thread(GTask *task, gpointer source, gpointer data, GCancellabl
     AccountWorkContext context = {
         .data_dir = host->data_dir,
         .secrets = host->secrets,
+        .tokens = host->tokens,
         .queue = host->queue,
         .sync_report = account_report_sync,
         .relay_report = account_report_relay,
@@ -142,10 +143,13 @@ static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellab
     Account *account = data;
     const AccountHost *host = account->host;
     const char *id = account->config->id;
+    const AccountSettings *settings = account->config->settings;
 
     net_thread_name("account", id);
     account_data_purge(host->data_dir, id);
     purge_queue(host->queue, id);
+    if (settings && settings->oauth2_server)
+        oauth_tokens_revoke(host->tokens, id);
     secrets_forget(id);
     net_thread_unname();
     g_task_return_boolean(task, TRUE);

@@ -14,6 +14,7 @@
 typedef struct {
     const char *data_dir;
     Secrets *secrets;
+    OauthTokens *tokens;
     Queue *queue;
     Sessions *sessions;
     Listeners *listeners;

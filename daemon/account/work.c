@@ -99,9 +99,12 @@ static void watch_changes(AccountWork *work)
 
 static void start_threads(AccountWork *work, const AccountWorkContext *context)
 {
+    gboolean by_token = work->settings->oauth2_server != NULL;
     AccountAccess access = {.settings = work->settings,
-                            .password = secrets_password,
-                            .password_data = context->secrets,
+                            .password = by_token ? oauth_tokens_password : secrets_password,
+                            .refused = by_token ? oauth_tokens_refused : NULL,
+                            .password_data =
+                                by_token ? (gpointer)context->tokens : context->secrets,
                             .tls = work->tls,
                             .gate = work->gate};
 

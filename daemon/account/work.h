@@ -7,6 +7,7 @@
 
 #include "daemon/config/secret.h"
 #include "daemon/index/index.h"
+#include "daemon/oauth/tokens.h"
 #include "daemon/relay/copy.h"
 #include "daemon/relay/relay.h"
 #include "daemon/serve/serve.h"
@@ -33,6 +34,7 @@ typedef struct {
 typedef struct {
     const char *data_dir;
     Secrets *secrets;
+    OauthTokens *tokens;
     Queue *queue;
     AccountReport sync_report, relay_report; /* also called while account_work_start() runs */
     gpointer report_data;

@@ -139,8 +139,8 @@ static gboolean on_configure(PosternAccount *object, GDBusMethodInvocation *invo
     Bus *bus = bus_of(object);
 
     bus_touch(bus);
-    bus_settings_change(bus, account_config(bus_account_of(object))->id, FALSE, settings, password,
-                        configured, invocation);
+    bus_settings_change(bus, account_config(bus_account_of(object))->id, FALSE, settings,
+                        &(BusSecret){.password = password}, configured, invocation);
     return TRUE;
 }
 
@@ -370,6 +370,7 @@ void bus_account_export(Bus *bus, Account *account)
     for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
         g_signal_connect(object, handlers[i].signal, handlers[i].handler, NULL);
     bus_pending_connect(object);
+    bus_signin_connect_account(object);
     bus_account_update(bus, account);
     postern_object_skeleton_set_account(place, object);
     g_dbus_object_manager_server_export(bus->objects, G_DBUS_OBJECT_SKELETON(place));

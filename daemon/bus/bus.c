@@ -123,6 +123,7 @@ Bus *bus_new(Daemon *daemon, void (*lost)(gpointer data), gpointer data)
     bus->lost_data = data;
     bus->queue_fd = -1;
     bus->cancel = net_cancel_new();
+    bus_signin_init(bus);
     pthread_mutex_init(&bus->config_lock, NULL);
     bus_touch(bus);
     bus->connection = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, &error);
@@ -140,11 +141,13 @@ Bus *bus_new(Daemon *daemon, void (*lost)(gpointer data), gpointer data)
 void bus_free(Bus *bus)
 {
     net_cancel_trigger(bus->cancel);
+    bus_signin_stop(bus);
     while (bus->tasks)
         g_main_context_iteration(NULL, TRUE);
     if (bus->connection)
         unexport(bus);
     pthread_mutex_destroy(&bus->config_lock);
     net_cancel_unref(bus->cancel);
+    bus_signin_clear(bus);
     g_free(bus);
 }

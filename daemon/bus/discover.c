@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#define TABLE_NAME    "providers.ini"
 #define PROBE_TIMEOUT 20
 
 /* ---- Discover ------------------------------------------------------------------------------ */
@@ -28,38 +27,10 @@ static void finding_free(gpointer data)
     g_free(finding);
 }
 
-/* The table of the first data directory that has one: the user's, the system's, ours. */
-static char *table_path(void)
-{
-    g_autofree char *own = g_build_filename(g_get_user_data_dir(), "postern", TABLE_NAME, NULL);
-
-    if (g_file_test(own, G_FILE_TEST_EXISTS))
-        return g_steal_pointer(&own);
-    for (const char *const *dir = g_get_system_data_dirs(); *dir; dir++) {
-        g_autofree char *path = g_build_filename(*dir, "postern", TABLE_NAME, NULL);
-        if (g_file_test(path, G_FILE_TEST_EXISTS))
-            return g_steal_pointer(&path);
-    }
-    return g_build_filename(POSTERN_DATA_DIR, TABLE_NAME, NULL);
-}
-
-static DiscoverTable *load_table(const Bus *bus)
-{
-    g_autofree char *path = table_path();
-    g_autofree char *dir = g_path_get_dirname(bus->daemon->config_path);
-    g_autofree char *own = g_build_filename(dir, TABLE_NAME, NULL);
-    g_autoptr(GError) error = NULL;
-    DiscoverTable *table = discover_table_load(path, own, &error);
-
-    if (!table)
-        g_warning("Providers are looked up without a table: %s", error->message);
-    return table;
-}
-
 static void find_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
     const Finding *finding = data;
-    g_autoptr(DiscoverTable) table = load_table(finding->bus);
+    g_autoptr(DiscoverTable) table = bus_providers_table(finding->bus);
     GError *error = NULL;
     g_autoptr(NetTlsClient) tls = net_tls_client_new(NULL, &error);
     DiscoverOptions options = {
@@ -103,7 +74,16 @@ static GVariant *describe_servers(const GPtrArray *servers)
     return g_variant_builder_end(&list);
 }
 
-static GVariant *describe_oauth(const DiscoverOauth *oauth)
+/* Whether a client id is there, or the server may give one: else the user has to get one first. */
+static gboolean is_ready(Bus *bus, const DiscoverOauth *oauth)
+{
+    g_autoptr(OauthServer) server =
+        oauth->name ? bus_providers_server(bus, oauth->name, NULL) : NULL;
+
+    return server ? server->client_id != NULL : oauth->issuer != NULL;
+}
+
+static GVariant *describe_oauth(Bus *bus, const DiscoverOauth *oauth)
 {
     GVariantDict dict;
 
@@ -114,11 +94,12 @@ static GVariant *describe_oauth(const DiscoverOauth *oauth)
         put_string(&dict, "AuthorizeUrl", oauth->authorize_url);
         put_string(&dict, "TokenUrl", oauth->token_url);
         put_string(&dict, "Scope", oauth->scope);
+        g_variant_dict_insert(&dict, "Ready", "b", is_ready(bus, oauth));
     }
     return g_variant_dict_end(&dict);
 }
 
-static GVariant *describe_offer(const DiscoverOffer *offer)
+static GVariant *describe_offer(Bus *bus, const DiscoverOffer *offer)
 {
     static const char *const source_names[DISCOVER_SOURCES] = {
         [DISCOVER_TABLE] = "table",
@@ -143,7 +124,7 @@ static GVariant *describe_offer(const DiscoverOffer *offer)
     put_string(&dict, "Link", offer->link);
     g_variant_dict_insert_value(&dict, "Incoming", describe_servers(offer->incoming));
     g_variant_dict_insert_value(&dict, "Outgoing", describe_servers(offer->outgoing));
-    g_variant_dict_insert_value(&dict, "OAuth", describe_oauth(offer->oauth));
+    g_variant_dict_insert_value(&dict, "OAuth", describe_oauth(bus, offer->oauth));
     return g_variant_dict_end(&dict);
 }
 
@@ -156,7 +137,7 @@ static void found(GObject *source, GAsyncResult *result, gpointer data)
     bus_ran(finding->bus);
     if (offer)
         postern_manager_complete_discover(finding->bus->manager, finding->invocation,
-                                          describe_offer(offer));
+                                          describe_offer(finding->bus, offer));
     else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         bus_return(finding->invocation, POSTERN_ERROR_NOT_FOUND, "%s", error->message);
     else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT))
@@ -188,7 +169,8 @@ typedef struct {
     NetEndpoint *incoming, *outgoing; /* outgoing may be NULL */
     char **users, **outgoing_users;
     char *password;
-    gboolean oauth2; /* it is an access token */
+    OauthSignIn *sign_in; /* or NULL: in place of the password */
+    gboolean oauth2;      /* it is an access token */
 } Probing;
 
 static void probing_free(gpointer data)
@@ -199,6 +181,8 @@ static void probing_free(gpointer data)
     g_strfreev(probing->users);
     g_strfreev(probing->outgoing_users);
     account_password_free(probing->password);
+    if (probing->sign_in)
+        oauth_sign_in_unref(probing->sign_in);
     g_free(probing);
 }
 
@@ -227,7 +211,9 @@ static void probe_thread(GTask *task, gpointer source, gpointer data, GCancellab
     }
     ProbeServer server = {.endpoint = probing->incoming,
                           .users = probing->users,
-                          .secret = probing->password,
+                          .secret = probing->sign_in
+                                        ? oauth_sign_in_tokens(probing->sign_in)->access_token
+                                        : probing->password,
                           .oauth2 = probing->oauth2,
                           .tls = tls,
                           .timeout = PROBE_TIMEOUT,
@@ -269,11 +255,14 @@ static NetEndpoint *endpoint_of(GVariant *settings, const char *key, GError **er
 static gboolean read_probing(Probing *probing, GVariant *settings, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    const char *auth = NULL;
+    const char *auth = NULL, *handle = NULL;
 
     probing->oauth2 =
         g_variant_lookup(settings, "auth", "&s", &auth) && strcmp(auth, "oauth2") == 0;
-    probing->incoming = endpoint_of(settings, "incoming", &failure);
+    if (g_variant_lookup(settings, "sign-in", "&s", &handle))
+        probing->sign_in = bus_signin_done(probing->bus, handle, &failure);
+    if (!failure)
+        probing->incoming = endpoint_of(settings, "incoming", &failure);
     if (!failure)
         probing->outgoing = endpoint_of(settings, "outgoing", &failure);
     if (failure) {

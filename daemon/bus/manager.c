@@ -50,12 +50,13 @@ static void added(Bus *bus, const char *id, const GError *error, gpointer data)
         postern_manager_complete_add_account(bus->manager, invocation, path);
 }
 
-/* `settings` without its "id". */
-static GVariant *without_id(GVariant *settings)
+/* `settings` without what is no key of an account. */
+static GVariant *only_keys(GVariant *settings)
 {
     GVariantDict dict;
     g_variant_dict_init(&dict, settings);
     g_variant_dict_remove(&dict, "id");
+    g_variant_dict_remove(&dict, "sign-in");
     return g_variant_ref_sink(g_variant_dict_end(&dict));
 }
 
@@ -65,9 +66,17 @@ static gboolean on_add_account(PosternManager *manager, GDBusMethodInvocation *i
     Bus *bus = data;
     const char *address = NULL;
     g_autofree char *id = NULL;
-    g_autoptr(GVariant) rest = without_id(settings);
+    const char *handle = NULL;
+    g_autoptr(GVariant) rest = only_keys(settings);
+    g_autoptr(OauthSignIn) sign_in = NULL;
+    g_autoptr(GError) error = NULL;
 
     bus_touch(bus);
+    if (g_variant_lookup(settings, "sign-in", "&s", &handle) &&
+        !(sign_in = bus_signin_done(bus, handle, &error))) {
+        bus_return_error(invocation, error);
+        return TRUE;
+    }
     g_variant_lookup(settings, "address", "&s", &address);
     if (!g_variant_lookup(settings, "id", "s", &id) && address)
         id = config_suggest_id(bus->daemon->config, address);
@@ -79,7 +88,10 @@ static gboolean on_add_account(PosternManager *manager, GDBusMethodInvocation *i
         bus_return(invocation, POSTERN_ERROR_EXISTS,
                    "there is an account %s already; choose another ID", id);
     else
-        bus_settings_change(bus, id, TRUE, rest, password, added, invocation);
+        bus_settings_change(bus, id, TRUE, rest,
+                            &(BusSecret){.password = password,
+                                         .grant = sign_in ? oauth_sign_in_grant(sign_in) : NULL},
+                            added, invocation);
     return TRUE;
 }
 
@@ -258,6 +270,7 @@ void bus_manager_export(Bus *bus)
     for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
         g_signal_connect(bus->manager, handlers[i].signal, handlers[i].handler, bus);
     bus_discover_connect(bus);
+    bus_signin_connect(bus);
     if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(bus->manager), bus->connection,
                                           POSTERN_PATH, &error))
         g_warning("The daemon can't be put on the bus: %s", error->message);

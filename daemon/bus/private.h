@@ -6,6 +6,8 @@
 
 #include "daemon/bus/bus.h"
 #include "daemon/config/edit.h"
+#include "daemon/discover/table.h"
+#include "daemon/oauth/signin.h"
 #include "dbus/postern-dbus.h"
 
 #include <pthread.h>
@@ -30,6 +32,8 @@ struct Bus {
     GHashTable *queue_seen; /* N → what its readers were last told: GVariant a{sv} */
     GQueue queue_order;     /* N, oldest first */
 
+    GHashTable *sign_ins;        /* handle → of signin.c */
+    GCancellable *stop;          /* as cancel, for GLib's calls */
     NetCancel *cancel;           /* ends what worker threads wait for, when the bus goes */
     pthread_mutex_t config_lock; /* one edit of the file at a time */
     guint tasks;                 /* worker threads that use the bus */
@@ -88,9 +92,26 @@ void bus_account_unexport(Bus *bus, Account *account);
 /* Connects the methods about what upstream has refused. */
 void bus_pending_connect(PosternAccount *object);
 
+/* ---- providers.c ---- */
+/* What is known of providers, or NULL; the caller frees. */
+DiscoverTable *bus_providers_table(const Bus *bus);
+/* What is known of where one signs in: a group [oauth2 NAME], or an issuer's URL. */
+OauthServer *bus_providers_server(const Bus *bus, const char *name, GError **error);
+
 /* ---- discover.c ---- */
 /* Connects Discover and Probe. */
 void bus_discover_connect(Bus *bus);
+
+/* ---- signin.c ---- */
+void bus_signin_init(Bus *bus);
+/* Ends everybody who waits for a sign-in. */
+void bus_signin_stop(Bus *bus);
+void bus_signin_clear(Bus *bus);
+/* Connects the Manager's methods, and Account.Authorize. */
+void bus_signin_connect(Bus *bus);
+void bus_signin_connect_account(PosternAccount *object);
+/* A finished sign-in by its handle; the caller frees. */
+OauthSignIn *bus_signin_done(Bus *bus, const char *name, GError **error);
 
 /* ---- queue.c ---- */
 void bus_queue_export(Bus *bus);
@@ -103,9 +124,13 @@ void bus_queue_list(Bus *bus, GDBusMethodInvocation *invocation, GVariant *filte
 
 /*
  * Changes the configuration in a worker thread and reloads it: `settings` (a{sv}) for account `id`,
- * which is new (`create`) or has to exist; `password` is stored before anything is written. `done`
+ * which is new (`create`) or has to exist; the secret is stored before anything is written. `done`
  * is called in the main loop after the reload, with the error or NULL.
  */
+typedef struct {
+    const char *password;    /* of the provider; empty or NULL: none */
+    const OauthGrant *grant; /* of a sign-in; or NULL */
+} BusSecret;
 typedef void (*BusChanged)(Bus *bus, const char *id, const GError *error, gpointer data);
 void bus_settings_change(Bus *bus, const char *id, gboolean create, GVariant *settings,
-                         const char *password, BusChanged done, gpointer data);
+                         const BusSecret *secret, BusChanged done, gpointer data);

@@ -12,7 +12,8 @@ typedef struct {
     char *id;
     gboolean create;
     GVariant *settings;
-    char *password; /* or NULL */
+    char *password;    /* or NULL */
+    OauthGrant *grant; /* or NULL */
     BusChanged done;
     gpointer data;
 } Change;
@@ -22,6 +23,7 @@ static void change_free(Change *change)
     g_free(change->id);
     g_variant_unref(change->settings);
     account_password_free(change->password);
+    oauth_grant_free(change->grant);
     g_free(change);
 }
 
@@ -62,7 +64,7 @@ static gboolean change_file(Change *change, GError **error)
                                  .id = change->id,
                                  .create = change->create,
                                  .settings = table,
-                                 .has_password = change->password != NULL};
+                                 .has_password = change->password || change->grant};
 
     if (!edit)
         return FALSE;
@@ -71,6 +73,8 @@ static gboolean change_file(Change *change, GError **error)
         return FALSE;
     const AccountSettings *settings = config_find(config, change->id)->settings;
     return (!change->password || store_password(settings, change->password, error)) &&
+           (!change->grant ||
+            oauth_tokens_keep(change->bus->daemon->tokens, settings, change->grant, error)) &&
            config_edit_save(edit, error);
 }
 
@@ -113,7 +117,7 @@ static void changed(GObject *source, GAsyncResult *result, gpointer data)
 }
 
 void bus_settings_change(Bus *bus, const char *id, gboolean create, GVariant *settings,
-                         const char *password, BusChanged done, gpointer data)
+                         const BusSecret *secret, BusChanged done, gpointer data)
 {
     Change *change = g_new0(Change, 1);
 
@@ -121,7 +125,8 @@ void bus_settings_change(Bus *bus, const char *id, gboolean create, GVariant *se
     change->id = g_strdup(id);
     change->create = create;
     change->settings = g_variant_ref(settings);
-    change->password = password && *password ? g_strdup(password) : NULL;
+    change->password = secret->password && *secret->password ? g_strdup(secret->password) : NULL;
+    change->grant = secret->grant ? oauth_grant_copy(secret->grant) : NULL;
     change->done = done;
     change->data = data;
 

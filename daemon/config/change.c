@@ -10,9 +10,9 @@ static const struct {
     const char *key;
     gboolean moves;
 } settable[] = {
-    {"address", TRUE},   {"aliases", FALSE},   {"name", FALSE},    {"incoming", TRUE},
-    {"outgoing", TRUE},  {"user", TRUE},       {"auth", TRUE},     {"outgoing-user", TRUE},
-    {"prefetch", FALSE}, {"save-sent", FALSE}, {"enabled", FALSE},
+    {"address", TRUE},  {"aliases", FALSE},  {"name", FALSE},      {"incoming", TRUE},
+    {"outgoing", TRUE}, {"user", TRUE},      {"auth", TRUE},       {"outgoing-user", TRUE},
+    {"oauth2", TRUE},   {"prefetch", FALSE}, {"save-sent", FALSE}, {"enabled", FALSE},
 };
 
 /* A command's password was meant for the old server. */

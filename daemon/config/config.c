@@ -55,6 +55,7 @@ void config_free(Config *config)
     g_free(config->path);
     for (guint i = 0; i < CONFIG_LISTEN_KEYS; i++)
         g_clear_pointer(&config->listen[i], g_ptr_array_unref);
+    g_hash_table_unref(config->oauth2);
     g_ptr_array_unref(config->accounts);
     g_ptr_array_unref(config->warnings);
     g_free(config);
@@ -246,6 +247,15 @@ static gboolean parse_token_command(AccountSettings *settings, const char *value
     return set_text(&settings->token_command, value);
 }
 
+static gboolean parse_oauth2_server(AccountSettings *settings, const char *value, GError **error)
+{
+    if (strstr(value, "://") && !g_str_has_prefix(value, "https://") &&
+        !g_str_has_prefix(value, "http://127.0.0.1:"))
+        return bad(error,
+                   "is the name of a group [oauth2 NAME], or the https address of an issuer");
+    return set_text(&settings->oauth2_server, value);
+}
+
 static gboolean parse_ca_file(AccountSettings *settings, const char *value, GError **error)
 {
     if (*value && !g_path_is_absolute(value))
@@ -383,6 +393,7 @@ static const struct {
     {"passwd", refuse_password},
     {"secret", refuse_password},
     {"token-command", parse_token_command},
+    {"oauth2", parse_oauth2_server},
     {"goa", refuse_oauth},
 };
 
@@ -405,10 +416,16 @@ static gboolean check_required(AccountSettings *settings, const char **key, GErr
     *key = "incoming";
     if (!settings->incoming && settings->kind != ACCOUNT_LOCAL)
         return bad(error, "is missing; add a line such as incoming=imaps://imap.example.org");
+    *key = "oauth2";
+    if (settings->oauth2 && !settings->token_command && !settings->oauth2_server)
+        return bad(error,
+                   "is missing: with auth=oauth2 it says where one signs in, such as google; "
+                   "or give a token-command that prints an access token");
+    if (settings->oauth2_server && (!settings->oauth2 || settings->password_command))
+        return bad(error, "goes with auth=oauth2, and without password-command");
+    if (settings->oauth2_server && settings->token_command)
+        return bad(error, "and token-command exclude each other; take one of them out");
     *key = "token-command";
-    if (settings->oauth2 && !settings->token_command)
-        return bad(error, "is missing: with auth=oauth2 it names a command that prints an access "
-                          "token, such as mutt_oauth2.py or pizauth");
     if (settings->token_command && !settings->oauth2)
         return bad(error, "goes with auth=oauth2; add that line");
     if (settings->token_command &&
@@ -577,8 +594,36 @@ static void parse_listen(Config *config, GKeyFile *file)
 
 /* ---- the file ------------------------------------------------------------------------------ */
 
+static void parse_oauth2(Config *config, GKeyFile *file, const char *group, const char *name)
+{
+    static const char *const known[] = {"client-id", "client-secret",   "issuer", "authorize-url",
+                                        "token-url", "device-url",      "scope",  "revoke-url",
+                                        "redirect",  "authorize-extra", "tenant", "register-url",
+                                        "hint",      "mechanism",       NULL};
+    g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
+
+    for (char **key = keys; *key; key++) {
+        g_autofree char *value = g_key_file_get_string(file, group, *key, NULL);
+        if (!value || !g_strv_contains(known, *key))
+            warn(config, group, *key, "this key is not known and has no effect");
+        else
+            g_hash_table_replace(config->oauth2, g_strdup_printf("%s\n%s", name, *key),
+                                 g_strdup(g_strstrip(value)));
+    }
+}
+
+const char *config_oauth2(const Config *config, const char *name, const char *key)
+{
+    g_autofree char *both = g_strdup_printf("%s\n%s", name, key);
+    return g_hash_table_lookup(config->oauth2, both);
+}
+
 static void parse_group(Config *config, GKeyFile *file, const char *group)
 {
+    if (g_str_has_prefix(group, "oauth2 ")) {
+        parse_oauth2(config, file, group, group + strlen("oauth2 "));
+        return;
+    }
     if (strcmp(group, "listen") == 0) {
         parse_listen(config, file);
         return;
@@ -621,6 +666,7 @@ Config *config_parse(const char *path, const char *text, GError **error)
     Config *config = g_new0(Config, 1);
     config->path = g_strdup(path);
     config->sockets = TRUE;
+    config->oauth2 = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     config->accounts = g_ptr_array_new_with_free_func((GDestroyNotify)config_account_unref);
     config->warnings = g_ptr_array_new_with_free_func(g_free);
 

@@ -43,6 +43,7 @@ typedef struct {
     char *path;
     GPtrArray *listen[CONFIG_LISTEN_KEYS]; /* ConfigAddress; NULL: the key isn't there */
     gboolean sockets;
+    GHashTable *oauth2;  /* "NAME\nKEY" → value: what the groups [oauth2 NAME] say */
     GPtrArray *accounts; /* ConfigAccount, in the file's order */
     GPtrArray *warnings; /* char *: unknown keys, bad values of [listen], …; sentences */
 } Config;
@@ -58,6 +59,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 
 /* The account with that ID, or NULL; borrowed. */
 ConfigAccount *config_find(const Config *config, const char *id);
+
+/* A key of the group [oauth2 NAME], or NULL; borrowed. */
+const char *config_oauth2(const Config *config, const char *name, const char *key);
 
 /* Whether `id` may be an account's ID: [a-z0-9-]+, but not all, local or new. */
 gboolean config_valid_id(const char *id);

@@ -255,9 +255,9 @@ static GHashTable *attributes_of(const AccountSettings *settings, gboolean outgo
                                    user_of(settings, outgoing), NULL);
 }
 
-static char *look_up(const AccountSettings *settings, gboolean outgoing, GError **error)
+/* What is filed under the attributes, NULL: nothing; or it can't be told, with `error`. */
+static char *read_secret(GHashTable *attributes, GError **error)
 {
-    g_autoptr(GHashTable) attributes = attributes_of(settings, outgoing);
     g_autoptr(GError) failure = NULL;
     Wait wait;
 
@@ -267,21 +267,50 @@ static char *look_up(const AccountSettings *settings, gboolean outgoing, GError 
     char *stored = secret_password_lookup_nonpageable_finish(wait.result, &failure);
     wait_end(&wait);
 
-    char *password = g_strdup(stored);
+    char *secret = g_strdup(stored);
     if (stored)
         secret_password_free(stored);
-    if (failure) {
+    if (failure)
         locked(error,
                "the secret service can't be asked (%s); unlock it, or give the account a "
                "password-command",
                failure->message);
-    } else if (!password) {
+    return secret;
+}
+
+static gboolean write_secret(GHashTable *attributes, const char *label, const char *secret,
+                             GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    Wait wait;
+
+    wait_begin(&wait, SECRET_SECONDS);
+    secret_password_storev(&schema, attributes, SECRET_COLLECTION_DEFAULT, label, secret,
+                           wait.cancellable, wait_done, &wait);
+    wait_run(&wait);
+    gboolean stored = secret_password_store_finish(wait.result, &failure);
+    wait_end(&wait);
+
+    return stored || locked(error,
+                            "the secret service can't keep the password (%s); start or unlock one "
+                            "such as GNOME Keyring, or use --password-command",
+                            failure->message);
+}
+
+static char *look_up(const AccountSettings *settings, gboolean outgoing, GError **error)
+{
+    g_autoptr(GHashTable) attributes = attributes_of(settings, outgoing);
+    g_autoptr(GError) failure = NULL;
+    char *password = read_secret(attributes, &failure);
+
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else if (!password)
         g_set_error(error, ACCOUNT_ERROR_DOMAIN, ACCOUNT_SECRET_MISSING,
                     "no password is stored for %s at %s; give it with 'posternctl account set %s "
                     "--password-stdin'",
                     user_of(settings, outgoing), endpoint_of(settings, outgoing)->host,
                     settings->id);
-    }
     return password;
 }
 
@@ -292,20 +321,35 @@ gboolean secrets_store(const AccountSettings *settings, gboolean outgoing, const
     g_autoptr(GHashTable) attributes = attributes_of(settings, outgoing);
     g_autofree char *label =
         g_strdup_printf("Postern: %s, %s at %s", settings->id, endpoint->protocol, endpoint->host);
+
+    return write_secret(attributes, label, password, error);
+}
+
+static GHashTable *grant_attributes(const char *id)
+{
+    return secret_attributes_build(&schema, "account", id, "protocol", "oauth2", NULL);
+}
+
+char *secrets_grant(const char *id, GError **error)
+{
+    g_autoptr(GHashTable) attributes = grant_attributes(id);
     g_autoptr(GError) failure = NULL;
-    Wait wait;
+    char *text = read_secret(attributes, &failure);
 
-    wait_begin(&wait, SECRET_SECONDS);
-    secret_password_storev(&schema, attributes, SECRET_COLLECTION_DEFAULT, label, password,
-                           wait.cancellable, wait_done, &wait);
-    wait_run(&wait);
-    gboolean stored = secret_password_store_finish(wait.result, &failure);
-    wait_end(&wait);
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else if (!text)
+        g_set_error(error, ACCOUNT_ERROR_DOMAIN, ACCOUNT_SECRET_MISSING,
+                    "nobody has signed in yet; do so with 'posternctl account authorize %s'", id);
+    return text;
+}
 
-    return stored || locked(error,
-                            "the secret service can't keep the password (%s); start or unlock one "
-                            "such as GNOME Keyring, or use --password-command",
-                            failure->message);
+gboolean secrets_keep_grant(const char *id, const char *text, GError **error)
+{
+    g_autoptr(GHashTable) attributes = grant_attributes(id);
+    g_autofree char *label = g_strdup_printf("Postern: %s, sign-in", id);
+
+    return write_secret(attributes, label, text, error);
 }
 
 void secrets_forget(const char *id)

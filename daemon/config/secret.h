@@ -23,7 +23,13 @@ char *secrets_password(const AccountSettings *settings, gboolean outgoing, gpoin
 gboolean secrets_store(const AccountSettings *settings, gboolean outgoing, const char *password,
                        GError **error);
 
-/* Forgets every password of account `id`. Blocking; a missing secret service is no failure. */
+/* An account's OAuth 2 grant, as text that only daemon/oauth reads; filed under the account alone, since it
+ * says itself to whom its tokens may go. Blocking. ACCOUNT_SECRET_LOCKED; ACCOUNT_SECRET_MISSING: there is
+ * none. */
+char *secrets_grant(const char *id, GError **error);
+gboolean secrets_keep_grant(const char *id, const char *text, GError **error);
+
+/* Forgets every password and grant of account `id`. Blocking; a missing secret service is no failure. */
 void secrets_forget(const char *id);
 
 /* Runs `command` with /bin/sh -c, no input; the first line of what it prints. For

@@ -48,9 +48,11 @@ typedef struct {
     char *outgoing_password_command; /* or NULL */
     char *token_command;             /* prints an OAuth 2 access token; or NULL */
     gboolean oauth2;                 /* what the password is: an access token (RFC 6750) */
-    char *tls_ca_file;               /* or NULL */
-    int prefetch_days;               /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
-    int leave_days; /* a maildrop keeps what was fetched for days, or ACCOUNT_LEAVE_ALWAYS */
+    char
+        *oauth2_server; /* where one signs in: a group [oauth2 NAME], or an issuer's URL; or NULL */
+    char *tls_ca_file;  /* or NULL */
+    int prefetch_days;  /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
+    int leave_days;     /* a maildrop keeps what was fetched for days, or ACCOUNT_LEAVE_ALWAYS */
     AccountSaveSent save_sent;
     char *pop3_folder; /* what POP3 clients see; NULL: INBOX */
     AccountPop3Delete pop3_delete;
@@ -101,12 +103,17 @@ typedef char *(*AccountPassword)(const AccountSettings *settings, gboolean outgo
                                  GError **error);
 void account_password_free(char *password);
 
+/* The provider refuses the secret that AccountPassword gave: where it is a token, another one may be had.
+ * Any thread. */
+typedef void (*AccountRefused)(const AccountSettings *settings, const char *secret, gpointer data);
+
 /* What it takes to log in at the provider: what all parts that connect there are given. */
 typedef struct {
     AccountSettings *settings;
     AccountPassword password;
-    gpointer password_data;
-    NetTlsClient *tls; /* NULL: TLS isn't needed */
+    AccountRefused refused; /* NULL: what was refused stays refused */
+    gpointer password_data; /* of both */
+    NetTlsClient *tls;      /* NULL: TLS isn't needed */
     NetClock *clock; /* what everything that waits for the provider goes by; NULL: the machine's */
     AccountGate *gate; /* NULL: its connections needn't heed one another when they log in */
 } AccountAccess;

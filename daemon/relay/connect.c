@@ -68,6 +68,40 @@ static gboolean is_refused(Relay *relay, const char *secret)
            relay_clock(relay) - relay->failed_at < REFUSED_AGAIN * 1000;
 }
 
+/* After a refusal of `secret`: another one, where there is one to be had; else NULL. */
+static char *another_secret(Relay *relay, const char *secret, GError **error)
+{
+    const AccountAccess *access = &relay->access;
+
+    if (!access->refused)
+        return NULL;
+    access->refused(access->settings, secret, access->password_data);
+    char *another = access->password(access->settings, TRUE, access->password_data, error);
+    if (another && strcmp(another, secret) != 0)
+        return another;
+    account_password_free(another);
+    return NULL;
+}
+
+/* Dials; a token that is refused is asked for anew once. */
+static SmtpClient *dial_with(Relay *relay, const char *secret, GError **error)
+{
+    g_autoptr(GError) failure = NULL, none = NULL;
+    SmtpClient *client = dial(relay, secret, &failure);
+
+    if (!client && g_error_matches(failure, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH)) {
+        char *another = another_secret(relay, secret, &none);
+        if (another || none)
+            g_clear_error(&failure);
+        if (another)
+            client = dial(relay, another, &failure);
+        account_password_free(another);
+    }
+    if (none || failure)
+        g_propagate_error(error, none ? g_steal_pointer(&none) : g_steal_pointer(&failure));
+    return client;
+}
+
 static gboolean connect_with(Relay *relay, const char *secret)
 {
     g_autoptr(GError) error = NULL;
@@ -78,7 +112,7 @@ static gboolean connect_with(Relay *relay, const char *secret)
         return FALSE;
     }
     relay_report(relay, ACCOUNT_CONNECTING, NULL);
-    relay->client = dial(relay, secret, &error);
+    relay->client = dial_with(relay, secret, &error);
     g_clear_pointer(&relay->refused_secret, account_password_free);
     if (relay->client) {
         relay->failures = 0;

@@ -1,42 +1,85 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One login at a time, and no second one with what was refused. */
+/* One login at a time, and no second one with what was refused; a token is asked for anew once. */
 #include "daemon/upstream/connect.h"
 
 #include "daemon/config/gate.h"
 
+#include <string.h>
+
 #define TIMEOUT 60 /* seconds */
 
-static ImapClient *log_in(const AccountAccess *access, const char *password, NetCancel *cancel,
+static ImapClient *log_in(const AccountAccess *access, const char *secret, NetCancel *cancel,
                           GError **error)
 {
     const AccountSettings *settings = access->settings;
     ImapClientOptions options = {.endpoint = settings->incoming,
                                  .tls = access->tls,
                                  .user = settings->user,
-                                 .secret = password,
+                                 .secret = secret,
                                  .oauth2 = settings->oauth2,
                                  .timeout = TIMEOUT,
                                  .cancel = cancel};
     g_autoptr(GError) why = NULL;
 
-    if (access->gate && !account_gate_check(access->gate, password, error))
+    if (access->gate && !account_gate_check(access->gate, secret, error))
         return NULL;
     ImapClient *client = imap_client_connect(&options, &why);
     if (client)
         return client;
     if (access->gate && g_error_matches(why, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH))
-        account_gate_note_refusal(access->gate, password, why);
+        account_gate_note_refusal(access->gate, secret, why);
     g_propagate_error(error, g_steal_pointer(&why));
     return NULL;
+}
+
+static char *get_secret(const AccountAccess *access, GError **error)
+{
+    return access->password(access->settings, FALSE, access->password_data, error);
+}
+
+/* After a refusal of `secret`: once more, where there is another token to be had. */
+static ImapClient *log_in_anew(const AccountAccess *access, const char *secret, NetCancel *cancel,
+                               GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    access->refused(access->settings, secret, access->password_data);
+    char *another = get_secret(access, &failure);
+    if (another && strcmp(another, secret) != 0) {
+        g_clear_error(error);
+        ImapClient *client = log_in(access, another, cancel, error);
+        account_password_free(another);
+        return client;
+    }
+    account_password_free(another);
+    if (failure) {
+        g_clear_error(error);
+        g_propagate_error(error, g_steal_pointer(&failure));
+    }
+    return NULL;
+}
+
+static ImapClient *connect_with(const AccountAccess *access, const char *secret, NetCancel *cancel,
+                                GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    ImapClient *client = log_in(access, secret, cancel, &failure);
+
+    if (!client && access->refused &&
+        g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH))
+        client = log_in_anew(access, secret, cancel, &failure);
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return client;
 }
 
 ImapClient *upstream_connect_imap(const AccountAccess *access, NetCancel *cancel, GError **error)
 {
     if (access->gate && !account_gate_enter(access->gate, cancel, error))
         return NULL;
-    char *password = access->password(access->settings, FALSE, access->password_data, error);
-    ImapClient *client = password ? log_in(access, password, cancel, error) : NULL;
-    account_password_free(password);
+    char *secret = get_secret(access, error);
+    ImapClient *client = secret ? connect_with(access, secret, cancel, error) : NULL;
+    account_password_free(secret);
     if (access->gate)
         account_gate_leave(access->gate);
     return client;

@@ -57,6 +57,12 @@ JsonObject *web_json_object(JsonObject *object, const char *name)
     return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
 }
 
+JsonArray *web_json_array(JsonObject *object, const char *name)
+{
+    JsonNode *node = member(object, name);
+    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+}
+
 static gboolean holds(JsonNode *node, GType type)
 {
     return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type;

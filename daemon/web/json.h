@@ -14,6 +14,7 @@ JsonObject *web_json_read(GBytes *document, GError **error);
 /* A member, borrowed; NULL (FALSE, `missing`): it isn't there, or is something else. `object` may be
  * NULL. */
 JsonObject *web_json_object(JsonObject *object, const char *name);
+JsonArray *web_json_array(JsonObject *object, const char *name);
 const char *web_json_string(JsonObject *object, const char *name);
 gboolean web_json_boolean(JsonObject *object, const char *name);
 /* A number, also one that is written as a string. */

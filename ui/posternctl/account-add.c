@@ -16,6 +16,7 @@
 typedef struct {
     char *id, *user, *auth, *command, *token_command;
     CtlServers servers;
+    CtlSignIn how;
     gboolean from_stdin, yes, no_test, local;
 } Options;
 
@@ -78,7 +79,10 @@ static gboolean with_password(Ctl *ctl, const char *address, const Options *opti
     put(&dict, "outgoing", options->servers.outgoing);
     put(&dict, "user", user_of(address, options));
     put(&dict, "outgoing-user", outgoing_user_of(address, options));
-    put(&dict, "auth", options->auth);
+    put(&dict, "auth", options->servers.oauth2 ? "oauth2" : options->auth);
+    if (options->servers.oauth2)
+        put(&dict, "oauth2", options->servers.oauth2_server);
+    put(&dict, "sign-in", options->servers.sign_in);
     g_autoptr(GVariant) answer = ctl_manager(
         ctl, "AddAccount", g_variant_new("(@a{sv}s)", g_variant_dict_end(&dict), password), error);
     return answer != NULL;
@@ -103,8 +107,29 @@ static gboolean is_new(Ctl *ctl, const char *address, const Options *options, GE
 
 /* ---- trying it before ---------------------------------------------------------------------- */
 
-static char *read_secret(const Options *options, GError **error)
+/* In a browser; then the handle is what is used, and there is no password. */
+static char *sign_in(Ctl *ctl, const char *address, Options *options, GError **error)
 {
+    CtlServers *servers = &options->servers;
+
+    if (!servers->oauth2_server) {
+        ctl_usage(error,
+                  "nobody says where one signs in for %s: name it with --oauth2, an [oauth2 "
+                  "NAME] of postern.conf or an issuer's https address; or give a "
+                  "--token-command",
+                  address);
+        return NULL;
+    }
+    options->how.address = address;
+    options->how.server = servers->oauth2_server;
+    servers->sign_in = ctl_sign_in(ctl, &options->how, error);
+    return servers->sign_in ? g_strdup("") : NULL;
+}
+
+static char *read_secret(Ctl *ctl, const char *address, Options *options, GError **error)
+{
+    if (options->servers.oauth2 && !options->token_command)
+        return sign_in(ctl, address, options, error);
     const char *command = options->token_command ? options->token_command : options->command;
 
     return command ? secrets_run_command(command, COMMAND_SECONDS, error)
@@ -137,7 +162,7 @@ static gboolean find_and_test(Ctl *ctl, const char *address, Options *options, c
         servers->users = g_strdupv((char **)users);
         g_clear_pointer(&servers->outgoing_users, g_strfreev);
     }
-    *secret = read_secret(options, error);
+    *secret = read_secret(ctl, address, options, error);
     return *secret && (!can_test(ctl, options) || ctl_servers_probe(ctl, servers, *secret, error));
 }
 
@@ -180,10 +205,14 @@ static gboolean add(Ctl *ctl, const char *address, Options *options, GError **er
                                 "each other");
     if (options->token_command && !options->auth)
         options->auth = g_strdup("oauth2");
-    options->servers.oauth2 = g_strcmp0(options->auth, "oauth2") == 0;
-    if (options->servers.oauth2 != (options->token_command != NULL))
-        return ctl_usage(error, "OAuth 2 needs --token-command, a command that prints an access "
-                                "token, such as mutt_oauth2.py or pizauth");
+    options->servers.oauth2 = g_strcmp0(options->auth, "oauth2") == 0 ||
+                              options->servers.oauth2_server || options->how.device ||
+                              options->how.paste;
+    options->servers.password =
+        options->command || options->from_stdin || g_strcmp0(options->auth, "password") == 0;
+    if (options->servers.oauth2 && options->servers.password)
+        return ctl_usage(error, "a password isn't what one signs in with by OAuth 2; leave one of "
+                                "them out");
     if (options->servers.outgoing && !options->servers.incoming)
         return ctl_usage(error,
                          "--outgoing alone says too little: give --incoming too, or neither");
@@ -234,6 +263,14 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
         {"user", 0, 0, G_OPTION_ARG_STRING, &options.user, "Login name (default: the address)",
          "NAME"},
         {"auth", 0, 0, G_OPTION_ARG_STRING, &options.auth, "password or oauth2", "KIND"},
+        {"oauth2", 0, 0, G_OPTION_ARG_STRING, &options.servers.oauth2_server,
+         "Where to sign in: an [oauth2 NAME], or an issuer's https address (default: the "
+         "provider's)",
+         "NAME"},
+        {"device", 0, 0, G_OPTION_ARG_NONE, &options.how.device,
+         "Sign in on another device, with a code that is typed in there", NULL},
+        {"paste", 0, 0, G_OPTION_ARG_NONE, &options.how.paste,
+         "Open no browser; read the address that one ended at from stdin", NULL},
         {"password-stdin", 0, 0, G_OPTION_ARG_NONE, &options.from_stdin,
          "Read the provider's password from stdin", NULL},
         {"password-command", 0, 0, G_OPTION_ARG_STRING, &options.command,

@@ -8,6 +8,7 @@ static const CtlCommand commands[] = {
     {"add", "ADDRESS …", "Adds an account", cmd_account_add},
     {"list", "", "Lists the accounts", cmd_account_list},
     {"show", "ID", "Everything about one", cmd_account_show},
+    {"authorize", "ID", "Signs in anew", cmd_account_authorize},
     {"set", "ID KEY=VALUE…", "Changes its settings", cmd_account_set},
     {"remove", "ID [--purge]", "Removes it", cmd_account_remove},
     {NULL},

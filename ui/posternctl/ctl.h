@@ -128,6 +128,17 @@ gboolean ctl_edit_account(Ctl *ctl, const char *id, gboolean create, const CtlSe
 /* A free ID for an address. */
 char *ctl_suggest_id(Ctl *ctl, const char *address, GError **error);
 
+/* ---- signing in with OAuth 2 (signin.c) ---- */
+
+typedef struct {
+    const char *address, *server; /* as Manager.SignIn has them */
+    gboolean device, paste;       /* with a code; by pasting the browser's final address */
+} CtlSignIn;
+
+/* Opens the browser, or says what to open, and waits. The handle for what takes one; the caller
+ * frees. */
+char *ctl_sign_in(Ctl *ctl, const CtlSignIn *how, GError **error);
+
 /* ---- finding and trying servers (servers.c) ---- */
 
 /* An account's servers, as they are going to be written. */
@@ -136,6 +147,9 @@ typedef struct {
     char **users, **outgoing_users; /* login names to try, in this order */
     char *user, *outgoing_user;     /* those that were taken; NULL: not known */
     gboolean oauth2;                /* one signs in with an access token */
+    gboolean password;   /* one signs in with a password, also where OAuth 2 is offered */
+    char *oauth2_server; /* where one signs in: what `oauth2=` will say; or NULL */
+    char *sign_in;       /* handle of a sign-in that is done, or NULL */
 } CtlServers;
 
 void ctl_servers_clear(CtlServers *servers);
@@ -154,6 +168,7 @@ gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, 
 gboolean cmd_status(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_account_authorize(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_list(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_show(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_set(Ctl *ctl, int argc, char **argv, GError **error);

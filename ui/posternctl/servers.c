@@ -16,6 +16,8 @@ void ctl_servers_clear(CtlServers *servers)
     g_free(servers->outgoing_user);
     g_strfreev(servers->users);
     g_strfreev(servers->outgoing_users);
+    g_free(servers->oauth2_server);
+    g_free(servers->sign_in);
 }
 
 /* ---- what was found ------------------------------------------------------------------------ */
@@ -33,6 +35,26 @@ static gboolean is_usable(GVariant *server, gboolean oauth2)
         return g_strv_contains((const char *const *)auths, "oauth2");
     return g_strv_contains((const char *const *)auths, "password") ||
            g_strv_contains((const char *const *)auths, "encrypted");
+}
+
+/* Decides how one signs in, where the user hasn't said: OAuth 2 where the provider has nothing else, or
+ * puts it first and there is a client ID. */
+static void choose_auth(GVariant *offer, CtlServers *servers)
+{
+    g_autoptr(GVariant) oauth = ctl_child(offer, "OAuth");
+    g_autoptr(GVariant) incoming = ctl_child(offer, "Incoming");
+    g_autoptr(GVariant) first =
+        incoming && g_variant_n_children(incoming) ? g_variant_get_child_value(incoming, 0) : NULL;
+    const char *name = oauth ? ctl_string(oauth, "Name") : "";
+    const char *issuer = oauth ? ctl_string(oauth, "Issuer") : "";
+    g_auto(GStrv) auths = NULL;
+
+    if (!servers->oauth2_server && (*name || *issuer))
+        servers->oauth2_server = g_strdup(*name ? name : issuer);
+    if (servers->oauth2 || servers->password || !servers->oauth2_server || !first ||
+        !g_variant_lookup(first, "Auth", "^as", &auths) || !*auths)
+        return;
+    servers->oauth2 = strcmp(auths[0], "oauth2") == 0 && (!auths[1] || ctl_bool(oauth, "Ready"));
 }
 
 /* The first server of the list that can be used; NULL: none. */
@@ -103,6 +125,7 @@ gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServer
 
     if (!offer)
         return FALSE;
+    choose_auth(offer, servers);
     g_autoptr(GVariant) incoming = choose(offer, "Incoming", servers->oauth2);
     g_autoptr(GVariant) outgoing = choose(offer, "Outgoing", servers->oauth2);
     if (!incoming)
@@ -134,6 +157,8 @@ gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, 
         g_variant_dict_insert(&dict, "outgoing", "s", servers->outgoing);
     if (servers->oauth2)
         g_variant_dict_insert(&dict, "auth", "s", "oauth2");
+    if (servers->sign_in)
+        g_variant_dict_insert(&dict, "sign-in", "s", servers->sign_in);
     if (servers->outgoing_users)
         g_variant_dict_insert(&dict, "outgoing-users", "^as", servers->outgoing_users);
     g_autoptr(GVariant) answer = ctl_manager(

@@ -10,5 +10,6 @@ from .filter import ImapFilter
 from .fill import fill, fill_demo, fill_many, fill_real, write_maildir
 from .gmail import GmailLike
 from .link import Link, free_port
+from .oidc import Before, Browser, Keyring, OpenId
 from .postern import (PATIENCE, Bus, ControlError, Postern, account, find_program)
 from .rawimap import Atom, RawImap, Result, parse, trusting

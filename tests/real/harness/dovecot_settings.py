@@ -302,3 +302,17 @@ def oauth2(tokeninfo, file):
     file.chmod(0o644)
     return ("auth_mechanisms = plain login xoauth2 oauthbearer\npassdb {\n  driver = oauth2\n"
             f"  mechanisms = xoauth2 oauthbearer\n  args = {file}\n}}\n")
+
+
+def introspected(url, file):
+    """Lets in who shows an access token that the introspection endpoint at `url` (RFC 7662) calls active, with the
+    login name as `sub`. What 2.3 wants in a file of its own is written to `file`."""
+    settings = {"introspection_url": url, "introspection_mode": "post", "username_attribute": "sub"}
+    if is_newer():
+        inside = "".join(f"  oauth2_{key} = {value}\n" for key, value in settings.items())
+        return f"auth_mechanisms = plain login xoauth2 oauthbearer\noauth2 {{\n{inside}}}\n"
+    settings.update(active_attribute="active", active_value="true")
+    file.write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
+    file.chmod(0o644)
+    return ("auth_mechanisms = plain login xoauth2 oauthbearer\npassdb {\n  driver = oauth2\n"
+            f"  mechanisms = xoauth2 oauthbearer\n  args = {file}\n}}\n")
