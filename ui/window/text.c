@@ -9,7 +9,8 @@ static char *count(const char *format_one, const char *format_many, gint64 n)
     return n == 1 ? g_strdup(format_one) : g_strdup_printf(format_many, (int)n);
 }
 
-char *text_ago(gint64 when)
+/* "5 minutes ago"; the caller frees. */
+static char *since_then(gint64 when)
 {
     gint64 seconds = g_get_real_time() / G_USEC_PER_SEC - when;
 
@@ -53,7 +54,7 @@ char *text_account_state(const char *state, double progress, gint64 last_sync)
     if (strcmp(state, "syncing") == 0)
         return g_strdup_printf("%s: %d %%", text, (int)(progress * 100));
     if (strcmp(state, "idle") == 0 && last_sync) {
-        g_autofree char *ago = text_ago(last_sync);
+        g_autofree char *ago = since_then(last_sync);
         return g_strdup_printf("%s, checked %s", text, ago);
     }
     return g_strdup(text);

@@ -6,9 +6,6 @@
 
 #include <glib.h>
 
-/* "5 minutes ago"; the caller frees. */
-char *text_ago(gint64 when);
-
 /* What an account's State means; `progress` 0 to 1 and `last_sync` round it off. The caller frees.
  */
 char *text_account_state(const char *state, double progress, gint64 last_sync);
