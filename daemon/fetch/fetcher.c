@@ -425,29 +425,16 @@ static guint send_job(Fetcher *fetcher, const FetchJob *job, GError **error)
     return imap_client_send_with(fetcher->imap, command, note_content, fetcher, error);
 }
 
-static gboolean start_job(Fetcher *fetcher, FetchJob *job, gboolean again, GError **error)
+static gboolean start_whole(Fetcher *fetcher, FetchJob *job, gboolean again, GError **error)
 {
     Started *started = g_new0(Started, 1);
 
     started->number = send_job(fetcher, job, error);
     started->job = job;
     started->again = again;
-    if (started->number == 0) {
-        free_started(started);
-        return FALSE;
-    }
+    /* What couldn't be sent is a part of the rest, see abandon(). */
     g_queue_push_tail(&fetcher->started, started);
-    return TRUE;
-}
-
-/* Asks once more for what didn't come: a message may be newer than what this connection knows of
- * the folder, which NOOP brings up to date. */
-static gboolean ask_again(Fetcher *fetcher, FetchJob *rest, GError **error)
-{
-    g_autoptr(FetchJob) owned = rest;
-
-    return imap_client_run(fetcher->imap, NULL, error, "NOOP") &&
-           start_job(fetcher, g_steal_pointer(&owned), TRUE, error);
+    return started->number != 0;
 }
 
 static FetchJob *part_of(const FetchJob *job, guint from, guint to)
@@ -459,6 +446,39 @@ static FetchJob *part_of(const FetchJob *job, guint from, guint to)
     for (guint i = from; i < to; i++)
         g_array_append_val(part->items, g_array_index(job->items, CacheWanted, i));
     return part;
+}
+
+static gsize set_length(const FetchJob *job)
+{
+    g_autoptr(ImapSet) set = imap_set_new();
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = 0; i < job->items->len; i++)
+        imap_set_add(set, g_array_index(job->items, CacheWanted, i).base_uid);
+    imap_set_format(set, text);
+    return text->len;
+}
+
+/* In as many commands as it takes for lines that aren't too long. */
+static gboolean start_job(Fetcher *fetcher, FetchJob *job, gboolean again, GError **error)
+{
+    guint half = job->items->len / 2;
+
+    if (half == 0 || set_length(job) <= IMAP_CLIENT_SET)
+        return start_whole(fetcher, job, again, error);
+    g_autoptr(FetchJob) owned = job;
+    gboolean ok = start_job(fetcher, part_of(job, 0, half), again, error);
+    return start_job(fetcher, part_of(job, half, job->items->len), again, ok ? error : NULL) && ok;
+}
+
+/* Asks once more for what didn't come: a message may be newer than what this connection knows of
+ * the folder, which NOOP brings up to date. */
+static gboolean ask_again(Fetcher *fetcher, FetchJob *rest, GError **error)
+{
+    g_autoptr(FetchJob) owned = rest;
+
+    return imap_client_run(fetcher->imap, NULL, error, "NOOP") &&
+           start_job(fetcher, g_steal_pointer(&owned), TRUE, error);
 }
 
 /* Sorts a finished job's messages: what came is finished. Gives the others, or NULL. */
@@ -528,8 +548,8 @@ static gboolean split_job(Fetcher *fetcher, const FetchJob *job, GError **error)
 {
     guint half = job->items->len / 2;
 
-    return start_job(fetcher, part_of(job, 0, half), TRUE, error) &&
-           start_job(fetcher, part_of(job, half, job->items->len), TRUE, error);
+    gboolean ok = start_job(fetcher, part_of(job, 0, half), TRUE, error);
+    return start_job(fetcher, part_of(job, half, job->items->len), TRUE, ok ? error : NULL) && ok;
 }
 
 /* Waits for the oldest command; its messages are in the cache then. What didn't come is asked for

@@ -10,7 +10,6 @@
 #define BATCH 1500
 
 /* Octets of a command, and commands that are spent on what isn't told. */
-#define LINE   8000
 #define BUDGET 64
 
 /* What a new connection costs of that. */
@@ -344,7 +343,7 @@ static gboolean ask_once(SyncAsk *ask, const ImapSet *uids, GError **error)
     for (;;) {
         g_autoptr(GString) set = g_string_new(NULL);
         gboolean no;
-        if (!imap_set_format_some(uids, &range, LINE, set))
+        if (!imap_set_format_some(uids, &range, IMAP_CLIENT_SET, set))
             return TRUE;
         noting.words = NULL;
         if (!run_surviving(&noting, set->str, &no, error))

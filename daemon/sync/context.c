@@ -364,7 +364,7 @@ gboolean sync_fetch_each(SyncContext *context, const ImapSet *uids, const char *
 
     for (;;) {
         g_autoptr(GString) set = g_string_new(NULL);
-        if (!imap_set_format_some(uids, &range, 8000, set))
+        if (!imap_set_format_some(uids, &range, IMAP_CLIENT_SET, set))
             return TRUE;
         if (!imap_client_run_with(context->imap, func, data, NULL, error, "UID FETCH %s (%s)",
                                   set->str, items))

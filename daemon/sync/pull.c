@@ -569,7 +569,7 @@ static gboolean fetch_unknown(Pull *pull, GError **error)
 
     for (;;) {
         g_autoptr(GString) set = g_string_new(NULL);
-        if (!imap_set_format_some(pull->unknown, &range, 8000, set))
+        if (!imap_set_format_some(pull->unknown, &range, IMAP_CLIENT_SET, set))
             return TRUE;
         if (!fetch_new(pull, set->str, error))
             return FALSE;

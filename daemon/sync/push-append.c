@@ -67,6 +67,11 @@ static gboolean send_append(Append *append, const CachePlacement *row, GError **
                                  folder->keyword_mask ? row->flags.keywords : 0};
     imap_client_command_mailbox(command, folder->base_name);
     sync_flags_format(context, append->flags, text);
+    if (text->len > IMAP_CLIENT_FLAGS) { /* the others follow by STORE */
+        append->flags.keywords = 0;
+        g_string_assign(text, " (");
+        sync_flags_format(context, append->flags, text);
+    }
     g_string_append(text, ") ");
     imap_date_time_format(&date, text);
     imap_client_command_text(command, text->str);

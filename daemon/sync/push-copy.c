@@ -274,7 +274,7 @@ static gboolean copy_some(Push *push, const SyncAction *actions, guint count, gb
     if (drop_doubles(&copy, set) == 0)
         return TRUE;
     imap_set_format(set, text);
-    if (count > 1 && (text->len > PUSH_LINE || count > push_batch_limit(push, &actions[0])))
+    if (count > 1 && (text->len > IMAP_CLIENT_SET || count > push_batch_limit(push, &actions[0])))
         return copy_some(push, actions, count / 2, refused, reply, error) &&
                (*refused ||
                 copy_some(push, actions + count / 2, count - count / 2, refused, reply, error));

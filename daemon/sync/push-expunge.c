@@ -123,7 +123,7 @@ static gboolean expunge_batch(Push *push, const SyncAction *actions, guint count
         imap_set_add(set, actions[i].base_uid);
     while (!*refused) {
         g_autoptr(GString) text = g_string_new(NULL);
-        if (!imap_set_format_some(set, &range, PUSH_LINE, text))
+        if (!imap_set_format_some(set, &range, IMAP_CLIENT_SET, text))
             break;
         if (!expunge_set(push, text->str, set, left, refused, reply, error))
             return FALSE;

@@ -5,6 +5,8 @@
 #include "cache/problem.h"
 #include "daemon/sync/sets.h"
 
+#include <string.h>
+
 #define BATCH 500
 
 /* A batch while the server answers; its answers are written as they come. */
@@ -132,21 +134,45 @@ static gboolean note_flags(const ImapResponse *response, gpointer data, GError *
     return store->answers->len < BATCH || flush_answers(store, error);
 }
 
-static gboolean is_empty(CacheFlags flags)
+/* Takes so many of the names, separated by spaces, as a line has room for; at least one. */
+static char *take_names(const char **names)
 {
-    return flags.system == 0 && flags.keywords == 0;
+    gsize length = strlen(*names);
+    const char *from = *names;
+
+    for (gsize end = length; length > IMAP_CLIENT_FLAGS; length = end) {
+        while (end > 0 && from[end - 1] != ' ')
+            end--;
+        if (end == 0) { /* one that is longer */
+            length = strcspn(from, " ");
+            break;
+        }
+        end--;
+    }
+    *names += length;
+    *names += strspn(*names, " ");
+    return g_strndup(from, length);
 }
 
-static guint send_store(Store *store, const char *set, const char *mode, CacheFlags flags,
-                        GError **error)
+/* In as many commands as the names take; their numbers are added. */
+static gboolean send_store(Store *store, const char *set, const char *mode, CacheFlags flags,
+                           GArray *numbers, GError **error)
 {
     SyncContext *context = store->push->context;
-    ImapClientCommand *command = imap_client_command(context->imap, "UID STORE");
     g_autoptr(GString) names = g_string_new(NULL);
+    const char *rest;
 
     sync_flags_format(context, flags, names);
-    imap_client_command_printf(command, " %s %s (%s)", set, mode, names->str);
-    return imap_client_send_with(context->imap, command, note_flags, store, error);
+    for (rest = names->str; *rest;) {
+        g_autofree char *some = take_names(&rest);
+        ImapClientCommand *command = imap_client_command(context->imap, "UID STORE");
+        imap_client_command_printf(command, " %s %s (%s)", set, mode, some);
+        guint number = imap_client_send_with(context->imap, command, note_flags, store, error);
+        if (number == 0)
+            return FALSE;
+        g_array_append_val(numbers, number);
+    }
+    return TRUE;
 }
 
 static gboolean finish_store(Push *push, guint number, gboolean *refused, ImapReply *reply,
@@ -154,7 +180,7 @@ static gboolean finish_store(Push *push, guint number, gboolean *refused, ImapRe
 {
     g_auto(ImapReply) answer = {0};
 
-    if (number == 0 || !imap_client_finish(push->context->imap, number, &answer, error))
+    if (!imap_client_finish(push->context->imap, number, &answer, error))
         return FALSE;
     if (answer.cond == IMAP_COND_OK || *refused)
         return TRUE;
@@ -169,20 +195,15 @@ static gboolean store_set(Store *store, const char *set, gboolean *refused, Imap
                           GError **error)
 {
     const SyncAction *what = store->actions;
-    guint add = 0, remove = 0;
+    g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(guint));
 
-    if (!is_empty(what->add)) {
-        add = send_store(store, set, "+FLAGS", what->add, error);
-        if (add == 0)
+    if (!send_store(store, set, "+FLAGS", what->add, numbers, error) ||
+        !send_store(store, set, "-FLAGS", what->remove, numbers, error))
+        return FALSE;
+    for (guint i = 0; i < numbers->len; i++)
+        if (!finish_store(store->push, g_array_index(numbers, guint, i), refused, reply, error))
             return FALSE;
-    }
-    if (!is_empty(what->remove)) {
-        remove = send_store(store, set, "-FLAGS", what->remove, error);
-        if (remove == 0)
-            return FALSE;
-    }
-    return (add == 0 || finish_store(store->push, add, refused, reply, error)) &&
-           (remove == 0 || finish_store(store->push, remove, refused, reply, error));
+    return TRUE;
 }
 
 /* Servers may leave out answers for what didn't change. Who doesn't answer then is gone: the
@@ -202,7 +223,7 @@ static gboolean ask_rest(Store *store, GError **error)
         push_touch(store->push, store->actions[0].folder);
     for (;;) {
         g_autoptr(GString) set = g_string_new(NULL);
-        if (!imap_set_format_some(rest, &range, PUSH_LINE, set))
+        if (!imap_set_format_some(rest, &range, IMAP_CLIENT_SET, set))
             return TRUE;
         if (!imap_client_run_with(store->push->context->imap, note_flags, store, NULL, error,
                                   "UID FETCH %s (UID FLAGS)", set->str))
@@ -222,7 +243,7 @@ static gboolean store_all(Store *store, gboolean *refused, ImapReply *reply, GEr
     }
     while (!*refused) {
         g_autoptr(GString) text = g_string_new(NULL);
-        if (!imap_set_format_some(set, &range, PUSH_LINE, text))
+        if (!imap_set_format_some(set, &range, IMAP_CLIENT_SET, text))
             break;
         if (!store_set(store, text->str, refused, reply, error))
             return FALSE;

@@ -105,8 +105,7 @@ gboolean push_is_uncreated(const CacheFolder *row);
 /* Whether what the server refuses it would refuse to all others too. */
 gboolean push_is_general(const ImapReply *reply);
 
-/* Commands of these many octets and messages at most. */
-#define PUSH_LINE     8000
+/* Messages of a batch at most. */
 #define PUSH_MESSAGES 5000
 
 /* The parts, each taking the actions of its kind from push->actions. */

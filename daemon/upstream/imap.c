@@ -11,6 +11,9 @@
 /* More commands than this under way is a mistake of ours. */
 #define MAX_PENDING 4096
 
+/* Commands that aren't answered yet: some servers close the connection at more. */
+#define MAX_UNDER_WAY 25
+
 /* A server may be silent so long about a message that it stores: to break off is to have it twice. */
 #define APPEND_SECONDS 300
 
@@ -509,9 +512,36 @@ gboolean imap_client_await_continuation(ImapClient *client, guint number, gboole
     return TRUE;
 }
 
+static guint count_under_way(const ImapClient *client)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < client->pending->len; i++)
+        count += !g_array_index(client->pending, ImapPending, i).answered;
+    return count;
+}
+
+/* Reads answers until another command may be sent. */
+static gboolean await_room(ImapClient *client, GError **error)
+{
+    if (count_under_way(client) < MAX_UNDER_WAY)
+        return TRUE;
+    if (!net_stream_flush(client->stream, error)) {
+        client->broken = TRUE;
+        return FALSE;
+    }
+    while (count_under_way(client) >= MAX_UNDER_WAY)
+        if (!imap_client_read(client, error))
+            return FALSE;
+    return TRUE;
+}
+
 static guint open_pending(ImapClient *client, ImapHandler handler, gpointer data, GError **error)
 {
     ImapPending pending = {.number = client->next_number, .handler = handler, .data = data};
+
+    if (!await_room(client, error))
+        return 0;
 
     /* A go-ahead that nobody waited for is none for this command. */
     if (client->pending->len == 0)

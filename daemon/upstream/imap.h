@@ -66,6 +66,11 @@ typedef enum {
     IMAP_CAP_RIGHTS = 1 << 27, /* RIGHTS=, whatever stands behind it: RFC 4314, not RFC 2086 */
 } ImapCapability;
 
+/* The octets of a set of UIDs in a command, so that its line stays below 1,000: some servers take no
+ * longer ones. Of a few flags beside it likewise. */
+#define IMAP_CLIENT_SET   600
+#define IMAP_CLIENT_FLAGS 250
+
 typedef struct ImapClient ImapClient;
 
 typedef struct {

@@ -112,7 +112,7 @@ class FakeProvider(Case):
     """FakeImap keeps to IMAP as long as no fault is turned on; and faults do what they say."""
 
     def setUp(self):
-        self.server = FakeImap()
+        self.server = FakeImap(strict=False)
         self.addCleanup(self.server.close)
         self.addCleanup(lambda: self.assertEqual(self.server.problems, []))
 

@@ -111,16 +111,18 @@ class FakeImap:
     faults      what is turned on (faults.py)
     clock       the time that faults which last go by
     tls         (certificate file, key file): STARTTLS is offered
+    strict      the client has to keep to what the strictest servers ask (Strict)
     """
 
     users = {"ada@example.org": "lovelace"}
     ca_file = "/dev/null"
 
-    def __init__(self, without=(), also=(), delimiter="/", clock=None, tls=None):
+    def __init__(self, without=(), also=(), delimiter="/", clock=None, tls=None, strict=True):
         gone = set(without)
         gone |= {name for name, needs in _NEEDS.items() if gone & set(needs)}
         self.capabilities = [name for name in (*CAPABILITIES, *also) if name not in gone]
         self.delimiter = delimiter
+        self.strict = strict
         self.greeting = "OK fake server ready"
         self.namespace = '(("" "%s")) NIL NIL' % delimiter
         self.clock = clock or Clock()
@@ -142,7 +144,7 @@ class FakeImap:
             self.create(role, [f"\\{role}"])
         self.connections = 0
         self.sessions = set()
-        self.problems = []  # what a session of this server itself failed with
+        self.problems = []  # what a session of this server failed with, or Postern did wrong (Strict); close() tells
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.imap = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -157,6 +159,7 @@ class FakeImap:
             pass
         self._listener.close()
         self.drop_connections()
+        assert not self.problems, self.problems
 
     def drop_connections(self):
         for session in list(self.sessions):
@@ -362,6 +365,47 @@ def as_set(numbers):
     return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in ranges)
 
 
+class Strict:
+    """What the strictest servers ask of a client, checked in everything that Postern says to a FakeImap: lines below
+    1,000 octets (RFC 7162, 4, allows 8192; some take no more), sets that ascend, at most 25 commands under way,
+    capabilities asked for again after login and ID said before a folder is opened."""
+
+    LINE, IN_FLIGHT = 1000, 25
+    def __init__(self, server):
+        self.server = server
+        self.said = set()  # names of commands since login
+
+    def complain(self, what):
+        if self.server.strict and len(self.server.problems) < 20:
+            self.server.problems.append(what)
+
+    def line(self, octets):
+        if len(octets) + 2 > self.LINE and b" AUTHENTICATE " not in octets[:30].upper():
+            self.complain(f"a line of {len(octets) + 2} octets: {octets[:100]}...")
+
+    def command(self, command, waiting):
+        under_way = 1 + len(re.findall(rb"(?:\A|\r\n)A\d+ [A-Z]", waiting))
+        if under_way > self.IN_FLIGHT:
+            self.complain(f"{under_way} commands under way at {command.text}")
+        if command.name.startswith("UID ") and command.name != "UID SEARCH" and command.args:
+            self.set(command.args[0], command.text)
+        if command.name in ("LOGIN", "AUTHENTICATE", "STARTTLS"):
+            self.said.clear()
+        elif command.name in ("SELECT", "EXAMINE", "STATUS", "LIST", "APPEND", "CREATE", "IDLE"):
+            missing = {"CAPABILITY"} | ({"ID"} if self.server.has("ID") else set())
+            if not missing <= self.said:
+                self.complain(f"no {missing - self.said} before {command.text}")
+        self.said.add(command.name)
+
+    def set(self, text, shown):
+        last = 0
+        for part in text.split(","):
+            low, _, high = part.partition(":")
+            if not low.isdigit() or int(low) <= last or high.isdigit() and int(high) < int(low):
+                self.complain(f"a set that doesn't ascend: {shown[:100]}")
+            last = int(high or low) if (high or low).isdigit() else 1 << 32
+
+
 class Session:
     """One connection. Faults know it as the place where things happen: `number`, `folder`, `user`."""
 
@@ -376,6 +420,7 @@ class Session:
         self.condstore = False
         self.command = None
         self.scratch = {}     # what faults remember of this connection
+        self.strict = Strict(server)
 
     def run(self):
         try:
@@ -419,6 +464,7 @@ class Session:
 
     def read(self):
         text, literals = self.line(), []
+        self.strict.line(text)
         while found := _LITERAL.search(text):
             size = int(found.group(1))
             if not found.group(2):
@@ -432,7 +478,9 @@ class Session:
                 self.fill()
             literals.append(self.input[:size])
             self.input = self.input[size:]
-            text = text[:found.start()] + b"\xff%d\xff" % (len(literals) - 1) + self.line()
+            more = self.line()
+            self.strict.line(more)
+            text = text[:found.start()] + b"\xff%d\xff" % (len(literals) - 1) + more
         return text, literals
 
     # Commands
@@ -451,6 +499,7 @@ class Session:
         self.server.commands.append((self.number, shown))
         self.server.tick()
         self.command = command = Command(tag, name, words_of(arguments, literals), shown, self)
+        self.strict.command(command, self.input)
         answer = self.server.ask("before", self, command)
         if answer is None:
             answer = self.answer(command)

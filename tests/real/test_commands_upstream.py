@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Postern says to providers is ordered and sized for the strictest of them. FakeImap checks that in everything
+it hears in all tests (harness.fakeimap.Strict); here it gets to hear much: folders with holes, many folders, many
+keywords, all at once."""
+
+import unittest
+
+from harness import faults
+from test_set_aside import Fake, mail
+
+
+class Commands(Fake):
+    folders = ("Archive", "Work")
+
+    def holes(self, folder, count=700, prefix="m"):
+        """Every other UID is gone, so that sets are long."""
+        for number in range(1, count + 1):
+            self.server.put(folder, mail(f"{prefix}{number}"), uid=100000 + 2 * number)
+
+    def test_folders_with_holes(self):
+        for without in ((), ("QRESYNC",), ("QRESYNC", "CONDSTORE"), ("UIDPLUS", "MOVE"), ("LITERAL+", "ESEARCH")):
+            with self.subTest(without=without):
+                self.without = without
+                self.setUp()
+                self.holes("Archive")
+                self.assertIsNone(self.sync())
+                self.account("store", "Archive", "1:700", "+\\Flagged Work")
+                self.account("copy", "Archive", "1:300", "INBOX")
+                self.account("move", "Archive", "301:600", "Work")
+                self.account("expunge", "Archive", "601:650")
+                self.assertIsNone(self.account.settle(6))
+                self.assertEqual([len(self.there(name)) for name in ("INBOX", "Archive", "Work")], [300, 350, 300])
+                self.assertEqual(self.here("Archive"), self.there("Archive"))
+                self.assertEqual(self.there("Archive")["m700"], {"\\Flagged", "Work"})
+                self.server.remove("Archive", *range(100002, 100100, 4))
+                for uid in range(100104, 100300, 4):
+                    self.server.set_flags("Archive", uid, ["\\Seen"])
+                self.assertIsNone(self.account.settle(4))
+                self.assertEqual(self.here("Archive"), self.there("Archive"))
+                self.check()
+
+    def test_folders_with_holes_that_are_renumbered(self):
+        self.holes("Archive")
+        self.assertIsNone(self.sync())
+        self.server.renumber("Archive", 5)
+        self.assertIsNone(self.account.settle(4))
+        self.assertEqual(self.here("Archive"), self.there("Archive"))
+        self.check()
+
+    def test_bodies_with_holes(self):
+        self.server.faults = [faults.LeavesOut(only="BODY", times=2, uid=range(100000, 102000, 6))]
+        self.holes("Archive", 900)
+        self.account("sync")
+        self.check()
+
+    def test_many_folders(self):
+        for without in ((), ("LIST-STATUS",), ("LIST-STATUS", "LIST-EXTENDED")):
+            with self.subTest(without=without):
+                self.without = without
+                self.setUp()
+                for number in range(120):
+                    self.server.create(f"Folder {number}")
+                    self.server.put(f"Folder {number}", mail(f"f{number}"))
+                self.assertIsNone(self.sync())
+                for number in range(60):
+                    self.account("create", f"New {number}")
+                self.assertIsNone(self.account.settle(4))
+                self.assertEqual(len(self.server.folders), 6 + 180)
+                self.check()
+
+    def test_many_and_long_keywords(self):
+        self.fill(count=3)
+        self.assertIsNone(self.sync())
+        words = [f"Keyword-{number:02}-" + "x" * 80 for number in range(40)] + ["y" * 250, "z" * 250]
+        self.account("store", "INBOX", 1, "+" + " ".join(words))
+        self.account.append("INBOX", mail("new"), " ".join(words[:35] + ["\\Seen"]))
+        self.assertIsNone(self.account.settle(4))
+        self.assertEqual(self.there()["m1"], set(words))
+        self.assertEqual(self.there()["new"], set(words[:35]) | {"\\Seen"})
+        self.account("store", "INBOX", 1, "-" + " ".join(words[1:]))
+        self.assertIsNone(self.account.settle(4))
+        self.assertEqual(self.there()["m1"], {words[0]})
+        self.check()
+
+    def test_many_messages_appended(self):
+        for without in ((), ("LITERAL+",)):
+            with self.subTest(without=without):
+                self.without = without
+                self.setUp()
+                self.assertIsNone(self.sync())
+                self.account("offline")
+                for number in range(80):
+                    self.account.append("Archive", mail(f"n{number}"))
+                self.account("online")
+                self.assertIsNone(self.account.settle(4))
+                self.assertEqual(len(self.there("Archive")), 80)
+                self.check()
+
+    def check(self):
+        self.assertEqual(self.server.problems, [])
+
+
+del Fake
+
+if __name__ == "__main__":
+    unittest.main()
