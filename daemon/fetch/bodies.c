@@ -655,10 +655,14 @@ static gboolean wait_for_work(Worker *worker, Fetcher *fetcher)
 static gboolean work_once(Worker *worker, Fetcher *fetcher, Request *request, NetCancel *cancel,
                           GError **error)
 {
+    if (fetcher_is_connected(fetcher) && !fetcher_is_alive(fetcher))
+        fetcher_disconnect(fetcher);
     if (!fetcher_is_connected(fetcher) && !fetcher_connect(fetcher, cancel, error))
         return FALSE;
-    return request ? serve_request(worker->bodies, fetcher, request, error)
-                   : prefetch(worker->bodies, fetcher, error);
+    gboolean ok = request ? serve_request(worker->bodies, fetcher, request, error)
+                          : prefetch(worker->bodies, fetcher, error);
+    fetcher_rest(fetcher);
+    return ok;
 }
 
 /* After a failure: sleeps, longer each time, unless a request comes or upstream is set anew. */

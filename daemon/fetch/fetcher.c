@@ -14,6 +14,11 @@
 /* Commands refused one after the other, without anything that came, until it isn't about messages. */
 #define FRUITLESS_MAX 12
 
+/* A connection that nothing was heard on for PROBE_AFTER_USEC is asked whether it still is one, and
+ * has PROBE_SECONDS to answer: a dead one costs no more than connecting. */
+#define PROBE_AFTER_USEC (5 * G_USEC_PER_SEC)
+#define PROBE_SECONDS    5
+
 /* Commands under way: while one is answered, the server prepares the next. */
 #define PIPELINE 2
 
@@ -40,6 +45,7 @@ struct Fetcher {
 
     ImapClient *imap;
     NetCancel *cancel; /* the connection's */
+    gint64 heard;      /* when it was last of use (of the clock) */
     gint64 selected;
     guint32 uidvalidity; /* of the selected folder */
     guint fruitless;     /* refusals since something came */
@@ -162,7 +168,24 @@ gboolean fetcher_connect(Fetcher *fetcher, NetCancel *cancel, GError **error)
     fetcher->imap = upstream_connect_imap(&fetcher->access, cancel, error);
     if (fetcher->imap)
         fetcher->cancel = net_cancel_ref(cancel);
+    fetcher_rest(fetcher);
     return fetcher->imap != NULL;
+}
+
+void fetcher_rest(Fetcher *fetcher)
+{
+    fetcher->heard = net_clock_usec(fetcher->access.clock);
+}
+
+gboolean fetcher_is_alive(Fetcher *fetcher)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (net_clock_usec(fetcher->access.clock) - fetcher->heard < PROBE_AFTER_USEC ||
+        imap_client_probe(fetcher->imap, PROBE_SECONDS, &error))
+        return TRUE;
+    g_debug("%s: the connection has died: %s", fetcher->access.settings->id, error->message);
+    return FALSE;
 }
 
 gboolean fetcher_is_cancelled(Fetcher *fetcher)

@@ -32,6 +32,11 @@ Fetcher *fetcher_new(const AccountAccess *access, Cache *cache, void (*arrived)(
 void fetcher_free(Fetcher *fetcher);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fetcher, fetcher_free)
 
+/* Nothing is under way now; and, when there is something again, whether the connection still is one:
+ * after a while it is asked, and has a few seconds to answer. */
+void fetcher_rest(Fetcher *fetcher);
+gboolean fetcher_is_alive(Fetcher *fetcher);
+
 gboolean fetcher_is_connected(Fetcher *fetcher);
 /* Whether its connection was made under a NetCancel that has been triggered. */
 gboolean fetcher_is_cancelled(Fetcher *fetcher);

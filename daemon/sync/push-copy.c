@@ -284,7 +284,10 @@ static gboolean copy_some(Push *push, const SyncAction *actions, guint count, gb
     if (number == 0 || !imap_client_finish(push->context->imap, number, reply, error))
         return FALSE;
     push->attempt = (PushAttempt){0};
-    return apply_reply(&copy, reply, refused, error);
+    gboolean ok = apply_reply(&copy, reply, refused, error);
+    if (ok && !*refused)
+        imap_reply_clear(reply);
+    return ok;
 }
 
 static gboolean run_copy(Push *push, const SyncAction *actions, guint count, gboolean *refused,

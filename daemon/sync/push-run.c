@@ -147,6 +147,7 @@ static gboolean run_batch(Run *run, GError **error)
             refuse_closed(run);
             return TRUE;
         }
+        imap_reply_clear(&run->reply);
         run->push->attempt = (PushAttempt){0};
         if (run->batch(run->push, run->actions, run->count, &refused, &run->reply, &failure)) {
             run->outcome = refused ? BATCH_REFUSED : BATCH_DONE;

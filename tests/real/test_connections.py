@@ -47,6 +47,28 @@ class Stranded(Case):
         daemon.wait(lambda: daemon.pending() == 0, "the flag to be taken", 15)
         self.assertLess(time.monotonic() - begin, 20 * PATIENCE)
 
+    def test_a_body_is_fetched_over_a_new_connection(self):
+        near = FakeImap()
+        self.addCleanup(near.close)
+        for number in range(1, 4):
+            near.put("INBOX", mail(number))
+        link = Link(near.imap)
+        self.addCleanup(link.close)
+        daemon = self.postern(accounts={"work": {"address": "ada@example.org", "password-command": "echo lovelace",
+                                                 "prefetch": "headers",
+                                                 "incoming": f"imap+insecure://127.0.0.1:{link.port}"}})
+        daemon.sync()
+        client = self.local(daemon)
+        client.command("SELECT INBOX")
+        client.ok("FETCH 1 BODY.PEEK[]")
+        time.sleep(6)
+        link.strand()
+        self.assertEqual(near.fetched["INBOX", 2], 0)
+        begin = time.monotonic()
+        client.ok("FETCH 2 BODY.PEEK[]")
+        self.assertLess(time.monotonic() - begin, 12 * PATIENCE)
+        self.assertEqual(near.fetched["INBOX", 2], 1)
+
     @unittest.skipUnless(LONG, "takes two minutes")
     def test_new_mail_is_there_two_minutes_after_a_connection_died(self):
         daemon = self.daemon()
