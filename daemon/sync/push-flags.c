@@ -2,7 +2,6 @@
 /* STORE: the same difference of many messages in one command. */
 #include "daemon/sync/push-private.h"
 
-#include "cache/problem.h"
 #include "daemon/sync/sets.h"
 
 #include <string.h>
@@ -25,27 +24,6 @@ typedef struct {
     CacheFlags flags;
 } Answer;
 
-/* Whether an answer shows what was asked for. Before the command is over one that doesn't is older
- * news, afterwards the server has dropped it. */
-static gboolean shows(CacheTxn *txn, const SyncAction *action, CacheFlags answer)
-{
-    return !(action->add.system & ~answer.system) && !(action->remove.system & answer.system) &&
-           (action->add.keywords == 0 ||
-            cache_keywords_subtract(txn, action->add.keywords, answer.keywords, NULL) == 0);
-}
-
-static gboolean note_dropped(Push *push, CacheTxn *txn, const SyncAction *action, GError **error)
-{
-    CacheProblem problem = {.operation = (char *)"flags",
-                            .folder = action->folder,
-                            .uid = action->uid,
-                            .text = (char *)"The provider doesn't keep this flag.",
-                            .since = push->now};
-
-    push_block(push, action->folder, action->uid, SYNC_STORE);
-    return cache_problem_set(txn, &problem, error) != 0;
-}
-
 /* Writes one answer; *late: it changes the view, which this transaction isn't safe enough for. */
 static gboolean write_answer(Store *store, CacheTxn *txn, const Answer *answer, gboolean safe,
                              gboolean *late, GError **error)
@@ -62,7 +40,9 @@ static gboolean write_answer(Store *store, CacheTxn *txn, const Answer *answer, 
         return TRUE;
     CacheFlags view = row.flags;
     const SyncTold told = {answer->flags, action->add, action->remove};
-    gboolean dropped = store->asking && !shows(txn, action, answer->flags);
+    /* Before the command is over an answer that doesn't show it is older news. */
+    gboolean shown = push_is_shown(txn, action, answer->flags);
+    gboolean dropped = store->asking && !shown;
     if (!sync_stored_base(row.base_flags, &told, &keywords, &row.base_flags, error) ||
         !sync_decide_flags(&row, answer->flags, mask, &keywords, &changed, error))
         return FALSE;
@@ -77,9 +57,9 @@ static gboolean write_answer(Store *store, CacheTxn *txn, const Answer *answer, 
     for (guint i = 0; i < others->len; i++)
         if (!cache_placement_put(txn, &g_array_index(others, CachePlacement, i), error))
             return FALSE;
-    if (dropped && !note_dropped(store->push, txn, action, error))
+    if (dropped && !push_note_dropped(store->push, txn, action, answer->flags, error))
         return FALSE;
-    if (shows(txn, action, answer->flags))
+    if (shown)
         g_hash_table_add(store->answered, GUINT_TO_POINTER(action->base_uid));
     return cache_placement_put(txn, &row, error);
 }

@@ -2,6 +2,7 @@
 /* What the parts of push share. */
 #pragma once
 
+#include "cache/problem.h"
 #include "daemon/sync/push.h"
 
 /* The attempt that a batch has opened while it is run: what is in doubt if it breaks off. */
@@ -13,6 +14,7 @@ typedef struct {
 typedef struct {
     SyncContext *context;
     GHashTable *folders; /* number -> CacheFolder, as they were when the pass began */
+    GHashTable *held;    /* placements some of whose flags aren't kept, see push-dropped.c */
     GHashTable *blocked; /* PlaceKind: what is not to be touched */
     GArray *actions;     /* SyncAction: what this pass does */
     gint64 now;
@@ -81,6 +83,22 @@ void push_note_refused(Push *push, const SyncAction *action);
 
 /* What was done needs no care any more. */
 void push_trust(Push *push, const SyncAction *actions, guint count);
+
+/* Whether an answer shows what was asked for. */
+gboolean push_is_shown(CacheTxn *txn, const SyncAction *action, CacheFlags answer);
+
+/* The server has said OK, and the answer to a question afterwards shows that it didn't keep all of
+ * it: that becomes a problem of just these flags of the message. */
+gboolean push_note_dropped(Push *push, CacheTxn *txn, const SyncAction *action, CacheFlags answer,
+                           GError **error);
+gboolean push_is_about_dropped(const CacheProblem *problem);
+
+/* In this pass they are held: the problem with them isn't due; whether some of a placement are. */
+void push_hold_dropped(Push *push, const CacheProblem *problem);
+gboolean push_holds_dropped(const Push *push, gint64 folder, guint32 uid);
+
+/* Takes what is held out of a STORE; FALSE: nothing is left to be sent. */
+gboolean push_leave_dropped(Push *push, CacheTxn *txn, SyncAction *action);
 
 /* The problem's operation for a kind of action. */
 const char *push_operation(SyncActionKind kind);

@@ -101,7 +101,8 @@ gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count,
         for (guint k = 0; !over && k < count; k++)
             over = actions[k].uid == problem->uid;
         /* Held since just now: the server said OK, and didn't do it. */
-        over = over && !push_blocks(push, problem->folder, problem->uid, actions[0].kind);
+        over = over && !push_blocks(push, problem->folder, problem->uid, actions[0].kind) &&
+               !push_holds_dropped(push, problem->folder, problem->uid);
         if (over && !cache_problem_clear(txn, problem->id, error))
             return FALSE;
     }

@@ -36,6 +36,10 @@ static gboolean block_problems(Push *push, CacheTxn *txn, GError **error)
     for (guint i = 0; problems && i < problems->len; i++) {
         const CacheProblem *problem = problems->pdata[i];
         gboolean due = problem->retry != 0 && problem->retry <= push->now;
+        if (!due && push_is_about_dropped(problem)) {
+            push_hold_dropped(push, problem);
+            continue;
+        }
         for (guint k = 0; !due && k < G_N_ELEMENTS(operations); k++)
             if (g_str_equal(problem->operation, operations[k].operation))
                 push_block(push, problem->folder, problem->uid,
@@ -142,6 +146,21 @@ static gboolean differs_in_flags(const CachePlacement *row)
     return row->alive && row->base == CACHE_BASE_PRESENT;
 }
 
+static gboolean decide_flags(Push *push, CacheTxn *txn, const CachePlacement *row,
+                             const SyncSituation *situation, GError **error)
+{
+    guint before = push->actions->len;
+
+    if (!sync_decide_push(row, 1, situation, push->actions, error))
+        return FALSE;
+    for (guint i = before; i < push->actions->len; i++) {
+        SyncAction *action = &g_array_index(push->actions, SyncAction, i);
+        if (action->kind == SYNC_STORE && !push_leave_dropped(push, txn, action))
+            g_array_remove_index(push->actions, i--);
+    }
+    return TRUE;
+}
+
 static gboolean decide_one(Push *push, CacheTxn *txn, const CachePlacement *row, GHashTable *seen,
                            GError **error)
 {
@@ -156,7 +175,7 @@ static gboolean decide_one(Push *push, CacheTxn *txn, const CachePlacement *row,
     g_autoptr(GArray) all = NULL;
 
     if (differs_in_flags(row))
-        return sync_decide_push(row, 1, &situation, push->actions, error);
+        return decide_flags(push, txn, row, &situation, error);
     if (!g_hash_table_add(seen, g_memdup2(&row->message, sizeof row->message)))
         return TRUE;
     all = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
@@ -317,6 +336,7 @@ gboolean sync_push(SyncContext *context, gboolean *more, GError **error)
     Push push = {.context = context, .now = sync_time(context), .splits = SPLITS};
 
     push.blocked = push_blocked_new();
+    push.held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     push.actions = g_array_new(FALSE, FALSE, sizeof(SyncAction));
     gboolean ok = run_pass(&push, error);
     /* All else was done: now another list of the folders may help. */
@@ -328,6 +348,7 @@ gboolean sync_push(SyncContext *context, gboolean *more, GError **error)
     *more = push.more;
     g_clear_pointer(&push.folders, g_hash_table_unref);
     g_hash_table_unref(push.blocked);
+    g_hash_table_unref(push.held);
     g_array_unref(push.actions);
     return ok;
 }

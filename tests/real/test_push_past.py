@@ -2,9 +2,11 @@
 """Push goes past what can't be sent: a folder, a message, a flag that the provider refuses or breaks the connection
 at holds up only what depends on it. Each command and each way to fail, against a provider in memory."""
 
+import tempfile
 import unittest
 
 from harness import faults
+from harness.syncaccount import SyncAccount
 from test_set_aside import Fake, mail
 
 BREAK, REFUSE = faults.Break, faults.Refuse
@@ -193,6 +195,78 @@ class Past(Fake):
                     self.rounds(2, 100)
                 self.assertEqual(sorted(self.there("Work")), [f"a{number}" for number in range(1, 9) if number != 5])
                 self.assertEqual(len(self.account.problems()), 1)
+
+
+class Flags(Fake):
+    """A flag that isn't kept holds that flag of that message only."""
+
+    def test_a_flag_that_is_not_kept_holds_no_other(self):
+        for bad in ("Work", "\\Flagged", "$Junk"):
+            for action in ("+", "-"):
+                with self.subTest(bad=bad, action=action):
+                    self.setUp()
+                    self.fill()
+                    if action == "-":
+                        self.server.set_flags("INBOX", 2, [bad, "Kept"])
+                    self.assertIsNone(self.sync())
+
+                    class Forgets(faults.Fault):
+                        def stored(self, flags, session, folder):
+                            return set(flags) - {bad}
+                    self.server.faults = [Forgets()]
+                    account = self.account
+                    account("store", "INBOX", 2, f"{action}{bad} Other" if action == "-" else f"+{bad}")
+                    self.sync()
+                    self.assertEqual([problem[:3] for problem in account.problems()], [("flags", "INBOX", 2)])
+                    # Others of that message, and this flag of others.
+                    account("store", "INBOX", 2, "+\\Seen Fine")
+                    account("store", "INBOX", 2, "-Kept")
+                    account("store", "INBOX", 3, "+\\Seen")
+                    self.sync()
+                    self.assertEqual(self.there()["m2"] - {bad}, {"\\Seen", "Fine"})
+                    self.assertEqual(self.there()["m3"], {"\\Seen"})
+                    self.assertEqual([problem[:3] for problem in account.problems()], [("flags", "INBOX", 2)])
+                    # It isn't asked for again.
+                    stores = [line for _, line in self.server.commands if line.startswith("UID STORE") and bad in line]
+                    self.sync()
+                    self.assertEqual([line for _, line in self.server.commands
+                                      if line.startswith("UID STORE") and bad in line], stores)
+                    # After a change of mind nothing is left of it, nor held the next time.
+                    account("store", "INBOX", 2, ("+" if action == "-" else "-") + bad)
+                    self.assertIsNone(account.settle(2))
+                    self.server.faults = []
+                    account("store", "INBOX", 2, action + bad)
+                    self.assertIsNone(account.settle(2))
+                    self.assertEqual(self.there()["m2"], {"\\Seen", "Fine"} | ({bad} if action == "+" else set()))
+
+    def test_it_is_sent_when_someone_asks_for_that(self):
+        self.fill()
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.ForgetsFlags("Work")]
+        self.account("store", "INBOX", 2, "+Work")
+        self.sync()
+        self.account("store", "INBOX", 2, "+\\Seen")
+        self.sync()
+        self.server.faults = []
+        self.account("retry")
+        self.assertIsNone(self.account.settle(2))
+        self.assertEqual(self.there()["m2"], {"Work", "\\Seen"})
+
+    def test_after_a_restart_too(self):
+        with tempfile.TemporaryDirectory() as directory:
+            self._account = SyncAccount(self.server.imap, directory)
+            self.fill()
+            self.assertIsNone(self.sync())
+            self.server.faults = [faults.ForgetsFlags("Work")]
+            self.account("store", "INBOX", 2, "+Work")
+            self.sync()
+            self._account.close()
+            self._account = SyncAccount(self.server.imap, directory)
+            self.account("store", "INBOX", 2, "+\\Seen")
+            self.sync()
+            self.assertEqual(self.there()["m2"], {"\\Seen"})
+            self.assertEqual([problem[:3] for problem in self.account.problems()], [("flags", "INBOX", 2)])
+            self._account.close()
 
 
 del Fake
