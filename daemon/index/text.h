@@ -13,7 +13,9 @@ const char *index_text_field(CacheText kind);
 /* The kind that is about a field (in any case); CACHE_TEXT_HEADER where it has none of its own. */
 CacheText index_text_kind(const char *field);
 
-/* The values of all fields called `field`, folded, a line each; FALSE: there is none. */
+/* The values of all fields called `field`, folded, a line each; FALSE: there is none. Of From, To, Cc
+ * and Bcc also the names and addresses as the envelope has them (RFC 3501, 6.4.4), a line each, where
+ * they aren't written so. */
 gboolean index_text_values(const char *header, gsize length, const char *field, MimeStop *stop,
                            GString *out);
 

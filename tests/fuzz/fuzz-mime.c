@@ -139,7 +139,7 @@ static void fuzz_html(const char *html, gsize length)
     g_autofree char *valid = g_utf8_make_valid(html, (gssize)length);
     g_autoptr(GString) text = g_string_new(NULL);
 
-    mime_html_to_text(valid, strlen(valid), NULL, text);
+    mime_html_to_text(valid, strlen(valid), TRUE, NULL, text);
     check_utf8(text->str, text->len);
     g_assert_cmpuint(text->len, <=, strlen(valid));
 }

@@ -1187,7 +1187,7 @@ TEST(Html, IsReducedToItsText)
 
     for (auto &c : cases)
         EXPECT_EQ(appended([&](GString *out) {
-                      mime_html_to_text(c.html, strlen(c.html), nullptr, out);
+                      mime_html_to_text(c.html, strlen(c.html), FALSE, nullptr, out);
                   }),
                   c.text)
             << c.html;
@@ -1222,7 +1222,7 @@ vector<NamedCharacter> named_characters()
 string html_text(const string &html)
 {
     return appended(
-        [&](GString *out) { mime_html_to_text(html.data(), html.size(), nullptr, out); });
+        [&](GString *out) { mime_html_to_text(html.data(), html.size(), FALSE, nullptr, out); });
 }
 
 TEST(Html, KnowsAllNamedCharacters)

@@ -34,6 +34,66 @@ TEST_F(ImapTest, ThreadsByReferencesAlone)
     )");
 }
 
+/* RFC 3501, 6.4.4: FROM, TO, CC and BCC look at the envelope's addresses, and at what is written. */
+TEST_F(ImapTest, AddressesAreFoundHoweverTheyAreWritten)
+{
+    const struct {
+        const char *written, *shown, *also; /* both are found */
+    } cases[] = {
+        {"Ada <ada (home) @ example (dot) . org>", "ada@example.org", "(home)"},
+        {"Ada\r\n <ada@\r\n example.org>", "ada@example.org", "ada@ "},
+        {"ada@example.org (Ada Lovelace)", "Ada Lovelace", "(ada"},
+        {"\"Ada \\\"Countess\\\" L\" <a@b>", "ada \"countess\" l", "\\\"countess"},
+        {"\"ada.l\"@example.org", "ada.l@example.org", "\"ada.l\"@"},
+        {"=?utf-8?q?J=C3=BCrgen?= (=?utf-8?q?M=C3=BCller?=) <j@example.org>", "jürgen", "müller"},
+        {"=?utf-8?b?SsO8cmdlbg==?=\r\n =?utf-8?q?_M=C3=BCller?= <j@example.org>", "jürgen müller",
+         "j@ex"},
+        {"Friends: ada@example.org, Bob (the) <bob(x)@example.org>;", "bob@example.org",
+         "friends:"},
+        {"<@relay.example:ada@example.org>", "ada@example.org", "@relay.example:"},
+        {"a@b, c (x) @d, e (y) @f", "e@f", "(x)"},
+    };
+    const char *const fields[] = {"From", "To", "Cc", "Bcc"};
+    guint number = 0;
+    for (const char *field : fields)
+        for (const auto &one : cases)
+            deliver(inbox,
+                    std::string(field) + ": " + one.written + "\r\nSubject: x\r\n\r\nbody\r\n");
+    auto client = select();
+    for (const char *field : fields)
+        for (const auto &one : cases) {
+            number++;
+            for (std::string text : {one.shown, one.also}) {
+                std::string literal = "{" + std::to_string(text.size()) + "+}\r\n" + text;
+                std::string found =
+                    client->command("a SEARCH CHARSET UTF-8 " + std::to_string(number) + " " +
+                                    field + " " + literal);
+                EXPECT_EQ(found.substr(0, found.find("\r\n")), "* SEARCH " + std::to_string(number))
+                    << one.written << " / " << text;
+            }
+        }
+    client->play("C: b SEARCH FROM xyzzy@example.org\nS: * SEARCH\nS: b OK …");
+}
+
+/* What people see or follow; README says so. */
+TEST_F(ImapTest, HtmlIsSearchedWithWhatItsTagsShow)
+{
+    deliver(inbox,
+            "Content-Type: "
+            "text/html\r\n\r\n<html><head><title>Atitle</title><style>.hidden{}</style></head>"
+            "<!-- acomment --><body><script>ascript</script><p class=aclass>Hel<b>lo</b>"
+            "<a href='https://link.example/a?b=1&amp;c=2' title=\"hint\">there</a>"
+            "<img src=\"cid:picture\" alt='analt &amp; more'></body></html>\r\n");
+    auto client = select();
+    for (const char *found :
+         {"atitle", "hello", "https://link.example/a?b=1&c=2", "hint", "analt & more", "there"})
+        for (const char *key : {"BODY", "TEXT"})
+            client->play(std::string("C: a SEARCH ") + key + " \"" + found +
+                         "\"\nS: * SEARCH 1\nS: a OK …");
+    for (const char *hidden : {"acomment", "ascript", "aclass", "hidden", "href", "<b>"})
+        client->play(std::string("C: a SEARCH BODY \"") + hidden + "\"\nS: * SEARCH\nS: a OK …");
+}
+
 /* RFC 6203, 3 to 6 */
 TEST_F(ImapTest, FuzzySearchesFindAllWordsAndTellHowWell)
 {

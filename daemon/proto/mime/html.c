@@ -11,6 +11,7 @@ typedef struct {
     const char *pos;
     const char *end;
     GString *out;
+    GString *links; /* what is seen when one points at something, and where links lead; or NULL */
     gboolean unclosed; /* no comment ends any more */
 } Html;
 
@@ -225,26 +226,41 @@ static gboolean next_attribute(const char **pos, const char *end, Attribute *att
     return attribute->name_length > 0 || attribute->value != NULL;
 }
 
-/* The text that is shown in the place of an image, apart from the words around it. */
-static void read_alternative(GString *out, const char *attributes, const char *end)
+static void append_attribute(GString *out, const Attribute *attribute, char around)
+{
+    Html text = {attribute->value, attribute->value + attribute->value_length, out};
+
+    if (out->len > 0 && !g_ascii_isspace(out->str[out->len - 1]))
+        g_string_append_c(out, around);
+    while (text.pos < text.end)
+        if (*text.pos == '&')
+            read_reference(&text, TRUE);
+        else
+            g_string_append_c(out, *text.pos++);
+    g_string_append_c(out, around);
+}
+
+/* What of the attributes is to be found, beside what stands for an image. */
+static const char *const found_attributes[] = {"href", "title", "alt"};
+
+/* What is shown in the place of an image stands apart from the words around it, the rest comes at the
+ * end, so that it is between no words. Of several alike the first counts. */
+static void read_attributes(Html *html, gboolean image, const char *attributes, const char *end)
 {
     Attribute attribute;
+    guint seen = 0;
 
     while (next_attribute(&attributes, end, &attribute)) {
-        if (!is_name(attribute.name, attribute.name_length, "alt") || attribute.value_length == 0)
-            continue;
-
-        Html text = {attribute.value, attribute.value + attribute.value_length, out, FALSE};
-
-        if (out->len > 0 && !g_ascii_isspace(out->str[out->len - 1]))
-            g_string_append_c(out, ' ');
-        while (text.pos < text.end)
-            if (*text.pos == '&')
-                read_reference(&text, TRUE);
-            else
-                g_string_append_c(out, *text.pos++);
-        g_string_append_c(out, ' ');
-        return;
+        for (guint i = 0; i < G_N_ELEMENTS(found_attributes); i++) {
+            if ((seen & (1u << i)) || attribute.value_length == 0 ||
+                !is_name(attribute.name, attribute.name_length, found_attributes[i]))
+                continue;
+            seen |= 1u << i;
+            if (image && i == 2)
+                append_attribute(html->out, &attribute, ' ');
+            else if (html->links)
+                append_attribute(html->links, &attribute, '\n');
+        }
     }
 }
 
@@ -273,8 +289,9 @@ static void read_tag(Html *html)
         length++;
     html->pos = name + length;
     skip_attributes(html);
-    if (opening && is_name(name, length, "img"))
-        read_alternative(html->out, name + length, html->pos - (html->pos[-1] == '>'));
+    gboolean image = is_name(name, length, "img");
+    if (opening && (image || html->links))
+        read_attributes(html, image, name + length, html->pos - (html->pos[-1] == '>'));
     if (opening && is_name(name, length, "script"))
         skip_element(html, "script");
     else if (opening && is_name(name, length, "style"))
@@ -286,21 +303,34 @@ static void read_tag(Html *html)
         }
 }
 
-void mime_html_to_text(const char *html, gsize length, MimeStop *stop, GString *out)
+static void read_text(Html *html, MimeStop *stop)
 {
-    Html state = {html, html + length, out, FALSE};
-    const char *start = html;
+    const char *start = html->pos;
 
-    while (state.pos < state.end && !mime_stop_after(stop, (gsize)(state.pos - start))) {
-        start = state.pos;
-        while (state.pos < state.end && *state.pos != '<' && *state.pos != '&')
-            state.pos++;
-        g_string_append_len(out, start, state.pos - start);
-        if (state.pos >= state.end)
+    while (html->pos < html->end && !mime_stop_after(stop, (gsize)(html->pos - start))) {
+        start = html->pos;
+        while (html->pos < html->end && *html->pos != '<' && *html->pos != '&')
+            html->pos++;
+        g_string_append_len(html->out, start, html->pos - start);
+        if (html->pos >= html->end)
             break;
-        if (*state.pos == '<')
-            read_tag(&state);
+        if (*html->pos == '<')
+            read_tag(html);
         else
-            read_reference(&state, FALSE);
+            read_reference(html, FALSE);
     }
+}
+
+void mime_html_to_text(const char *html, gsize length, gboolean with_links, MimeStop *stop,
+                       GString *out)
+{
+    g_autoptr(GString) links = with_links ? g_string_new(NULL) : NULL;
+    Html state = {.pos = html, .end = html + length, .out = out, .links = links};
+
+    read_text(&state, stop);
+    if (!links || links->len == 0)
+        return;
+    if (out->len > 0 && out->str[out->len - 1] != '\n')
+        g_string_append_c(out, '\n');
+    g_string_append_len(out, links->str, (gssize)links->len);
 }

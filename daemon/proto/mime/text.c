@@ -327,7 +327,7 @@ static GString *part_bytes(const MimePart *part, const char *message, gsize limi
 
 /* The text of a text part in valid UTF-8; of its bytes, no more than limit. */
 static GString *part_text(MimeCharsets *charsets, const MimePart *part, const char *message,
-                          gsize limit)
+                          gsize limit, gboolean with_links)
 {
     g_autoptr(GString) decoded = part_bytes(part, message, limit, charsets->stop);
     g_autoptr(GString) text = g_string_sized_new(decoded->len);
@@ -336,7 +336,7 @@ static GString *part_text(MimeCharsets *charsets, const MimePart *part, const ch
                              mime_params_get(&part->type_params, "charset"), text);
     if (is_html(part)) {
         g_string_truncate(decoded, 0);
-        mime_html_to_text(text->str, text->len, charsets->stop, decoded);
+        mime_html_to_text(text->str, text->len, with_links, charsets->stop, decoded);
         return g_steal_pointer(&decoded);
     }
     return g_steal_pointer(&text);
@@ -388,7 +388,7 @@ static void append_part(Writer *writer, const MimePart *part, const char *messag
     if (!is_text(part))
         return;
 
-    g_autoptr(GString) text = part_text(&writer->charsets, part, message, writer->limit);
+    g_autoptr(GString) text = part_text(&writer->charsets, part, message, writer->limit, TRUE);
 
     append_folded(writer, text->str, text->len);
     if (writer->out->len > 0 && writer->out->str[writer->out->len - 1] != '\n')
@@ -442,9 +442,9 @@ static gboolean read_start(Preview *preview, const MimePart *part, GString **pla
         (root->disposition != NULL && g_ascii_strcasecmp(root->disposition, "attachment") == 0))
         return TRUE;
     if (root->subtype == NULL || g_ascii_strcasecmp(root->subtype, "plain") == 0)
-        *plain = part_text(&preview->charsets, root, start, PREVIEW_BYTES);
+        *plain = part_text(&preview->charsets, root, start, PREVIEW_BYTES, FALSE);
     else if (preview->html == NULL && is_html(root))
-        preview->html = part_text(&preview->charsets, root, start, PREVIEW_BYTES);
+        preview->html = part_text(&preview->charsets, root, start, PREVIEW_BYTES, FALSE);
     return TRUE;
 }
 
