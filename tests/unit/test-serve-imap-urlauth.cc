@@ -231,6 +231,50 @@ TEST_F(UrlauthTest, KeysAreNoAnnotations)
     )");
 }
 
+/* RFC 5524, 3: with BINARY the structure is that of the decoded part; what can't be decoded is NIL. */
+TEST_F(UrlauthTest, StructuresAreOfWhatIsGiven)
+{
+    deliver(
+        inbox,
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        "--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+        "quoted-printable\r\n\r\n"
+        "Gr=C3=BC=C3=9Fe=\r\n an alle\r\n\r\n"
+        "--b\r\nContent-Type: application/x-odd\r\nContent-Transfer-Encoding: "
+        "x-rot13\r\n\r\nuryyb\r\n"
+        "--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAECAw==\r\n"
+        "--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: "
+        "base64\r\n\r\nb25lDQp0d28NCg==\r\n"
+        "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nit\r\n--b--\r\n");
+    auto part = [&](const char *section, const char *how) {
+        return fetch(authorize(std::string("imap://work@localhost/INBOX/;UID=2/;SECTION=") +
+                               section + ";URLAUTH=authuser"),
+                     how);
+    };
+    EXPECT_EQ(part("1", "BODYPARTSTRUCTURE BINARY"),
+              "(BODYPARTSTRUCTURE (\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"8bit\" 17 "
+              "1 NIL NIL NIL NIL)) "
+              "(BINARY {17}\r\nGr\xc3\xbc\xc3\x9f"
+              "e an alle\r\n)");
+    EXPECT_EQ(part("1", "BODYPARTSTRUCTURE"),
+              "(BODYPARTSTRUCTURE (\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL "
+              "\"quoted-printable\" 28 2 NIL NIL NIL NIL))");
+    EXPECT_EQ(part("2", "BINARY"), "(BINARY NIL)");
+    EXPECT_EQ(part("2", "BINARY BODYPARTSTRUCTURE"),
+              "(BODYPARTSTRUCTURE (\"application\" \"x-odd\" NIL NIL NIL \"x-rot13\" 5 NIL NIL NIL "
+              "NIL)) (BINARY NIL)");
+    EXPECT_EQ(part("2", "BODY"), "(BODY {5}\r\nuryyb)");
+    EXPECT_EQ(part("3", "BINARY BODYPARTSTRUCTURE"),
+              "(BODYPARTSTRUCTURE (\"image\" \"png\" NIL NIL NIL \"binary\" 4 NIL NIL NIL NIL)) "
+              "(BINARY ~{4}\r\n" +
+                  std::string("\0\1\2\3", 4) + ")");
+    EXPECT_TRUE(matches(
+        "(BODYPARTSTRUCTURE (\"text\" \"plain\" … \"7bit\" 10 2 NIL NIL NIL NIL)) (BINARY {10}…",
+        part("4", "BINARY BODYPARTSTRUCTURE")));
+    EXPECT_TRUE(matches("(BODYPARTSTRUCTURE (\"message\" \"rfc822\" … \"7bit\" 17 (NIL \"in\" …",
+                        part("5", "BINARY BODYPARTSTRUCTURE")));
+}
+
 /* RFC 5524 */
 TEST_F(UrlauthTest, PartsComeDecodedAndDescribed)
 {
