@@ -24,7 +24,7 @@ typedef enum {
     SYNC_EXPUNGE,  /* take it away upstream */
     SYNC_IDENTIFY, /* upstream has it in the folder, as the source: set-like stores */
     SYNC_REBASE,   /* nothing to send: upstream doesn't keep what differs; the base follows */
-    SYNC_LOST,     /* alive only here, and its bytes aren't here either: it can't be anywhere */
+    SYNC_LOST,     /* alive only here, and its bytes aren't here either: it can't be sent */
 } SyncActionKind;
 
 typedef struct {

@@ -289,28 +289,39 @@ static gboolean identify_all(Push *push, GError **error)
 
 /* ---- the pass ------------------------------------------------------------------------------ */
 
-/* What can be nowhere any more leaves the view. */
-static gboolean drop_lost(Push *push, GError **error)
+/* A copy of which only the header is here, and whose original is gone upstream: it can't be sent, and
+ * isn't dropped either. Should the original return (returned.h), it is copied then. */
+static gboolean report_lost(Push *push, const SyncAction *action, GError **error)
 {
-    g_autoptr(CacheTxn) txn = NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
+    const CacheFolder *folder = push_folder(push, action->folder);
+    CachePlacement row;
 
+    if (!txn)
+        return FALSE;
+    if (!cache_placement_get(txn, action->folder, action->uid, &row, NULL) ||
+        row.base != CACHE_BASE_NONE)
+        return TRUE;
+    g_clear_pointer(&txn, cache_end);
+    const char *operation = row.from_folder ? "move" : "copy";
+    const ImapReply reply = {
+        .cond = IMAP_COND_NO,
+        .text = g_strdup_printf("It was deleted at the provider before it was put into %s there, "
+                                "and its body was never fetched: only its header is here",
+                                folder && folder->name ? folder->name : "a folder")};
+    gboolean added = push_add_problem(push, operation, action->folder, action->uid, &reply, error);
+    g_free(reply.text);
+    return added;
+}
+
+static gboolean report_all_lost(Push *push, GError **error)
+{
     for (guint i = 0; i < push->actions->len; i++) {
         const SyncAction *action = &g_array_index(push->actions, SyncAction, i);
-        CachePlacement row;
-        if (action->kind != SYNC_LOST)
-            continue;
-        if (!txn)
-            txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-        if (!txn)
-            return FALSE;
-        if (!cache_placement_get(txn, action->folder, action->uid, &row, NULL) ||
-            row.base != CACHE_BASE_NONE)
-            continue;
-        sync_decide_vanished(&row);
-        if (!cache_placement_put(txn, &row, error))
+        if (action->kind == SYNC_LOST && !report_lost(push, action, error))
             return FALSE;
     }
-    return !txn || cache_commit(g_steal_pointer(&txn), error);
+    return TRUE;
 }
 
 static gboolean run_pass(Push *push, GError **error)
@@ -327,7 +338,7 @@ static gboolean run_pass(Push *push, GError **error)
     return identify_all(push, error) && push_copies(push, SYNC_COPY, error) &&
            push_appends(push, error) && push_flags(push, error) &&
            push_copies(push, SYNC_MOVE, error) && push_expunges(push, error) &&
-           drop_lost(push, error) && push_old_folders(push, error) &&
+           report_all_lost(push, error) && push_old_folders(push, error) &&
            push_subscriptions(push, error);
 }
 

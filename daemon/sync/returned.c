@@ -2,6 +2,7 @@
 /* Recognising what had vanished. */
 #include "daemon/sync/returned.h"
 
+#include "cache/content.h"
 #include "cache/message.h"
 #include "cache/vanished.h"
 
@@ -82,6 +83,24 @@ static void add_arrived(Return *ret, gint index)
     g_array_append_val(ret->arrived, candidate);
 }
 
+static gboolean note_unplaced(const CachePlacement *row, gpointer data)
+{
+    gboolean *found = data;
+
+    *found = row->alive && row->base == CACHE_BASE_NONE;
+    return !*found;
+}
+
+/* Whether it is alive somewhere only as a header, since it was moved or copied before it vanished: what
+ * returns is all that this can be made whole with. */
+static gboolean is_needed(CacheTxn *txn, gint64 message)
+{
+    gboolean found = FALSE;
+
+    return cache_content_state(txn, message) != CACHE_CONTENT_FULL &&
+           cache_placement_each_of(txn, message, note_unplaced, &found, NULL) && found;
+}
+
 static void add_old(Return *ret, CacheTxn *txn, const CacheVanished *entry)
 {
     SyncCandidate candidate = {.uid = entry->base_uid, .index = (gint)entry->uid, .match = -1};
@@ -89,7 +108,7 @@ static void add_old(Return *ret, CacheTxn *txn, const CacheVanished *entry)
 
     if (!cache_placement_get(txn, entry->folder, entry->uid, &row, NULL))
         return;
-    candidate.dead = !entry->alive;
+    candidate.dead = !entry->alive && !is_needed(txn, row.message);
     candidate.key.message_id =
         keep_string(ret, sync_message_id(txn, row.message, &candidate.key.known));
     candidate.key.size = row.size;

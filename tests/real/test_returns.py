@@ -8,6 +8,7 @@ import itertools
 import os
 import random
 import sqlite3
+import time
 import unittest
 
 from harness import LONG, faults
@@ -138,6 +139,38 @@ class Returns(Fake):
     def database(self, command):
         with contextlib.closing(sqlite3.connect(os.path.join(self.account.directory, "mail.db"))) as database, database:
             return database.execute(command).fetchall()
+
+    def test_a_copy_without_its_body_whose_original_is_gone_is_said_until_it_returns(self):
+        for (loss, change), end in itertools.product(itertools.product((lags, expunged, renumbered), ("copy", "move")),
+                                                     ("returns", "deleted here")):
+            with self.subTest(loss=loss.__name__, change=change, end=end):
+                self.prefetch = 0
+                self.setUp()
+                self.fill(count=12)
+                self.sync()
+                while set(self.here()) != set(self.there()):  # until the headers are here
+                    time.sleep(0.02)
+                self.server.faults = [faults.Refuse("UID (MOVE|COPY|STORE|EXPUNGE)|APPEND", "NO [INUSE] busy")]
+                self.account(change, "INBOX", 3, "Archive")
+                self.sync()
+                undo = loss(self.server, "INBOX", [3])
+                self.server.faults = [fault for fault in self.server.faults if isinstance(fault, faults.Lags)]
+                self.pass_time_anyhow(3600)
+                self.pass_time_anyhow(3600)
+                (operation, folder, uid, _, words), = self.account.problems()
+                self.assertEqual((operation, folder, uid), (change, "Archive", 1))
+                self.assertIn("only its header is here", words)
+                self.assertEqual(list(self.here("Archive")), ["m3"])
+                self.assertNotEqual(self.account.pending(), (0, 0, 0))
+                if end == "returns":
+                    undo()
+                else:
+                    self.account("expunge", "Archive", 1)
+                self.pass_time_anyhow(2 * 3600)
+                self.settle()
+                self.assertEqual(list(self.there("Archive")), ["m3"] if end == "returns" else [])
+                self.assertEqual(self.here("Archive"), self.there("Archive"))
+                self.assertEqual("m3" in self.there(), change == "copy" if end == "returns" else loss is lags)
 
     def test_flags_that_changed_meanwhile_are_merged(self):
         def check(loss):

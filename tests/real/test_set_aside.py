@@ -20,6 +20,7 @@ class Fake(Case):
     """A provider in memory with a few messages, and the account's sync before it."""
 
     without, also = (), ()
+    prefetch = None
     folders = ("Archive", "Work")
 
     def setUp(self):
@@ -32,7 +33,7 @@ class Fake(Case):
     @property
     def account(self):
         if not self._account:
-            self._account = SyncAccount(self.server.imap)
+            self._account = SyncAccount(self.server.imap, prefetch=self.prefetch)
             self.addCleanup(self._account.close)
         return self._account
 
