@@ -21,6 +21,9 @@ static const char SQL_EACH_BASE[] =
     SELECT "INDEXED BY placement_base WHERE folder = ?1 AND base_uid > ?2 AND base_uid <= ?3 AND "
            "base_uid IS NOT NULL"
            " ORDER BY base_uid LIMIT ?4";
+static const char SQL_NEWEST[] =
+    SELECT "INDEXED BY placement_base WHERE folder = ? AND base_uid IS NOT NULL"
+           " ORDER BY base_uid DESC LIMIT ?";
 static const char SQL_EACH_PENDING[] =
     SELECT "INDEXED BY placement_pending WHERE " PLACEMENT_DIFFERS
            " AND folder = ?1 AND uid > ?2 AND uid <= ?3"
@@ -165,6 +168,19 @@ gboolean cache_placement_each_base(CacheTxn *txn, gint64 folder, guint32 first, 
     gboolean more;
     Walk walk = {SQL_EACH_BASE, folder, (gint64)first - 1, last, .by_base = TRUE};
     return walk_rows(txn, walk, func, data, &more, error);
+}
+
+GArray *cache_placement_newest(CacheTxn *txn, gint64 folder, guint count, GError **error)
+{
+    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    g_auto(DbQuery) query = db_query(txn->db, SQL_NEWEST, DB_INT(folder), DB_INT(count));
+    CachePlacement row;
+
+    while (db_next(&query)) {
+        placement_read(&query, &row);
+        g_array_append_val(rows, row);
+    }
+    return db_done(&query, error) ? g_steal_pointer(&rows) : NULL;
 }
 
 gboolean cache_placement_each_of(CacheTxn *txn, gint64 message, CachePlacementFunc func,

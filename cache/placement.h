@@ -76,6 +76,10 @@ gboolean cache_placement_each(CacheTxn *txn, gint64 folder, guint32 first, guint
 gboolean cache_placement_each_base(CacheTxn *txn, gint64 folder, guint32 first, guint32 last,
                                    CachePlacementFunc func, gpointer data, GError **error);
 
+/* The rows of a folder with the highest base UIDs, these first: at most `count`. CachePlacement; the
+ * caller frees. */
+GArray *cache_placement_newest(CacheTxn *txn, gint64 folder, guint count, GError **error);
+
 /* Rows of a folder (0: of all that are pushed) whose view and base differ, found through an index,
  * not by a scan. */
 gboolean cache_placement_each_pending(CacheTxn *txn, gint64 folder, CachePlacementFunc func,

@@ -52,6 +52,7 @@ typedef struct {
     GHashTable *repeats;      /* what asked for another round in vain: words -> how often */
     GHashTable *losses;       /* folder -> since when (gint64) it seems to have lost most */
     GHashTable *unsure;       /* folders (gint64) whose numbers didn't add up the last time */
+    GHashTable *recognised;   /* folder -> connection on which its newest were looked at */
     GHashTable *closed;       /* folders (gint64) whose SELECT broke the connection */
     GHashTable *refused;      /* pairs of folders between which all is refused, see push-run.c */
     GHashTable *dropped;      /* flags that were not kept, see push-dropped.c */

@@ -20,6 +20,9 @@
 /* So many messages of a folder are set aside one by one; more, and it is the folder. */
 #define MAX_ASIDE 20
 
+/* So many of the newest messages are looked at to see whether they are what they were. */
+#define NEWEST 10
+
 /* When a folder that doesn't add up is looked at again. */
 #define UNSURE_SECONDS 30
 
@@ -915,6 +918,55 @@ static gboolean is_reset(const Pull *pull)
             (state->highestmodseq != 0 && state->highestmodseq < pull->folder->base_highestmodseq));
 }
 
+/* Those of `rows` whose Message-IDs aren't `ids`: both are known, and differ. */
+static gboolean is_any_other(Pull *pull, const GArray *rows, GHashTable *ids, gboolean *other,
+                             GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
+    gboolean known;
+
+    for (guint i = 0; txn && i < rows->len && !*other; i++) {
+        const CachePlacement *row = &g_array_index(rows, CachePlacement, i);
+        const char *there = g_hash_table_lookup(ids, GUINT_TO_POINTER(row->base_uid));
+        g_autofree char *here = sync_message_id(txn, row->message, &known);
+        *other = here && there && *there && !g_str_equal(here, there);
+    }
+    return txn != NULL;
+}
+
+/*
+ * A server that was set up from a backup and has gone on since has numbers that look right, and gives
+ * UIDs to other messages that it had given before: the newest of what is known here. They are
+ * looked at once on each connection. *other: some are other messages, so it is another epoch.
+ */
+static gboolean look_at_newest(Pull *pull, gboolean *other, GError **error)
+{
+    SyncContext *context = pull->context;
+    gint64 id = pull->folder->id;
+    gpointer connection = GUINT_TO_POINTER(context->connection);
+
+    *other = FALSE;
+    if (!pull->folder->synced || imap_client_exists(context->imap) == 0 ||
+        g_hash_table_lookup(context->recognised, &id) == connection)
+        return TRUE;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    g_autoptr(GArray) rows = txn ? cache_placement_newest(txn, id, NEWEST, error) : NULL;
+    g_clear_pointer(&txn, cache_end);
+    if (!rows)
+        return FALSE;
+    g_autoptr(ImapSet) uids = imap_set_new();
+    for (guint i = 0; i < rows->len; i++)
+        imap_set_add(uids, g_array_index(rows, CachePlacement, i).base_uid);
+    if (rows->len > 0) {
+        g_autoptr(GHashTable) ids = sync_fetch_message_ids(context, uids, error);
+        if (!ids || !is_any_other(pull, rows, ids, other, error))
+            return FALSE;
+    }
+    if (!*other)
+        g_hash_table_replace(context->recognised, g_memdup2(&id, sizeof id), connection);
+    return TRUE;
+}
+
 static gboolean is_other_folder(const Pull *pull, GError **error)
 {
     const char *id = pull->context->state.mailboxid;
@@ -952,7 +1004,7 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
 {
     g_auto(Pull) pull = {.context = context};
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
-    gboolean qresync;
+    gboolean qresync, other;
 
     pull.folder = txn ? cache_folder_get(txn, id, error) : NULL;
     pull.returns = txn && cache_vanished_any(txn, id);
@@ -969,7 +1021,10 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
     pull.unread = imap_client_unread(context->imap);
     if (!select_for_pull(&pull, &qresync, error) || is_other_folder(&pull, error))
         return FALSE;
-    if (is_reset(&pull))
+    other = is_reset(&pull);
+    if (!other && !look_at_newest(&pull, &other, error))
+        return FALSE;
+    if (other)
         return pull_reset(&pull, error);
     pull.effects_from = sync_first_effect(context, pull.folder);
     return write_state(&pull, error) && pull_selected(&pull, qresync, error) &&

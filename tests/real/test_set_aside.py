@@ -3,6 +3,8 @@
 said, and all else goes on in the same round. Each against a provider in memory (harness.FakeImap) with one fault
 (harness.faults) turned on; the random test over all of them is test_faults."""
 
+import base64
+import itertools
 import tempfile
 import time
 import unittest
@@ -418,6 +420,36 @@ class Identity(Fake):
         for name, digest in self.digests().values():
             plain = name.strip("<>").split("@")[0]
             self.assertEqual(digest, hashlib.sha256(mail(plain)).hexdigest(), name)
+
+    def test_a_server_that_is_set_up_from_a_backup_and_has_gone_on(self):
+        """Its numbers aren't behind ours any more, and yet some UIDs are other messages."""
+        import hashlib
+        for without, later, others, ahead in itertools.product(((), ("QRESYNC",), ("CONDSTORE",)), (1, 4), (0, 2), (0, 20)):
+            with self.subTest(without=without, later=later, others=others, ahead=ahead):
+                self.without = without
+                self.setUp()
+                self.fill(count=5)
+                self.server.put("Archive", mail("kept"))
+                self.assertIsNone(self.sync())
+                kept = self.server.backup()
+                self.fill(count=later, prefix="later")
+                self.server.put("Archive", mail("moved"))
+                self.assertIsNone(self.sync())
+                self.account("offline")
+                self.account("store", "INBOX", 2, "+\\Flagged")
+                self.account("append", "INBOX", "", base64.b64encode(mail("draft")).decode())
+                self.account("move", "Archive", 2, "Work")
+                self.server.restore(kept)
+                self.fill(count=later + others, prefix="other")
+                self.server.modseq += ahead
+                self.account("online")
+                self.account.settle(8)
+                self.assertEqual(self.here(), self.there())
+                self.assertEqual(self.there()["m2"], {"\\Flagged"})
+                self.assertIn("draft", self.there())
+                self.assertEqual(list(self.there("Work")), ["moved"])
+                for name, digest in self.digests().values():
+                    self.assertEqual(digest, hashlib.sha256(mail(name.strip("<>").split("@")[0])).hexdigest(), name)
 
 
 class Once(Fake):
