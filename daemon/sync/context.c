@@ -30,6 +30,7 @@ SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBo
     context->breaks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     context->suspicions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->repeats = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->returned = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->recognised = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->losses = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     context->unsure = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
@@ -50,6 +51,7 @@ SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBo
 
 void sync_context_reset(SyncContext *context)
 {
+    g_hash_table_remove_all(context->returned);
     g_array_set_size(context->vanished, 0);
     g_array_set_size(context->arrivals, 0);
     g_array_set_size(context->complete, 0);
@@ -70,6 +72,7 @@ void sync_context_free(SyncContext *context)
     g_hash_table_unref(context->breaks);
     g_hash_table_unref(context->suspicions);
     g_hash_table_unref(context->repeats);
+    g_hash_table_unref(context->returned);
     g_hash_table_unref(context->recognised);
     g_hash_table_unref(context->losses);
     g_hash_table_unref(context->unsure);

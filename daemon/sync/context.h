@@ -64,6 +64,7 @@ typedef struct {
     gboolean asked; /* by a person: what is set aside is tried, too */
 
     GArray *vanished;         /* SyncVanished */
+    GHashTable *returned;     /* messages (gint64) that had vanished, and are there again */
     GArray *arrivals;         /* SyncArrival; only where something may have come from elsewhere */
     GArray *complete;         /* SyncComplete, waiting for the decision over what vanished */
     GArray *gone;             /* gint64: folders that upstream has deleted */

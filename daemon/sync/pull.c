@@ -427,6 +427,7 @@ static gboolean put_returned(SyncContext *context, CacheTxn *txn, const CacheFol
         !cache_placement_get(txn, folder->id, message->returns, &row, NULL))
         return TRUE;
     *returned = TRUE;
+    g_hash_table_add(context->returned, g_memdup2(&row.message, sizeof row.message));
     CachePlacement back = revive(&row, &vanished, message);
     if (!message->flagless &&
         !sync_follow_flags(txn, &back, message->flags, sync_mask(folder), &changed, error))

@@ -198,6 +198,30 @@ static GArray *rest_of(const GArray *all)
     return rest;
 }
 
+static gboolean note_alive(const CachePlacement *row, gpointer data)
+{
+    gboolean *found = data;
+
+    *found = row->alive && row->base == CACHE_BASE_PRESENT;
+    return !*found;
+}
+
+/* Whether there is the same message elsewhere, and has been all the time: then what is there now is a
+ * copy of that. */
+static gboolean has_twin(const Return *ret, CacheTxn *txn, const SyncCandidate *arrived)
+{
+    const char *id = arrived->key.message_id;
+    g_autoptr(GArray) messages = id ? cache_message_by_message_id(txn, id, NULL) : NULL;
+    gboolean found = FALSE;
+
+    for (guint i = 0; messages && i < messages->len && !found; i++) {
+        const gint64 *message = &g_array_index(messages, gint64, i);
+        if (!g_hash_table_contains(ret->context->returned, message))
+            cache_placement_each_of(txn, *message, note_alive, &found, NULL);
+    }
+    return found;
+}
+
 /* Under another UID. */
 static void match_by_name(Return *ret, CacheTxn *txn)
 {
@@ -210,7 +234,8 @@ static void match_by_name(Return *ret, CacheTxn *txn)
             continue;
         SyncCandidate *was = &g_array_index(ret->old, SyncCandidate, found->index);
         SyncCandidate *is = &g_array_index(ret->arrived, SyncCandidate, found->match);
-        if (may_be_same(ret, txn, was, is))
+        if (may_be_same(ret, txn, was, is) &&
+            (sync_is_set_like(ret->context) || !has_twin(ret, txn, is)))
             note_match(ret, was, is);
     }
 }

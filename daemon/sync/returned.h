@@ -7,7 +7,8 @@
  * RFC 4549, 4.3.1).
  *
  * The same UID in the same epoch with the same date, and no other size or Message-ID, is the same
- * message. Under another UID Message-ID, date and size decide, and what was deleted or moved here
+ * message. Under another UID Message-ID, date and size decide, unless the message is elsewhere, too,
+ * of which this may be a new copy; and what was deleted or moved here
  * before it vanished is left alone: someone has put it there anew. (Unless a copy of it here has no
  * body yet: then it is what that copy is made from.)
  */

@@ -222,6 +222,28 @@ class Returns(Fake):
             self.assertIn("m3", self.there())
             self.assertIn("m3", self.here())
 
+    def test_a_new_copy_of_what_is_elsewhere_is_not_what_had_vanished(self):
+        for where in ("INBOX", "Archive"):
+            self.setUp()
+            self.fill(count=3)
+            message = self.server.folders["INBOX"].messages[2]
+            self.server.put("Archive", message.data, {"\\Seen"}, message.date)
+            self.assertIsNone(self.sync())
+            self.server.faults = [faults.Refuse("UID STORE", "NO [INUSE] busy")]
+            self.account("store", "Archive", 1, "-\\Seen")
+            self.sync()
+            undo = expunged(self.server, "Archive", [1])
+            if where == "Archive":
+                undo = lambda undo=undo, too=expunged(self.server, "INBOX", [2]): (too(), undo())
+            self.sync()
+            self.server.faults = []
+            self.pass_time_anyhow(DAY)
+            undo()
+            self.settle()
+            # Alone it is what it was; beside the one in INBOX someone may have copied that.
+            self.assertEqual(self.there("Archive"), {"m2": {"\\Seen"} if where == "INBOX" else set()})
+            self.assertEqual(self.here("Archive"), self.there("Archive"))
+
     def test_after_seven_days_it_is_new(self):
         def check(loss):
             undo = self.lose(loss, [3])
