@@ -6,6 +6,7 @@
 
 #include "daemon/account/logins.h"
 #include "daemon/account/private.h"
+#include "daemon/account/purge.h"
 
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct Accounts {
     Logins *logins;
     GArray *pending; /* Pending: who waits for everything to have been changed over */
     guint patience_timer;
+    gboolean applied; /* a configuration, for the first time */
 };
 
 /* Who asked for a change waits for what is being opened for this long at most, in ms: caches that are
@@ -264,11 +266,37 @@ static void configure(Accounts *accounts, Account *account, ConfigAccount *confi
     account_tell_changed(account);
 }
 
+static gboolean is_configured(const char *id, gconstpointer data)
+{
+    return config_find(data, id) != NULL;
+}
+
+/* What is left of accounts that were removed when posternd last ended. Those whose ID is in use again
+ * see to it themselves. */
+static void add_purges(Accounts *accounts, const Config *config)
+{
+    g_auto(GStrv) ids = account_purges_left(accounts->data_dir, is_configured, config);
+
+    for (guint i = 0; ids[i]; i++) {
+        if (config_find(config, ids[i]))
+            continue;
+        ConfigAccount *stub = config_account_new(ids[i]);
+        Account *account = account_new(&accounts->host, stub);
+        config_account_unref(stub);
+        account_purge(account);
+        g_ptr_array_add(accounts->all, account);
+    }
+}
+
 void accounts_apply(Accounts *accounts, const Config *config, AccountsDone done, gpointer data)
 {
     g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(account_unref);
 
     accounts->host.closing = config == NULL;
+    if (config && !accounts->applied) {
+        accounts->applied = TRUE;
+        add_purges(accounts, config);
+    }
     for (guint i = 0; config && i < config->accounts->len; i++) {
         ConfigAccount *wanted = g_ptr_array_index(config->accounts, i);
         Account *account = accounts_get(accounts, wanted->id);

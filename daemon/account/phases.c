@@ -5,6 +5,7 @@
  * the configuration, the end of opening or stopping, the end of the last job.
  */
 #include "daemon/account/private.h"
+#include "daemon/account/purge.h"
 
 #include "daemon/net/thread.h"
 
@@ -37,6 +38,19 @@ static gboolean is_opening_cancelled(gpointer data)
     return net_cancel_triggered(((Account *)data)->stopping);
 }
 
+/* What was there under that ID before is not to come back. */
+static gboolean finish_purge(Account *account, GError **error)
+{
+    const AccountHost *host = account->host;
+    const char *id = account->opened_as->id;
+
+    if (!account_purge_is_left(host->data_dir, id) ||
+        account_purge_finish(host->data_dir, id, host->queue, error))
+        return TRUE;
+    g_prefix_error(error, "what is left of a removed account of that name is still there: ");
+    return FALSE;
+}
+
 static void open_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
     Account *account = data;
@@ -55,7 +69,9 @@ static void open_thread(GTask *task, gpointer source, gpointer data, GCancellabl
     GError *error = NULL;
 
     net_thread_name("account", account->opened_as->id);
-    AccountWork *work = account_work_start(&context, account->opened_as->settings, &error);
+    AccountWork *work = finish_purge(account, &error)
+                            ? account_work_start(&context, account->opened_as->settings, &error)
+                            : NULL;
     net_thread_unname();
     if (work)
         g_task_return_pointer(task, work, NULL);
@@ -130,27 +146,20 @@ static void begin_stop(Account *account)
 
 /* ---- purging ------------------------------------------------------------------------------- */
 
-static void purge_queue(Queue *queue, const char *id)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (queue && !queue_forget(queue, id, &error))
-        g_warning("%s: not all of its outgoing mail could be removed: %s", id, error->message);
-}
-
 static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
     Account *account = data;
     const AccountHost *host = account->host;
     const char *id = account->config->id;
     const AccountSettings *settings = account->config->settings;
+    g_autoptr(GError) error = NULL;
 
     net_thread_name("account", id);
-    account_data_purge(host->data_dir, id);
-    purge_queue(host->queue, id);
     if (settings && settings->oauth2_server)
         oauth_tokens_revoke(host->tokens, id);
-    secrets_forget(id);
+    if (!account_purge_finish(host->data_dir, id, host->queue, &error))
+        g_warning("%s: not all of it could be removed; it is tried again at the next start: %s", id,
+                  error->message);
     net_thread_unname();
     g_task_return_boolean(task, TRUE);
 }

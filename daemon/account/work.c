@@ -8,6 +8,7 @@
 #include "cache/folder.h"
 #include "cache/problem.h"
 #include "daemon/account/kind.h"
+#include "daemon/account/paths.h"
 #include "daemon/account/rebuild.h"
 #include "daemon/account/trouble.h"
 
@@ -23,22 +24,11 @@
 
 #define PENDING_LIMIT 100000
 
-char *account_data_dir(const char *data_dir, const char *id)
-{
-    return g_build_filename(data_dir, "accounts", id, NULL);
-}
-
-/* The floor under the UIDVALIDITYs of an account whose cache was purged waits here. */
-static char *floor_path(const char *data_dir, const char *id)
-{
-    return g_build_filename(data_dir, "uidvalidity", id, NULL);
-}
-
 static void restore_floor(const char *data_dir, const char *id)
 {
     g_autofree char *dir = account_data_dir(data_dir, id);
     g_autofree char *here = g_build_filename(dir, "uidvalidity", NULL);
-    g_autofree char *kept = floor_path(data_dir, id);
+    g_autofree char *kept = account_floor_path(data_dir, id);
 
     if (g_file_test(kept, G_FILE_TEST_EXISTS) && !g_file_test(here, G_FILE_TEST_EXISTS)) {
         g_mkdir_with_parents(dir, 0700);
@@ -274,23 +264,4 @@ gboolean account_work_counts(AccountWork *work, AccountCounts *counts, char ***t
     if (troubles)
         *troubles = g_strv_builder_end(sentences);
     return TRUE;
-}
-
-/* ---- purging ------------------------------------------------------------------------------- */
-
-void account_data_purge(const char *data_dir, const char *id)
-{
-    g_autofree char *dir = account_data_dir(data_dir, id);
-    g_autofree char *here = g_build_filename(dir, "uidvalidity", NULL);
-    g_autofree char *kept = floor_path(data_dir, id);
-    g_autofree char *kept_dir = g_path_get_dirname(kept);
-    g_autoptr(GDir) listing = g_dir_open(dir, 0, NULL);
-
-    g_mkdir_with_parents(kept_dir, 0700);
-    g_rename(here, kept);
-    for (const char *name; listing && (name = g_dir_read_name(listing));) {
-        g_autofree char *path = g_build_filename(dir, name, NULL);
-        g_unlink(path);
-    }
-    g_rmdir(dir);
 }

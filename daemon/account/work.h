@@ -72,10 +72,3 @@ typedef struct {
  * of can't be had; the caller frees. */
 gboolean account_work_counts(AccountWork *work, AccountCounts *counts, char ***troubles,
                              GError **error);
-
-/* The directory of an account's cache; the caller frees. */
-char *account_data_dir(const char *data_dir, const char *id);
-
-/* Removes an account's cache and local passwords. The floor under its UIDVALIDITYs stays, so that
- * clients never see an old number again when the ID comes back. */
-void account_data_purge(const char *data_dir, const char *id);

@@ -40,6 +40,9 @@ static PosternError code_of(const GError *error)
                                                     : POSTERN_ERROR_AUTH_REQUIRED;
     if (error->domain == NET_ERROR)
         return error->code == NET_ERROR_CERTIFICATE ? POSTERN_ERROR_FAILED : POSTERN_ERROR_OFFLINE;
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE) ||
+        g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOSPC))
+        return POSTERN_ERROR_NO_SPACE;
     if (error->domain == G_KEY_FILE_ERROR ||
         g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT))
         return POSTERN_ERROR_INVALID_ARGUMENT;

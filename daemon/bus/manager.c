@@ -5,6 +5,8 @@
 #include "daemon/bus/private.h"
 #include "daemon/config/change.h"
 
+#include "daemon/account/purge.h"
+
 #include <string.h>
 
 /* ---- properties ---------------------------------------------------------------------------- */
@@ -112,11 +114,19 @@ static void removal_free(Removal *removal)
 static void on_removed(gpointer data)
 {
     Removal *removal = data;
-    postern_manager_complete_remove_account(removal->bus->manager, removal->invocation);
+    Bus *bus = removal->bus;
+
+    if (account_purge_is_left(bus->daemon->data_dir, removal->id))
+        bus_return(removal->invocation, POSTERN_ERROR_FAILED,
+                   "%s is removed, but not all that was kept of it could be; the log says why. It "
+                   "is tried again at the next start.",
+                   removal->id);
+    else
+        postern_manager_complete_remove_account(bus->manager, removal->invocation);
     removal_free(removal);
 }
 
-static gboolean take_group_out(Removal *removal, GError **error)
+static gboolean take_group_out(Removal *removal, gboolean purge, GError **error)
 {
     Bus *bus = removal->bus;
     const char *path = bus->daemon->config_path;
@@ -126,6 +136,10 @@ static gboolean take_group_out(Removal *removal, GError **error)
     g_autoptr(Config) after = edit ? config_change_remove(edit, path, removal->id, error) : NULL;
     gboolean saved = after && config_edit_save(edit, error);
     pthread_mutex_unlock(&bus->config_lock);
+    if (purge && saved)
+        account_purge_decide(bus->daemon->data_dir, removal->id);
+    else if (purge)
+        account_purge_take_back(bus->daemon->data_dir, removal->id);
     return saved;
 }
 
@@ -135,7 +149,8 @@ static void remove_now(Removal *removal, gboolean purge)
     Account *account = accounts_get(daemon->accounts, removal->id);
     g_autoptr(GError) error = NULL;
 
-    if (take_group_out(removal, &error)) {
+    if ((!purge || account_purge_ask(daemon->data_dir, removal->id, &error)) &&
+        take_group_out(removal, purge, &error)) {
         if (account && purge)
             account_purge(account);
         if (daemon_reload(daemon, on_removed, removal, &error))

@@ -31,6 +31,16 @@ static void address_free(gpointer data)
     g_free(address);
 }
 
+ConfigAccount *config_account_new(const char *id)
+{
+    ConfigAccount *account = g_new0(ConfigAccount, 1);
+
+    account->refs = 1;
+    account->id = g_strdup(id);
+    account->values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return account;
+}
+
 ConfigAccount *config_account_ref(ConfigAccount *account)
 {
     g_atomic_int_inc(&account->refs);
@@ -516,7 +526,7 @@ static gboolean parse_keys(Config *config, GKeyFile *file, const char *group,
 
 static void parse_account(Config *config, GKeyFile *file, const char *group, const char *id)
 {
-    ConfigAccount *account = g_new0(ConfigAccount, 1);
+    ConfigAccount *account = config_account_new(id);
     g_autoptr(AccountSettings) settings = g_new0(AccountSettings, 1);
     g_autoptr(GError) error = NULL;
     g_autofree char *at = NULL;
@@ -526,9 +536,6 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
     settings->prefetch_days = ACCOUNT_PREFETCH_ALL;
     settings->leave_days = ACCOUNT_LEAVE_ALWAYS;
     settings->enabled = TRUE;
-    account->refs = 1;
-    account->id = g_strdup(id);
-    account->values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_ptr_array_add(config->accounts, account);
 
     if (parse_keys(config, file, group, account, settings, &at, &error)) {

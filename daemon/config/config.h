@@ -33,6 +33,8 @@ typedef struct {
     gint refs;                 /* atomic */
 } ConfigAccount;
 
+/* One that no file says anything of. */
+ConfigAccount *config_account_new(const char *id);
 ConfigAccount *config_account_ref(ConfigAccount *account);
 void config_account_unref(ConfigAccount *account);
 

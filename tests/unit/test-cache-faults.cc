@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What changes a cache's files as a whole (a rebuild, a migration) is broken off at every step: the
+ * What changes a cache's files as a whole (a rebuild, a migration, a purge) is broken off at every step: the
  * process is killed, or the disk is full from there on. A step is a call to the system that changes
  * the disk; this program puts itself between SQLite, GLib and the system to count them.
  */
@@ -9,6 +9,7 @@
 extern "C" {
 #include "cache/queue/queue.h"
 #include "cache/repair.h"
+#include "daemon/account/purge.h"
 #include "daemon/account/rebuild.h"
 }
 
@@ -89,6 +90,19 @@ int unlink(const char *path) noexcept
     step(false);
     return real(path);
 }
+int rmdir(const char *path) noexcept
+{
+    static auto real = next_of<int (*)(const char *)>("rmdir");
+    step(false);
+    return real(path);
+}
+int mkdir(const char *path, mode_t mode) noexcept
+{
+    static auto real = next_of<int (*)(const char *, mode_t)>("mkdir");
+    if (access(path, F_OK) != 0 && step(true))
+        return no_room();
+    return real(path, mode);
+}
 int rename(const char *from, const char *to) noexcept
 {
     static auto real = next_of<int (*)(const char *, const char *)>("rename");
@@ -113,6 +127,11 @@ int open(const char *path, int flags, ...)
         return no_room();
     return real(path, flags, mode);
 }
+}
+
+/* There is no secret service here. */
+extern "C" void secrets_forget(const char *)
+{
 }
 
 /* ---- the tests ---------------------------------------------------------------------------- */
@@ -469,4 +488,136 @@ TEST_F(QueueFaults, ADamagedQueueThatIsKilledAtAnyStepLosesNothing)
 TEST_F(QueueFaults, ADamagedQueueForWhichTheDiskIsTooSmallAtAnyStepLosesNothing)
 {
     break_queue_off(FULL);
+}
+
+/* ---- removing all that is kept of an account ------------------------------------------------ */
+
+class PurgeFaults : public QueueFaults
+{
+  protected:
+    std::string account;
+    gint64 other = 0;
+
+    void SetUp() override
+    {
+        QueueFaults::SetUp();
+        account = dir + "/accounts/work";
+    }
+    std::string config()
+    {
+        return dir + "/configured";
+    }
+    static gboolean is_configured(const char *id, gconstpointer data)
+    {
+        auto *self = (const PurgeFaults *)data;
+        return std::filesystem::exists(((PurgeFaults *)self)->config());
+    }
+    /* An account whose cache is as `sound` has it, with mail to be sent; another has some, too. */
+    void prepare()
+    {
+        std::filesystem::remove_all(dir);
+        std::filesystem::create_directories(dir + "/accounts");
+        std::filesystem::copy(sound, account, std::filesystem::copy_options::recursive);
+        std::filesystem::create_directory(account + "/mail.db.damaged-20261128T000000");
+        std::ofstream(account + "/mail.db.damaged-20261128T000000/x") << "left";
+        std::ofstream(account + "/local-passwords") << "secret";
+        std::ofstream(config()) << "[account work]";
+        fill_queue();
+        g_autoptr(Queue) queue = queue_open(path().c_str(), error);
+        g_autoptr(QueueEntry) entry = queue_entry_new();
+        entry->account = g_strdup("home");
+        entry->sender = g_strdup("ada@home.test");
+        g_ptr_array_add(entry->recipients, queue_recipient_new("bob@example.com"));
+        entry->size = 1;
+        g_autoptr(GBytes) bytes = g_bytes_new_static("x", 1);
+        EXPECT_TRUE(queue_add(queue, entry, bytes, -1, error)) << error.text();
+        other = entry->id;
+    }
+    /* As the daemon does it when it is asked. */
+    void remove_account()
+    {
+        g_autoptr(Queue) queue = queue_open(path().c_str(), nullptr);
+        if (!queue || !account_purge_ask(dir.c_str(), "work", nullptr))
+            return;
+        if (unlink(config().c_str()) != 0)
+            return;
+        account_purge_decide(dir.c_str(), "work");
+        account_purge_finish(dir.c_str(), "work", queue, nullptr);
+    }
+    bool remove_with(Fault how, long steps)
+    {
+        pid_t child = fork();
+        if (child == 0) {
+            fault = how;
+            left = steps;
+            remove_account();
+            _exit(left >= 0 ? 0 : 1);
+        }
+        int status = 0;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status)) << "step " << steps;
+        return WEXITSTATUS(status) != 0;
+    }
+    guint64 queued(const char *id)
+    {
+        guint64 counts[5] = {};
+        g_autoptr(Queue) queue = queue_open(path().c_str(), error);
+        EXPECT_TRUE(queue_counts(queue, id, counts, error)) << error.text();
+        return counts[QUEUE_WAITING];
+    }
+    /* The next start: either it is as if nothing had been asked, or nothing is left. */
+    void expect_all_or_nothing()
+    {
+        bool configured = is_configured("work", this);
+        g_auto(GStrv) ids = account_purges_left(dir.c_str(), is_configured, this);
+        {
+            g_autoptr(Queue) queue = queue_open(path().c_str(), error);
+            ASSERT_NE(queue, nullptr) << error.text();
+            for (char **id = ids; *id; id++)
+                EXPECT_TRUE(account_purge_finish(dir.c_str(), *id, queue, error)) << error.text();
+        }
+        EXPECT_EQ(std::filesystem::exists(account), configured);
+        EXPECT_EQ(std::filesystem::exists(account + "/mail.db"), configured);
+        EXPECT_EQ(std::filesystem::exists(dir + "/uidvalidity/work"), !configured);
+        EXPECT_EQ(queued("work"), configured ? bodies.size() : 0);
+        EXPECT_EQ(queued("home"), 1u);
+        EXPECT_FALSE(account_purge_is_left(dir.c_str(), "work"));
+        EXPECT_TRUE(!std::filesystem::exists(dir + "/purge") ||
+                    std::filesystem::is_empty(dir + "/purge"));
+    }
+    void break_off(Fault how)
+    {
+        const long stride = g_getenv("POSTERN_LONG") ? 1 : 3;
+        long steps = (long)(std::random_device()() % stride);
+        for (bool happened = true; happened && !HasFailure(); steps += stride) {
+            SCOPED_TRACE("step " + std::to_string(steps));
+            prepare();
+            happened = remove_with(how, steps);
+            expect_all_or_nothing();
+        }
+        EXPECT_GT(steps, 20) << "so many steps it has at least";
+    }
+};
+
+TEST_F(PurgeFaults, APurgeThatIsKilledAtAnyStepLeavesNothing)
+{
+    break_off(KILLED);
+}
+
+TEST_F(PurgeFaults, APurgeWhileTheDiskIsFullFromAnyStepOnLeavesNothing)
+{
+    break_off(FULL);
+}
+
+/* An ID that is used again while something is left of what it was before. */
+TEST_F(PurgeFaults, WhatIsLeftIsFinishedThoughTheIdIsConfiguredAgain)
+{
+    prepare();
+    ASSERT_TRUE(account_purge_ask(dir.c_str(), "work", error)) << error.text();
+    account_purge_decide(dir.c_str(), "work");
+    g_auto(GStrv) ids = account_purges_left(dir.c_str(), is_configured, this);
+    EXPECT_STREQ(ids[0], "work");
+    EXPECT_TRUE(account_purge_is_left(dir.c_str(), "work"));
+    EXPECT_FALSE(account_purge_finish(dir.c_str(), "work", nullptr, error)) << "without its queue";
+    EXPECT_TRUE(account_purge_is_left(dir.c_str(), "work"));
 }
