@@ -459,7 +459,11 @@ int main(int argc, char **argv)
         return 1;
     }
     tool.clock = net_clock_new();
-    AccountAccess access = {tool.settings, give_password, argv[3], tls, tool.clock};
+    AccountAccess access = {.settings = tool.settings,
+                            .password = give_password,
+                            .password_data = argv[3],
+                            .tls = tls,
+                            .clock = tool.clock};
     tool.bodies = fetch_bodies_new(&access, tool.cache, 2);
     tool.sync = sync_new(&access, tool.cache, tool.bodies, report, &tool);
     while (getline(&line, &size, stdin) > 0)
