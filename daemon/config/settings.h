@@ -111,11 +111,11 @@ typedef void (*AccountRefused)(const AccountSettings *settings, const char *secr
 typedef struct {
     AccountSettings *settings;
     AccountPassword password;
-    AccountRefused refused; /* NULL: what was refused stays refused */
-    gpointer password_data; /* of both */
+    gpointer password_data; /* of `refused` too */
     NetTlsClient *tls;      /* NULL: TLS isn't needed */
     NetClock *clock; /* what everything that waits for the provider goes by; NULL: the machine's */
-    AccountGate *gate; /* NULL: its connections needn't heed one another when they log in */
+    AccountGate *gate;      /* NULL: its connections needn't heed one another when they log in */
+    AccountRefused refused; /* NULL: what was refused stays refused */
 } AccountAccess;
 
 /* A copy with references of its own. */
