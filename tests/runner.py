@@ -38,6 +38,8 @@ REAL_JOBS = 3
 #: The files that take longest start first, so that all end together.
 LONG_FIRST = ("test_every_step", "test_exactly_once", "test_submission", "test_imap_read", "test_sync")
 FILE_TIMEOUT = 900
+#: Inputs for each parser that is fuzzed.
+FUZZ_RUNS = "2000"
 #: Seconds for one test; a class that needs more says so with `time_limit`.
 TEST_TIMEOUT = 240
 #: So many of the tests that took longest are named at the end.
@@ -418,6 +420,8 @@ def run_tests(options, tally):
         unit_tests("build-tests", None, options.names, tally)
         if not options.names:
             thread_tests(tally)
+    if every and not options.names:
+        fuzz_round(tally)
     if every or options.real:
         problem = build("build-plain", PLAIN)
         if problem:
@@ -426,6 +430,16 @@ def run_tests(options, tally):
         real_tests(options.names, tally)
     if every and not options.names:
         elsewhere_tests(options, tally)
+
+
+def fuzz_round(tally):
+    """A few thousand inputs, the same each time, that the seeds are made into."""
+    say("Fuzzing a little …")
+    done = run([str(TOP / "tests" / "fuzz" / "run"), "--runs", FUZZ_RUNS])
+    if done.returncode == 77:
+        tally.add("fuzzing", "skipped", done.stdout.strip())
+    else:
+        tally.add("fuzzing", "failed" if done.returncode else "passed", done.stdout[-8000:])
 
 
 # On other systems

@@ -114,7 +114,8 @@ static void prepare(void)
     home.settings =
         (AccountSettings){.refs = 1, .id = (char *)"work", .address = (char *)"ada@example.org"};
     home.account.settings = &home.settings;
-    home.account.bodies = fake_fetch_new_offline();
+    if (!home.account.bodies)
+        home.account.bodies = fake_fetch_new_offline();
     home.account.refs = 1;
     home.daemon = (ServeDaemon){.find_account = find_account};
     begin_life();

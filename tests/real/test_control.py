@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """posternctl and the D-Bus interface behind it: what scripts, the window and people see and do."""
 
+import base64
 import json
 import re
 import smtplib
@@ -17,6 +18,8 @@ from test_sync import mail, mails
 
 BUS_NAME = "org.postern.Postern1"
 ROOT = "/org/postern/Postern1"
+#: What does something to a terminal, or to the order of what is read there.
+HARMFUL = "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 
 
 class Control(SharedCase):
@@ -123,8 +126,23 @@ class Control(SharedCase):
         self.addCleanup(there.close)
         there.command('CREATE "Odd&ABs-[31mred"')
         self.shared_postern.sync()
+        # Also what UTF-8 has of the kind: what turns the direction of text, and C1.
+        name = "Turned\u202e\u2066\u200fend"
+        coded = base64.b64encode(name[6:-3].encode("utf-16-be")).decode().rstrip("=").replace("/", ",")
+        there.command(f'CREATE "Turned&{coded}-end"')
+        self.shared_postern.sync()
         text = self.control("folders", "work", json_output=False)
-        self.assertNotIn("\x1b", text)
+        self.assertNotRegex(text, HARMFUL)
+        done = subprocess.run([find_program("posternctl"), "--no-start", "--json", "folders", "work"], check=True,
+                              env=self.shared_postern.environment, stdout=subprocess.PIPE, encoding="utf-8")
+        self.assertNotRegex(done.stdout, HARMFUL)
+        self.assertIn(name, [folder["Name"] for folder in json.loads(done.stdout)])
+        self.control("account", "set", "work", "name=C1\x9b31m\x85")
+        done = subprocess.run([find_program("posternctl"), "--no-start", "--json", "account", "show", "work"],
+                              check=True, env=self.shared_postern.environment, stdout=subprocess.PIPE,
+                              encoding="utf-8")
+        self.assertNotRegex(done.stdout, HARMFUL)
+        self.assertEqual(json.loads(done.stdout)["Settings"]["name"], "C1\x9b31m\x85")
 
     # D-Bus itself
 

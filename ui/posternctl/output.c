@@ -9,21 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-void ctl_print_json(GVariant *value, gboolean compact)
-{
-    g_autoptr(GVariant) owned = g_variant_ref_sink(value);
-    g_autoptr(JsonNode) node = json_gvariant_serialize(owned);
-    g_autofree char *text = json_to_string(node, !compact);
-
-    printf("%s\n", text);
-    fflush(stdout);
-}
-
 /* Control characters, and those that turn the direction of what follows. */
 static gboolean is_dangerous(gunichar c)
 {
     return g_unichar_iscntrl(c) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
-           c == 0x200e || c == 0x200f || c == 0x2028 || c == 0x2029;
+           c == 0x200e || c == 0x200f || c == 0x2028 || c == 0x2029 || c == 0x061c;
 }
 
 char *ctl_escape(const char *text)
@@ -41,6 +31,18 @@ char *ctl_escape(const char *text)
             g_string_append_unichar(out, c);
     }
     return g_string_free(out, FALSE);
+}
+
+/* In JSON these stand within strings only, and their escapes are JSON's; line ends are between. */
+void ctl_print_json(GVariant *value, gboolean compact)
+{
+    g_autoptr(GVariant) owned = g_variant_ref_sink(value);
+    g_autoptr(JsonNode) node = json_gvariant_serialize(owned);
+    g_autofree char *text = json_to_string(node, !compact);
+    g_autofree char *safe = ctl_escape(text);
+
+    printf("%s\n", safe);
+    fflush(stdout);
 }
 
 char *ctl_ago(gint64 when)
