@@ -37,6 +37,7 @@ SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBo
     context->closed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->dropped = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    context->doubts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     context->suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->aside = g_array_new(FALSE, FALSE, 1);
     context->vanished = g_array_new(FALSE, FALSE, sizeof(SyncVanished));
@@ -79,6 +80,7 @@ void sync_context_free(SyncContext *context)
     g_hash_table_unref(context->closed);
     g_hash_table_unref(context->refused);
     g_hash_table_unref(context->dropped);
+    g_hash_table_unref(context->doubts);
     g_hash_table_unref(context->suspects);
     g_array_unref(context->aside);
     g_array_unref(context->vanished);

@@ -56,6 +56,7 @@ typedef struct {
     GHashTable *closed;       /* folders (gint64) whose SELECT broke the connection */
     GHashTable *refused;      /* pairs of folders between which all is refused, see push-run.c */
     GHashTable *dropped;      /* flags that were not kept, see push-dropped.c */
+    GHashTable *doubts;       /* flags whose STORE wasn't answered, see doubt.c */
     GHashTable *suspects;     /* what broke a connection and wasn't done since, see push-run.c */
     GArray *aside;            /* what is set aside, see aside.c */
     guint connection;         /* counts connections */

@@ -10,6 +10,7 @@
 
 #include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
+#include "daemon/sync/doubt.h"
 #include "daemon/sync/reset.h"
 #include "daemon/sync/returned.h"
 #include "daemon/sync/sets.h"
@@ -140,9 +141,13 @@ static gboolean apply_flags(Pull *pull, CacheTxn *txn, const ServerFlags *change
         imap_set_add(pull->unknown, change->uid);
         return TRUE;
     }
+    const CacheFlags base = placement.base_flags;
+    if (!sync_settle_doubt(pull->context, txn, &placement, change->flags, error))
+        return FALSE;
+    const gboolean settled = !cache_flags_equal(base, placement.base_flags);
     return sync_follow_flags(txn, &placement, change->flags, sync_mask(pull->folder), &changed,
                              error) &&
-           (!changed || cache_placement_put(txn, &placement, error)) &&
+           ((!changed && !settled) || cache_placement_put(txn, &placement, error)) &&
            share_flags(pull->context, txn, &placement, change->flags, error);
 }
 

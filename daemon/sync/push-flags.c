@@ -2,6 +2,7 @@
 /* STORE: the same difference of many messages in one command. */
 #include "daemon/sync/push-private.h"
 
+#include "daemon/sync/doubt.h"
 #include "daemon/sync/sets.h"
 
 #include <string.h>
@@ -231,6 +232,24 @@ static gboolean store_all(Store *store, gboolean *refused, ImapReply *reply, GEr
     return (*refused || ask_rest(store, error)) && flush_answers(store, error);
 }
 
+/* Whether or not it was done isn't known. */
+static void note_doubts(Store *store)
+{
+    SyncContext *context = store->push->context;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, NULL);
+
+    for (guint i = 0; txn && i < store->count; i++)
+        sync_doubt_flags(context, txn, &store->actions[i]);
+    if (txn)
+        cache_commit(g_steal_pointer(&txn), NULL);
+}
+
+static void end_doubts(Store *store)
+{
+    for (guint i = 0; i < store->count; i++)
+        sync_end_doubt(store->push->context, &store->actions[i]);
+}
+
 static gboolean run_store(Push *push, const SyncAction *actions, guint count, gboolean *refused,
                           ImapReply *reply, GError **error)
 {
@@ -245,6 +264,10 @@ static gboolean run_store(Push *push, const SyncAction *actions, guint count, gb
     batch.answered = g_hash_table_new(NULL, NULL);
     batch.answers = g_array_new(FALSE, FALSE, sizeof(Answer));
     gboolean ok = store_all(&batch, refused, reply, error);
+    if (ok)
+        end_doubts(&batch);
+    else
+        note_doubts(&batch);
     g_hash_table_unref(batch.by_uid);
     g_hash_table_unref(batch.answered);
     g_array_unref(batch.answers);

@@ -5,6 +5,7 @@
 #include "cache/message.h"
 #include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
+#include "daemon/sync/doubt.h"
 #include "daemon/sync/expire.h"
 #include "daemon/sync/folders.h"
 #include "daemon/sync/pull.h"
@@ -108,6 +109,7 @@ static gboolean conclude(SyncContext *context, GError **error)
     if (!sync_resolve_vanished(context, error) || !sync_close_attempts(context, error) ||
         !sync_finish_gone_folders(context, error))
         return FALSE;
+    sync_end_doubts(context);
     wake_bodies(context);
     return TRUE;
 }
