@@ -254,6 +254,16 @@ void cache_close(Cache *cache)
     g_free(cache);
 }
 
+gboolean cache_has_room(Cache *cache, GError **error)
+{
+    if (file_has_room(cache->path))
+        return TRUE;
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_FULL,
+                "The disk that holds %s is full: mail is not fetched until there is room on it",
+                cache->dir);
+    return FALSE;
+}
+
 guint64 cache_disk_size(Cache *cache)
 {
     g_autofree char *wal = g_strconcat(cache->path, "-wal", NULL);

@@ -37,5 +37,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cache, cache_close)
 
 /* The identity recorded when the database was made; borrowed for the life of the cache. */
 
+/* Whether the disk has room for a little more; else FALSE and FULL, with a sentence for people. */
+gboolean cache_has_room(Cache *cache, GError **error);
+
 /* Bytes on the disk: the database and its WAL. */
 guint64 cache_disk_size(Cache *cache);

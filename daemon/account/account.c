@@ -80,7 +80,8 @@ const char *account_notice(const Account *account)
 /* States that a person has to do something about come before what the other part is busy with. */
 static gboolean needs_attention(AccountState state)
 {
-    return state == ACCOUNT_LOCKED || state == ACCOUNT_AUTH_REQUIRED || state == ACCOUNT_ERROR;
+    return state == ACCOUNT_LOCKED || state == ACCOUNT_AUTH_REQUIRED || state == ACCOUNT_ERROR ||
+           state == ACCOUNT_NO_SPACE;
 }
 
 /* How much of what should be here is: 1 only when nothing is missing. */

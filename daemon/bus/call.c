@@ -80,6 +80,7 @@ const char *bus_state_name(AccountState state)
         [ACCOUNT_AUTH_REQUIRED] = "auth-required",
         [ACCOUNT_ERROR] = "error",
         [ACCOUNT_OPENING] = "opening",
+        [ACCOUNT_NO_SPACE] = "no-space",
     };
     return names[state];
 }

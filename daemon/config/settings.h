@@ -81,7 +81,8 @@ typedef enum {
     ACCOUNT_LOCKED, /* the password can't be had now (secret service locked, command failed) */
     ACCOUNT_AUTH_REQUIRED, /* the provider refuses user or password */
     ACCOUNT_ERROR,
-    ACCOUNT_OPENING, /* its cache is being opened, or brought up to date, or mended */
+    ACCOUNT_OPENING,  /* its cache is being opened, or brought up to date, or mended */
+    ACCOUNT_NO_SPACE, /* the disk that holds its cache is full */
 } AccountState;
 
 /* A part's report; any thread may call it; strings are borrowed. `progress` 0 to 1; `message` NULL:

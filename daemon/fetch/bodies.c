@@ -38,6 +38,8 @@
 
 #define BACKOFF_MIN 2
 #define BACKOFF_MAX 300
+/* A full disk is looked at more often: nobody is bothered by that. */
+#define BACKOFF_NO_SPACE 30
 
 /* What a session waits for. */
 typedef struct {
@@ -84,6 +86,7 @@ struct FetchBodies {
     GHashTable *headed;  /* folders whose newest headers have been planned */
     guint busy;          /* threads that prefetch */
     gboolean failing;    /* the last thing a prefetching thread did failed */
+    char *no_space;      /* why what came couldn't be kept: the disk is full; NULL: it could */
     guint wakes;         /* counted: each ends a back-off */
 
     FetchListener listener;
@@ -434,7 +437,7 @@ static void arrived(gpointer data)
 
     pthread_mutex_lock(&bodies->lock);
     if (bodies->listener)
-        bodies->listener(is_busy(bodies), bodies->listener_data);
+        bodies->listener(is_busy(bodies), bodies->no_space, bodies->listener_data);
     pthread_mutex_unlock(&bodies->lock);
 }
 
@@ -665,6 +668,16 @@ static gboolean work_once(Worker *worker, Fetcher *fetcher, Request *request, Ne
     return ok;
 }
 
+/* Under the lock: whether what comes can be kept. */
+static void note_space(FetchBodies *bodies, gboolean ok, const GError *error)
+{
+    if (!ok && !g_error_matches(error, CACHE_ERROR, CACHE_ERROR_FULL))
+        return;
+    g_clear_pointer(&bodies->no_space, g_free);
+    if (!ok)
+        bodies->no_space = g_strdup(error->message);
+}
+
 /* After a failure: sleeps, longer each time, unless a request comes or upstream is set anew. */
 static void back_off(Worker *worker, guint *seconds)
 {
@@ -693,7 +706,9 @@ static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
     bodies->busy += !request;
     pthread_mutex_unlock(&bodies->lock);
     gboolean fresh = !fetcher_is_connected(fetcher);
-    gboolean ok = work_once(worker, fetcher, request, cancel, &error);
+    /* What can't be kept isn't fetched ahead. */
+    gboolean ok = (request || cache_has_room(bodies->cache, &error)) &&
+                  work_once(worker, fetcher, request, cancel, &error);
     /* A connection that was idle may have been dropped unnoticed: once more, with a new one. */
     if (!ok && !fresh && request && !net_cancel_triggered(cancel)) {
         g_clear_error(&error);
@@ -711,11 +726,14 @@ static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
     gboolean refused = error && g_error_matches(error, FETCH_ERROR, FETCH_ERROR_REFUSED);
     gboolean halving = error && !request && is_break(error) && bodies->breaks++ < BREAKS_MAX;
     bodies->failing = !ok && !request && !refused && !halving;
+    note_space(bodies, ok, error);
     if (ok || refused || halving) {
         *backoff = 0;
         return;
     }
     g_debug("Fetching for %s: %s", bodies->access.settings->id, error->message);
+    if (bodies->no_space)
+        *backoff = MIN(*backoff, BACKOFF_NO_SPACE / 2);
     if (!request)
         back_off(worker, backoff);
 }
@@ -833,6 +851,7 @@ void fetch_bodies_free(FetchBodies *bodies)
     pthread_cond_destroy(&bodies->work);
     pthread_mutex_destroy(&bodies->lock);
     g_free(bodies->reason);
+    g_free(bodies->no_space);
     g_free(bodies);
 }
 

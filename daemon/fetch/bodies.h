@@ -32,8 +32,9 @@ void fetch_bodies_set_online(FetchBodies *bodies, gboolean online, const char *r
 void fetch_bodies_wake(FetchBodies *bodies, gboolean everything);
 
 /* `func` is called from the fetchers' threads when content has arrived, and when there is
- * nothing more to prefetch (`busy` FALSE). It must not call back. */
-typedef void (*FetchListener)(gboolean busy, gpointer data);
+ * nothing more to prefetch (`busy` FALSE). `no_space`: why what was fetched couldn't be kept, for the
+ * disk is full, else NULL; borrowed. It must not call back. */
+typedef void (*FetchListener)(gboolean busy, const char *no_space, gpointer data);
 void fetch_bodies_set_listener(FetchBodies *bodies, FetchListener func, gpointer data);
 
 /* Whether prefetch still has something to do that can be done now. */

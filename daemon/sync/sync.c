@@ -29,6 +29,8 @@
 #define BACKOFF_MAX    300
 #define BACKOFF_AUTH   3600
 #define BACKOFF_LOCKED 60
+/* A full disk is looked at more often: nobody is bothered by that. */
+#define BACKOFF_NO_SPACE 30
 
 /* Progress is told so often at most. */
 #define TELL_USEC (200 * 1000)
@@ -71,6 +73,7 @@ struct Sync {
     gint64 told;        /* when progress was last looked at (monotonic) */
     AccountState phase; /* IDLE: rounds are fine */
     gboolean fetching;  /* prefetch has something to do */
+    char *no_space;     /* why what it fetches can't be kept: the disk is full; or NULL */
     char *message;
     AccountState reported;
     double reported_progress;
@@ -152,19 +155,25 @@ static void report(Sync *sync)
     AccountState state = sync->phase;
     double part = 1;
 
+    const char *message = sync->message;
+
     if (state == ACCOUNT_IDLE && sync->fetching)
         state = ACCOUNT_SYNCING;
-    if (state == ACCOUNT_SYNCING || is_something_missing(sync))
+    if (sync->no_space && (state == ACCOUNT_IDLE || state == ACCOUNT_SYNCING)) {
+        state = ACCOUNT_NO_SPACE;
+        message = sync->no_space;
+    }
+    if (state == ACCOUNT_SYNCING || state == ACCOUNT_NO_SPACE || is_something_missing(sync))
         part = MIN(progress(sync), state == ACCOUNT_SYNCING ? 1 : 0.99);
     gboolean moved = ABS(part - sync->reported_progress) >= 0.005;
-    if (state == sync->reported && !moved && g_strcmp0(sync->message, sync->reported_message) == 0)
+    if (state == sync->reported && !moved && g_strcmp0(message, sync->reported_message) == 0)
         return;
     sync->reported = state;
     sync->reported_progress = part;
     g_free(sync->reported_message);
-    sync->reported_message = g_strdup(sync->message);
+    sync->reported_message = g_strdup(message);
     if (sync->report)
-        sync->report(state, part, sync->message, sync->report_data);
+        sync->report(state, part, message, sync->report_data);
 }
 
 static void set_phase(Sync *sync, AccountState phase, const char *message)
@@ -187,14 +196,23 @@ static void set_busy(Sync *sync, AccountState phase)
 }
 
 /* From the fetchers. */
-static void bodies_changed(gboolean busy, gpointer data)
+static void bodies_changed(gboolean busy, const char *no_space, gpointer data)
 {
     Sync *sync = data;
     gint64 now = g_get_monotonic_time();
 
     lock(sync);
+    gboolean space_changed = g_strcmp0(no_space, sync->no_space) != 0;
+    if (space_changed) {
+        /* One line when it begins and one when it ends. */
+        if (!no_space != !sync->no_space)
+            g_message("%s: %s", sync->access.settings->id,
+                      no_space ? no_space : "There is room on the disk again");
+        g_free(sync->no_space);
+        sync->no_space = g_strdup(no_space);
+    }
     /* Counting costs more than a batch of small messages. */
-    if (busy != sync->fetching || now - sync->told > TELL_USEC) {
+    if (space_changed || busy != sync->fetching || now - sync->told > TELL_USEC) {
         sync->fetching = busy;
         sync->told = now;
         report(sync);
@@ -260,6 +278,8 @@ static AccountState classify(const GError *error, guint *seconds)
         *seconds = locked ? BACKOFF_LOCKED : BACKOFF_AUTH;
         return locked ? ACCOUNT_LOCKED : ACCOUNT_AUTH_REQUIRED;
     }
+    if (g_error_matches(error, CACHE_ERROR, CACHE_ERROR_FULL))
+        return ACCOUNT_NO_SPACE;
     if (error->domain == NET_ERROR)
         return error->code == NET_ERROR_TLS || error->code == NET_ERROR_CERTIFICATE ||
                        error->code == NET_ERROR_TOO_LONG
@@ -367,8 +387,9 @@ static gboolean run_imap_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel
 static gboolean run_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
 {
     /* What is nowhere else is always in step. */
-    return sync->access.settings->kind == ACCOUNT_LOCAL ||
-           run_imap_round(sync, kind, cancel, error);
+    return (sync->access.settings->kind == ACCOUNT_LOCAL ||
+            run_imap_round(sync, kind, cancel, error)) &&
+           cache_has_room(sync->cache, error);
 }
 
 static void round_succeeded(Sync *sync)
@@ -404,6 +425,8 @@ static guint round_failed(Sync *sync, const GError *error, guint *backoff)
     if (!same)
         g_log(G_LOG_DOMAIN, state == ACCOUNT_OFFLINE ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_WARNING,
               "%s: %s", sync->access.settings->id, error->message);
+    if (state == ACCOUNT_NO_SPACE)
+        *backoff = MIN(*backoff, BACKOFF_NO_SPACE / 2);
     return back_off(backoff, least);
 }
 
@@ -669,6 +692,7 @@ void sync_free(Sync *sync)
     g_free(sync->failure);
     g_free(sync->message);
     g_free(sync->reported_message);
+    g_free(sync->no_space);
     g_free(sync);
 }
 
@@ -762,13 +786,21 @@ gboolean sync_wait_round(Sync *sync, guint64 round, NetCancel *cancel, GError **
     }
     lock(sync);
     gboolean ok = sync->failure == NULL;
-    if (!ok)
+    if (!ok && sync->phase == ACCOUNT_NO_SPACE)
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FULL, sync->failure);
+    else if (!ok)
         g_set_error_literal(error, NET_ERROR, NET_ERROR_IO, sync->failure);
     unlock(sync);
     if (ok && !wait_for(sync, bodies_are_here, round, cancel)) {
         g_set_error_literal(error, NET_ERROR, NET_ERROR_CANCELLED, "Cancelled.");
         return FALSE;
     }
+    lock(sync);
+    if (ok && sync->no_space) {
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FULL, sync->no_space);
+        ok = FALSE;
+    }
+    unlock(sync);
     g_autofree char *missing = ok ? describe_missing(sync->cache) : NULL;
     if (missing)
         g_set_error_literal(error, SYNC_ERROR, SYNC_ERROR_MISSING, missing);

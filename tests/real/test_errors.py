@@ -331,10 +331,30 @@ class FullDisk(Case):
         state = self.daemon.wait(lambda: (lambda now: now if now["LastError"] else None)(
             self.daemon.state()), "a complaint", 30)
         self.assertRegex(state["LastError"].lower(), "full|space|room")
+        self.assertEqual(state["State"], "no-space")
+        self.assertLess(state["Progress"], 1)
+        self.assertIn("no-space", str(self.daemon.control("status")))
+        with self.assertRaises(ControlError) as failed:
+            self.daemon.control("sync", "--wait")
+        self.assertRegex(str(failed.exception).lower(), "full|space|room")
         (self.daemon.data / "ballast").unlink()
         self.daemon.control("online")
         self.daemon.sync()
         self.assertEqual(self.local(self.daemon).select().exists, 30)
+
+    def test_it_recovers_by_itself_when_there_is_room(self):
+        """Bodies that couldn't be kept while all else could; and what a round couldn't write."""
+        for folder in ("INBOX", "Archive"):
+            self.fill_disk()
+            fill(self.server, [mail(f"large {folder}", "x" * 600000 + "\r\n")])
+            self.daemon.wait(lambda: self.daemon.state()["State"] == "no-space", "the state", 60)
+            (self.daemon.data / "ballast").unlink()
+            self.daemon.wait(lambda: self.daemon.state()["State"] == "idle", "to be idle again", 120)
+            self.assertEqual(self.daemon.state()["LastError"], "")
+            self.assertEqual(self.daemon.state()["Progress"], 1)
+            log = self.daemon.log()
+            self.assertLess(log.lower().count("is full"), 12, log)
+        self.assertEqual(self.local(self.daemon).select().exists, 22)
 
 
 if __name__ == "__main__":

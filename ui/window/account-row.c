@@ -102,7 +102,7 @@ static void update(AccountRow *row)
         return;
     gboolean syncing = strcmp(state, "syncing") == 0;
     gboolean wrong = strcmp(state, "error") == 0 || strcmp(state, "locked") == 0 ||
-                     strcmp(state, "auth-required") == 0;
+                     strcmp(state, "auth-required") == 0 || strcmp(state, "no-space") == 0;
     g_autofree char *text = text_account_state(state, postern_account_get_progress(row->account),
                                                postern_account_get_last_sync(row->account));
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), address && *address ? address : id);

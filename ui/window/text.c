@@ -36,6 +36,7 @@ static const struct {
     {"idle", "Up to date", "emblem-ok-symbolic"},
     {"locked", "The password can’t be read now", "dialog-password-symbolic"},
     {"auth-required", "The provider refuses the password", "dialog-password-symbolic"},
+    {"no-space", "The disk is full", "drive-harddisk-symbolic"},
     {"error", "Something is wrong", "dialog-error-symbolic"},
 };
 
