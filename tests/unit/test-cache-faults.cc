@@ -380,6 +380,76 @@ TEST_F(CacheFaults, WhatTakesLongTellsAndCanBeStopped)
     expect_sound();
 }
 
+/* ---- what clients do ------------------------------------------------------------------------ */
+
+/* COPY and MOVE of a folder's messages are whole or not done; a UID that was given is never given
+ * again. */
+class CopyFaults : public CacheFaults
+{
+  protected:
+    bool copy_with(Fault how, long steps, gboolean move)
+    {
+        pid_t child = fork();
+        if (child == 0) {
+            cache = cache_open(dir.c_str(), nullptr, nullptr);
+            fault = how;
+            left = steps;
+            {
+                g_autoptr(GArray) from = g_array_new(FALSE, FALSE, sizeof(guint32));
+                g_autoptr(GArray) to = g_array_new(FALSE, FALSE, sizeof(guint32));
+                g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
+                const CacheSelection all = {inbox, inbox_uids.data(), inbox_uids.size()};
+                if (txn && cache_copy(txn, all, archive, move, from, to, nullptr))
+                    cache_commit(g_steal_pointer(&txn), nullptr);
+            }
+            _exit(left >= 0 ? 0 : 1);
+        }
+        int status = 0;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status)) << "step " << steps;
+        return WEXITSTATUS(status) != 0;
+    }
+    void expect_whole_or_nothing(gboolean move)
+    {
+        open();
+        {
+            Txn txn(cache, CACHE_READ);
+            gsize here = uids(txn, inbox).size(), there = uids(txn, archive).size();
+            bool done = there != archive_uids.size();
+            EXPECT_EQ(there, archive_uids.size() + (done ? inbox_uids.size() : 0));
+            EXPECT_EQ(here, move && done ? 0 : inbox_uids.size());
+            for (auto &[uid, bytes] : moved)
+                EXPECT_EQ(read(txn, placement(txn, archive, uid).message), bytes) << uid;
+        }
+        EXPECT_GT(append(archive, "\r\nnew"), archive_uids.back());
+        close();
+    }
+    void break_off(Fault how)
+    {
+        const long stride = g_getenv("POSTERN_LONG") ? 1 : 3;
+        for (gboolean move : {0, 1}) {
+            long steps = (long)(std::random_device()() % stride);
+            for (bool happened = true; happened && !HasFailure(); steps += stride) {
+                SCOPED_TRACE("step " + std::to_string(steps));
+                restore();
+                happened = copy_with(how, steps, move);
+                expect_whole_or_nothing(move);
+            }
+            EXPECT_GT(steps, 5) << "so many steps it has at least";
+        }
+    }
+};
+
+TEST_F(CopyFaults, ACopyThatIsKilledAtAnyStepIsWholeOrNotDone)
+{
+    break_off(KILLED);
+}
+
+TEST_F(CopyFaults, ACopyForWhichTheDiskIsTooSmallAtAnyStepIsWholeOrNotDone)
+{
+    break_off(FULL);
+}
+
 /* ---- the queue ---------------------------------------------------------------------------- */
 
 class QueueFaults : public CacheFaults
