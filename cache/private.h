@@ -7,6 +7,7 @@
 #include "cache/change.h"
 #include "cache/db.h"
 #include "cache/folder.h"
+#include "cache/maildrop.h"
 #include "cache/message.h"
 
 typedef struct Codecs Codecs;     /* codec.h */
@@ -337,6 +338,12 @@ gboolean message_set_hash(CacheTxn *txn, gint64 message, gint64 hash, GError **e
 
 /* Drops the message, with its content where no other has it, if no placement is left. */
 gboolean message_collect(CacheTxn *txn, gint64 message, GError **error);
+
+/* ---- maildrop.c */
+#define MAILDROP_COLUMNS                                                                           \
+    "maildrop.id, uidl, digest, maildrop.size, state, listed, since, changed, maildrop.uid"
+enum { MAILDROP_COLUMN_COUNT = 9 };
+CacheDrop *maildrop_read(DbQuery *query);
 
 /* ---- problem.c */
 /* The message's content is here now, or isn't wanted any more: that it couldn't be had is past. */

@@ -46,9 +46,14 @@ static const char SQL_ITEMS[] =
 static const char SQL_ATTEMPTED[] = "SELECT 1 FROM attempt_item WHERE folder = ? AND uid = ?";
 /* The first schema that has these tables. */
 #define VANISHED_VERSION 12
+#define MAILDROP_VERSION 13
 static const char SQL_IS_VANISHED[] = "SELECT 1 FROM vanished WHERE folder = ? AND uid = ?";
 static const char SQL_VANISHED[] =
     "SELECT folder, uid, uidvalidity, base_uid, alive, told, since FROM vanished";
+/* With whether it is in INBOX still. */
+static const char SQL_MAILDROP[] =
+    "SELECT " MAILDROP_COLUMNS ", EXISTS (SELECT 1 FROM folder, placement p WHERE name = 'INBOX'"
+    " AND p.folder = folder.id AND p.uid = maildrop.uid) FROM maildrop";
 static const char SQL_PROBLEMS[] = "SELECT operation, folder, uid, text, since, retry FROM problem";
 static const char SQL_RETIRED[] = "SELECT name, uidvalidity FROM retired";
 static const char SQL_META[] = "SELECT value FROM meta WHERE key = ?";
@@ -643,6 +648,33 @@ static gboolean carry_vanished(Salvage *salvage, CacheTxn *txn, GError **error)
     return TRUE;
 }
 
+/* What had come and can't be carried over is to come again; what clients have put elsewhere, or
+ * deleted, is not. */
+static gboolean is_lost_from_inbox(CacheTxn *txn, gint64 inbox, const CacheDrop *drop,
+                                   gboolean was_there)
+{
+    CachePlacement row;
+    return was_there && !cache_placement_get(txn, inbox, drop->uid, &row, NULL);
+}
+
+static gboolean carry_maildrop(Salvage *salvage, CacheTxn *txn, GError **error)
+{
+    g_autoptr(CacheFolder) inbox = cache_folder_find(txn, "INBOX", NULL);
+
+    if (salvage->version < MAILDROP_VERSION || !inbox)
+        return TRUE;
+    g_auto(DbQuery) query = db_query_values(salvage->from, SQL_MAILDROP, NULL, 0);
+    while (db_next(&query)) {
+        g_autoptr(CacheDrop) drop = maildrop_read(&query);
+        gboolean was_there = db_int(&query, MAILDROP_COLUMN_COUNT) != 0;
+        if (!is_lost_from_inbox(txn, inbox->id, drop, was_there) &&
+            !cache_drop_put(txn, drop, error))
+            return FALSE;
+    }
+    sound(salvage, &query);
+    return TRUE;
+}
+
 static gboolean carry_problems(Salvage *salvage, CacheTxn *txn, GError **error)
 {
     g_auto(DbQuery) query = db_query(salvage->from, SQL_PROBLEMS);
@@ -673,7 +705,7 @@ static char *read_meta(Salvage *salvage, const char *key)
 /* How the account is, not how far syncing had come. */
 static gboolean carry_meta(Salvage *salvage, CacheTxn *txn, GError **error)
 {
-    const char *const keys[] = {"set-like", "gmail", "new-folders", "kind"};
+    const char *const keys[] = {"set-like", "gmail", "new-folders", "kind", "maildrop"};
 
     for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
         g_autofree char *value = read_meta(salvage, keys[i]);
@@ -730,8 +762,13 @@ static gboolean open_damaged(Salvage *salvage, const char *path, gboolean *opene
 static gboolean carry_all(Salvage *salvage, GError **error)
 {
     static const CarryFunc before[] = {carry_meta, carry_keywords, carry_retired, NULL};
-    static const CarryFunc after[] = {carry_subscriptions, carry_annotations, carry_attempts,
-                                      carry_vanished,      carry_problems,    NULL};
+    static const CarryFunc after[] = {carry_subscriptions,
+                                      carry_annotations,
+                                      carry_attempts,
+                                      carry_vanished,
+                                      carry_maildrop,
+                                      carry_problems,
+                                      NULL};
 
     return carry_each(salvage, before, error) && carry_folders(salvage, error) &&
            carry_each(salvage, after, error) && goes_on(salvage, error);

@@ -198,20 +198,21 @@ static const char VERSION_12[] =
     "CREATE TRIGGER vanished_gone AFTER DELETE ON placement"
     "  BEGIN DELETE FROM vanished WHERE folder = old.folder AND uid = old.uid; END;";
 
+/* What is known of a maildrop (maildrop.h). */
+static const char VERSION_13[] =
+    "CREATE TABLE maildrop ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, uidl TEXT, digest BLOB, size INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL, listed INTEGER NOT NULL, since INTEGER NOT NULL,"
+    "  changed INTEGER NOT NULL, uid INTEGER NOT NULL);";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1},
-    {2, VERSION_2},
-    {3, VERSION_3},
-    {4, VERSION_4},
-    {5, VERSION_5},
-    {6, VERSION_6},
-    {7, VERSION_7},
-    {8, VERSION_8},
-    {9, VERSION_9},
-    {10, VERSION_10},
-    {11, VERSION_11},
-    {12, VERSION_12},
-    {0},
+    {1, VERSION_1},   {2, VERSION_2},
+    {3, VERSION_3},   {4, VERSION_4},
+    {5, VERSION_5},   {6, VERSION_6},
+    {7, VERSION_7},   {8, VERSION_8},
+    {9, VERSION_9},   {10, VERSION_10},
+    {11, VERSION_11}, {12, VERSION_12},
+    {13, VERSION_13}, {0},
 };
 
 gboolean schema_version(Db *db, int *version, GError **error)

@@ -12,7 +12,8 @@ static const struct {
 } settable[] = {
     {"address", TRUE},  {"aliases", FALSE},  {"name", FALSE},      {"incoming", TRUE},
     {"outgoing", TRUE}, {"user", TRUE},      {"auth", TRUE},       {"outgoing-user", TRUE},
-    {"oauth2", TRUE},   {"prefetch", FALSE}, {"save-sent", FALSE}, {"enabled", FALSE},
+    {"oauth2", TRUE},   {"prefetch", FALSE}, {"save-sent", FALSE}, {"leave-on-server", FALSE},
+    {"enabled", FALSE},
 };
 
 /* A command's password was meant for the old server. */

@@ -205,13 +205,11 @@ static gboolean parse_incoming(AccountSettings *settings, const char *value, GEr
     }
     if (!parse_endpoint(&settings->incoming, value, error))
         return FALSE;
-    if (settings->incoming && strcmp(settings->incoming->protocol, "imap") != 0)
-        return bad(
-            error,
-            "has to be an IMAP server; write imaps://HOST or imap://HOST (or " CONFIG_LOCAL_URL
-            " for mail that lives here only)");
-    settings->kind = ACCOUNT_IMAP;
-    return TRUE;
+    const char *protocol = settings->incoming ? settings->incoming->protocol : "imap";
+    settings->kind = strcmp(protocol, "pop3") == 0 ? ACCOUNT_POP3 : ACCOUNT_IMAP;
+    return settings->kind == ACCOUNT_POP3 || strcmp(protocol, "imap") == 0 ||
+           bad(error, "has to be an IMAP or POP3 server; write imaps://HOST, imap://HOST or "
+                      "pop3s://HOST (or " CONFIG_LOCAL_URL " for mail that lives here only)");
 }
 
 static gboolean parse_outgoing(AccountSettings *settings, const char *value, GError **error)
@@ -333,6 +331,22 @@ static gboolean parse_pop3_window(AccountSettings *settings, const char *value, 
     return TRUE;
 }
 
+static gboolean parse_leave(AccountSettings *settings, const char *value, GError **error)
+{
+    char *end;
+    guint64 days = g_ascii_strtoull(value, &end, 10);
+
+    if (!*value || strcmp(value, "always") == 0)
+        settings->leave_days = ACCOUNT_LEAVE_ALWAYS;
+    else if (strcmp(value, "never") == 0)
+        settings->leave_days = 0;
+    else if (g_ascii_isdigit(*value) && strcmp(end, "d") == 0 && days > 0 && days <= 36500)
+        settings->leave_days = (int)days;
+    else
+        return bad(error, "is not known; write always, never, or a number of days such as 30d");
+    return TRUE;
+}
+
 static gboolean parse_undo_delay(AccountSettings *settings, const char *value, GError **error)
 {
     char *end;
@@ -393,6 +407,7 @@ static const struct {
     {"tls-ca-file", parse_ca_file},
     {"prefetch", parse_prefetch},
     {"save-sent", parse_save_sent},
+    {"leave-on-server", parse_leave},
     {"undo-delay", parse_undo_delay},
     {"pop3-folder", parse_pop3_folder},
     {"pop3-delete", parse_pop3_delete},
@@ -540,6 +555,8 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
 
     if (parse_keys(config, file, group, account, settings, &at, &error)) {
         fill_defaults(settings);
+        if (settings->kind != ACCOUNT_POP3 && settings->leave_days != ACCOUNT_LEAVE_ALWAYS)
+            warn(config, group, "leave-on-server", "has no effect without a POP3 server");
         account->settings = g_steal_pointer(&settings);
         return;
     }

@@ -5,6 +5,7 @@
 #include "daemon/discover/probe.h"
 
 #include "daemon/upstream/imap.h"
+#include "daemon/upstream/pop3.h"
 #include "daemon/upstream/smtp.h"
 
 #include <gio/gio.h>
@@ -47,6 +48,25 @@ static gboolean try_smtp(const ProbeServer *server, const char *user, GError **e
     return TRUE;
 }
 
+/* The maildrop is opened and left as it is: only one can have it open at a time. */
+static gboolean try_pop3(const ProbeServer *server, const char *user, GError **error)
+{
+    Pop3ClientOptions options = {
+        .endpoint = server->endpoint,
+        .tls = server->tls,
+        .user = user,
+        .secret = server->secret,
+        .oauth2 = server->oauth2,
+        .timeout = server->timeout,
+        .cancel = server->cancel,
+    };
+    g_autoptr(Pop3Client) client = pop3_client_connect(&options, error);
+
+    if (client)
+        pop3_client_quit(client, NULL);
+    return client != NULL;
+}
+
 static char *try_users(const ProbeServer *server,
                        gboolean (*try)(const ProbeServer *, const char *, GError **),
                        GError **error)
@@ -58,6 +78,7 @@ static char *try_users(const ProbeServer *server,
         if (try(server, *user, &refusal))
             return g_strdup(*user);
         gboolean refused = g_error_matches(refusal, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
+                           g_error_matches(refusal, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH) ||
                            g_error_matches(refusal, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH);
         if (!failure || !refused) {
             g_clear_error(&failure);
@@ -74,11 +95,8 @@ static char *try_users(const ProbeServer *server,
 
 char *probe_incoming(const ProbeServer *server, GError **error)
 {
-    if (strcmp(server->endpoint->protocol, "imap") == 0)
-        return try_users(server, try_imap, error);
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                "%s offers POP3 alone, and Postern fetches mail by IMAP", server->endpoint->host);
-    return NULL;
+    gboolean pop3 = strcmp(server->endpoint->protocol, "pop3") == 0;
+    return try_users(server, pop3 ? try_pop3 : try_imap, error);
 }
 
 char *probe_outgoing(const ProbeServer *server, GError **error)

@@ -172,7 +172,9 @@ static gboolean clear(SyncContext *context,
         g_autoptr(CacheFolder) folder = cache_folder_get(txn, aside->folder, NULL);
         g_message("%s: %s%s can be read again", context->settings->id,
                   aside->base_uid ? "a message of " : "",
-                  folder && folder->base_name ? folder->base_name : "a folder that is gone");
+                  folder && folder->base_name ? folder->base_name
+                  : folder && folder->name    ? folder->name
+                                              : "a folder that is gone");
         g_array_remove_index(context->aside, i - 1);
     }
     return !txn || cache_commit(g_steal_pointer(&txn), error);

@@ -62,7 +62,11 @@ typedef struct {
     guint connection;         /* counts connections */
     gboolean (*reconnect)(gpointer data, GError **error); /* in the middle of a round */
     gpointer reconnect_data;
-    gboolean asked; /* by a person: what is set aside is tried, too */
+    guint fetched, to_fetch; /* messages of a maildrop, in this round */
+    void (*progressed)(gpointer data);
+    gpointer progressed_data;
+    guint login_delay; /* seconds that a POP3 server wants between logins */
+    gboolean asked;    /* by a person: what is set aside is tried, too */
 
     GArray *vanished;         /* SyncVanished */
     GHashTable *returned;     /* messages (gint64) that had vanished, and are there again */

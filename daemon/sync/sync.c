@@ -8,6 +8,7 @@
 #include "cache/problem.h"
 #include "daemon/net/clock.h"
 #include "daemon/net/thread.h"
+#include "daemon/sync/maildrop.h"
 #include "daemon/sync/round.h"
 #include "daemon/sync/watch.h"
 #include "daemon/upstream/connect.h"
@@ -111,9 +112,14 @@ static void drain(int fd)
 /* How much of what is wanted is here, 0 to 1. */
 static double progress(Sync *sync)
 {
-    g_autoptr(CacheTxn) txn = cache_begin(sync->cache, CACHE_READ, NULL);
+    g_autoptr(CacheTxn) txn = NULL;
     guint64 full, all;
 
+    if (sync->access.settings->kind == ACCOUNT_POP3)
+        return sync->context->to_fetch
+                   ? (double)sync->context->fetched / (double)sync->context->to_fetch
+                   : 0;
+    txn = cache_begin(sync->cache, CACHE_READ, NULL);
     if (!txn || !cache_content_counts(txn, &full, &all, NULL) || all == 0)
         return 0;
     return (double)full / (double)all;
@@ -221,6 +227,20 @@ static void bodies_changed(gboolean busy, const char *no_space, gpointer data)
     unlock(sync);
 }
 
+/* From a round with a maildrop. */
+static void fetched_more(gpointer data)
+{
+    Sync *sync = data;
+    gint64 now = g_get_monotonic_time();
+
+    lock(sync);
+    if (now - sync->told > TELL_USEC) {
+        sync->told = now;
+        report(sync);
+    }
+    unlock(sync);
+}
+
 /* From the thread that watches INBOX. */
 static void inbox_changed(gpointer data)
 {
@@ -285,10 +305,13 @@ static AccountState classify(const GError *error, guint *seconds)
                        error->code == NET_ERROR_TOO_LONG
                    ? ACCOUNT_ERROR
                    : ACCOUNT_OFFLINE;
-    if (error->domain == IMAP_CLIENT_ERROR && error->code == IMAP_CLIENT_ERROR_AUTH) {
+    if (g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
+        g_error_matches(error, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH)) {
         *seconds = BACKOFF_AUTH;
         return ACCOUNT_AUTH_REQUIRED;
     }
+    if (g_error_matches(error, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_UNAVAILABLE))
+        return ACCOUNT_OFFLINE;
     if (error->domain == IMAP_CLIENT_ERROR &&
         (error->code == IMAP_CLIENT_ERROR_UNAVAILABLE || error->code == IMAP_CLIENT_ERROR_CLOSED))
         return ACCOUNT_OFFLINE;
@@ -384,12 +407,33 @@ static gboolean run_imap_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel
     }
 }
 
+/* A maildrop is open for as short as can be: others can't get in meanwhile. */
+static gboolean run_pop3_round(Sync *sync, NetCancel *cancel, GError **error)
+{
+    set_busy(sync, ACCOUNT_CONNECTING);
+    g_autoptr(Pop3Client) client = upstream_connect_pop3(&sync->access, cancel, error);
+    if (!client)
+        return FALSE;
+    sync->context->login_delay = pop3_client_capabilities(client)->login_delay;
+    set_busy(sync, ACCOUNT_SYNCING);
+    return sync_maildrop(sync->context, client, error);
+}
+
+static gboolean run_round_by_kind(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
+{
+    switch (sync->access.settings->kind) {
+    case ACCOUNT_LOCAL: /* what is nowhere else is always in step */
+        return TRUE;
+    case ACCOUNT_POP3:
+        return kind == SYNC_ROUND_PUSH || run_pop3_round(sync, cancel, error);
+    default:
+        return run_imap_round(sync, kind, cancel, error);
+    }
+}
+
 static gboolean run_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GError **error)
 {
-    /* What is nowhere else is always in step. */
-    return (sync->access.settings->kind == ACCOUNT_LOCAL ||
-            run_imap_round(sync, kind, cancel, error)) &&
-           cache_has_room(sync->cache, error);
+    return run_round_by_kind(sync, kind, cancel, error) && cache_has_room(sync->cache, error);
 }
 
 static void round_succeeded(Sync *sync)
@@ -415,6 +459,7 @@ static guint round_failed(Sync *sync, const GError *error, guint *backoff)
     guint least;
     AccountState state = classify(error, &least);
 
+    least = MAX(least, sync->context->login_delay);
     disconnect_others(sync, error->message);
     lock(sync);
     gboolean same = g_strcmp0(sync->message, error->message) == 0;
@@ -536,7 +581,7 @@ static gint64 next_time(Sync *sync, guint quiet)
         gint64 left = due - net_clock_seconds(sync->access.clock);
         seconds = MIN(seconds, MAX(left, 1));
     }
-    return from_now(sync, seconds);
+    return from_now(sync, MAX(seconds, sync->context->login_delay));
 }
 
 /* Whether upstream isn't to be used: by whom is the daemon's to say. */
@@ -658,6 +703,8 @@ Sync *sync_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies,
     sync->context = sync_context_new(access, cache, bodies);
     sync->context->reconnect = reconnect;
     sync->context->reconnect_data = sync;
+    sync->context->progressed = fetched_more;
+    sync->context->progressed_data = sync;
     sync->pending_watch = cache_watch_pending(cache, sync->pending_fd);
     fetch_bodies_set_listener(bodies, bodies_changed, sync);
     if (access->settings->kind == ACCOUNT_IMAP)

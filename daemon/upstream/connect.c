@@ -8,8 +8,12 @@
 
 #define TIMEOUT 60 /* seconds */
 
-static ImapClient *log_in(const AccountAccess *access, const char *secret, NetCancel *cancel,
-                          GError **error)
+/* Logs in with `secret`; a client of its protocol, or NULL. */
+typedef gpointer (*Connect)(const AccountAccess *access, const char *secret, NetCancel *cancel,
+                            GError **error);
+
+static gpointer connect_imap(const AccountAccess *access, const char *secret, NetCancel *cancel,
+                             GError **error)
 {
     const AccountSettings *settings = access->settings;
     ImapClientOptions options = {.endpoint = settings->incoming,
@@ -19,14 +23,42 @@ static ImapClient *log_in(const AccountAccess *access, const char *secret, NetCa
                                  .oauth2 = settings->oauth2,
                                  .timeout = TIMEOUT,
                                  .cancel = cancel};
+
+    return imap_client_connect(&options, error);
+}
+
+static gpointer connect_pop3(const AccountAccess *access, const char *secret, NetCancel *cancel,
+                             GError **error)
+{
+    const AccountSettings *settings = access->settings;
+    Pop3ClientOptions options = {.endpoint = settings->incoming,
+                                 .tls = access->tls,
+                                 .user = settings->user,
+                                 .secret = secret,
+                                 .oauth2 = settings->oauth2,
+                                 .timeout = TIMEOUT,
+                                 .cancel = cancel};
+
+    return pop3_client_connect(&options, error);
+}
+
+static gboolean is_refused(const GError *error)
+{
+    return g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
+           g_error_matches(error, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH);
+}
+
+static gpointer log_in(const AccountAccess *access, Connect connect, const char *secret,
+                       NetCancel *cancel, GError **error)
+{
     g_autoptr(GError) why = NULL;
 
     if (access->gate && !account_gate_check(access->gate, secret, error))
         return NULL;
-    ImapClient *client = imap_client_connect(&options, &why);
+    gpointer client = connect(access, secret, cancel, &why);
     if (client)
         return client;
-    if (access->gate && g_error_matches(why, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH))
+    if (access->gate && is_refused(why))
         account_gate_note_refusal(access->gate, secret, why);
     g_propagate_error(error, g_steal_pointer(&why));
     return NULL;
@@ -38,8 +70,8 @@ static char *get_secret(const AccountAccess *access, GError **error)
 }
 
 /* After a refusal of `secret`: once more, where there is another token to be had. */
-static ImapClient *log_in_anew(const AccountAccess *access, const char *secret, NetCancel *cancel,
-                               GError **error)
+static gpointer log_in_anew(const AccountAccess *access, Connect connect, const char *secret,
+                            NetCancel *cancel, GError **error)
 {
     g_autoptr(GError) failure = NULL;
 
@@ -47,7 +79,7 @@ static ImapClient *log_in_anew(const AccountAccess *access, const char *secret, 
     char *another = get_secret(access, &failure);
     if (another && strcmp(another, secret) != 0) {
         g_clear_error(error);
-        ImapClient *client = log_in(access, another, cancel, error);
+        gpointer client = log_in(access, connect, another, cancel, error);
         account_password_free(another);
         return client;
     }
@@ -59,28 +91,38 @@ static ImapClient *log_in_anew(const AccountAccess *access, const char *secret, 
     return NULL;
 }
 
-static ImapClient *connect_with(const AccountAccess *access, const char *secret, NetCancel *cancel,
-                                GError **error)
+static gpointer connect_with(const AccountAccess *access, Connect connect, const char *secret,
+                             NetCancel *cancel, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    ImapClient *client = log_in(access, secret, cancel, &failure);
+    gpointer client = log_in(access, connect, secret, cancel, &failure);
 
-    if (!client && access->refused &&
-        g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH))
-        client = log_in_anew(access, secret, cancel, &failure);
+    if (!client && access->refused && is_refused(failure))
+        client = log_in_anew(access, connect, secret, cancel, &failure);
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     return client;
 }
 
-ImapClient *upstream_connect_imap(const AccountAccess *access, NetCancel *cancel, GError **error)
+static gpointer connect_by(const AccountAccess *access, Connect connect, NetCancel *cancel,
+                           GError **error)
 {
     if (access->gate && !account_gate_enter(access->gate, cancel, error))
         return NULL;
     char *secret = get_secret(access, error);
-    ImapClient *client = secret ? connect_with(access, secret, cancel, error) : NULL;
+    gpointer client = secret ? connect_with(access, connect, secret, cancel, error) : NULL;
     account_password_free(secret);
     if (access->gate)
         account_gate_leave(access->gate);
     return client;
+}
+
+ImapClient *upstream_connect_imap(const AccountAccess *access, NetCancel *cancel, GError **error)
+{
+    return connect_by(access, connect_imap, cancel, error);
+}
+
+Pop3Client *upstream_connect_pop3(const AccountAccess *access, NetCancel *cancel, GError **error)
+{
+    return connect_by(access, connect_pop3, cancel, error);
 }

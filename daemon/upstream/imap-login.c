@@ -4,6 +4,7 @@
  * things that are said once per connection.
  */
 #include "daemon/upstream/imap-private.h"
+#include "daemon/upstream/refusal.h"
 
 #include <string.h>
 
@@ -86,36 +87,17 @@ static const char *const later_codes[] = {"UNAVAILABLE", "INUSE",        "LIMIT"
                                           "OVERQUOTA",   "CONTACTADMIN", "THROTTLED", NULL};
 static const char *const never_codes[] = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED",
                                           "PRIVACYREQUIRED", NULL};
-/* The words of those who know no codes. */
-static const char *const later_words[] = {
-    "too many", "try again",     "temporar",    "throttl",   "limit",
-    "exceed",   "maximum",       "later",       "unavailab", "not avai",
-    "busy",     "overload",      "maintenance", "timeout",   "timed out",
-    "internal", "server error",  "connections", "in use",    "lookup fail",
-    "backend",  "shutting down", NULL};
-
-static gboolean has_any(const char *text, const char *const *words)
-{
-    for (; *words; words++) {
-        if (strstr(text, *words))
-            return TRUE;
-    }
-    return FALSE;
-}
-
 /* Whether a refused login says nothing about the password. A server that can't read LOGIN, or
  * isn't ready for it, hasn't looked at the password either: BAD. */
 static gboolean is_temporary(const ImapReply *reply)
 {
-    g_autofree char *text = g_utf8_strdown(reply->text ? reply->text : "", -1);
-
     if (reply->cond == IMAP_COND_BAD)
         return TRUE;
     if (reply->code && g_strv_contains(later_codes, reply->code))
         return TRUE;
     if (reply->code && g_strv_contains(never_codes, reply->code))
         return FALSE;
-    return has_any(text, later_words);
+    return upstream_words_say_later(reply->text ? reply->text : "");
 }
 
 static gboolean check_login(ImapClient *client, const ImapReply *reply, GError **error)

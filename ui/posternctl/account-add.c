@@ -257,7 +257,9 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
         {"id", 0, 0, G_OPTION_ARG_STRING, &options.id, "Its ID (default: made of the address)",
          "ID"},
         {"incoming", 0, 0, G_OPTION_ARG_STRING, &options.servers.incoming,
-         "imaps://HOST, or imap://HOST for STARTTLS (default: found by the address)", "URL"},
+         "imaps://HOST, or imap://HOST for STARTTLS; pop3s:// or pop3:// (default: found by the "
+         "address)",
+         "URL"},
         {"outgoing", 0, 0, G_OPTION_ARG_STRING, &options.servers.outgoing,
          "submissions://HOST, or submission://HOST for STARTTLS", "URL"},
         {"user", 0, 0, G_OPTION_ARG_STRING, &options.user, "Login name (default: the address)",

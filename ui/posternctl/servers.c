@@ -27,8 +27,6 @@ static gboolean is_usable(GVariant *server, gboolean oauth2)
 {
     g_auto(GStrv) auths = NULL;
 
-    if (g_str_has_prefix(ctl_string(server, "Url"), "pop3"))
-        return FALSE;
     if (!g_variant_lookup(server, "Auth", "^as", &auths) || !*auths)
         return TRUE;
     if (oauth2)

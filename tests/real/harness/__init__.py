@@ -5,6 +5,7 @@ from . import corpus, faults, postfix
 from .case import LONG, Case, SharedCase
 from .dovecot import Provider
 from .fakeimap import FakeImap
+from .fakepop3 import FakePop3, by_digest
 from .fakesmtp import DROP, HANG, TAKE_AND_DROP, FakeSmtp
 from .filter import ImapFilter
 from .fill import fill, fill_demo, fill_many, fill_real, write_maildir

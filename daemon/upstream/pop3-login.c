@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* From a connection to a maildrop that is open: greeting, CAPA, STLS, login. */
+#include "daemon/upstream/pop3-private.h"
+
+#include "daemon/upstream/refusal.h"
+
+#include <string.h>
+
+#define CAPABILITIES_MAX 200 /* lines */
+
+static void add_capability(const char *line, gsize length, gpointer data)
+{
+    pop3_capabilities_add(data, line, length);
+}
+
+/* Servers from before RFC 2449 know no CAPA: they are asked for what they may have. */
+static gboolean ask_capabilities(Pop3Client *client, GError **error)
+{
+    g_auto(Pop3Status) status = {0};
+
+    client->capabilities = (Pop3Capabilities){0};
+    if (!pop3_client_run(client, "CAPA", &status, error))
+        return FALSE;
+    return !status.ok || pop3_client_read_lines(client, CAPABILITIES_MAX, add_capability,
+                                                &client->capabilities, error);
+}
+
+/* ---- what a refusal means ------------------------------------------------------------------ */
+
+/* RFC 2449, 8.1; RFC 3206. */
+static const struct {
+    const char *code;
+    Pop3ClientError meaning;
+} meanings[] = {
+    {"AUTH", POP3_CLIENT_ERROR_AUTH},
+    {"IN-USE", POP3_CLIENT_ERROR_UNAVAILABLE},
+    {"LOGIN-DELAY", POP3_CLIENT_ERROR_UNAVAILABLE},
+    {"SYS/TEMP", POP3_CLIENT_ERROR_UNAVAILABLE},
+    {"SYS/PERM", POP3_CLIENT_ERROR_PROTOCOL},
+};
+
+/* A server that says [AUTH] where it means it (RFC 3206, 4) has another reason where it doesn't. */
+static Pop3ClientError meaning_of(const Pop3Client *client, const Pop3Status *status)
+{
+    for (guint i = 0; status->code && i < G_N_ELEMENTS(meanings); i++)
+        if (g_str_equal(status->code, meanings[i].code))
+            return meanings[i].meaning;
+    gboolean other = (client->capabilities.bits & POP3_CAP_AUTH_RESP_CODE) != 0;
+    return other || upstream_words_say_later(status->text) ? POP3_CLIENT_ERROR_UNAVAILABLE
+                                                           : POP3_CLIENT_ERROR_AUTH;
+}
+
+static gboolean check_login(const Pop3Client *client, const Pop3Status *status, GError **error)
+{
+    const char *host = client->endpoint->host;
+    const char *text = *status->text ? status->text : "no reason given";
+    Pop3ClientError meaning = meaning_of(client, status);
+
+    if (status->ok)
+        return TRUE;
+    if (meaning == POP3_CLIENT_ERROR_UNAVAILABLE)
+        return pop3_client_fail(error, meaning, "%s can't open the mailbox now: %s", host, text);
+    if (meaning == POP3_CLIENT_ERROR_AUTH)
+        return pop3_client_fail(error, meaning, "%s refuses the user name or password: %s", host,
+                                text);
+    return pop3_client_fail(error, meaning, "%s has a fault that its owner has to mend: %s", host,
+                            text);
+}
+
+/* ---- logging in ---------------------------------------------------------------------------- */
+
+static void wipe(GString *text)
+{
+    explicit_bzero(text->str, text->allocated_len);
+    g_string_free(text, TRUE);
+}
+
+/* Sends `verb` and a secret that must not stay in memory. */
+static gboolean run_secret(Pop3Client *client, const char *verb, const char *secret,
+                           Pop3Status *status, GError **error)
+{
+    GString *line = g_string_sized_new(strlen(verb) + strlen(secret) + 1);
+
+    g_string_append(line, verb);
+    g_string_append(line, secret);
+    gboolean ok = pop3_client_run(client, line->str, status, error);
+    wipe(line);
+    return ok;
+}
+
+/*
+ * AUTH (RFC 5034), always on two lines: Microsoft wants that, and commands may have 255 octets only.
+ * A further challenge is OAuth's way to explain a failure; it is answered with nothing.
+ */
+static gboolean authenticate(Pop3Client *client, const char *mechanism, GString *message,
+                             GError **error)
+{
+    g_autofree char *command = g_strconcat("AUTH ", mechanism, NULL);
+    g_autofree char *encoded = g_base64_encode((const guchar *)message->str, message->len);
+    g_auto(Pop3Status) status = {0};
+
+    wipe(message);
+    gboolean ok = pop3_client_run(client, command, &status, error);
+    if (ok && status.goes_on) {
+        pop3_status_clear(&status);
+        ok = run_secret(client, "", encoded, &status, error);
+    }
+    explicit_bzero(encoded, strlen(encoded));
+    for (guint round = 0; ok && status.goes_on && round < 4; round++) {
+        pop3_status_clear(&status);
+        ok = pop3_client_run(client, "", &status, error);
+    }
+    return ok && check_login(client, &status, error);
+}
+
+static gboolean log_in_with_token(Pop3Client *client, const Pop3ClientOptions *options,
+                                  GError **error)
+{
+    gboolean bearer = (client->capabilities.bits & POP3_CAP_SASL_OAUTHBEARER) != 0;
+    GString *message = g_string_new(NULL);
+
+    if (bearer)
+        g_string_printf(message, "n,a=%s,\001host=%s\001port=%u\001auth=Bearer %s\001\001",
+                        options->user, options->endpoint->host, options->endpoint->port,
+                        options->secret);
+    else
+        g_string_printf(message, "user=%s\001auth=Bearer %s\001\001", options->user,
+                        options->secret);
+    return authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message, error);
+}
+
+static gboolean log_in_plainly(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
+{
+    GString *message = g_string_new(NULL);
+
+    g_string_append_len(message, "", 1);
+    g_string_append_len(message, options->user, (gssize)strlen(options->user) + 1);
+    g_string_append(message, options->secret);
+    return authenticate(client, "PLAIN", message, error);
+}
+
+static gboolean log_in_by_user_and_pass(Pop3Client *client, const Pop3ClientOptions *options,
+                                        GError **error)
+{
+    g_autofree char *user = g_strconcat("USER ", options->user, NULL);
+    g_auto(Pop3Status) status = {0};
+
+    if (strpbrk(options->user, "\r\n") || strpbrk(options->secret, "\r\n"))
+        return pop3_client_fail(error, POP3_CLIENT_ERROR_AUTH,
+                                "POP3 knows no user names and passwords with line ends in them");
+    if (!pop3_client_run(client, user, &status, error) || !check_login(client, &status, error))
+        return FALSE;
+    pop3_status_clear(&status);
+    return run_secret(client, "PASS ", options->secret, &status, error) &&
+           check_login(client, &status, error);
+}
+
+static gboolean authorize(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
+{
+    if (options->oauth2)
+        return log_in_with_token(client, options, error);
+    if (client->capabilities.bits & POP3_CAP_SASL_PLAIN)
+        return log_in_plainly(client, options, error);
+    return log_in_by_user_and_pass(client, options, error);
+}
+
+/* ---- all of it ----------------------------------------------------------------------------- */
+
+static gboolean read_greeting(Pop3Client *client, GError **error)
+{
+    g_auto(Pop3Status) status = {0};
+
+    if (!pop3_client_read(client, &status, error))
+        return FALSE;
+    return status.ok ||
+           pop3_client_fail(error, POP3_CLIENT_ERROR_UNAVAILABLE, "%s takes no connection now: %s",
+                            client->endpoint->host, status.text);
+}
+
+/* What was said in the clear counts for nothing afterwards (RFC 2595, 4). */
+static gboolean start_tls(Pop3Client *client, NetTlsClient *tls, GError **error)
+{
+    g_auto(Pop3Status) status = {0};
+    const char *host = client->endpoint->host;
+
+    if (!pop3_client_run(client, "STLS", &status, error))
+        return FALSE;
+    if (!status.ok)
+        return pop3_client_fail(error, POP3_CLIENT_ERROR_SECURITY,
+                                "%s offers no STLS; nothing was sent. Try pop3s://%s", host, host);
+    return net_stream_start_tls(client->stream, tls, host, error);
+}
+
+static gboolean log_in(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
+{
+    if (!read_greeting(client, error))
+        return FALSE;
+    if (options->endpoint->security == NET_SECURITY_STARTTLS &&
+        !start_tls(client, options->tls, error))
+        return FALSE;
+    return ask_capabilities(client, error) && authorize(client, options, error);
+}
+
+Pop3Client *pop3_client_start(NetStream *stream, const Pop3ClientOptions *options, GError **error)
+{
+    g_autoptr(Pop3Client) client = g_new0(Pop3Client, 1);
+
+    client->stream = stream;
+    client->endpoint = net_endpoint_copy(options->endpoint);
+    net_stream_set_timeout(stream, options->timeout ? options->timeout : 60);
+    return log_in(client, options, error) ? g_steal_pointer(&client) : NULL;
+}
+
+Pop3Client *pop3_client_connect(const Pop3ClientOptions *options, GError **error)
+{
+    NetStream *stream = net_dial(options->endpoint, options->tls,
+                                 options->timeout ? options->timeout : 60, options->cancel, error);
+
+    return stream ? pop3_client_start(stream, options, error) : NULL;
+}

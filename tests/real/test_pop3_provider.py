@@ -1,0 +1,511 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Accounts whose mail comes from a POP3 maildrop: INBOX from there, everything else here."""
+
+import os
+import signal
+import smtplib
+import sqlite3
+import threading
+import time
+import unittest
+
+from harness import (DROP, LONG, PATIENCE, Case, ControlError, FakePop3, FakeSmtp, fill, free_port)
+from test_sync import mail, mails
+
+DAY = 24 * 60 * 60
+
+
+def body(subject, text="Hello"):
+    return mail(subject).replace(b"\r\n\r\n", b"\r\n\r\n" + text.encode() + b"\r\n", 1)
+
+
+class MaildropCase(Case):
+    def maildrop(self, messages=(), **options):
+        server = FakePop3(messages, **options)
+        self.addCleanup(server.close)
+        return server
+
+    def inbox(self, postern, folder="INBOX"):
+        """The bodies in a folder, in order."""
+        with postern.imap("work") as imap:
+            imap.select(folder)
+            return list(imap.bodies().values())
+
+    def run_with(self, server, **settings):
+        return self.postern(accounts={"work": server.account(**settings)})
+
+
+class Dovecot(MaildropCase):
+    def test_mail_comes_once_and_lives_in_folders_that_are_here_only(self):
+        provider = self.provider()
+        fill(provider, mails(5))
+        for incoming in ("pop3s", "pop3"):
+            with self.subTest(incoming):
+                postern = self.postern(provider, incoming=incoming)
+                there = self.upstream(provider)
+                there.select()
+                expected = list(there.bodies().values())
+                self.assertEqual(self.inbox(postern), expected)
+                imap = self.local(postern)
+                imap.select("INBOX")
+                imap.ok("CREATE Letters")
+                imap.ok("UID MOVE 2 Letters")
+                imap.ok("UID STORE 1 +FLAGS (\\Seen $Kept)")
+                imap.ok("UID STORE 3 +FLAGS (\\Deleted)")
+                imap.ok("EXPUNGE")
+                self.assertEqual(postern.pending(), 0)
+                postern.sync()
+                postern.restart()
+                postern.sync()
+                self.assertEqual(self.inbox(postern), [expected[0], expected[3], expected[4]])
+                self.assertEqual(self.inbox(postern, "Letters"), [expected[1]])
+                # All of it is at the provider still.
+                there = self.upstream(provider)
+                there.select()
+                self.assertEqual(len(there.bodies()), 5)
+
+    def test_what_never_stays_is_gone_there_when_it_is_here(self):
+        provider = self.provider()
+        fill(provider, mails(120))
+        postern = self.postern(provider, incoming="pop3s", leave_on_server="never")
+        self.assertEqual(len(self.inbox(postern)), 120)
+        there = self.upstream(provider)
+        there.select()
+        self.assertEqual(there.uids(), [])
+        fill(provider, [mail("later")])
+        postern.sync()
+        self.assertEqual(len(self.inbox(postern)), 121)
+
+    def test_a_wrong_password_is_said_and_another_one_works(self):
+        provider = self.provider()
+        postern = self.postern(provider, incoming="pop3s", password="wrong", synced=False)
+        state = postern.wait_state("auth-required")
+        self.assertIn("refuses the user name or password", state["LastError"])
+
+    def test_the_fetched_is_sorted_searched_and_has_mod_sequences(self):
+        provider = self.provider()
+        fill(provider, [mail("pears"), mail("apples")])
+        postern = self.postern(provider, incoming="pop3s")
+        imap = self.local(postern)
+        imap.ok("SELECT INBOX (CONDSTORE)")
+        self.assertEqual(imap.ok("UID SEARCH SUBJECT apples").numbers(), [2])
+        self.assertEqual(imap.ok("UID SORT (SUBJECT) UTF-8 ALL").numbers("SORT"), [2, 1])
+        self.assertIsNotNone(imap.command(
+            "UID STORE 1 (UNCHANGEDSINCE 0) +FLAGS (\\Seen)").code("MODIFIED"))
+
+    def test_sent_mail_goes_into_the_sent_folder_here(self):
+        provider = self.provider()
+        smtp = FakeSmtp(users={"ada@example.org": "lovelace"})
+        self.addCleanup(smtp.close)
+        postern = self.postern(provider, incoming="pop3s", save_sent="always",
+                               outgoing_user="ada@example.org")
+        session = smtplib.SMTP("127.0.0.1", postern.ports["submission"])
+        session.login(*postern.login())
+        session.sendmail("ada@example.org", ["bob@example.net"],
+                         b"From: ada@example.org\r\nMessage-ID: <sent@x>\r\nSubject: Out\r\n\r\nx\r\n")
+        session.quit()
+        postern.wait(lambda: self.inbox(postern, "Sent"), "the copy in Sent")
+        self.assertEqual(postern.pending(), 0)
+
+
+class Names(MaildropCase):
+    """UIDLs that are missing, unstable, reused or worthless."""
+
+    def check(self, server, postern, expected):
+        postern.sync()
+        self.assertEqual(sorted(self.inbox(postern)), sorted(expected))
+
+    def test_names_that_change_each_time_double_nothing(self):
+        messages = mails(12)
+        server = self.maildrop(messages)
+        server.uidl = lambda key, number, session: f"s{session}-{key}"
+        postern = self.run_with(server)
+        for _ in range(2):
+            self.check(server, postern, messages)
+        self.assertEqual(server.said("RETR"), [])
+        messages.append(mail("new"))
+        server.add(messages[-1])
+        self.check(server, postern, messages)
+
+    def test_without_uidl_headers_tell(self):
+        for top in (True, False):
+            with self.subTest(top=top):
+                messages = mails(8)
+                server = self.maildrop(messages)
+                server.uidl, server.top = None, top
+                server.capa = ["USER"] + (["TOP"] if top else [])
+                postern = self.run_with(server)
+                self.check(server, postern, messages)
+                server.messages.pop(1)
+                messages.append(mail("new"))
+                server.add(messages[-1])
+                self.check(server, postern, messages)
+                self.check(server, postern, messages)
+
+    def test_names_that_are_numbers_say_nothing(self):
+        messages = mails(4)
+        server = self.maildrop(messages)
+        server.uidl = lambda key, number, session: str(number)
+        postern = self.run_with(server)
+        for key in (1, 3):
+            server.messages.pop(key)
+            messages.append(body(f"new {key}"))
+            server.add(messages[-1])
+            self.check(server, postern, messages)
+
+    def test_a_name_that_comes_to_mean_another_message_hides_none(self):
+        # Of the same size, so that nothing but their looks tells them apart.
+        messages = [mail("aa"), mail("bb"), mail("cc")]
+        server = self.maildrop(messages)
+        names = {1: "A", 2: "B", 3: "C"}
+        server.uidl = lambda key, number, session: names[key]
+        postern = self.run_with(server)
+        self.check(server, postern, messages)
+        server.messages.pop(3)
+        messages.append(mail("dd"))
+        names[server.add(messages[-1])] = "C"
+        self.check(server, postern, messages)
+        # Now names don't count for a while: not even at the beginning of the list.
+        server.messages.pop(1)
+        messages.append(mail("ee"))
+        key = server.add(messages[-1])
+        names[key] = "A"
+        server.messages = {key: server.messages[key], **server.messages}
+        self.check(server, postern, messages)
+
+    def test_permuted_names_neither_double_nor_hide(self):
+        messages = [mail("aa"), mail("bb"), mail("cc")]
+        server = self.maildrop(messages)
+        names = {1: "A", 2: "B", 3: "C"}
+        server.uidl = lambda key, number, session: names[key]
+        postern = self.run_with(server)
+        names.update({1: "C", 3: "A"})
+        self.check(server, postern, messages)
+        self.check(server, postern, messages)
+
+    def test_one_name_for_two_messages_is_none(self):
+        messages = [mail("aa"), mail("bb"), mail("cc")]
+        server = self.maildrop(messages)
+        server.uidl = lambda key, number, session: "same" if key < 3 else "own"
+        postern = self.run_with(server)
+        self.check(server, postern, messages)
+        self.check(server, postern, messages)
+
+    def test_a_message_that_is_there_twice_is_here_twice(self):
+        messages = [mail("twin"), mail("twin")]
+        for uidl in (True, False):
+            with self.subTest(uidl=uidl):
+                server = self.maildrop(messages)
+                server.uidl = server.uidl if uidl else None
+                postern = self.run_with(server)
+                self.check(server, postern, messages)
+                self.check(server, postern, messages)
+
+    def test_another_server_with_the_same_names_is_looked_at(self):
+        first, second = self.maildrop([mail("aa"), mail("bb")]), self.maildrop([mail("cc"), mail("bb")])
+        postern = self.run_with(first)
+        settings = second.account(incoming=f"pop3+insecure://localhost:{second.port}")
+        postern.accounts = {"work": settings}
+        postern.write_config()
+        postern.restart()
+        self.check(second, postern, [mail("aa"), mail("bb"), mail("cc")])
+
+
+class Leaving(MaildropCase):
+    def test_what_is_left_always_is_never_deleted_and_never_comes_back(self):
+        server = self.maildrop(mails(3))
+        postern = self.run_with(server, leave_on_server="always")
+        with postern.imap("work") as imap:
+            imap.select()
+            imap.ok("UID STORE 1:* +FLAGS (\\Deleted)")
+            imap.ok("EXPUNGE")
+        postern.sync()
+        self.assertEqual((self.inbox(postern), server.deleted), ([], []))
+
+    def test_a_number_of_days_counts_from_when_it_came(self):
+        server = self.maildrop(mails(2))
+        postern = self.run_with(server, leave_on_server="30d")
+        postern.sync()
+        self.assertEqual(server.deleted, [])
+        postern.stop()
+        self.age(postern, 29 * DAY)
+        postern.start()
+        postern.sync()
+        server.add(mail("new"))
+        postern.sync()
+        self.assertEqual(server.deleted, [])
+        postern.stop()
+        self.age(postern, 2 * DAY, "uid < 3")
+        postern.start()
+        postern.sync()
+        self.assertEqual(server.deleted, [1, 2])
+        self.assertEqual(len(self.inbox(postern)), 3)
+
+    @staticmethod
+    def age(postern, seconds, where="1"):
+        database = sqlite3.connect(postern.data / "accounts" / "work" / "mail.db")
+        with database:
+            database.execute(f"UPDATE maildrop SET since = since - ? WHERE {where}", (seconds,))
+        database.close()
+
+    def test_what_clients_have_moved_or_deleted_goes_by_the_same_rule(self):
+        server = self.maildrop(mails(4))
+        postern = self.run_with(server, leave_on_server="30d")
+        with postern.imap("work") as imap:
+            imap.select()
+            imap.ok("UID MOVE 1 Archive")
+            imap.ok("UID STORE 2 +FLAGS (\\Deleted)")
+            imap.ok("EXPUNGE")
+        postern.sync()
+        self.assertEqual(server.deleted, [])
+        postern.control("account", "set", "work", "leave-on-server=never")
+        postern.sync()
+        self.assertEqual(sorted(server.deleted), [1, 2, 3, 4])
+        self.assertEqual((len(self.inbox(postern)), len(self.inbox(postern, "Archive"))), (2, 1))
+
+    def test_nothing_is_deleted_that_isnt_what_it_was(self):
+        """A name that has come to mean another message: that one isn't here."""
+        server = self.maildrop([mail("aa"), mail("bb"), mail("cc")])
+        names = {1: "A", 2: "B", 3: "C", 4: "A"}
+        server.uidl = lambda key, number, session: names[key]
+        postern = self.run_with(server)
+        postern.stop()
+        server.messages = {4: mail("dd"), 2: mail("bb"), 3: mail("cc")}
+        server.answers["RETR 1"] = "-ERR not now"
+        postern.accounts["work"]["leave-on-server"] = "never"
+        postern.write_config()
+        postern.start()
+        postern.sync()
+        self.assertNotIn(4, server.deleted)
+        self.assertIn("not now", postern.control("pending", "work")[0]["Error"])
+        del server.answers["RETR 1"]
+        postern.sync()
+        self.assertEqual(sorted(self.inbox(postern)), sorted(map(mail, ("aa", "bb", "cc", "dd"))))
+        postern.wait(lambda: postern.sync() or not server.messages, "the rest to be deleted")
+
+    def test_a_refusal_to_delete_is_said_until_it_works(self):
+        server = self.maildrop(mails(2))
+        server.answers["DELE"] = "-ERR read-only maildrop"
+        postern = self.run_with(server, leave_on_server="never")
+        problems = postern.control("pending", "work")
+        self.assertEqual([(one["Operation"], one["Folder"]) for one in problems], [("expunge", "INBOX")])
+        self.assertIn("read-only maildrop", problems[0]["Error"])
+        server.answers = {"QUIT": "-ERR some deleted messages not removed"}
+        postern.sync()
+        self.assertIn("not removed", postern.control("pending", "work")[0]["Error"])
+        server.answers = {}
+        postern.sync()
+        self.assertEqual((postern.control("pending", "work"), server.messages), ([], {}))
+
+    def test_gmail_shows_what_it_has_deleted_again_and_it_doesnt_come_twice(self):
+        messages = mails(3)
+        server = self.maildrop(messages, user="recent:ada@example.org")
+        server.answers["DELE"] = "+OK"
+        postern = self.run_with(server, leave_on_server="never")
+        for _ in range(3):
+            postern.sync()
+        self.assertEqual(len(self.inbox(postern)), 3)
+        self.assertEqual(server.said("DELE"), [])
+
+    def test_a_maildrop_that_is_shown_in_parts_comes_whole(self):
+        messages = mails(450)
+        server = self.maildrop(messages)
+        fetched = set()
+        server.shown = lambda keys: [key for key in keys if key not in fetched][:150]
+        server.answers["RETR"] = lambda line: self.remember(server, fetched)
+        postern = self.run_with(server)
+        postern.wait(lambda: len(self.inbox(postern)) == 450, "all parts")
+        self.assertEqual(sorted(self.inbox(postern)), sorted(messages))
+
+    @staticmethod
+    def remember(server, fetched):
+        fetched.update(list(key for key in server.messages if key not in fetched)[:1])
+        return None
+
+
+class Faults(MaildropCase):
+    def test_a_maildrop_in_use_is_waited_for(self):
+        server = self.maildrop(mails(2))
+        server.locked.acquire()
+        postern = self.postern(accounts={"work": server.account()}, synced=False)
+        state = postern.wait(lambda: (lambda now: now if now["LastError"] else None)(postern.state()),
+                             "an error")
+        self.assertIn("another session has the maildrop", state["LastError"])
+        self.assertNotEqual(state["State"], "auth-required")
+        server.locked.release()
+        postern.wait(lambda: len(self.inbox(postern)) == 2, "the mail", timeout=60)
+
+    def test_what_refusals_at_login_mean(self):
+        cases = {"-ERR [AUTH] no": "auth-required", "-ERR invalid password": "auth-required",
+                 "-ERR [SYS/TEMP] later": "offline", "-ERR [LOGIN-DELAY] slow down": "offline",
+                 "-ERR maildrop already locked": "offline", "-ERR [SYS/PERM] broken": "error"}
+        server = self.maildrop()
+        server.capa = ["USER"]
+        postern = self.postern(accounts={"work": server.account()})
+        for answer, state in cases.items():
+            with self.subTest(answer):
+                server.answers["PASS"] = answer
+                with self.assertRaises(ControlError):
+                    postern.sync()
+                self.assertEqual(postern.wait_state(state)["State"], state)
+        server.answers = {}
+        postern.sync()
+
+    def test_a_message_that_isnt_given_is_missing_and_the_others_come(self):
+        messages = mails(5)
+        server = self.maildrop(messages)
+        answer = "-ERR can't open the message"
+        third = {5: "RETR 3", 1: "RETR 1"}  # as long as the others are there, and then
+        server.answers["RETR"] = lambda line: answer if line == third[len(server.messages)] else None
+        postern = self.postern(accounts={"work": server.account(leave_on_server="never")}, synced=False)
+        with self.assertRaises(ControlError) as caught:
+            postern.sync()
+        self.assertIn("can't open the message", str(caught.exception))
+        self.assertEqual(len(self.inbox(postern)), 4)
+        self.assertEqual(list(server.messages), [3])
+        folder = [one for one in postern.control("folders", "work") if one["Name"] == "INBOX"][0]
+        self.assertEqual(folder["Missing"], 1)
+        self.assertLess(postern.state()["Progress"], 1)
+        problem = postern.control("pending", "work")[0]
+        self.assertEqual((problem["Operation"], problem["Folder"]), ("read", "INBOX"))
+        server.answers = {}
+        postern.sync()
+        self.assertEqual(sorted(self.inbox(postern)), sorted(messages))
+        self.assertEqual((postern.control("pending", "work"), server.messages), ([], {}))
+
+    def test_a_message_that_breaks_connections_doesnt_keep_the_others_away(self):
+        messages = mails(6)
+        for pipelining in (True, False):
+            with self.subTest(pipelining=pipelining):
+                server = self.maildrop(messages)
+                if not pipelining:
+                    server.capa.remove("PIPELINING")
+                server.answers["RETR 2"] = DROP
+                postern = self.postern(accounts={"work": server.account()}, synced=False)
+                postern.wait(lambda: len(self.inbox(postern)) == 5, "the others", timeout=60)
+                server.answers = {}
+                postern.sync()
+                self.assertEqual(sorted(self.inbox(postern)), sorted(messages))
+
+    def test_half_a_message_is_none(self):
+        message = mail("whole")
+        server = self.maildrop([message])
+        server.answers["RETR"] = b"+OK\r\n" + message[:40]
+        postern = self.postern(accounts={"work": server.account(leave_on_server="never")}, synced=False)
+        postern.wait(lambda: len(server.sessions) >= 1 and server.said("RETR", 0), "the question")
+        server.close()
+        self.assertEqual((self.inbox(postern), server.deleted), ([], []))
+
+    def test_servers_that_end_lines_with_lf_and_know_no_capa(self):
+        messages = [body("dots", ".\r\n..\r\n.x"), mail("plain")]
+        server = self.maildrop(messages)
+        server.capa, server.end = None, b"\n"
+        self.assertEqual(sorted(self.inbox(self.run_with(server))), sorted(messages))
+
+    def test_a_token_takes_two_lines_and_its_refusal_is_explained(self):
+        server = self.maildrop(mails(1))
+        server.capa = ["SASL XOAUTH2", "UIDL", "TOP"]
+        settings = server.account(auth="oauth2")
+        settings["token-command"] = settings.pop("password-command")
+        postern = self.postern(accounts={"work": settings})
+        self.assertEqual(len(self.inbox(postern)), 1)
+        self.assertIn("AUTH XOAUTH2", server.sessions[-1])
+        server.password = "another"
+        with self.assertRaises(ControlError):
+            postern.sync()
+        postern.wait_state("auth-required")
+
+    def test_a_session_is_ended_with_quit_also_where_nothing_is_new(self):
+        server = self.maildrop(mails(1))
+        postern = self.run_with(server)
+        postern.sync()
+        self.assertTrue(all(session[-1] == "QUIT" for session in server.sessions))
+        self.assertEqual(server.said("RETR"), [])
+        self.assertEqual(len(server.said("TOP")), 1)
+
+
+class Killed(MaildropCase):
+    def test_at_each_step_nothing_is_lost_doubled_or_deleted_before_it_is_here(self):
+        steps = ["CAPA", "AUTH", "STAT", "LIST", "UIDL", "RETR 1", "RETR 3", "DELE 1", "DELE 3", "QUIT"]
+        messages = mails(4)
+        for stable in (True, False):
+            server = self.maildrop(messages)
+            if not stable:
+                server.uidl = lambda key, number, session: f"{session}.{number}"
+            postern = self.postern(accounts={"work": server.account(leave_on_server="never")},
+                                   synced=False, start=False)
+            for step in steps:
+                self.kill_at(step, server, postern)
+                here = self.read_offline(postern, server)
+                for key in server.deleted:
+                    self.assertIn(messages[key - 1], here, step)
+                self.assertEqual(len(here), len(set(here)), step)
+            server.answers = {}
+            postern.start()
+            postern.sync()
+            self.assertEqual(sorted(self.inbox(postern)), sorted(messages))
+            self.assertEqual(server.messages, {})
+
+    @staticmethod
+    def kill_at(step, server, postern):
+        reached = threading.Event()
+
+        def kill(_):
+            os.kill(postern.pid, signal.SIGKILL)
+            reached.set()
+            return DROP
+
+        server.answers = {step: kill}
+        postern.start()
+        if not reached.wait(60 * PATIENCE):
+            raise AssertionError(f"{step} wasn't reached: {server.sessions[-1]}")
+        postern.kill()
+
+    def read_offline(self, postern, server):
+        server.answers = {"GREETING": "-ERR not now"}
+        postern.start()
+        here = self.inbox(postern)
+        postern.stop()
+        return here
+
+
+class Large(MaildropCase):
+    def test_thousands_of_messages(self):
+        count = 100_000 if LONG else 2_000
+        server = self.maildrop(mail(f"number {i}") for i in range(count))
+        began = time.monotonic()
+        postern = self.postern(accounts={"work": server.account()}, synced=False)
+        postern.sync(timeout=3600)
+        first = time.monotonic() - began
+        began = time.monotonic()
+        postern.sync()
+        print(f"{count} messages: {first:.1f} s, nothing new: {time.monotonic() - began:.1f} s")
+        self.assertEqual(postern.state()["Messages"], count)
+
+
+class Adding(MaildropCase):
+    def test_an_account_is_tried_before_it_is_added(self):
+        server = self.maildrop(mails(1))
+        postern = self.postern(accounts={}, synced=False)
+        url = f"pop3+insecure://127.0.0.1:{server.port}"
+        with self.assertRaises(ControlError) as caught:
+            postern.control("account", "add", "ada@example.org", "--incoming", url,
+                            "--password-command", "echo wrong")
+        self.assertIn("refuses the user name or password", str(caught.exception))
+        postern.control("account", "add", "ada@example.org", "--id", "work", "--incoming", url,
+                        "--password-command", "echo lovelace")
+        postern.sync()
+        self.assertEqual(len(self.inbox(postern)), 1)
+
+    def test_it_isnt_removed_while_mail_is_here_only_nor_made_another_kind(self):
+        server = self.maildrop(mails(2))
+        postern = self.run_with(server, leave_on_server="never")
+        with self.assertRaises(ControlError) as caught:
+            postern.control("account", "remove", "work")
+        self.assertIn("2 messages", str(caught.exception))
+        postern.control("account", "set", "work", f"incoming=imap+insecure://127.0.0.1:{free_port()}")
+        self.assertIn("of the kind pop3", postern.wait_state("error")["LastError"])
+
+
+if __name__ == "__main__":
+    unittest.main()
