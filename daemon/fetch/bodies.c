@@ -80,14 +80,15 @@ struct FetchBodies {
     FetchAside *aside; /* what the provider doesn't give */
     guint planned;     /* how many of them have been taken */
     CacheContentState plan_state;
-    gboolean planless;   /* nothing was wanted when the last plan was made */
-    GHashTable *claimed; /* messages under way */
-    GHashTable *refused; /* messages that are gone, until someone asks */
-    GHashTable *headed;  /* folders whose newest headers have been planned */
-    guint busy;          /* threads that prefetch */
-    gboolean failing;    /* the last thing a prefetching thread did failed */
-    char *no_space;      /* why what came couldn't be kept: the disk is full; NULL: it could */
-    guint wakes;         /* counted: each ends a back-off */
+    gboolean planless;      /* nothing was wanted when the last plan was made */
+    GHashTable *claimed;    /* messages under way */
+    GHashTable *refused;    /* messages that are gone, until someone asks */
+    GHashTable *headed;     /* folders whose newest headers have been planned */
+    GHashTable *renumbered; /* folder -> how many connections had other numbers for it */
+    guint busy;             /* threads that prefetch */
+    gboolean failing;       /* the last thing a prefetching thread did failed */
+    char *no_space;         /* why what came couldn't be kept: the disk is full; NULL: it could */
+    guint wakes;            /* counted: each ends a back-off */
 
     FetchListener listener;
     gpointer listener_data;
@@ -500,6 +501,16 @@ static void halve_rest(FetchBodies *bodies, FetchOutcome *outcome, const GError 
     }
 }
 
+/* Under the lock. */
+static void note_renumbered(FetchBodies *bodies, gint64 folder)
+{
+    guint times = GPOINTER_TO_UINT(g_hash_table_lookup(bodies->renumbered, &folder));
+
+    if (folder != 0)
+        g_hash_table_insert(bodies->renumbered, g_memdup2(&folder, sizeof folder),
+                            GUINT_TO_POINTER(times + 1));
+}
+
 /* Under the lock, which is given up while it is written: what was finished is claimed no more, what
  * is refused is set aside. */
 static void note_outcome(FetchBodies *bodies, FetchOutcome *outcome, const GError *error)
@@ -510,6 +521,8 @@ static void note_outcome(FetchBodies *bodies, FetchOutcome *outcome, const GErro
         bodies->breaks = 0;
     if (error && !general)
         halve_rest(bodies, outcome, error);
+    note_renumbered(bodies, outcome->renumbered);
+    outcome->renumbered = 0;
     pthread_mutex_unlock(&bodies->lock);
     fetch_aside_write(bodies->aside, outcome, general ? error->message : NULL);
     pthread_mutex_lock(&bodies->lock);
@@ -798,6 +811,7 @@ FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint f
     bodies->claimed = new_id_set();
     bodies->refused = new_id_set();
     bodies->headed = new_id_set();
+    bodies->renumbered = new_id_set();
     bodies->n_workers = fetchers + 1;
     bodies->workers = g_new0(Worker, bodies->n_workers);
     for (guint i = 0; i < bodies->n_workers; i++) {
@@ -846,6 +860,7 @@ void fetch_bodies_free(FetchBodies *bodies)
     g_hash_table_unref(bodies->claimed);
     g_hash_table_unref(bodies->refused);
     g_hash_table_unref(bodies->headed);
+    g_hash_table_unref(bodies->renumbered);
     net_cancel_unref(bodies->cancel);
     account_access_clear(&bodies->access);
     pthread_cond_destroy(&bodies->work);
@@ -902,4 +917,20 @@ gboolean fetch_bodies_busy(FetchBodies *bodies)
     gboolean busy = is_busy(bodies);
     pthread_mutex_unlock(&bodies->lock);
     return busy;
+}
+
+gint64 fetch_bodies_take_renumbered(FetchBodies *bodies)
+{
+    GHashTableIter iter;
+    gpointer key, times;
+    gint64 folder = 0;
+
+    pthread_mutex_lock(&bodies->lock);
+    g_hash_table_iter_init(&iter, bodies->renumbered);
+    while (!folder && g_hash_table_iter_next(&iter, &key, &times))
+        if (GPOINTER_TO_UINT(times) >= 2)
+            folder = *(const gint64 *)key;
+    g_hash_table_remove(bodies->renumbered, &folder);
+    pthread_mutex_unlock(&bodies->lock);
+    return folder;
 }

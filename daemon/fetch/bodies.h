@@ -39,3 +39,8 @@ void fetch_bodies_set_listener(FetchBodies *bodies, FetchListener func, gpointer
 
 /* Whether prefetch still has something to do that can be done now. */
 gboolean fetch_bodies_busy(FetchBodies *bodies);
+
+/* A folder for which two connections have shown another UIDVALIDITY than the base has, since it was
+ * last given; 0: none. After a renumbering the next round mends that; where each connection has its
+ * own, nothing of it ever comes from here. */
+gint64 fetch_bodies_take_renumbered(FetchBodies *bodies);

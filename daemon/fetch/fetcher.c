@@ -48,6 +48,7 @@ struct Fetcher {
     gint64 heard;      /* when it was last of use (of the clock) */
     gint64 selected;
     guint32 uidvalidity; /* of the selected folder */
+    gint64 renumbered;   /* a folder whose numbers turned out to be others than the base's */
     guint fruitless;     /* refusals since something came */
     GQueue started;      /* Started */
     GHashTable *uids;    /* base UID -> CacheWanted, of what is under way */
@@ -100,6 +101,7 @@ void fetch_outcome_init(FetchOutcome *outcome)
     outcome->refused = g_array_new(FALSE, FALSE, sizeof(CacheWanted));
     outcome->rest = g_ptr_array_new_with_free_func(free_job);
     outcome->words = NULL;
+    outcome->renumbered = 0;
 }
 
 void fetch_outcome_clear(FetchOutcome *outcome)
@@ -172,6 +174,13 @@ gboolean fetcher_connect(Fetcher *fetcher, NetCancel *cancel, GError **error)
     return fetcher->imap != NULL;
 }
 
+void fetcher_lend(Fetcher *fetcher, ImapClient *imap)
+{
+    fetcher->imap = NULL; /* not ours to close */
+    fetcher_disconnect(fetcher);
+    fetcher->imap = imap;
+}
+
 void fetcher_rest(Fetcher *fetcher)
 {
     fetcher->heard = net_clock_usec(fetcher->access.clock);
@@ -241,8 +250,10 @@ static gboolean select_folder(Fetcher *fetcher, gint64 id, guint32 uidvalidity, 
     what.name = folder->base_name;
     if (!imap_client_select(fetcher->imap, &what, &state, error))
         return FALSE;
-    if (state.uidvalidity != uidvalidity)
+    if (state.uidvalidity != uidvalidity) {
+        fetcher->renumbered = id;
         return renumbered(folder, error);
+    }
     fetcher->selected = id;
     fetcher->uidvalidity = uidvalidity;
     return TRUE;
@@ -651,6 +662,8 @@ static gboolean begin_job(Fetcher *fetcher, FetchJob *job, FetchOutcome *outcome
             return TRUE;
     } else if (is_about_folder(reason)) {
         /* The round will see to the folder; whoever waits for these finds them missing. */
+        outcome->renumbered = fetcher->renumbered;
+        fetcher->renumbered = 0;
         g_array_append_vals(outcome->finished, job->items->data, job->items->len);
         return TRUE;
     } else {

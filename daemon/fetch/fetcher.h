@@ -32,6 +32,9 @@ Fetcher *fetcher_new(const AccountAccess *access, Cache *cache, void (*arrived)(
 void fetcher_free(Fetcher *fetcher);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fetcher, fetcher_free)
 
+/* Uses a connection that someone else has made, and keeps; NULL: no more. */
+void fetcher_lend(Fetcher *fetcher, ImapClient *imap);
+
 /* Nothing is under way now; and, when there is something again, whether the connection still is one:
  * after a while it is asked, and has a few seconds to answer. */
 void fetcher_rest(Fetcher *fetcher);
@@ -50,10 +53,11 @@ enum { FETCH_ERROR_REFUSED };
 
 /* What has become of messages (CacheWanted) that were asked for. */
 typedef struct {
-    GArray *finished; /* in the cache, or gone upstream */
-    GArray *refused;  /* they are there, and the provider doesn't give them */
-    char *words;      /* why, or NULL */
-    GPtrArray *rest;  /* FetchJob: not answered when the connection broke, the first ones first */
+    GArray *finished;  /* in the cache, or gone upstream */
+    GArray *refused;   /* they are there, and the provider doesn't give them */
+    char *words;       /* why, or NULL */
+    gint64 renumbered; /* a folder with another UIDVALIDITY than the base has, on this connection */
+    GPtrArray *rest;   /* FetchJob: not answered when the connection broke, the first ones first */
 } FetchOutcome;
 
 void fetch_outcome_init(FetchOutcome *outcome);

@@ -8,6 +8,7 @@
 #include "daemon/sync/doubt.h"
 #include "daemon/sync/expire.h"
 #include "daemon/sync/folders.h"
+#include "daemon/sync/here.h"
 #include "daemon/sync/pull.h"
 #include "daemon/sync/push.h"
 #include "daemon/sync/sets.h"
@@ -210,7 +211,7 @@ static gboolean pull_everything(SyncContext *context, GError **error)
         return FALSE;
     g_hash_table_remove_all(context->touched);
     return conclude(context, error) && sync_clear_aside_gone(context, error) &&
-           pull_quota(context, error) &&
+           sync_fetch_here(context, error) && pull_quota(context, error) &&
            sync_purge_vanished(context->cache, sync_time(context), error);
 }
 

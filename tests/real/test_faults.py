@@ -82,7 +82,7 @@ GRAMMAR = {
                                                                  uid=some_uid(chance, server, folder), times=1),
     "RefuseSelect": refusal(["SELECT|EXAMINE", "SELECT"]),
     "RefuseStatus": refusal(["STATUS"], touches="nothing"),
-    "RefuseFetch": refusal(["UID FETCH .*BODY"]),
+    "RefuseFetch": refusal(["UID FETCH", "UID FETCH .*BODY"]),
     "RefuseStore": refusal(["UID STORE"], touches="push"),
     "RefuseAppend": refusal(["APPEND"], touches="push"),
     "RefuseMove": refusal(["UID (MOVE|COPY)"], touches="folder"),
@@ -97,7 +97,8 @@ GRAMMAR = {
     "NoConnection": lambda chance, server, folder: faults.NoConnection(chance.choice([None, "too many connections"]),
                                                                        times=chance.randint(1, 3)),
     "ForgetsFlags": lambda chance, server, folder: faults.ForgetsFlags(chance.choice(FLAGS), folder=folder),
-    "LateAppend": lambda chance, server, folder: faults.LateAppend(times=chance.randint(1, 2)),
+    "Renumbers": lambda chance, server, folder: faults.Renumbers(folder=folder),
+    "LateAppend": lambda chance, server, folder: faults.LateAppend(chance.choice([0, 5, 75]), times=chance.randint(1, 2)),
     "Throttled": lambda chance, server, folder: faults.Refuse(
         "UID|SELECT|APPEND|STATUS", "BAD Request is throttled. Suggested Backoff Time: 5000 milliseconds", touches="account", seconds=30),
     "NoLsub": lambda chance, server, folder: faults.Refuse("LSUB|LIST .SUBSCRIBED", "BAD unknown", touches="nothing"),

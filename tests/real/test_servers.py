@@ -332,6 +332,33 @@ class Folders(ServerCase):
         self.assertIsNone(self.sync(account))
         self.check_equal(account)
 
+    def test_another_uidvalidity_on_every_connection(self):
+        for without in ((), ("QRESYNC",), ("LIST-STATUS",)):
+            with self.subTest(without=without):
+                self.without = without
+                self.setUp()
+                account = self.account()
+                self.server.faults = [faults.Renumbers(folder="Archive")]
+                for _ in range(4):
+                    self.sync(account)
+                self.check_equal(account)
+                uids = set(account.messages("Archive"))
+                # Mail that comes, changes, and new connections.
+                self.server.put("Archive", mail("a4"))
+                self.server.set_flags("Archive", 1, ["\\Flagged"])
+                account.append("Archive", mail("n1"))
+                account("store", "INBOX", 1, "+\\Flagged")
+                for _ in range(4):
+                    self.server.drop_connections()
+                    account("advance", 20)
+                    self.sync(account)
+                self.sync(account)
+                self.check_equal(account)
+                self.assertLessEqual(uids, set(account.messages("Archive")))
+                self.server.faults = []
+                self.assertIsNone(account.settle(6))
+                self.check_equal(account)
+
     def test_a_folder_that_is_made_under_another_name(self):
         for made in ("Entwu\u0308rfe", "Drafts/Entwurfe", "INBOX/ENTWÜRFE", "x"):
             for without in ((), ("LIST-STATUS", "LIST-EXTENDED")):
@@ -434,6 +461,21 @@ class NameSpaces(Case):
 
 class Limits(ServerCase):
     """Refusals that mean: not now (rows 21 and 22)."""
+
+    def test_a_login_that_is_refused_for_now_is_no_wrong_password(self):
+        for words in ("NO [OVERQUOTA] Account exceeded command or bandwidth limits", "BAD busy", "BAD",
+                      "NO Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)"):
+            with self.subTest(words=words):
+                self.setUp()
+                account = self.account()
+                self.server.faults = [Refuse("LOGIN|AUTHENTICATE", words)]
+                said = self.sync(account)
+                self.assertIn(words.split("]")[-1].split(" ", 1)[-1].strip()[:20] if " " in words else "", said)
+                self.assertEqual(account.state()[0], 1, said)  # offline
+                self.server.faults = []
+                account("advance", 400)
+                self.assertIsNone(account.settle(3))
+                self.check_equal(account)
 
     def test_a_throttled_command_is_waited_for(self):
         account = self.account()
