@@ -4,6 +4,8 @@
  */
 #include "daemon/daemon.h"
 
+#include "daemon/net/thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -151,13 +153,17 @@ static void watch_network(Daemon *daemon)
 
 /* ---- the queue ----------------------------------------------------------------------------- */
 
-static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+static void purge_sent(Daemon *daemon)
 {
-    Daemon *daemon = data;
     g_autoptr(GError) error = NULL;
 
     if (!queue_purge_sent(daemon->queue, g_get_real_time() / G_USEC_PER_SEC - SENT_KEPT, &error))
         g_warning("Old entries of the queue can't be removed: %s", error->message);
+}
+
+static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    purge_sent(data);
 }
 
 static gboolean on_purge(gpointer data)
@@ -170,12 +176,42 @@ static gboolean on_purge(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+/* A large queue, or one that is made anew, takes long: nobody but who needs it waits for it. */
+static void *open_queue_thread(void *data)
+{
+    Daemon *daemon = data;
+    g_autoptr(GError) error = NULL;
+
+    net_thread_name("queue", NULL);
+    if (!queue_ready(daemon->queue, &error))
+        g_warning("nothing can be sent: %s", error->message);
+    else
+        purge_sent(daemon);
+    g_source_attach(daemon->queue_opened, NULL);
+    return NULL;
+}
+
+static gboolean on_queue_opened(gpointer data)
+{
+    tell_changed(data);
+    return G_SOURCE_REMOVE;
+}
+
+static void end_opening_queue(Daemon *daemon)
+{
+    if (!daemon->queue_opened)
+        return;
+    pthread_join(daemon->queue_thread, NULL);
+    g_source_destroy(daemon->queue_opened);
+    g_clear_pointer(&daemon->queue_opened, g_source_unref);
+}
+
 static void open_queue(Daemon *daemon)
 {
     g_autofree char *path = g_build_filename(daemon->data_dir, "queue.db", NULL);
     g_autoptr(GError) error = NULL;
 
-    daemon->queue = queue_open(path, &error);
+    daemon->queue = queue_open_later(path, &error);
     if (!daemon->queue) {
         daemon->queue_error = g_strdup_printf("nothing can be sent: the queue %s can't be used: %s",
                                               path, error->message);
@@ -183,7 +219,9 @@ static void open_queue(Daemon *daemon)
         return;
     }
     daemon->purge_timer = g_timeout_add_seconds(PURGE_SECONDS, on_purge, daemon);
-    on_purge(daemon);
+    daemon->queue_opened = g_idle_source_new();
+    g_source_set_callback(daemon->queue_opened, on_queue_opened, daemon, NULL);
+    pthread_create(&daemon->queue_thread, NULL, open_queue_thread, daemon);
 }
 
 /* ---- sessions ------------------------------------------------------------------------------ */
@@ -252,6 +290,7 @@ void daemon_free(Daemon *daemon)
     g_clear_pointer(&daemon->listeners, listeners_free);
     g_clear_pointer(&daemon->accounts, accounts_free);
     g_clear_pointer(&daemon->tls, net_tls_server_unref);
+    end_opening_queue(daemon);
     g_clear_pointer(&daemon->queue, queue_close);
     g_clear_pointer(&daemon->tokens, oauth_tokens_free);
     g_clear_pointer(&daemon->secrets, secrets_free);

@@ -7,6 +7,8 @@
 #include "daemon/account/accounts.h"
 #include "daemon/changes.h"
 
+#include <pthread.h>
+
 /* Told in the main loop. */
 typedef struct {
     void (*changed)(gpointer data);          /* online, listeners, problems */
@@ -33,6 +35,8 @@ typedef struct {
     gboolean network;        /* what the system says */
     Changes *changes;
     guint purge_timer;
+    pthread_t queue_thread; /* opens the queue, while `queue_opened` is there */
+    GSource *queue_opened;  /* comes when it has tried */
     gboolean stopping;
 } Daemon;
 

@@ -21,6 +21,7 @@ struct Queue {
     int lock_fd;
 
     gint ready; /* atomic: the database is open */
+    gint tried; /* atomic: someone has tried to open it */
     pthread_mutex_t open_lock;
     char *notice; /* under it: what the user should know, or NULL */
 

@@ -110,6 +110,7 @@ gboolean queue_ready(Queue *queue, GError **error)
         return TRUE;
     pthread_mutex_lock(&queue->open_lock);
     gboolean ready = g_atomic_int_get(&queue->ready) || make_ready(queue, error);
+    g_atomic_int_set(&queue->tried, TRUE);
     pthread_mutex_unlock(&queue->open_lock);
     return ready;
 }
@@ -137,6 +138,8 @@ char *queue_notice(Queue *queue)
 {
     g_autoptr(GError) error = NULL;
 
+    if (!g_atomic_int_get(&queue->tried))
+        return NULL;
     if (!queue_ready(queue, &error))
         return g_strdup_printf("nothing can be sent: the queue %s can't be used: %s", queue->path,
                                error->message);
@@ -164,14 +167,21 @@ static Queue *queue_new(const char *path)
     return queue;
 }
 
-Queue *queue_open(const char *path, GError **error)
+Queue *queue_open_later(const char *path, GError **error)
 {
     g_autofree char *lock = g_strconcat(path, ".lock", NULL);
     g_autoptr(Queue) queue = queue_new(path);
-    g_autoptr(GError) failure = NULL;
 
     queue->lock_fd = lock_take(lock, path, error);
-    if (queue->lock_fd < 0)
+    return queue->lock_fd < 0 ? NULL : g_steal_pointer(&queue);
+}
+
+Queue *queue_open(const char *path, GError **error)
+{
+    g_autoptr(Queue) queue = queue_open_later(path, error);
+    g_autoptr(GError) failure = NULL;
+
+    if (!queue)
         return NULL;
     if (!queue_ready(queue, &failure) && !g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_FULL)) {
         g_propagate_error(error, g_steal_pointer(&failure));

@@ -67,6 +67,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(QueueEntry, queue_entry_free)
  * (restored, or moved to another machine) everything that would be sent is HELD.
  */
 Queue *queue_open(const char *path, GError **error);
+
+/* The same, but the database is opened by whoever uses the queue first (queue_ready() does nothing
+ * else), for whom all others wait: that may take long where it is large or damaged. Only LOCKED,
+ * and a lock that can't be made, are found out at once. */
+Queue *queue_open_later(const char *path, GError **error);
 void queue_close(Queue *queue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Queue, queue_close)
 
@@ -74,7 +79,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Queue, queue_close)
 gboolean queue_ready(Queue *queue, GError **error);
 
 /* What the user should know: that it can't be used (yet), and why; or that it was damaged, as long
- * as the old file is there. NULL: nothing. The caller frees. Any thread; may block. */
+ * as the old file is there. NULL: nothing, or nobody has opened it so far. The caller frees. Any
+ * thread; blocks only where it couldn't be opened before. */
 char *queue_notice(Queue *queue);
 
 /* An unnamed, empty file beside the database, to collect a large message in; -1 and `error`. */

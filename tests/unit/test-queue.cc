@@ -394,6 +394,36 @@ static std::string Aside(const char *directory)
     return "";
 }
 
+/* However long that takes: the daemon's start doesn't wait for it. */
+TEST_F(QueueTest, ItIsOpenedByWhoeverNeedsItFirst)
+{
+    const char garbage[] = "this is not a database, not at all";
+
+    queue_close(queue);
+    ASSERT_TRUE(g_file_set_contents(path.c_str(), garbage, -1, nullptr));
+    queue = queue_open_later(path.c_str(), nullptr);
+    ASSERT_NE(queue, nullptr);
+    g_autofree char *before = nullptr;
+    ASSERT_TRUE(g_file_get_contents(path.c_str(), &before, nullptr, nullptr));
+    EXPECT_STREQ(before, garbage) << "nothing has been done to it yet";
+    EXPECT_EQ(queue_notice(queue), nullptr);
+    EXPECT_EQ(queue_open_later(path.c_str(), nullptr), nullptr) << "it is locked all the same";
+    std::vector<std::thread> users;
+    gint good = 0;
+    for (int i = 0; i < 4; i++)
+        users.emplace_back([&] {
+            guint64 counts[5];
+            if (queue_counts(queue, nullptr, counts, nullptr))
+                g_atomic_int_inc(&good);
+        });
+    for (auto &user : users)
+        user.join();
+    EXPECT_EQ(good, 4);
+    g_autofree char *notice = queue_notice(queue);
+    ASSERT_NE(notice, nullptr);
+    EXPECT_NE(strstr(notice, "made anew"), nullptr) << notice;
+}
+
 TEST_F(QueueTest, GarbageIsSetAsideAndMailIsTakenAllTheSame)
 {
     const char garbage[] = "this is not a database, not at all";
