@@ -62,8 +62,7 @@ typedef struct {
     guint connection;         /* counts connections */
     gboolean (*reconnect)(gpointer data, GError **error); /* in the middle of a round */
     gpointer reconnect_data;
-    guint fetched, to_fetch; /* messages of a maildrop, in this round */
-    void (*progressed)(gpointer data);
+    void (*progressed)(double share, gpointer data); /* of a maildrop, in this round */
     gpointer progressed_data;
     guint login_delay; /* seconds that a POP3 server wants between logins */
     gboolean asked;    /* by a person: what is set aside is tried, too */

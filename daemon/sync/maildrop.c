@@ -48,10 +48,11 @@ typedef struct {
     GArray *batch; /* Arrived */
     guint64 batch_size;
     guint arrived;
-    GArray *suspects;    /* entries whose looks, by TOP, aren't those of their names */
-    gboolean top_fails;  /* there is no TOP, or it lies */
-    gboolean distrusted; /* a name is that of another message: all is matched anew */
-    char *refusal;       /* the words of the first refusal to do something about deleting */
+    guint fetched, to_fetch; /* messages */
+    GArray *suspects;        /* entries whose looks, by TOP, aren't those of their names */
+    gboolean top_fails;      /* there is no TOP, or it lies */
+    gboolean distrusted;     /* a name is that of another message: all is matched anew */
+    char *refusal;           /* the words of the first refusal to do something about deleting */
 } Round;
 
 static void arrived_clear(gpointer data)
@@ -284,13 +285,13 @@ static ImapDateTime date_of(const char *text, gsize length, gint64 now)
     return (ImapDateTime){now, 0};
 }
 
-static void count_progress(Round *round, guint done)
+static void count_progress(Round *round)
 {
     SyncContext *context = round->context;
 
-    context->fetched += done;
     if (context->progressed)
-        context->progressed(context->progressed_data);
+        context->progressed((double)++round->fetched / (double)round->to_fetch,
+                            context->progressed_data);
 }
 
 static CacheDrop *drop_of(Round *round, const Arrived *arrived, CacheDrop *known)
@@ -457,7 +458,7 @@ static gboolean read_message(Round *round, guint i, GError **error)
 
     if (!text)
         return fetch_failed(round, i, failure, error);
-    count_progress(round, 1);
+    count_progress(round);
     if (text->len == 0 && entry->message->size > 0)
         return put_aside(round, i, "the provider sends nothing of the message", error);
     maildrop_looks((const char *)text->data, text->len, looks);
@@ -488,8 +489,8 @@ static gboolean fetch(Round *round, GError **error)
     for (guint i = 0; i < round->match->entries->len; i++)
         if (is_wanted(round, i))
             g_array_append_val(entries, i);
-    round->context->fetched = 0;
-    round->context->to_fetch = entries->len;
+    round->fetched = 0;
+    round->to_fetch = entries->len;
     return exchange(round, entries, &retr, error) && flush(round, error);
 }
 

@@ -74,6 +74,7 @@ struct Sync {
     gint64 told;        /* when progress was last looked at (monotonic) */
     AccountState phase; /* IDLE: rounds are fine */
     gboolean fetching;  /* prefetch has something to do */
+    double share;       /* of what a maildrop has that is to come in this round */
     char *no_space;     /* why what it fetches can't be kept: the disk is full; or NULL */
     char *message;
     AccountState reported;
@@ -116,9 +117,7 @@ static double progress(Sync *sync)
     guint64 full, all;
 
     if (sync->access.settings->kind == ACCOUNT_POP3)
-        return sync->context->to_fetch
-                   ? (double)sync->context->fetched / (double)sync->context->to_fetch
-                   : 0;
+        return sync->share;
     txn = cache_begin(sync->cache, CACHE_READ, NULL);
     if (!txn || !cache_content_counts(txn, &full, &all, NULL) || all == 0)
         return 0;
@@ -228,12 +227,13 @@ static void bodies_changed(gboolean busy, const char *no_space, gpointer data)
 }
 
 /* From a round with a maildrop. */
-static void fetched_more(gpointer data)
+static void fetched_more(double share, gpointer data)
 {
     Sync *sync = data;
     gint64 now = g_get_monotonic_time();
 
     lock(sync);
+    sync->share = share;
     if (now - sync->told > TELL_USEC) {
         sync->told = now;
         report(sync);

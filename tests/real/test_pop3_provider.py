@@ -10,6 +10,7 @@ import time
 import unittest
 
 from harness import (DROP, LONG, PATIENCE, Case, ControlError, FakePop3, FakeSmtp, fill, free_port)
+from test_adding import Web
 from test_sync import mail, mails
 
 DAY = 24 * 60 * 60
@@ -469,9 +470,39 @@ class Killed(MaildropCase):
         return here
 
 
+class Damaged(MaildropCase):
+    def test_a_cache_made_anew_keeps_what_came_and_fetches_none_of_it_again(self):
+        messages = mails(10)
+        server = self.maildrop(messages)
+        postern = self.run_with(server)
+        with postern.imap("work") as imap:
+            imap.select()
+            imap.ok("UID MOVE 1 Archive")
+            imap.ok("UID STORE 2 +FLAGS (\\Deleted)")
+            imap.ok("EXPUNGE")
+        before = self.inbox(postern)
+        postern.stop()
+        database = postern.data / "accounts" / "work" / "mail.db"
+        connection = sqlite3.connect(database)
+        root, = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?",
+                                   ("placement_message",)).fetchone()
+        size, = connection.execute("PRAGMA page_size").fetchone()
+        connection.close()
+        with open(database, "r+b") as file:
+            file.seek((root - 1) * size)
+            file.write(b"\xa5" * size)
+        (database.parent / "damaged").touch()
+        postern.start()
+        postern.sync()
+        self.assertEqual(len(list(database.parent.glob("mail.db.damaged-*[0-9]"))), 1)
+        self.assertEqual((self.inbox(postern), len(self.inbox(postern, "Archive"))), (before, 1))
+        self.assertEqual(server.said("RETR"), [])
+        self.assertEqual(postern.pending(), 0)
+
+
 class Large(MaildropCase):
     def test_thousands_of_messages(self):
-        count = 100_000 if LONG else 2_000
+        count = 100_000 if LONG else 10_000
         server = self.maildrop(mail(f"number {i}") for i in range(count))
         began = time.monotonic()
         postern = self.postern(accounts={"work": server.account()}, synced=False)
@@ -483,7 +514,28 @@ class Large(MaildropCase):
         self.assertEqual(postern.state()["Messages"], count)
 
 
+FILE = """<clientConfig version="1.1"><emailProvider id="example.org"><domain>example.org</domain>
+<incomingServer type="pop3"><hostname>localhost</hostname><port>{port}</port>
+<socketType>SSL</socketType><authentication>password-cleartext</authentication>
+<username>%EMAILADDRESS%</username></incomingServer></emailProvider></clientConfig>"""
+
+
 class Adding(MaildropCase):
+    def test_an_address_is_enough_where_the_provider_has_pop3_alone(self):
+        provider = self.provider()
+        fill(provider, mails(3))
+        web = Web({"http://autoconfig.example.org/mail/config-v1.1.xml": FILE.format(
+            port=provider.pop3s)})
+        self.addCleanup(web.close)
+        postern = self.postern(accounts={}, environment={
+            "SSL_CERT_FILE": str(provider.ca_file), "http_proxy": web.url, "https_proxy": web.url,
+            "no_proxy": "localhost,127.0.0.1"})
+        postern.control("account", "add", "ada@example.org", "--yes", "--id", "work",
+                        "--password-command", "echo lovelace")
+        postern.sync()
+        self.assertEqual(len(self.inbox(postern)), 3)
+        self.assertTrue(postern.state()["Settings"]["incoming"].startswith("pop3s://localhost"))
+
     def test_an_account_is_tried_before_it_is_added(self):
         server = self.maildrop(mails(1))
         postern = self.postern(accounts={}, synced=False)

@@ -7,6 +7,7 @@
 #include "cache-fixture.h"
 
 extern "C" {
+#include "cache/maildrop.h"
 #include "cache/queue/queue.h"
 #include "cache/repair.h"
 #include "daemon/account/purge.h"
@@ -338,6 +339,53 @@ TEST_F(CacheFaults, WhatHasVanishedIsKnownAsItWasInACacheThatIsMadeAnew)
     EXPECT_EQ(vanished.base_uid, 104u);
     EXPECT_EQ(vanished.since, 1000);
     EXPECT_FALSE(vanished.told);
+}
+
+/* What came from a POP3 maildrop doesn't come again, unless it is lost here. */
+TEST_F(CacheFaults, WhatIsKnownOfAMaildropIsCarriedOverButForWhatIsLost)
+{
+    const guint32 kept = drafts.begin()->first, lost = std::next(drafts.begin())->first;
+    restore();
+    open();
+    {
+        Txn txn(cache, CACHE_WRITE_FULL);
+        for (guint32 uid : {kept, lost, 4000u}) { /* the last one is in INBOX no more */
+            CacheDrop drop = {};
+            g_autofree char *uidl = g_strdup_printf("uidl %u", uid);
+            drop.uidl = uidl;
+            drop.known_digest = TRUE;
+            memset(drop.digest, (int)uid, sizeof drop.digest);
+            drop.size = uid;
+            drop.state = CACHE_DROP_HERE;
+            drop.listed = TRUE;
+            drop.since = 1000;
+            drop.uid = uid;
+            ASSERT_TRUE(cache_drop_put(txn, &drop, error)) << error.text();
+        }
+        txn.commit();
+    }
+    close();
+    const std::string sql = "DELETE FROM content_part WHERE id >> 20 = (SELECT content"
+                            " FROM message m, placement p WHERE p.message = m.id AND p.folder = 1"
+                            " AND p.uid = " +
+                            std::to_string(lost) + ")";
+    run_sql(sql.c_str());
+    mark_damaged();
+    CacheSalvage result;
+    ASSERT_TRUE(cache_rebuild(dir.c_str(), nullptr, &result, error)) << error.text();
+    open();
+    Txn txn(cache, CACHE_READ);
+    g_autoptr(GPtrArray) drops = cache_drop_list(txn, error);
+    ASSERT_EQ(drops->len, 2u);
+    for (guint i = 0; i < 2; i++) {
+        const CacheDrop *drop = (const CacheDrop *)drops->pdata[i];
+        EXPECT_EQ(drop->uid, i == 0 ? kept : 4000u);
+        EXPECT_EQ(drop->id, i == 0 ? 1 : 3);
+        EXPECT_EQ(drop->uidl, "uidl " + std::to_string(drop->uid));
+        EXPECT_EQ(drop->digest[31], (guint8)drop->uid);
+        EXPECT_EQ(drop->since, 1000);
+        EXPECT_TRUE(drop->listed);
+    }
 }
 
 TEST_F(CacheFaults, ADamagedCacheOfAnOlderVersionIsRebuilt)

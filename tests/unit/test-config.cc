@@ -96,6 +96,37 @@ TEST_F(ConfigTest, ALocalAccountHasNoServerAndNeedsNoAddress)
     EXPECT_EQ(config_find(config, "bad")->settings, nullptr);
 }
 
+TEST_F(ConfigTest, AMaildropIsLeftOrNot)
+{
+    const struct {
+        const char *line;
+        int days;
+    } cases[] = {{"", ACCOUNT_LEAVE_ALWAYS},
+                 {"leave-on-server=always\n", ACCOUNT_LEAVE_ALWAYS},
+                 {"leave-on-server=never\n", 0},
+                 {"leave-on-server=30d\n", 30}};
+    for (const char *url : {"pop3s://pop.example.org", "pop3://pop.example.org:1110",
+                            "pop3+insecure://127.0.0.1:1110"})
+        for (const auto &one : cases) {
+            const std::string text =
+                std::string("[account work]\naddress=ada@example.org\nincoming=") + url + "\n" +
+                one.line;
+            g_autoptr(Config) config = config_parse("postern.conf", text.c_str(), nullptr);
+            const AccountSettings *settings = config_find(config, "work")->settings;
+            ASSERT_NE(settings, nullptr);
+            EXPECT_EQ(settings->kind, ACCOUNT_POP3);
+            EXPECT_EQ(settings->leave_days, one.days);
+            EXPECT_EQ(config->warnings->len, 0u);
+        }
+    for (const char *bad : {"0d", "-1d", "30", "d", "sometimes", "99999d"})
+        EXPECT_NE(error_of(std::string("leave-on-server=") + bad + "\n").find("such as 30d"),
+                  std::string::npos)
+            << bad;
+    g_autoptr(Config) imap = config_parse(
+        "postern.conf", (std::string(work) + "leave-on-server=never\n").c_str(), nullptr);
+    EXPECT_EQ(imap->warnings->len, 1u);
+}
+
 TEST_F(ConfigTest, BadValuesNameFileGroupKeyAndRemedy)
 {
     EXPECT_EQ(
