@@ -55,11 +55,13 @@ struct NetStream {
 
     guint8 *in; /* NULL while nothing is buffered and the stream waits */
     gsize in_start, in_end, in_size;
+    gsize in_used;      /* so much has something in it */
     gboolean ended;     /* the transport has nothing more to read */
     gboolean skip_line; /* what comes up to the next line end belongs to a line that was too long */
 
     guint8 *out;
     gsize out_length;
+    gsize out_used;
 
     guint64 received, sent;
 };
@@ -75,6 +77,22 @@ NetStream *net_stream_new(int fd, const char *name, NetCancel *cancel)
     return stream;
 }
 
+/* Passwords pass through both buffers: what has been used is wiped before its memory is given back or
+ * lies idle. */
+static void wipe_input(NetStream *stream)
+{
+    if (stream->in != NULL)
+        explicit_bzero(stream->in, stream->in_used);
+    stream->in_used = 0;
+}
+
+static void wipe_output(NetStream *stream)
+{
+    if (stream->out != NULL)
+        explicit_bzero(stream->out, stream->out_used);
+    stream->out_used = 0;
+}
+
 void net_stream_free(NetStream *stream)
 {
     if (stream == NULL)
@@ -86,6 +104,8 @@ void net_stream_free(NetStream *stream)
         g_free(stream->deflate);
     }
     SSL_free(stream->ssl);
+    wipe_input(stream);
+    wipe_output(stream);
     close(stream->fd);
     net_cancel_unref(stream->cancel);
     g_free(stream->name);
@@ -376,8 +396,10 @@ static gboolean make_room(NetStream *stream, gsize limit)
         stream->in = g_malloc(stream->in_size);
         stream->in_start = stream->in_end = 0;
     }
-    if (stream->in_start == stream->in_end)
+    if (stream->in_start == stream->in_end) {
+        wipe_input(stream);
         stream->in_start = stream->in_end = 0;
+    }
     if (stream->in_end < stream->in_size)
         return TRUE;
     if (stream->in_start > 0) {
@@ -388,8 +410,15 @@ static gboolean make_room(NetStream *stream, gsize limit)
     }
     if (stream->in_size >= limit)
         return FALSE;
-    stream->in_size = MIN(stream->in_size * 2, MAX(limit, INPUT_SIZE));
-    stream->in = g_realloc(stream->in, stream->in_size);
+    gsize size = MIN(stream->in_size * 2, MAX(limit, INPUT_SIZE));
+    guint8 *larger = g_malloc(size);
+    memcpy(larger, stream->in, stream->in_end);
+    gsize used = stream->in_end;
+    wipe_input(stream);
+    g_free(stream->in);
+    stream->in = larger;
+    stream->in_size = size;
+    stream->in_used = used;
     return TRUE;
 }
 
@@ -404,6 +433,7 @@ static gboolean fill(NetStream *stream, gsize limit, GError **error)
     gsize got =
         read_some(stream, stream->in + stream->in_end, stream->in_size - stream->in_end, error);
     stream->in_end += got;
+    stream->in_used = MAX(stream->in_used, stream->in_end);
     return got > 0;
 }
 
@@ -590,6 +620,7 @@ static gboolean try_fill(NetStream *stream, GError **error)
     IoResult result = layer_read(stream, stream->in + stream->in_end,
                                  stream->in_size - stream->in_end, &got, error);
     stream->in_end += got;
+    stream->in_used = MAX(stream->in_used, stream->in_end);
     if (result == IO_END)
         stream->ended = TRUE;
     return result == IO_DONE || result == IO_END;
@@ -598,10 +629,14 @@ static gboolean try_fill(NetStream *stream, GError **error)
 /* An idle stream holds no buffers: 250 sessions mostly wait. */
 static void release_buffers(NetStream *stream)
 {
-    if (stream->in_start == stream->in_end)
+    if (stream->in_start == stream->in_end) {
+        wipe_input(stream);
         g_clear_pointer(&stream->in, g_free);
-    if (stream->out_length == 0)
+    }
+    if (stream->out_length == 0) {
+        wipe_output(stream);
         g_clear_pointer(&stream->out, g_free);
+    }
     if (stream->in == NULL)
         stream->in_start = stream->in_end = stream->in_size = 0;
 }
@@ -698,7 +733,9 @@ static gboolean send_buffer(NetStream *stream, int flush, GError **error)
         return TRUE;
     gsize length = stream->out_length;
     stream->out_length = 0;
-    return write_layer(stream, stream->out, length, flush, error);
+    gboolean ok = write_layer(stream, stream->out, length, flush, error);
+    wipe_output(stream);
+    return ok;
 }
 
 gboolean net_stream_flush(NetStream *stream, GError **error)
@@ -716,6 +753,7 @@ gboolean net_stream_write(NetStream *stream, const void *data, gsize length, GEr
         stream->out = g_malloc(OUTPUT_SIZE);
     memcpy(stream->out + stream->out_length, data, length);
     stream->out_length += length;
+    stream->out_used = MAX(stream->out_used, stream->out_length);
     return TRUE;
 }
 
@@ -730,7 +768,9 @@ gboolean net_stream_printf(NetStream *stream, GError **error, const char *format
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    return net_stream_puts(stream, text, error);
+    gboolean ok = net_stream_puts(stream, text, error);
+    explicit_bzero(text, strlen(text));
+    return ok;
 }
 
 void net_stream_close(NetStream *stream)

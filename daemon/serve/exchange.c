@@ -82,6 +82,13 @@ static ServeLoginResult conclude(NetStream *stream, Candidate *candidate, gboole
     return *account ? SERVE_LOGIN_OK : SERVE_LOGIN_UNAVAILABLE;
 }
 
+void serve_auth_clear(ServeAuth *auth)
+{
+    for (char **word = auth->words; word && *word; word++)
+        explicit_bzero(*word, strlen(*word));
+    g_strfreev(auth->words);
+}
+
 /* What the client says: nothing yet, "=" for nothing, or base64 (RFC 9051, 6.2.2; RFC 4954, 4). */
 static gboolean is_well_formed(const char *input)
 {

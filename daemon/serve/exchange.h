@@ -15,6 +15,14 @@ typedef enum {
     SERVE_LOGIN_BROKEN,       /* the connection failed: `error` is set */
 } ServeLoginResult;
 
+/* An AUTH command's arguments: its mechanism and, or NULL, its initial response, which is wiped when they
+ * are freed (g_auto). */
+typedef struct {
+    char **words;
+} ServeAuth;
+void serve_auth_clear(ServeAuth *auth);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ServeAuth, serve_auth_clear)
+
 /*
  * Runs the exchange: challenges are lines that begin with `prompt`. `initial` is the initial
  * response, or NULL. *account gets a reference on SERVE_LOGIN_OK.

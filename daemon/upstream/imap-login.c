@@ -147,10 +147,13 @@ static gboolean authenticate(ImapClient *client, const char *mechanism, const ch
     gboolean initial = imap_client_has(client, IMAP_CAP_SASL_IR);
     ImapClientCommand *command = imap_client_command(client, "AUTHENTICATE");
 
-    imap_client_command_printf(command, initial ? " %s %s" : " %s", mechanism, encoded);
+    /* No printf() of secrets: it grows its buffer, and leaves copies. */
+    imap_client_command_printf(command, initial ? " %s " : " %s", mechanism);
+    if (initial)
+        imap_client_command_text(command, encoded);
     guint number = imap_client_send(client, command, error);
     gboolean ok = number != 0 && exchange(client, number, initial ? NULL : encoded, error);
-    memset(encoded, 0, strlen(encoded));
+    explicit_bzero(encoded, strlen(encoded));
     return ok && imap_client_finish(client, number, &reply, error) &&
            check_login(client, &reply, error);
 }
@@ -158,14 +161,16 @@ static gboolean authenticate(ImapClient *client, const char *mechanism, const ch
 static gboolean authenticate_plain(ImapClient *client, const ImapClientOptions *options,
                                    GError **error)
 {
-    g_autoptr(GString) message = g_string_new(NULL);
+    /* Large enough from the start: growing would leave copies. */
+    g_autoptr(GString) message =
+        g_string_sized_new(strlen(options->user) + strlen(options->secret) + 3);
 
     g_string_append_c(message, 0);
     g_string_append(message, options->user);
     g_string_append_c(message, 0);
     g_string_append(message, options->secret);
     gboolean ok = authenticate(client, "PLAIN", message->str, message->len, error);
-    memset(message->str, 0, message->len);
+    explicit_bzero(message->str, message->len);
     return ok;
 }
 
@@ -173,15 +178,19 @@ static gboolean authenticate_token(ImapClient *client, const ImapClientOptions *
                                    GError **error)
 {
     gboolean bearer = imap_client_has(client, IMAP_CAP_OAUTHBEARER);
-    g_autofree char *message =
-        bearer
-            ? g_strdup_printf("n,a=%s,\001host=%s\001port=%u\001auth=Bearer %s\001\001",
-                              options->user, options->endpoint->host, options->endpoint->port,
-                              options->secret)
-            : g_strdup_printf("user=%s\001auth=Bearer %s\001\001", options->user, options->secret);
+    g_autoptr(GString) message = g_string_sized_new(
+        strlen(options->user) + strlen(options->endpoint->host) + strlen(options->secret) + 64);
+    if (bearer)
+        g_string_append_printf(message, "n,a=%s,\001host=%s\001port=%u\001", options->user,
+                               options->endpoint->host, options->endpoint->port);
+    else
+        g_string_append_printf(message, "user=%s\001", options->user);
+    g_string_append(message, "auth=Bearer ");
+    g_string_append(message, options->secret);
+    g_string_append(message, "\001\001");
     gboolean ok =
-        authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message, strlen(message), error);
-    memset(message, 0, strlen(message));
+        authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message->str, message->len, error);
+    explicit_bzero(message->str, message->len);
     return ok;
 }
 

@@ -112,7 +112,7 @@ static char *encode_secret(GString *plain)
 
 static char *plain_message(const SmtpClientOptions *options)
 {
-    GString *plain = g_string_new(NULL);
+    GString *plain = g_string_sized_new(strlen(options->user) + strlen(options->secret) + 3);
     g_string_append_len(plain, "", 1);
     g_string_append_len(plain, options->user, (gssize)strlen(options->user) + 1);
     g_string_append(plain, options->secret);
@@ -131,15 +131,19 @@ static char *secret_message(const SmtpClientOptions *options)
 
 static char *xoauth2_message(const SmtpClientOptions *options)
 {
-    GString *text = g_string_new(NULL);
-    g_string_printf(text, "user=%s\001auth=Bearer %s\001\001", options->user, options->secret);
+    GString *text = g_string_sized_new(strlen(options->user) + strlen(options->secret) + 64);
+    g_string_append_printf(text, "user=%s\001auth=Bearer ", options->user);
+    g_string_append(text, options->secret);
+    g_string_append(text, "\001\001");
     return encode_secret(text);
 }
 
 static char *oauthbearer_message(const SmtpClientOptions *options)
 {
-    GString *text = g_string_new(NULL);
-    g_string_printf(text, "n,a=%s,\001auth=Bearer %s\001\001", options->user, options->secret);
+    GString *text = g_string_sized_new(strlen(options->user) + strlen(options->secret) + 64);
+    g_string_append_printf(text, "n,a=%s,\001auth=Bearer ", options->user);
+    g_string_append(text, options->secret);
+    g_string_append(text, "\001\001");
     return encode_secret(text);
 }
 

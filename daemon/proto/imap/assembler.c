@@ -70,6 +70,16 @@ gboolean imap_assembler_has_begun(const ImapAssembler *as)
     return as->begun;
 }
 
+void imap_assembler_wipe(ImapAssembler *as)
+{
+    for (guint i = 0; i < as->command->pieces->len; i++) {
+        const ImapPiece *piece = &g_array_index(as->command->pieces, ImapPiece, i);
+        if (piece->data != NULL)
+            explicit_bzero((gpointer)g_bytes_get_data(piece->data, NULL),
+                           g_bytes_get_size(piece->data));
+    }
+}
+
 const ImapLiteral *imap_assembler_literal(const ImapAssembler *as)
 {
     return &as->literal;

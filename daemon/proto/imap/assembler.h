@@ -92,6 +92,9 @@ typedef struct {
 /* After BAD; borrowed until the reset. */
 const ImapBad *imap_assembler_error(const ImapAssembler *assembler);
 
+/* Overwrites what the command's octets were kept in; nothing else may refer to them. */
+void imap_assembler_wipe(ImapAssembler *assembler);
+
 /* Ready for the next command. */
 void imap_assembler_reset(ImapAssembler *assembler);
 

@@ -11,6 +11,7 @@
 
 /* RFC 7888, 5 */
 #define LITERAL_MINUS_MAX 4096
+#define TEXT_SIZE         256
 
 struct ImapClientCommand {
     ImapLiteralSupport literals;
@@ -24,6 +25,9 @@ static void clear_segment(gpointer data)
 {
     ImapSegment *segment = data;
 
+    if (segment->own) /* a login's has the password in it */
+        explicit_bzero((gpointer)g_bytes_get_data(segment->octets, NULL),
+                       g_bytes_get_size(segment->octets));
     g_bytes_unref(segment->octets);
 }
 
@@ -36,7 +40,7 @@ ImapClientCommand *imap_client_command_new(const char *tag, const char *name,
     command->utf8 = utf8;
     command->segments = g_array_new(FALSE, FALSE, sizeof(ImapSegment));
     g_array_set_clear_func(command->segments, clear_segment);
-    command->text = g_string_new(NULL);
+    command->text = g_string_sized_new(TEXT_SIZE);
     g_string_append_printf(command->text, "%s %s", tag, name);
     return command;
 }
@@ -46,14 +50,15 @@ void imap_client_command_free(ImapClientCommand *command)
     if (command == NULL)
         return;
     g_array_unref(command->segments);
+    explicit_bzero(command->text->str, command->text->len);
     g_string_free(command->text, TRUE);
     g_free(command);
 }
 
 /* Takes octets over. */
-static void add_segment(ImapClientCommand *command, GBytes *octets, gboolean wait)
+static void add_segment(ImapClientCommand *command, GBytes *octets, gboolean own, gboolean wait)
 {
-    ImapSegment segment = {octets, wait};
+    ImapSegment segment = {octets, wait, own};
 
     g_array_append_val(command->segments, segment);
 }
@@ -61,14 +66,28 @@ static void add_segment(ImapClientCommand *command, GBytes *octets, gboolean wai
 /* Ends the segment being written. */
 static void end_segment(ImapClientCommand *command)
 {
-    add_segment(command, g_string_free_to_bytes(command->text), command->wait);
-    command->text = g_string_new(NULL);
+    add_segment(command, g_string_free_to_bytes(command->text), TRUE, command->wait);
+    command->text = g_string_sized_new(TEXT_SIZE);
     command->wait = FALSE;
+}
+
+/* Makes room without leaving a copy of a password behind. */
+static void reserve(ImapClientCommand *command, gsize length)
+{
+    GString *before = command->text;
+
+    if (before->allocated_len - before->len > length + 2)
+        return;
+    command->text = g_string_sized_new(2 * (before->len + length));
+    g_string_append_len(command->text, before->str, (gssize)before->len);
+    explicit_bzero(before->str, before->len);
+    g_string_free(before, TRUE);
 }
 
 void imap_client_command_text(ImapClientCommand *command, const char *text)
 {
     g_return_if_fail(strpbrk(text, "\r\n") == NULL);
+    reserve(command, strlen(text));
     g_string_append(command->text, text);
 }
 
@@ -81,6 +100,7 @@ void imap_client_command_printf(ImapClientCommand *command, const char *format, 
     text = g_strdup_vprintf(format, args);
     va_end(args);
     imap_client_command_text(command, text);
+    explicit_bzero(text, strlen(text));
 }
 
 /* "{12}" and the end of the line; whether the octets must wait for "+". */
@@ -101,7 +121,7 @@ void imap_client_command_literal(ImapClientCommand *command, GBytes *octets, gbo
     g_string_append_c(command->text, ' ');
     wait = announce(command, g_bytes_get_size(octets), binary);
     end_segment(command);
-    add_segment(command, g_bytes_ref(octets), wait);
+    add_segment(command, g_bytes_ref(octets), FALSE, wait);
 }
 
 /* A short literal goes into the text that follows it. */
@@ -111,12 +131,14 @@ static void append_literal(ImapClientCommand *command, const char *text, gsize l
     if (announce(command, length, binary)) {
         end_segment(command);
         command->wait = TRUE;
+        reserve(command, length);
     }
     g_string_append_len(command->text, text, length);
 }
 
 static void append_form(ImapClientCommand *command, ImapForm form, const char *text, gsize length)
 {
+    reserve(command, 2 * length + 64);
     g_string_append_c(command->text, ' ');
     if (form == IMAP_FORM_ATOM)
         g_string_append_len(command->text, text, length);

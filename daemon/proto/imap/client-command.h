@@ -46,6 +46,7 @@ void imap_client_command_literal(ImapClientCommand *command, GBytes *octets, gbo
 typedef struct {
     GBytes *octets;
     gboolean wait; /* before sending it, a continuation must have come */
+    gboolean own;  /* the octets are the command's, and are wiped with it */
 } ImapSegment;
 
 /* GArray of ImapSegment, which the array frees. */

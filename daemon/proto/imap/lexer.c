@@ -192,7 +192,8 @@ static char *read_quoted(ImapLexer *lexer, const char *what, GError **error)
 {
     gsize length, n;
     const char *text = rest(lexer, &length);
-    g_autoptr(GString) out = g_string_new(NULL);
+    /* Passwords come so: they fit without growing, which would leave copies. */
+    g_autoptr(GString) out = g_string_sized_new(MIN(length, 1024));
 
     for (n = 1; n < length && text[n] != '"'; n++) {
         if (text[n] == '\\' && n + 1 < length && (text[n + 1] == '"' || text[n + 1] == '\\'))

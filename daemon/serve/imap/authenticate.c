@@ -108,6 +108,8 @@ void imap_cmd_authenticate(ImapSession *session, ImapLexer *lexer)
         serve_login(session->stream, session->daemon, mechanism, initial, "+ ", &account, &error);
     net_stream_set_timeout(session->stream, 0); /* the exchange has its own; what counts is the
                                                    deadline, or what login sets */
+    if (initial)
+        explicit_bzero(initial, strlen(initial));
     reply_login(session, result, account, error);
 }
 

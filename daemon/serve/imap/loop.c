@@ -84,6 +84,12 @@ static gboolean find_rule(ImapSession *session)
     return FALSE;
 }
 
+/* A password stands in what it was made of. */
+static gboolean is_login(const ImapCommandRule *rule)
+{
+    return rule && (rule->run == imap_cmd_login || rule->run == imap_cmd_authenticate);
+}
+
 /* Everything between the command's last octet and its tagged answer's. */
 static void run_command(ImapSession *session)
 {
@@ -104,6 +110,8 @@ static void run_command(ImapSession *session)
         imap_reply_send(session);
     session->answered = FALSE;
     session->command = NULL;
+    if (is_login(session->rule))
+        imap_assembler_wipe(session->assembler);
 }
 
 /* ---- reading a command ------------------------------------------------------------------------ */

@@ -89,7 +89,8 @@ gboolean pop3_auth(Pop3 *session, const char *arguments, GError **error)
 {
     g_autoptr(ServeAccount) account = NULL;
     g_autoptr(GError) failure = NULL;
-    g_auto(GStrv) words = g_strsplit(arguments, " ", 2);
+    g_auto(ServeAuth) auth = {g_strsplit(arguments, " ", 2)};
+    char **words = auth.words;
 
     if (!*arguments)
         return list_mechanisms(session, error);

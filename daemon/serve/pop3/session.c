@@ -177,7 +177,9 @@ static gboolean dispatch(Pop3 *session, const char *line, gsize length, GError *
     /* A copy: what the command reads takes the line's place. */
     gsize verb = strlen(command->verb);
     g_autofree char *arguments = g_strdup(line[verb] ? line + verb + 1 : "");
-    return command->run(session, arguments, error);
+    gboolean ok = command->run(session, arguments, error);
+    explicit_bzero(arguments, strlen(arguments)); /* it may be a password */
+    return ok;
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */

@@ -6,7 +6,8 @@
 
 gboolean submission_auth(Submission *session, const char *arguments, GError **error)
 {
-    g_auto(GStrv) words = g_strsplit(arguments, " ", 2);
+    g_auto(ServeAuth) auth = {g_strsplit(arguments, " ", 2)};
+    char **words = auth.words;
     g_autoptr(GError) failure = NULL;
 
     if (session->account)

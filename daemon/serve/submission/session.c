@@ -237,7 +237,9 @@ static gboolean dispatch(Submission *session, const char *line, gsize length, GE
         return no_command(session, error, "5.5.1", "That is no SMTP command");
     /* A copy: what the command reads takes the line's place. */
     g_autofree char *arguments = g_strdup(line + strlen(command->verb));
-    return run_command(session, command, g_strstrip(arguments), error);
+    gboolean ok = run_command(session, command, g_strstrip(arguments), error);
+    explicit_bzero(arguments, strlen(arguments)); /* it may be a password */
+    return ok;
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */
