@@ -168,7 +168,9 @@ void net_tls_expect_host(SSL *ssl, const char *host)
         return;
     }
     SSL_set_tlsext_host_name(ssl, host);
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    /* RFC 9525, 2: a name stands in the SAN; the subject's CN is for people. */
+    SSL_set_hostflags(ssl,
+                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     SSL_set1_host(ssl, host);
 }
 

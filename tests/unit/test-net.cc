@@ -312,6 +312,31 @@ TEST_F(TlsFixture, ACertificateForAnotherNameIsRefusedWithBothNames)
         << error->message;
 }
 
+/* RFC 9525: the CN is for people. */
+TEST_F(TlsFixture, ANameInTheSubjectAloneIsNone)
+{
+    std::string files = dir + "/cn";
+    for (bool san : {true, false}) {
+        std::string command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+                              "-nodes -days 2 -subj /CN=localhost "
+                              "-keyout " +
+                              files + ".key -out " + files + ".pem" +
+                              (san ? " -addext subjectAltName=DNS:localhost" : "") + " 2>/dev/null";
+        ASSERT_EQ(system(command.c_str()), 0);
+        Pair fresh;
+        std::swap(pair.a, fresh.a), std::swap(pair.b, fresh.b),
+            std::swap(pair.cancel, fresh.cancel);
+        std::swap(pair.a_fd, fresh.a_fd), std::swap(pair.b_fd, fresh.b_fd);
+        NetTlsServer *before = server;
+        server = net_tls_server_new((files + ".pem").c_str(), (files + ".key").c_str(), nullptr);
+        g_autoptr(NetTlsClient) trusting = net_tls_client_new((files + ".pem").c_str(), nullptr);
+        g_autoptr(GError) error = nullptr;
+        EXPECT_EQ(handshake(trusting, "localhost", &error), san) << (error ? error->message : "");
+        net_tls_server_unref(server);
+        server = before;
+    }
+}
+
 TEST_F(TlsFixture, AnUnknownAuthorityIsRefusedWithTheRemedy)
 {
     g_autoptr(GError) error = nullptr;
