@@ -306,7 +306,8 @@ void daemon_free(Daemon *daemon)
     g_free(daemon);
 }
 
-gboolean daemon_has_work(const Daemon *daemon)
+/* Whether an account is enabled, so that there is something to serve. */
+static gboolean has_work(const Daemon *daemon)
 {
     for (guint i = 0; daemon->config && i < daemon->config->accounts->len; i++) {
         const ConfigAccount *account = g_ptr_array_index(daemon->config->accounts, i);
@@ -351,9 +352,9 @@ gboolean daemon_reload(Daemon *daemon, AccountsDone done, gpointer data, GError 
         return FALSE;
     }
     use_config(daemon, config);
-    if (daemon_has_work(daemon))
+    if (has_work(daemon))
         prepare_tls(daemon);
-    listeners_configure(daemon->listeners, daemon_has_work(daemon) ? daemon->config : NULL,
+    listeners_configure(daemon->listeners, has_work(daemon) ? daemon->config : NULL,
                         daemon->tls != NULL);
     accounts_apply(daemon->accounts, daemon->config, done, data);
     tell_changed(daemon);

@@ -56,8 +56,5 @@ void daemon_stop(Daemon *daemon, AccountsDone done, gpointer data);
 
 void daemon_set_forced_offline(Daemon *daemon, gboolean offline);
 
-/* Whether an account is enabled, so that there is something to serve. */
-gboolean daemon_has_work(const Daemon *daemon);
-
 /* What is wrong with the whole, as sentences; NULL-terminated, the caller frees. */
 char **daemon_problems(const Daemon *daemon);

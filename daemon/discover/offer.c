@@ -23,7 +23,7 @@ void discover_server_free(DiscoverServer *server)
     g_free(server);
 }
 
-gboolean discover_server_has_auth(const DiscoverServer *server, DiscoverAuth auth)
+static gboolean has_auth(const DiscoverServer *server, DiscoverAuth auth)
 {
     for (guint i = 0; i < server->n_auth; i++) {
         if (server->auth[i] == auth)
@@ -34,7 +34,7 @@ gboolean discover_server_has_auth(const DiscoverServer *server, DiscoverAuth aut
 
 void discover_server_add_auth(DiscoverServer *server, DiscoverAuth auth)
 {
-    if (!discover_server_has_auth(server, auth))
+    if (!has_auth(server, auth))
         server->auth[server->n_auth++] = auth;
 }
 
@@ -94,24 +94,6 @@ void discover_offer_sort(DiscoverOffer *offer)
 {
     g_ptr_array_sort(offer->incoming, compare_servers);
     g_ptr_array_sort(offer->outgoing, compare_servers);
-}
-
-static void add_hosts(GPtrArray *hosts, const GPtrArray *servers)
-{
-    for (guint i = 0; i < servers->len; i++) {
-        const DiscoverServer *server = g_ptr_array_index(servers, i);
-        if (!g_ptr_array_find_with_equal_func(hosts, server->endpoint->host, g_str_equal, NULL))
-            g_ptr_array_add(hosts, server->endpoint->host);
-    }
-}
-
-GPtrArray *discover_offer_hosts(const DiscoverOffer *offer)
-{
-    GPtrArray *hosts = g_ptr_array_new();
-
-    add_hosts(hosts, offer->incoming);
-    add_hosts(hosts, offer->outgoing);
-    return hosts;
 }
 
 /* ---- addresses ----------------------------------------------------------------------------- */

@@ -45,7 +45,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiscoverServer, discover_server_free)
 
 /* Adds a way to sign in behind those that are there, once. */
 void discover_server_add_auth(DiscoverServer *server, DiscoverAuth auth);
-gboolean discover_server_has_auth(const DiscoverServer *server, DiscoverAuth auth);
 
 /* An OAuth 2 server (RFC 6749). All may be NULL but for one of `issuer` and `token_url`. */
 typedef struct {
@@ -77,9 +76,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiscoverOffer, discover_offer_free)
 
 /* Orders the servers as `incoming` and `outgoing` say, keeping the provider's order among equals. */
 void discover_offer_sort(DiscoverOffer *offer);
-
-/* The hosts that the offer names, each once; borrowed strings, the caller frees the array. */
-GPtrArray *discover_offer_hosts(const DiscoverOffer *offer);
 
 /* A mail address taken apart. */
 typedef struct {

@@ -58,7 +58,9 @@ static const char *last_two_labels(const char *host)
     return dot ? dot : host;
 }
 
-char *sources_registrable(const char *host)
+/* The part of a host that somebody registered ("example.co.uk"), or the host itself where that
+ * can't be told (an address, a bare name); the caller frees. */
+static char *registrable(const char *host)
 {
     if (g_hostname_is_ip_address(host))
         return g_strdup(host);
@@ -69,7 +71,7 @@ char *sources_registrable(const char *host)
 char **sources_mx_domains(const char *mx, const char *domain)
 {
     g_autoptr(GStrvBuilder) domains = g_strv_builder_new();
-    g_autofree char *base = sources_registrable(mx);
+    g_autofree char *base = registrable(mx);
     const char *dot = strchr(mx, '.');
     const char *full = dot ? dot + 1 : NULL;
 

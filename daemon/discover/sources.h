@@ -23,7 +23,3 @@ char *sources_pacc_url(const DiscoverAddress *address);
  * itself. NULL-terminated, the caller frees; may be empty.
  */
 char **sources_mx_domains(const char *mx, const char *domain);
-
-/* The part of a host that somebody registered ("example.co.uk"), or the host itself where that
- * can't be told (an address, a bare name); the caller frees. */
-char *sources_registrable(const char *host);

@@ -99,7 +99,8 @@ const char *discover_table_by_mx(const DiscoverTable *table, const char *mx)
     return find_group(table, "mx", mx);
 }
 
-char *discover_table_get(const DiscoverTable *table, const char *provider, const char *key)
+/* A provider's key, or NULL; the caller frees. */
+static char *value_of(const DiscoverTable *table, const char *provider, const char *key)
 {
     return g_key_file_get_string(table->file, provider, key, NULL);
 }
@@ -177,14 +178,14 @@ DiscoverOffer *discover_table_offer(const DiscoverTable *table, const char *prov
 {
     DiscoverOffer *offer =
         discover_offer_new(source, "the table of providers", source == DISCOVER_TABLE);
-    g_autofree char *oauth = discover_table_get(table, provider, "oauth2");
+    g_autofree char *oauth = value_of(table, provider, "oauth2");
 
     add_servers(table, provider, "incoming", "user", address, offer->incoming);
     add_servers(table, provider, "outgoing", "outgoing-user", address, offer->outgoing);
     offer->provider = g_strdup(provider);
-    offer->name = discover_table_get(table, provider, "name");
-    offer->hint = discover_table_get(table, provider, "hint");
-    offer->link = discover_table_get(table, provider, "link");
+    offer->name = value_of(table, provider, "name");
+    offer->hint = value_of(table, provider, "hint");
+    offer->link = value_of(table, provider, "link");
     if (oauth) {
         offer->oauth = g_new0(DiscoverOauth, 1);
         offer->oauth->issuer = discover_table_oauth(table, oauth, "issuer");

@@ -21,9 +21,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiscoverTable, discover_table_free)
 const char *discover_table_by_domain(const DiscoverTable *table, const char *domain);
 const char *discover_table_by_mx(const DiscoverTable *table, const char *mx);
 
-/* A provider's key, or NULL; the caller frees. */
-char *discover_table_get(const DiscoverTable *table, const char *provider, const char *key);
-
 /* What the table offers for an address at that provider. Its incoming servers may be empty: then
  * `hint` says why (the provider has no IMAP). */
 DiscoverOffer *discover_table_offer(const DiscoverTable *table, const char *provider,

@@ -210,7 +210,9 @@ class Network(Case):
         settings = {"address": "ada@example.org", "password-command": "echo lovelace",
                     "incoming": f"imap+insecure://127.0.0.1:{link.port}"}
         daemon = self.postern(accounts={"work": settings})
-        daemon.wait(lambda: link.connections >= 2, "INBOX to be watched")
+        daemon.wait(lambda: any("IDLE" in str(command) for command in near.commands), "INBOX to be watched")
+        # The round that watching INBOX begins with has ended, too: nothing is under way when the network changes.
+        daemon.sync()
         link.strand()
         near.put("INBOX", mail(2))
         for change in ("addr add 198.51.100.1/24 dev lo", "route add default via 198.51.100.2 dev lo metric 5"):

@@ -77,7 +77,6 @@ GPtrArray *ctl_accounts(Ctl *ctl, GError **error);
 const char *ctl_string(GVariant *dict, const char *key);
 /* Any integer type. */
 gint64 ctl_number(GVariant *dict, const char *key);
-double ctl_double(GVariant *dict, const char *key);
 gboolean ctl_bool(GVariant *dict, const char *key);
 /* A child of any type, or NULL; the caller frees. */
 GVariant *ctl_child(GVariant *dict, const char *key);

@@ -182,13 +182,6 @@ gint64 ctl_number(GVariant *dict, const char *key)
     }
 }
 
-double ctl_double(GVariant *dict, const char *key)
-{
-    double number = 0;
-    g_variant_lookup(dict, key, "d", &number);
-    return number;
-}
-
 gboolean ctl_bool(GVariant *dict, const char *key)
 {
     gboolean value = FALSE;

@@ -25,20 +25,6 @@ ImapFlags *imap_flags_new(void)
     return flags;
 }
 
-static gpointer copy_keyword(gconstpointer keyword, gpointer data)
-{
-    return g_strdup(keyword);
-}
-
-ImapFlags *imap_flags_copy(const ImapFlags *flags)
-{
-    ImapFlags *copy = g_memdup2(flags, sizeof *flags);
-
-    copy->keywords = g_ptr_array_copy(flags->keywords, copy_keyword, NULL);
-    g_ptr_array_set_free_func(copy->keywords, g_free);
-    return copy;
-}
-
 void imap_flags_free(ImapFlags *flags)
 {
     if (flags == NULL)
@@ -60,14 +46,6 @@ guint32 imap_flag_from_name(const char *name, gsize length)
     return 0;
 }
 
-const char *imap_flag_name(guint32 bit)
-{
-    for (gsize i = 0; i < G_N_ELEMENTS(system_flags); i++)
-        if (system_flags[i].bit == bit)
-            return system_flags[i].name;
-    return NULL;
-}
-
 gboolean imap_keyword_is_valid(const char *name, gsize length)
 {
     if (length == 0 || length > IMAP_KEYWORD_MAX)
@@ -78,7 +56,8 @@ gboolean imap_keyword_is_valid(const char *name, gsize length)
     return TRUE;
 }
 
-gboolean imap_keyword_equal(const char *a, const char *b)
+/* Without regard to ASCII case (RFC 3501, 2.3.2; RFC 5788). */
+static gboolean is_same_keyword(const char *a, const char *b)
 {
     return g_ascii_strcasecmp(a, b) == 0;
 }
@@ -86,7 +65,7 @@ gboolean imap_keyword_equal(const char *a, const char *b)
 gboolean imap_flags_has_keyword(const ImapFlags *flags, const char *name)
 {
     for (guint i = 0; i < flags->keywords->len; i++)
-        if (imap_keyword_equal(flags->keywords->pdata[i], name))
+        if (is_same_keyword(flags->keywords->pdata[i], name))
             return TRUE;
     return FALSE;
 }

@@ -30,7 +30,6 @@ typedef struct {
 } ImapFlags;
 
 ImapFlags *imap_flags_new(void);
-ImapFlags *imap_flags_copy(const ImapFlags *flags);
 void imap_flags_free(ImapFlags *flags);
 
 /*
@@ -44,13 +43,9 @@ gboolean imap_flags_has_keyword(const ImapFlags *flags, const char *name);
 
 /* The bit of a system flag's name with its backslash, case ignored; 0 when there is none. */
 guint32 imap_flag_from_name(const char *name, gsize length);
-/* "\Answered" and so on; NULL unless exactly one known bit is given. */
-const char *imap_flag_name(guint32 bit);
 
 /* Whether this can be a keyword: a non-empty atom without "]", at most IMAP_KEYWORD_MAX octets. */
 gboolean imap_keyword_is_valid(const char *name, gsize length);
-/* Keywords are compared without regard to ASCII case (RFC 3501, 2.3.2; RFC 5788). */
-gboolean imap_keyword_equal(const char *a, const char *b);
 
 /* Appends "\Seen Junk" without parentheses. Keywords: a NULL-terminated array or NULL. */
 void imap_flags_format(guint32 system, gboolean recent, const char *const *keywords, GString *out);

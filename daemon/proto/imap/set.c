@@ -441,14 +441,6 @@ ImapSequenceSet *imap_sequence_set_parse(const char *text, gsize length, guint m
     return set;
 }
 
-ImapSequenceSet *imap_sequence_set_copy(const ImapSequenceSet *set)
-{
-    ImapSequenceSet *copy = g_memdup2(set, sizeof *set);
-
-    copy->ranges = g_memdup2(set->ranges, set->n_ranges * sizeof(ImapRange));
-    return copy;
-}
-
 void imap_sequence_set_free(ImapSequenceSet *set)
 {
     if (set == NULL)

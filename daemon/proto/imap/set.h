@@ -96,7 +96,6 @@ typedef struct {
 /* A sequence-set with "*", and "$" where allow_saved. Errors as in imap_set_parse(). */
 ImapSequenceSet *imap_sequence_set_parse(const char *text, gsize length, guint max_ranges,
                                          gboolean allow_saved, GError **error);
-ImapSequenceSet *imap_sequence_set_copy(const ImapSequenceSet *set);
 void imap_sequence_set_free(ImapSequenceSet *set);
 /* Appends it as it was written. */
 void imap_sequence_set_format(const ImapSequenceSet *set, GString *out);
