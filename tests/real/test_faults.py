@@ -20,6 +20,7 @@ import time
 import unittest
 
 from harness import LONG, Case, FakeImap, faults
+from harness.fakeimap import CAPABILITIES
 from harness.syncaccount import SyncAccount, SyncError
 
 SECONDS = 75
@@ -129,7 +130,7 @@ class World:
         self.account = SyncAccount(self.server.imap, plain=True)
 
     def __repr__(self):
-        return f"POSTERN_SEED={self.seed} without {sorted(set(FakeImap().capabilities) - set(self.server.capabilities))}, {self.faults}"
+        return f"POSTERN_SEED={self.seed} without {sorted(set(CAPABILITIES) - set(self.server.capabilities))}, {self.faults}"
 
     def close(self):
         self.account.close()
