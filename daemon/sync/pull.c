@@ -87,10 +87,10 @@ static gboolean note_change(const ImapResponse *response, gpointer data, GError 
         return FALSE;
     if (!(fetch.got & IMAP_GOT_UID) || fetch.uid == 0)
         return TRUE;
-    imap_set_add(pull->told, fetch.uid);
     pull->top = MAX(pull->top, fetch.uid);
     if (!(fetch.got & IMAP_GOT_FLAGS))
         return TRUE;
+    imap_set_add(pull->told, fetch.uid);
     ServerFlags change = {.uid = fetch.uid};
     if (!sync_flags_of(pull->context, fetch.flags, fetch.system, &change.flags, error))
         return FALSE;

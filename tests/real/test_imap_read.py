@@ -632,9 +632,8 @@ class Sessions(SharedCase):
         imap.login(*self.shared_postern.login())
 
     def test_commands_need_their_state(self):
-        imap = self.plain()
         for command in ("SELECT INBOX", 'LIST "" "*"', "FETCH 1 FLAGS", "SEARCH ALL"):
-            self.assertEqual(imap.command(command).status, "BAD", command)
+            self.assertEqual(self.plain().command(command).status, "BAD", command)
         imap = self.preauth()
         for command in ("FETCH 1 FLAGS", "SEARCH ALL", "CLOSE", "EXPUNGE", "LOGIN a b",
                         "UID FETCH 1 FLAGS"):

@@ -460,7 +460,7 @@ const std::vector<Item> grammar = {
      {"(\\Seen Work)", "(Work \\Seen)", "(\\Seen a(b Work)", "(\\Seen a\"b Work)",
       "(\\Seen () Work)", "(NIL \\Seen Work {3)", "(  \\SEEN  \\Unknown Work \"\" )",
       "(\\Seen Work \"a b\" a%b c*)", "(\\Seen Work x\x01y \x7f)", "(\\Seen Work (\\Flagged))"},
-     {"NIL", "\\Seen", "\"\\\\Seen\"", "7"}},
+     {"NIL", "\\Seen", "\"\\\\Seen\"", "7", "()x", "(\\Seen)x7"}},
     {IMAP_GOT_INTERNALDATE,
      "INTERNALDATE",
      {"\"17-Jul-1996 02:44:25 -0700\"", "\"17-Jul-1996 09:44:25 +0000\""},
@@ -565,6 +565,8 @@ TEST(FetchData, ANameWithoutAValueIsPassedOver)
         /* Told twice, and once so that it can't be read. */
         {"* 1 FETCH (EMAILID (M6d) UID 7 EMAILID (a", IMAP_GOT_UID | IMAP_GOT_EMAILID},
         {"* 1 FETCH (UID 7 UID 0)", IMAP_GOT_UID},
+        {"* 1 FETCH (UID 7 FLAGS ()x)", IMAP_GOT_UID},
+        {"* 1 FETCH (FLAGS ()x UID 7)", IMAP_GOT_UID},
         {"* 1 FETCH (UID -1 UID 7 FLAGS (\\Seen) FLAGS NIL)", IMAP_GOT_UID | IMAP_GOT_FLAGS},
         {"* 1 FETCH ()", 0},
     };

@@ -366,11 +366,28 @@ static void recover(ImapResponseParser *parser, const char *start, gsize length)
     g_array_set_size(parser->stack, 2);
 }
 
-/* Adds the atom; returns what follows it, whose first octet the caller replaces by NUL. */
-static char *read_atom(ImapResponseParser *parser, char *p, char *end)
+/* "FLAGS ()x": an atom right behind the list of an item's value, which isn't the next item's name.
+ * The list isn't what the server meant, and counts as not told. */
+static void spoil_touched(ImapResponseParser *parser, const char *start, gsize length)
+{
+    ImapNode *list = &parser->nodes[top(parser)->last];
+
+    if (parser->stack->len != 2 || g_strcmp0(parser->response.name, "FETCH") != 0 ||
+        is_fetch_item(start, length) || ends_in_section(start, length))
+        return;
+    list->kind = IMAP_NODE_BAD;
+    list->text = "";
+    list->n_children = 0;
+}
+
+/* Adds the atom, which may touch the end of a list; returns what follows it, whose first octet the
+ * caller replaces by NUL. */
+static char *read_atom(ImapResponseParser *parser, char *p, char *end, gboolean touches)
 {
     char *after = find_atom_end(parser, p, end);
 
+    if (touches)
+        spoil_touched(parser, p, after - p);
     if (parser->joins == JOIN_RECOVER)
         recover(parser, p, after - p);
     ImapNode *node = add_node(parser, IMAP_NODE_ATOM);
@@ -459,11 +476,13 @@ static char *find_literal(char *start, char *end, guint64 *size, gboolean *fits)
 static gboolean read_values(ImapResponseParser *parser, char *p, char *end)
 {
     char *unended = NULL; /* where the NUL of the last atom goes, once what is there was read */
-    gboolean tabs = tab_separates(parser);
+    gboolean tabs = tab_separates(parser), closed = FALSE;
 
     while (p != NULL && p < end) {
+        gboolean touches = closed && top(parser)->last != NONE;
         char c = *p;
 
+        closed = c == ')';
         if (p == unended)
             *p = '\0';
         if (c == ' ' || (c == '\t' && tabs)) {
@@ -476,7 +495,7 @@ static gboolean read_values(ImapResponseParser *parser, char *p, char *end)
         } else if (c == '"') {
             p = read_quoted(parser, p, end);
         } else {
-            p = unended = read_atom(parser, p, end);
+            p = unended = read_atom(parser, p, end, touches);
         }
     }
     if (p != NULL && p == unended)
