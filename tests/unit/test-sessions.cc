@@ -210,8 +210,9 @@ TEST_F(Strangers, TheOldestMakesRoomForTheNext)
     stay();
     for (int i = 0; i < SESSIONS_LIMIT + 200; i++) {
         silent.push_back(start((ServeProtocol)(i % 3), i % 7 == 0));
-        if (i % 7)
+        if (i % 7) {
             ASSERT_TRUE(greeted(silent.back())) << i;
+        }
     }
     /* The last hundred are there still, all others were told to leave. */
     for (size_t i = 0; i + SESSIONS_STRANGERS < silent.size(); i++) {
