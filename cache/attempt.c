@@ -73,7 +73,7 @@ gboolean cache_attempt_close(CacheTxn *txn, gint64 id, GError **error)
            folder_drop_if_nameless(txn, target, error);
 }
 
-static GArray *read_items(CacheTxn *txn, gint64 attempt, GError **error)
+static GArray *read_attempt_items(CacheTxn *txn, gint64 attempt, GError **error)
 {
     g_autoptr(GArray) items = g_array_new(FALSE, TRUE, sizeof(CacheAttemptItem));
     g_auto(DbQuery) query = db_query(txn->db, SQL_ITEMS, DB_INT(attempt));
@@ -97,7 +97,7 @@ static CacheAttempt *read_attempt(CacheTxn *txn, DbQuery *query, GError **error)
     attempt->uidnext = (guint32)db_int(query, 5);
     attempt->name = g_strdup(db_column_text(query, 6));
     attempt->started = db_int(query, 7);
-    attempt->items = read_items(txn, attempt->id, error);
+    attempt->items = read_attempt_items(txn, attempt->id, error);
     return attempt->items ? g_steal_pointer(&attempt) : NULL;
 }
 

@@ -42,7 +42,7 @@ static gboolean make_dir(const char *dir, GError **error)
     return FALSE;
 }
 
-static gboolean load_counters(Cache *cache, GError **error)
+static gboolean load_cache_counters(Cache *cache, GError **error)
 {
     g_autofree char *modseq = meta_get(cache->writer, "modseq");
     g_auto(DbQuery) query = db_query(cache->writer, SQL_UIDVALIDITY_MAX);
@@ -189,7 +189,7 @@ static Cache *open_database(const char *dir, const char *name, const CacheProgre
     if (!cache->writer || !schema_migrate(cache->writer, cache_migrations, progress, error))
         return NULL;
     cache->keywords = keywords_load(cache->writer, error);
-    if (!cache->keywords || !load_counters(cache, error) || !forget_expunged(cache, error) ||
+    if (!cache->keywords || !load_cache_counters(cache, error) || !forget_expunged(cache, error) ||
         !find_unfinished(cache, error))
         return NULL;
     return g_steal_pointer(&cache);

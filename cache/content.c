@@ -42,8 +42,8 @@ typedef struct {
 } Content;
 
 /* The message's content; NOT_FOUND where less than `state` of it is here. */
-static gboolean find(CacheTxn *txn, gint64 message, CacheContentState state, Content *content,
-                     GError **error)
+static gboolean content_find(CacheTxn *txn, gint64 message, CacheContentState state,
+                             Content *content, GError **error)
 {
     g_auto(DbQuery) query = db_query(txn->db, SQL_OF_MESSAGE, DB_INT(message));
 
@@ -60,7 +60,7 @@ static gboolean find(CacheTxn *txn, gint64 message, CacheContentState state, Con
     return FALSE;
 }
 
-static gboolean damaged(CacheTxn *txn, GError **error)
+static gboolean content_damaged(CacheTxn *txn, GError **error)
 {
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_CORRUPT,
                 "%s is damaged (a message's content can't be decompressed). Check the disk; when "
@@ -70,18 +70,19 @@ static gboolean damaged(CacheTxn *txn, GError **error)
 }
 
 /* Appends one part, whose size is `size`, to `out`. */
-static gboolean expand(CacheTxn *txn, gint64 part, gsize size, GByteArray *out, GError **error)
+static gboolean content_expand(CacheTxn *txn, gint64 part, gsize size, GByteArray *out,
+                               GError **error)
 {
     guint before = out->len;
     g_auto(DbQuery) query = db_query(txn->db, SQL_PART, DB_INT(part));
 
     if (!db_next(&query))
-        return db_done(&query, error) && damaged(txn, error);
+        return db_done(&query, error) && content_damaged(txn, error);
     const void *data = sqlite3_column_blob(query.statement, 0);
     gsize length = (gsize)sqlite3_column_bytes(query.statement, 0);
     return (codec_expand(txn->cache->codecs, data, length, size, out) &&
             out->len - before == size) ||
-           damaged(txn, error);
+           content_damaged(txn, error);
 }
 
 /* Where in the content a part lies. */
@@ -113,13 +114,13 @@ static gboolean read_range(CacheTxn *txn, const Content *content, guint64 offset
         gint64 id = content_part_id(content->id, span.part);
         gsize size = (gsize)(span.end - span.start);
         if (offset == span.start && span.end <= end) {
-            if (!expand(txn, id, size, out, error))
+            if (!content_expand(txn, id, size, out, error))
                 return FALSE;
         } else {
             if (!piece)
                 piece = g_byte_array_new();
             g_byte_array_set_size(piece, 0);
-            if (!expand(txn, id, size, piece, error))
+            if (!content_expand(txn, id, size, piece, error))
                 return FALSE;
             g_byte_array_append(out, piece->data + (offset - span.start),
                                 (guint)(MIN(span.end, end) - offset));
@@ -146,14 +147,14 @@ static GBytes *read_bytes(CacheTxn *txn, const Content *content, guint64 offset,
 guint64 cache_content_size(CacheTxn *txn, gint64 message, GError **error)
 {
     Content content;
-    return find(txn, message, CACHE_CONTENT_FULL, &content, error) ? content.size : 0;
+    return content_find(txn, message, CACHE_CONTENT_FULL, &content, error) ? content.size : 0;
 }
 
 GBytes *cache_content_header(CacheTxn *txn, gint64 message, GError **error)
 {
     Content content;
 
-    if (!find(txn, message, CACHE_CONTENT_HEADER, &content, error))
+    if (!content_find(txn, message, CACHE_CONTENT_HEADER, &content, error))
         return NULL;
     return read_bytes(txn, &content, 0, content.header_size, error);
 }
@@ -163,7 +164,7 @@ GBytes *cache_content_read(CacheTxn *txn, gint64 message, guint64 offset, gsize 
 {
     Content content;
 
-    if (!find(txn, message, CACHE_CONTENT_FULL, &content, error))
+    if (!content_find(txn, message, CACHE_CONTENT_FULL, &content, error))
         return NULL;
     offset = MIN(offset, content.size);
     return read_bytes(txn, &content, offset, offset + MIN(length, content.size - offset), error);
@@ -190,7 +191,7 @@ gboolean content_expand_header(CacheTxn *txn, gint64 id, const void *data, gsize
     guint before = out->len;
 
     if (!codec_expand(txn->cache->codecs, data, length, CONTENT_PART_SIZE, out))
-        return damaged(txn, error);
+        return content_damaged(txn, error);
     return out->len - before < CONTENT_PART_SIZE || expand_header_rest(txn, id, out, error);
 }
 

@@ -20,7 +20,7 @@ static FolderCounters *find_loaded(CacheTxn *txn, gint64 id)
     return NULL;
 }
 
-static gboolean load_counters(CacheTxn *txn, FolderCounters *folder, GError **error)
+static gboolean load_folder_counters(CacheTxn *txn, FolderCounters *folder, GError **error)
 {
     g_auto(DbQuery) query = db_query(txn->db, SQL_GET, DB_INT(folder->id));
 
@@ -54,7 +54,7 @@ FolderCounters *counters_of(CacheTxn *txn, gint64 id, GError **error)
         g_array_append_val(txn->folders, fresh);
         folder = &g_array_index(txn->folders, FolderCounters, txn->folders->len - 1);
     }
-    return folder->loaded || load_counters(txn, folder, error) ? folder : NULL;
+    return folder->loaded || load_folder_counters(txn, folder, error) ? folder : NULL;
 }
 
 guint32 counters_rights(CacheTxn *txn, gint64 id)

@@ -106,7 +106,8 @@ static GError *take_failure(Db *db, int code)
     return failure;
 }
 
-gboolean db_fail(Db *db, int code, GError **error)
+/* The last error of the connection as a CACHE_ERROR that names the file and what helps; FALSE. */
+static gboolean db_fail(Db *db, int code, GError **error)
 {
     g_propagate_error(error, take_failure(db, code));
     return FALSE;

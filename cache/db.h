@@ -117,6 +117,3 @@ void db_forget_failure(Db *db);
 
 /* Gives the reason why it can't, where there is one: FALSE. Else TRUE. */
 gboolean db_sound(Db *db, GError **error);
-
-/* The last error of the connection as a CACHE_ERROR that names the file and what helps; FALSE. */
-gboolean db_fail(Db *db, int code, GError **error);

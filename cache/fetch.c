@@ -128,8 +128,8 @@ static void read_placement(const Fetch *fetch, DbQuery *query, CachePlacement *p
     placement->saved = db_int(query, COLUMN_SAVED);
 }
 
-static gboolean read_row(Fetch *fetch, DbQuery *query, CachePlacement *placement,
-                         CacheFetchRow *row, GError **error)
+static gboolean read_fetch_row(Fetch *fetch, DbQuery *query, CachePlacement *placement,
+                               CacheFetchRow *row, GError **error)
 {
     *row = (CacheFetchRow){.placement = placement, .sent = G_MININT64};
     read_placement(fetch, query, placement);
@@ -178,7 +178,7 @@ static gboolean fetch_run(Fetch *fetch, const guint32 *uids, gsize count, gboole
             next++;
         if (next == count || uids[next] != uid)
             continue;
-        if (!read_row(fetch, &query, &placement, &row, error))
+        if (!read_fetch_row(fetch, &query, &placement, &row, error))
             return FALSE;
         *more = fetch->func(&row, fetch->data);
     }

@@ -11,14 +11,14 @@
 #define PIECE 3
 
 /* Where a piece stands in the largest filter; in a smaller one, at the remainder. */
-static guint32 place_of(const char *text)
+static guint32 filter_place_of(const char *text)
 {
     const guint8 *bytes = (const guint8 *)text;
     guint32 piece = (guint32)bytes[0] << 16 | (guint32)bytes[1] << 8 | bytes[2];
     return piece * 0x9e3779b1u >> 12;
 }
 
-static guint count_bits(const guint64 *words, guint count)
+static guint count_filter_bits(const guint64 *words, guint count)
 {
     guint set = 0;
     for (guint i = 0; i < count; i++)
@@ -31,7 +31,7 @@ static guint count_bits(const guint64 *words, guint count)
 static guint fold(guint64 *words)
 {
     guint bits = BITS_MAX;
-    while (bits > BITS_MIN && count_bits(words, bits / 64) < bits / 8) {
+    while (bits > BITS_MIN && count_filter_bits(words, bits / 64) < bits / 8) {
         bits /= 2;
         for (guint i = 0; i < bits / 64; i++)
             words[i] |= words[bits / 64 + i];
@@ -44,7 +44,7 @@ GBytes *filter_new(const char *text, gsize length)
     guint64 *words = g_new0(guint64, BITS_MAX / 64);
 
     for (gsize i = 0; i + PIECE <= length; i++) {
-        guint32 place = place_of(text + i);
+        guint32 place = filter_place_of(text + i);
         words[place / 64] |= G_GUINT64_CONSTANT(1) << place % 64;
     }
     guint bits = fold(words);
@@ -60,7 +60,7 @@ gboolean filter_may_contain(const void *filter, gsize size, const char *needle, 
     if (size < BITS_MIN / 8 || size > BITS_MAX / 8 || (size & (size - 1)))
         return TRUE;
     for (gsize i = 0; i + PIECE <= length; i++) {
-        guint32 place = place_of(needle + i) & (guint32)(size * 8 - 1);
+        guint32 place = filter_place_of(needle + i) & (guint32)(size * 8 - 1);
         if (!(bytes[place / 8] >> place % 8 & 1))
             return FALSE;
     }

@@ -75,7 +75,7 @@ void cache_folder_free(CacheFolder *folder)
     g_free(folder);
 }
 
-static CacheFolder *read_row(DbQuery *query)
+static CacheFolder *read_folder_row(DbQuery *query)
 {
     CacheFolder *folder = g_new0(CacheFolder, 1);
     int i = 0;
@@ -119,7 +119,7 @@ gboolean folder_read_rows(Db *db, int version, GPtrArray *list, GError **error)
     const char *sql = version >= 11 ? SQL_LIST : version >= 6 ? SQL_LIST_10 : SQL_LIST_5;
     g_auto(DbQuery) query = db_query(db, sql);
     while (db_next(&query))
-        g_ptr_array_add(list, read_row(&query));
+        g_ptr_array_add(list, read_folder_row(&query));
     return db_done(&query, error);
 }
 
@@ -129,7 +129,7 @@ static CacheFolder *read_one(CacheTxn *txn, const char *sql, DbValue key, GError
     if (!counters_flush(txn, error))
         return NULL;
     g_auto(DbQuery) query = db_query(txn->db, sql, key);
-    CacheFolder *folder = db_next(&query) ? read_row(&query) : NULL;
+    CacheFolder *folder = db_next(&query) ? read_folder_row(&query) : NULL;
     db_done(&query, error);
     return folder;
 }

@@ -63,7 +63,7 @@ static gboolean collect(const CachePlacement *row, gpointer data)
 }
 
 /* A live row, rather one that is upstream; NULL: there is none. */
-static const CachePlacement *find_live(const GArray *rows)
+static const CachePlacement *find_live_name(const GArray *rows)
 {
     const CachePlacement *found = NULL;
 
@@ -79,7 +79,7 @@ static const CachePlacement *find_live(const GArray *rows)
 static gboolean join_flags(CacheTxn *txn, const GArray *one, const GArray *other, CacheFlags *flags,
                            GError **error)
 {
-    const CachePlacement *row = find_live(one), *changed = find_live(other);
+    const CachePlacement *row = find_live_name(one), *changed = find_live_name(other);
 
     *flags = row ? row->flags : changed ? changed->flags : (CacheFlags){0};
     if (!row || !changed)

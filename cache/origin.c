@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static char *place_of(const char *path)
+static char *origin_place_of(const char *path)
 {
     g_autofree char *machine = NULL;
     struct stat info;
@@ -29,7 +29,7 @@ static char *generation_file(const char *path)
 
 gboolean origin_is_same(const char *path, const char *then)
 {
-    g_autofree char *place = place_of(path);
+    g_autofree char *place = origin_place_of(path);
     g_autofree char *file = generation_file(path);
     g_autofree char *text = NULL;
 
@@ -53,7 +53,7 @@ static const char *generation_of(const char *origin)
 
 char *origin_next(const char *path, const char *then, GError **error)
 {
-    g_autofree char *place = place_of(path);
+    g_autofree char *place = origin_place_of(path);
     g_autofree char *file = generation_file(path);
     g_autofree char *fresh = g_uuid_string_random();
     g_autofree char *text =

@@ -79,8 +79,8 @@ void placement_read(DbQuery *query, CachePlacement *placement)
 }
 
 /* Whether the row is there; *state is its message's. */
-static gboolean find(CacheTxn *txn, const char *sql, gint64 folder, guint32 uid,
-                     CachePlacement *placement, int *state, GError **error)
+static gboolean placement_find(CacheTxn *txn, const char *sql, gint64 folder, guint32 uid,
+                               CachePlacement *placement, int *state, GError **error)
 {
     g_auto(DbQuery) query = db_query(txn->db, sql, DB_INT(folder), DB_INT(uid));
 
@@ -98,13 +98,13 @@ static gboolean find(CacheTxn *txn, const char *sql, gint64 folder, guint32 uid,
 gboolean cache_placement_get(CacheTxn *txn, gint64 folder, guint32 uid, CachePlacement *placement,
                              GError **error)
 {
-    return find(txn, SQL_GET, folder, uid, placement, NULL, error);
+    return placement_find(txn, SQL_GET, folder, uid, placement, NULL, error);
 }
 
 gboolean cache_placement_by_base(CacheTxn *txn, gint64 folder, guint32 base_uid,
                                  CachePlacement *placement, GError **error)
 {
-    return find(txn, SQL_BY_BASE, folder, base_uid, placement, NULL, error);
+    return placement_find(txn, SQL_BY_BASE, folder, base_uid, placement, NULL, error);
 }
 
 /* ---- iterating ---------------------------------------------------------------------------- */
@@ -117,7 +117,8 @@ typedef struct {
     gboolean of_message; /* else `after2` is where it ends */
 } Walk;
 
-static guint fill(CacheTxn *txn, Walk *walk, CachePlacement *rows, gboolean *sound, GError **error)
+static guint placement_fill(CacheTxn *txn, Walk *walk, CachePlacement *rows, gboolean *sound,
+                            GError **error)
 {
     guint count = 0;
     g_auto(DbQuery) query = db_query(txn->db, walk->sql, DB_INT(walk->key), DB_INT(walk->after),
@@ -147,7 +148,7 @@ static gboolean walk_rows(CacheTxn *txn, Walk walk, CachePlacementFunc func, gpo
 
     *more = TRUE;
     do {
-        count = fill(txn, &walk, rows, &sound, error);
+        count = placement_fill(txn, &walk, rows, &sound, error);
         for (guint i = 0; sound && i < count && *more; i++)
             *more = func(&rows[i], data);
     } while (sound && *more && count == BATCH);
@@ -272,8 +273,8 @@ static gboolean read_old(CacheTxn *txn, Change *change, GError **error)
     CachePlacement *now = change->now;
 
     if (now->uid) {
-        change->had =
-            find(txn, SQL_GET, now->folder, now->uid, &change->old, &change->old_state, &failure);
+        change->had = placement_find(txn, SQL_GET, now->folder, now->uid, &change->old,
+                                     &change->old_state, &failure);
         if (failure && !g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_NOT_FOUND)) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return FALSE;
@@ -325,7 +326,7 @@ static gboolean only_flags(const Change *change)
            (a->base != CACHE_BASE_PRESENT || a->base_uid == b->base_uid);
 }
 
-static gboolean write_flags(CacheTxn *txn, const Change *change, GError **error)
+static gboolean write_placement_flags(CacheTxn *txn, const Change *change, GError **error)
 {
     const CachePlacement *a = &change->old, *b = change->now;
     gboolean same_base = cache_flags_equal(a->base_flags, b->base_flags);
@@ -342,7 +343,7 @@ static gboolean write_flags(CacheTxn *txn, const Change *change, GError **error)
                   DB_INT(b->base_flags.system), DB_INT(b->base_flags.keywords));
 }
 
-static gboolean write_row(CacheTxn *txn, const Change *change, GError **error)
+static gboolean write_placement_row(CacheTxn *txn, const Change *change, GError **error)
 {
     const CachePlacement *now = change->now;
 
@@ -352,7 +353,7 @@ static gboolean write_row(CacheTxn *txn, const Change *change, GError **error)
     if (!change->had)
         return db_run(txn->db, error, SQL_INSERT, ROW_VALUES(now, change->state));
     if (only_flags(change))
-        return write_flags(txn, change, error);
+        return write_placement_flags(txn, change, error);
     return db_run(txn->db, error, SQL_UPDATE, ROW_VALUES(now, change->state));
 }
 
@@ -401,7 +402,7 @@ static gboolean put(CacheTxn *txn, Change *change, GError **error)
     if (!txn_writes(txn, numbered, error) || (!change->had && !take_uid(folder, now, error)))
         return FALSE;
     now->modseq = numbered ? txn_modseq(txn) : change->old.modseq;
-    if (!write_row(txn, change, error) || !write_tombstone(txn, change, error) ||
+    if (!write_placement_row(txn, change, error) || !write_tombstone(txn, change, error) ||
         (change->view_changed && !uids_note(txn, now->folder, now->uid, now->alive,
                                             (now->flags.system & CACHE_SEEN) != 0, error)))
         return FALSE;
@@ -450,7 +451,8 @@ gboolean cache_placement_remove(CacheTxn *txn, gint64 folder, guint32 uid, GErro
 {
     CachePlacement placement;
 
-    if (!txn_writes(txn, FALSE, error) || !find(txn, SQL_GET, folder, uid, &placement, NULL, error))
+    if (!txn_writes(txn, FALSE, error) ||
+        !placement_find(txn, SQL_GET, folder, uid, &placement, NULL, error))
         return FALSE;
     if (placement.alive || placement.base != CACHE_BASE_NONE ||
         placement_attempted(txn, folder, uid)) {

@@ -136,7 +136,7 @@ static void message_clear(Message *message)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Message, message_clear)
 
-static gboolean read_message(Salvage *salvage, gint64 id, Message *message)
+static gboolean read_salvage_message(Salvage *salvage, gint64 id, Message *message)
 {
     g_auto(DbQuery) query = db_query(salvage->from, SQL_MESSAGE, DB_INT(id));
 
@@ -298,7 +298,7 @@ static gboolean drop_message(Salvage *salvage, CacheTxn *txn, gint64 old, gint64
     return TRUE;
 }
 
-static gboolean write_row(Salvage *salvage, CacheTxn *txn, Carried *carried, GError **error)
+static gboolean write_salvage_row(Salvage *salvage, CacheTxn *txn, Carried *carried, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     CachePlacement row = carried->row;
@@ -330,7 +330,7 @@ static gboolean flush(Batch *batch, GError **error)
     gboolean done = (txn || !batch->count) && goes_on(batch->salvage, error);
 
     for (guint i = 0; i < batch->count; i++) {
-        done = done && write_row(batch->salvage, txn, &batch->carried[i], error);
+        done = done && write_salvage_row(batch->salvage, txn, &batch->carried[i], error);
         message_clear(&batch->carried[i].message);
     }
     batch->count = batch->contents = 0;
@@ -349,7 +349,7 @@ static gboolean read_carried(Salvage *salvage, const CachePlacement *row, Messag
     if (!*wanted || (map_get(salvage->messages, row->message) &&
                      (!only_here || map_get(salvage->contents, row->message))))
         return TRUE;
-    gboolean known = read_message(salvage, row->message, message);
+    gboolean known = read_salvage_message(salvage, row->message, message);
     gboolean full = message->state == CACHE_CONTENT_FULL;
     if (!only_here)
         return TRUE;
@@ -591,7 +591,7 @@ static gboolean carry_annotations(Salvage *salvage, CacheTxn *txn, GError **erro
 }
 
 /* The attempt's items that are there again. */
-static GArray *read_items(Salvage *salvage, CacheTxn *txn, gint64 attempt)
+static GArray *read_salvage_items(Salvage *salvage, CacheTxn *txn, gint64 attempt)
 {
     GArray *items = g_array_new(FALSE, TRUE, sizeof(CacheAttemptItem));
     g_auto(DbQuery) query = db_query(salvage->from, SQL_ITEMS, DB_INT(attempt));
@@ -619,7 +619,7 @@ static gboolean carry_attempts(Salvage *salvage, CacheTxn *txn, GError **error)
                                 .uidnext = (guint32)db_int(&query, 5),
                                 .name = (char *)db_column_text(&query, 6),
                                 .started = db_int(&query, 7)};
-        g_autoptr(GArray) items = read_items(salvage, txn, db_int(&query, 0));
+        g_autoptr(GArray) items = read_salvage_items(salvage, txn, db_int(&query, 0));
         attempt.items = items;
         if (!cache_attempt_open(txn, &attempt, error))
             return FALSE;

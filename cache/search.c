@@ -78,7 +78,7 @@ static CacheContentState state_for(CacheTextPart part)
     return part == CACHE_TEXT_OF_BODIES ? CACHE_CONTENT_FULL : CACHE_CONTENT_HEADER;
 }
 
-static gboolean damaged(CacheTxn *txn, GError **error)
+static gboolean segment_damaged(CacheTxn *txn, GError **error)
 {
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_CORRUPT,
                 "%s is damaged (text for searching can't be decompressed). Check the disk; when "
@@ -206,18 +206,18 @@ static gboolean find_wanted(Scan *scan)
     return count >= MAX(query->worth, 1);
 }
 
-static gboolean expand(Scan *scan, gint64 segment, GError **error)
+static gboolean segment_expand(Scan *scan, gint64 segment, GError **error)
 {
     g_auto(DbQuery) query =
         db_query(scan->txn->db, SQL_DATA, DB_INT(data_id(segment, scan->query->kind)));
 
     if (!db_next(&query))
-        return db_done(&query, error) && damaged(scan->txn, error);
+        return db_done(&query, error) && segment_damaged(scan->txn, error);
     const void *data = sqlite3_column_blob(query.statement, 0);
     gsize length = (gsize)sqlite3_column_bytes(query.statement, 0);
     g_byte_array_set_size(scan->data, 0);
     return codec_expand(scan->txn->cache->codecs, data, length, EXPANDED_MAX, scan->data) ||
-           damaged(scan->txn, error);
+           segment_damaged(scan->txn, error);
 }
 
 /* Where each text starts; whether that agrees with what is there. */
@@ -277,7 +277,8 @@ static gboolean read_texts(Scan *scan, gint64 id, GError **error)
         empty_texts(scan);
         return TRUE;
     }
-    return expand(scan, id, error) && (find_starts(scan) || damaged(scan->txn, error));
+    return segment_expand(scan, id, error) &&
+           (find_starts(scan) || segment_damaged(scan->txn, error));
 }
 
 static gboolean scan_segment(Scan *scan, gint64 id, CacheTextFunc func, gpointer data,

@@ -6,8 +6,8 @@
 static const char SQL_GET[] =
     "SELECT " PLACEMENT_COLUMNS " FROM placement WHERE folder = ? AND uid = ?";
 
-static gboolean find_live(CacheTxn *txn, gint64 folder, guint32 uid, CachePlacement *placement,
-                          int *state, gboolean *there, GError **error)
+static gboolean find_live_row(CacheTxn *txn, gint64 folder, guint32 uid, CachePlacement *placement,
+                              int *state, gboolean *there, GError **error)
 {
     g_auto(DbQuery) query = db_query(txn->db, SQL_GET, DB_INT(folder), DB_INT(uid));
 
@@ -78,8 +78,8 @@ typedef struct {
     GArray *done, *modified;
 } Storing;
 
-static gboolean write_flags(Storing *storing, const CachePlacement *old, CachePlacement *row,
-                            int state, GError **error)
+static gboolean write_store_flags(Storing *storing, const CachePlacement *old, CachePlacement *row,
+                                  int state, GError **error)
 {
     CacheTxn *txn = storing->txn;
 
@@ -94,7 +94,7 @@ static gboolean store_one(Storing *storing, guint32 uid, GError **error)
     gboolean there;
     int state;
 
-    if (!find_live(storing->txn, storing->folder, uid, &old, &state, &there, error))
+    if (!find_live_row(storing->txn, storing->folder, uid, &old, &state, &there, error))
         return FALSE;
     if (!there)
         return TRUE;
@@ -104,7 +104,7 @@ static gboolean store_one(Storing *storing, guint32 uid, GError **error)
     }
     row = old;
     if (!edit_flags(storing->txn, &storing->edit, &row.flags, error) ||
-        !write_flags(storing, &old, &row, state, error))
+        !write_store_flags(storing, &old, &row, state, error))
         return FALSE;
     CacheChange change = {uid, row.flags, row.modseq};
     g_array_append_val(storing->done, change);
@@ -144,7 +144,7 @@ gboolean cache_expunge(CacheTxn *txn, gint64 folder, const guint32 *uids, gsize 
         gboolean there;
         int state;
 
-        if (!find_live(txn, folder, uids[i], &placement, &state, &there, error))
+        if (!find_live_row(txn, folder, uids[i], &placement, &state, &there, error))
             return FALSE;
         if (!there || (!force && !(placement.flags.system & CACHE_DELETED)))
             continue;

@@ -59,7 +59,7 @@ static void read_bits(DbQuery *query, int column, Bits bits)
         memset(bits, 0, CHUNK_BYTES);
 }
 
-static guint count_bits(const Bits bits)
+static guint count_uid_bits(const Bits bits)
 {
     guint count = 0;
     for (guint i = 0; i < CHUNK_WORDS; i++)
@@ -183,7 +183,7 @@ static GArray *uids_of_bits(CacheTxn *txn, gint64 folder, guint expected, GError
 
     while (db_next(&query)) {
         read_bits(&query, 1, bits);
-        guint count = count_bits(bits);
+        guint count = count_uid_bits(bits);
         if (count > expected - uids->len)
             return NULL;
         append_uids(uids, chunk_base(db_int(&query, 0)), bits, count);
@@ -260,7 +260,7 @@ static gboolean read_unseen(CacheTxn *txn, gint64 folder, guint *count, guint32 
     *count = 0;
     while (db_next(&query)) {
         read_bits(&query, 1, bits);
-        guint found = count_bits(bits);
+        guint found = count_uid_bits(bits);
         if (found && !*count)
             *first = first_uid(chunk_base(db_int(&query, 0)), bits);
         *count += found;

@@ -146,7 +146,8 @@ static gsize scan_header(CacheContentWriter *writer, const guint8 *data, gsize l
 }
 
 /* Fills parts with bytes that are all of the header, or all of the body. */
-static gboolean fill(CacheContentWriter *writer, const guint8 *data, gsize length, GError **error)
+static gboolean writer_fill(CacheContentWriter *writer, const guint8 *data, gsize length,
+                            GError **error)
 {
     while (length > 0) {
         gsize take = MIN(length, CONTENT_PART_SIZE - writer->raw->len);
@@ -177,14 +178,14 @@ gboolean cache_content_writer_add(CacheContentWriter *writer, const void *data, 
     if (!writer->in_body) {
         gsize header = scan_header(writer, bytes, length);
         writer->header_size += header;
-        if (!fill(writer, bytes, header, error))
+        if (!writer_fill(writer, bytes, header, error))
             return FALSE;
         if (writer->in_body)
             end_header(writer);
         bytes += header;
         length -= header;
     }
-    return fill(writer, bytes, length, error);
+    return writer_fill(writer, bytes, length, error);
 }
 
 void cache_content_writer_end(CacheContentWriter *writer)
@@ -328,8 +329,8 @@ static gboolean set_message(CacheTxn *txn, const Arrival *arrival, const CacheRe
            text_arrived(txn, message, arrival->old_state, arrival->state, error);
 }
 
-static gboolean read_message(CacheTxn *txn, gint64 message, int *state, gint64 *content,
-                             GError **error)
+static gboolean read_writer_message(CacheTxn *txn, gint64 message, int *state, gint64 *content,
+                                    GError **error)
 {
     g_auto(DbQuery) query = db_query(txn->db, SQL_MESSAGE, DB_INT(message));
 
@@ -359,7 +360,8 @@ gboolean cache_content_writer_finish(CacheContentWriter *writer, CacheTxn *txn, 
     gint64 header;
 
     cache_content_writer_end(writer);
-    if (!txn_writes(txn, FALSE, error) || !read_message(txn, message, &state, &header, error))
+    if (!txn_writes(txn, FALSE, error) ||
+        !read_writer_message(txn, message, &state, &header, error))
         return FALSE;
     if (state == CACHE_CONTENT_FULL)
         return TRUE;
@@ -381,7 +383,8 @@ gboolean cache_content_set_header(CacheTxn *txn, gint64 message, GBytes *header,
     int state;
     gint64 content;
 
-    if (!txn_writes(txn, FALSE, error) || !read_message(txn, message, &state, &content, error))
+    if (!txn_writes(txn, FALSE, error) ||
+        !read_writer_message(txn, message, &state, &content, error))
         return FALSE;
     if (state != CACHE_CONTENT_NONE)
         return TRUE;

@@ -48,7 +48,7 @@ static gboolean on_network_settled(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void on_network(GNetworkMonitor *monitor, gboolean available, gpointer data)
+static void on_change_network(GNetworkMonitor *monitor, gboolean available, gpointer data)
 {
     Changes *changes = data;
 
@@ -142,7 +142,7 @@ Changes *changes_new(const ChangesObserver *observer)
 
     changes->observer = *observer;
     changes->network_signal = g_signal_connect(g_network_monitor_get_default(), "network-changed",
-                                               G_CALLBACK(on_network), changes);
+                                               G_CALLBACK(on_change_network), changes);
     has_slept(changes);
     changes->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     if (changes->clock_fd >= 0) {

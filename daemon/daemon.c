@@ -101,7 +101,7 @@ static void update_online(Daemon *daemon)
     tell_changed(daemon);
 }
 
-static void on_network(gboolean available, gpointer data)
+static void on_daemon_network(gboolean available, gpointer data)
 {
     Daemon *daemon = data;
 
@@ -143,7 +143,7 @@ void daemon_set_forced_offline(Daemon *daemon, gboolean offline)
 static void watch_network(Daemon *daemon)
 {
     g_autofree char *flag = g_build_filename(daemon->data_dir, OFFLINE_FLAG, NULL);
-    const ChangesObserver observer = {on_network, on_resumed, daemon};
+    const ChangesObserver observer = {on_daemon_network, on_resumed, daemon};
 
     daemon->forced_offline = g_file_test(flag, G_FILE_TEST_EXISTS);
     daemon->network = changes_network_available();

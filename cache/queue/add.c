@@ -126,7 +126,7 @@ static gboolean store(Queue *queue, Addition *add, GBytes *body, int fd, GError 
     return queue_commit(queue, accept_work, add, error);
 }
 
-static gboolean check(const QueueEntry *entry, GBytes *body, int fd, GError **error)
+static gboolean addition_check(const QueueEntry *entry, GBytes *body, int fd, GError **error)
 {
     if (!entry->account || !entry->sender || entry->recipients->len == 0 || !body == (fd < 0) ||
         (body && g_bytes_get_size(body) != entry->size)) {
@@ -142,7 +142,7 @@ static gboolean check(const QueueEntry *entry, GBytes *body, int fd, GError **er
 
 gboolean queue_add(Queue *queue, QueueEntry *entry, GBytes *body, int body_fd, GError **error)
 {
-    if (!check(entry, body, body_fd, error))
+    if (!addition_check(entry, body, body_fd, error))
         return FALSE;
 
     pthread_mutex_lock(&queue->lock);

@@ -28,7 +28,7 @@ static void close_database(Queue *queue)
     g_clear_pointer(&queue->writer, db_close);
 }
 
-static gboolean check(Db *db, GError **error)
+static gboolean queue_check(Db *db, GError **error)
 {
     g_autofree char *found = NULL;
     {
@@ -58,7 +58,7 @@ static gboolean open_database(Queue *queue, GError **error)
     gboolean suspect = is_suspect(queue);
 
     queue->writer = db_open(queue->path, DB_OPEN_WRITER, error);
-    if (queue->writer && (!suspect || check(queue->writer, error)) &&
+    if (queue->writer && (!suspect || queue_check(queue->writer, error)) &&
         queue_schema_prepare(queue, error) && read_last_id(queue, error))
         queue->reader = db_open(queue->path, DB_OPEN_READER, error);
     if (!queue->reader)

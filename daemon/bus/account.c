@@ -118,8 +118,8 @@ static void synced(const GError *error, gpointer data)
         g_dbus_method_invocation_return_value(data, NULL);
 }
 
-static gboolean on_sync(PosternAccount *object, GDBusMethodInvocation *invocation, gboolean wait,
-                        gpointer data)
+static gboolean on_account_sync(PosternAccount *object, GDBusMethodInvocation *invocation,
+                                gboolean wait, gpointer data)
 {
     bus_touch(bus_of(object));
     account_sync(bus_account_of(object), wait ? synced : NULL, invocation);
@@ -213,8 +213,8 @@ static gboolean on_set_password(PosternAccount *object, GDBusMethodInvocation *i
 
 /* ---- methods that ask the account's work --------------------------------------------------- */
 
-static void ask(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
-                const char *name)
+static void account_ask(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
+                        const char *name)
 {
     bus_ask(object, job, &(BusAsk){.invocation = invocation, .name = (char *)name, .fd = -1});
 }
@@ -261,7 +261,7 @@ static gpointer new_password_job(AccountWork *work, gpointer data, GError **erro
 static gboolean on_new_local_password(PosternAccount *object, GDBusMethodInvocation *invocation,
                                       const char *name, gpointer data)
 {
-    ask(object, invocation, new_password_job, name);
+    account_ask(object, invocation, new_password_job, name);
     return TRUE;
 }
 
@@ -281,7 +281,7 @@ static gpointer revoke_job(AccountWork *work, gpointer data, GError **error)
 static gboolean on_revoke_local_password(PosternAccount *object, GDBusMethodInvocation *invocation,
                                          const char *name, gpointer data)
 {
-    ask(object, invocation, revoke_job, name);
+    account_ask(object, invocation, revoke_job, name);
     return TRUE;
 }
 
@@ -341,7 +341,7 @@ static gpointer folders_job(AccountWork *work, gpointer data, GError **error)
 static gboolean on_list_folders(PosternAccount *object, GDBusMethodInvocation *invocation,
                                 gpointer data)
 {
-    ask(object, invocation, folders_job, "");
+    account_ask(object, invocation, folders_job, "");
     return TRUE;
 }
 
@@ -353,7 +353,7 @@ void bus_account_export(Bus *bus, Account *account)
         const char *signal;
         GCallback handler;
     } handlers[] = {
-        {"handle-sync", G_CALLBACK(on_sync)},
+        {"handle-sync", G_CALLBACK(on_account_sync)},
         {"handle-configure", G_CALLBACK(on_configure)},
         {"handle-set-password", G_CALLBACK(on_set_password)},
         {"handle-new-local-password", G_CALLBACK(on_new_local_password)},

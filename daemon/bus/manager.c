@@ -236,7 +236,8 @@ static gboolean on_reload(PosternManager *manager, GDBusMethodInvocation *invoca
     return TRUE;
 }
 
-static gboolean on_sync(PosternManager *manager, GDBusMethodInvocation *invocation, gpointer data)
+static gboolean on_manager_sync(PosternManager *manager, GDBusMethodInvocation *invocation,
+                                gpointer data)
 {
     Bus *bus = data;
     GPtrArray *accounts = accounts_list(bus->daemon->accounts);
@@ -270,7 +271,7 @@ void bus_manager_export(Bus *bus)
         {"handle-add-account", G_CALLBACK(on_add_account)},
         {"handle-remove-account", G_CALLBACK(on_remove_account)},
         {"handle-reload", G_CALLBACK(on_reload)},
-        {"handle-sync", G_CALLBACK(on_sync)},
+        {"handle-sync", G_CALLBACK(on_manager_sync)},
         {"handle-list-queue", G_CALLBACK(on_list_queue)},
         {"notify::forced-offline", G_CALLBACK(on_forced_offline)},
     };

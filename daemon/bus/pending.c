@@ -13,8 +13,8 @@
 #include <gio/gunixfdlist.h>
 
 /* Problems come and go without any change that the cache would tell of. */
-static void ask(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
-                gint64 id, int fd)
+static void pending_ask(PosternAccount *object, GDBusMethodInvocation *invocation, AccountJob job,
+                        gint64 id, int fd)
 {
     bus_ask(object, job, &(BusAsk){.invocation = invocation, .refresh = TRUE, .id = id, .fd = fd});
 }
@@ -55,7 +55,7 @@ static gpointer list_job(AccountWork *work, gpointer data, GError **error)
 
 static gboolean on_list(PosternAccount *object, GDBusMethodInvocation *invocation, gpointer data)
 {
-    ask(object, invocation, list_job, 0, -1);
+    pending_ask(object, invocation, list_job, 0, -1);
     return TRUE;
 }
 
@@ -73,7 +73,7 @@ static gpointer retry_job(AccountWork *work, gpointer data, GError **error)
 static gboolean on_retry(PosternAccount *object, GDBusMethodInvocation *invocation, gint64 id,
                          gpointer data)
 {
-    ask(object, invocation, retry_job, id, -1);
+    pending_ask(object, invocation, retry_job, id, -1);
     return TRUE;
 }
 
@@ -90,7 +90,7 @@ static gpointer give_up_job(AccountWork *work, gpointer data, GError **error)
 static gboolean on_give_up(PosternAccount *object, GDBusMethodInvocation *invocation, gint64 id,
                            gpointer data)
 {
-    ask(object, invocation, give_up_job, id, -1);
+    pending_ask(object, invocation, give_up_job, id, -1);
     return TRUE;
 }
 
@@ -111,7 +111,7 @@ static gboolean on_export(PosternAccount *object, GDBusMethodInvocation *invocat
     if (fd < 0)
         bus_return(invocation, POSTERN_ERROR_INVALID_ARGUMENT, "no file was passed along");
     else
-        ask(object, invocation, export_job, id, fd);
+        pending_ask(object, invocation, export_job, id, fd);
     return TRUE;
 }
 

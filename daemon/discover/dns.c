@@ -94,21 +94,17 @@ static const struct {
     {"_submission._tcp", "submission", NET_SECURITY_STARTTLS, TRUE},
 };
 
-/* RFC 6186, 4: first the whole address, then its local part. */
-static DiscoverServer *server_new(const char *protocol, NetSecurity security, char *host,
-                                  guint16 port, const DiscoverAddress *address)
+/* Takes `host`. */
+static NetEndpoint *endpoint_new(const char *protocol, NetSecurity security, char *host,
+                                 guint16 port)
 {
-    DiscoverServer *server = discover_server_new();
-    const char *const users[] = {address->address, address->local, NULL};
+    NetEndpoint *endpoint = g_new0(NetEndpoint, 1);
 
-    server->endpoint = g_new0(NetEndpoint, 1);
-    server->endpoint->protocol = g_strdup(protocol);
-    server->endpoint->security = security;
-    server->endpoint->host = host;
-    server->endpoint->port = port;
-    g_strfreev(server->users);
-    server->users = g_strdupv((char **)users);
-    return server;
+    endpoint->protocol = g_strdup(protocol);
+    endpoint->security = security;
+    endpoint->host = host;
+    endpoint->port = port;
+    return endpoint;
 }
 
 /* The most preferred target of a service; "." says that there is none (RFC 2782). */
@@ -137,9 +133,11 @@ static DiscoverServer *ask_service(GResolver *resolver, guint index, const Disco
         g_free(host);
     }
     free_records(records);
-    return best ? server_new(services[index].protocol, services[index].security,
-                             g_steal_pointer(&best), best_port, address)
-                : NULL;
+    if (!best)
+        return NULL;
+    NetEndpoint *endpoint = endpoint_new(services[index].protocol, services[index].security,
+                                         g_steal_pointer(&best), best_port);
+    return discover_server_at(endpoint, address);
 }
 
 DiscoverOffer *dns_srv(GResolver *resolver, const DiscoverAddress *address,

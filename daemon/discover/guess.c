@@ -106,17 +106,6 @@ static void *try_thread(void *data)
     return NULL;
 }
 
-static DiscoverServer *server_new(NetEndpoint *endpoint, const DiscoverAddress *address)
-{
-    DiscoverServer *server = discover_server_new();
-    const char *const users[] = {address->address, address->local, NULL};
-
-    server->endpoint = endpoint;
-    g_strfreev(server->users);
-    server->users = g_strdupv((char **)users);
-    return server;
-}
-
 DiscoverOffer *guess_servers(const DiscoverAddress *address, NetTlsClient *tls, NetCancel *cancel)
 {
     g_autoptr(DiscoverOffer) offer =
@@ -137,7 +126,8 @@ DiscoverOffer *guess_servers(const DiscoverAddress *address, NetTlsClient *tls, 
         GPtrArray *servers =
             strcmp(tries[i].protocol, "submission") == 0 ? offer->outgoing : offer->incoming;
         if (running[i].answered)
-            g_ptr_array_add(servers, server_new(g_steal_pointer(&running[i].endpoint), address));
+            g_ptr_array_add(servers,
+                            discover_server_at(g_steal_pointer(&running[i].endpoint), address));
         g_clear_pointer(&running[i].endpoint, net_endpoint_free);
     }
     return offer->incoming->len ? g_steal_pointer(&offer) : NULL;

@@ -14,6 +14,16 @@ DiscoverServer *discover_server_new(void)
     return server;
 }
 
+DiscoverServer *discover_server_at(NetEndpoint *endpoint, const DiscoverAddress *address)
+{
+    const char *const users[] = {address->address, address->local, NULL};
+    DiscoverServer *server = g_new0(DiscoverServer, 1);
+
+    server->endpoint = endpoint;
+    server->users = g_strdupv((char **)users);
+    return server;
+}
+
 void discover_server_free(DiscoverServer *server)
 {
     if (!server)

@@ -83,6 +83,10 @@ typedef struct {
     char *local, *domain;
 } DiscoverAddress;
 
+/* A server of which nothing but where it is is known. The names to try are the whole address, then its
+ * local part (RFC 6186, 4). Takes `endpoint`. */
+DiscoverServer *discover_server_at(NetEndpoint *endpoint, const DiscoverAddress *address);
+
 /* NULL and `error` (G_IO_ERROR_INVALID_ARGUMENT): it isn't an address that mail can be fetched for. */
 DiscoverAddress *discover_address_parse(const char *text, GError **error);
 void discover_address_free(DiscoverAddress *address);

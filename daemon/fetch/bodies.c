@@ -99,7 +99,7 @@ struct FetchBodies {
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static void free_job(gpointer job)
+static void free_body_job(gpointer job)
 {
     fetch_job_free(job);
 }
@@ -108,7 +108,7 @@ static Request *request_new(void)
 {
     Request *request = g_new0(Request, 1);
 
-    request->jobs = g_ptr_array_new_with_free_func(free_job);
+    request->jobs = g_ptr_array_new_with_free_func(free_body_job);
     request->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     request->refs = 1;
     return request;

@@ -90,7 +90,7 @@ void fetch_job_free(FetchJob *job)
     g_free(job);
 }
 
-static void free_job(gpointer job)
+static void free_header_job(gpointer job)
 {
     fetch_job_free(job);
 }
@@ -99,7 +99,7 @@ void fetch_outcome_init(FetchOutcome *outcome)
 {
     outcome->finished = g_array_new(FALSE, FALSE, sizeof(CacheWanted));
     outcome->refused = g_array_new(FALSE, FALSE, sizeof(CacheWanted));
-    outcome->rest = g_ptr_array_new_with_free_func(free_job);
+    outcome->rest = g_ptr_array_new_with_free_func(free_header_job);
     outcome->words = NULL;
     outcome->renumbered = 0;
 }

@@ -139,12 +139,6 @@ NetCancel *net_stream_cancel(NetStream *stream)
     return stream->cancel;
 }
 
-void net_stream_counts(NetStream *stream, guint64 *in, guint64 *out)
-{
-    *in = stream->received;
-    *out = stream->sent;
-}
-
 /* ---- the transport ------------------------------------------------------------------------- */
 
 static IoResult ssl_result(NetStream *stream, int result, GError **error)
@@ -437,7 +431,9 @@ static gboolean fill(NetStream *stream, gsize limit, GError **error)
     return got > 0;
 }
 
-gssize net_stream_read(NetStream *stream, void *buffer, gsize length, GError **error)
+/* Reads up to `length` bytes, at least one; 0 never: the end of the stream is NET_ERROR_CLOSED. -1
+ * on failure. */
+static gssize read_available(NetStream *stream, void *buffer, gsize length, GError **error)
 {
     gsize buffered = stream->in_end - stream->in_start;
     if (buffered == 0) {
@@ -454,7 +450,7 @@ gboolean net_stream_read_exact(NetStream *stream, void *buffer, gsize length, GE
 {
     guint8 *at = buffer;
     while (length > 0) {
-        gssize n = net_stream_read(stream, at, length, error);
+        gssize n = read_available(stream, at, length, error);
         if (n < 0)
             return FALSE;
         at += n;
@@ -587,14 +583,6 @@ const char *net_stream_read_line_cut(NetStream *stream, gsize limit, gsize *leng
 const char *net_stream_peek(NetStream *stream, gsize *length, GError **error)
 {
     if (stream->in_start == stream->in_end && !fill(stream, INPUT_SIZE, error))
-        return NULL;
-    *length = stream->in_end - stream->in_start;
-    return (const char *)stream->in + stream->in_start;
-}
-
-const char *net_stream_peek_more(NetStream *stream, gsize limit, gsize *length, GError **error)
-{
-    if (!fill(stream, limit, error))
         return NULL;
     *length = stream->in_end - stream->in_start;
     return (const char *)stream->in + stream->in_start;

@@ -50,10 +50,6 @@ gint64 net_stream_deadline(NetStream *stream);
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-/* Reads up to `length` bytes, at least one; 0 never: the end of the stream is NET_ERROR_CLOSED. -1
- * on failure. */
-gssize net_stream_read(NetStream *stream, void *buffer, gsize length, GError **error);
-
 /* Exactly `length` bytes. */
 gboolean net_stream_read_exact(NetStream *stream, void *buffer, gsize length, GError **error);
 
@@ -83,9 +79,6 @@ gboolean net_stream_skip_line(NetStream *stream, GError **error);
  * place. Borrowed until the next call; net_stream_consume() says how many were used.
  */
 const char *net_stream_peek(NetStream *stream, gsize *length, GError **error);
-/* As peek, after waiting for more bytes than the *length last seen (the buffer grows, to `limit` at
- * most: TOO_LONG). */
-const char *net_stream_peek_more(NetStream *stream, gsize limit, gsize *length, GError **error);
 void net_stream_consume(NetStream *stream, gsize length);
 
 /* Whether input is buffered already, so that reading does not block. */
@@ -145,6 +138,3 @@ const char *net_stream_name(NetStream *stream);
 
 /* What ends it, for waits of one's own; borrowed. */
 NetCancel *net_stream_cancel(NetStream *stream);
-
-/* Bytes received and sent so far, as they went over the wire. */
-void net_stream_counts(NetStream *stream, guint64 *in, guint64 *out);

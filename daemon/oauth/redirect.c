@@ -36,7 +36,7 @@ char *oauth_challenge(const char *verifier)
 
 /* ---- questions ----------------------------------------------------------------------------- */
 
-static void add_pair(GString *query, const char *name, const char *value)
+static void add_query_pair(GString *query, const char *name, const char *value)
 {
     if (!value)
         return;
@@ -52,14 +52,14 @@ char *oauth_authorization_url(const OauthServer *server, const OauthAuthorizatio
     g_autoptr(GString) query = g_string_new(NULL);
     g_autofree char *challenge = oauth_challenge(question->verifier);
 
-    add_pair(query, "response_type", "code");
-    add_pair(query, "client_id", server->client_id);
-    add_pair(query, "redirect_uri", question->redirect);
-    add_pair(query, "scope", server->scope);
-    add_pair(query, "state", question->state);
-    add_pair(query, "code_challenge", challenge);
-    add_pair(query, "code_challenge_method", "S256");
-    add_pair(query, "login_hint", question->address);
+    add_query_pair(query, "response_type", "code");
+    add_query_pair(query, "client_id", server->client_id);
+    add_query_pair(query, "redirect_uri", question->redirect);
+    add_query_pair(query, "scope", server->scope);
+    add_query_pair(query, "state", question->state);
+    add_query_pair(query, "code_challenge", challenge);
+    add_query_pair(query, "code_challenge_method", "S256");
+    add_query_pair(query, "login_hint", question->address);
     if (server->extra)
         g_string_append_printf(query, "&%s", server->extra);
     return g_strconcat(server->authorize_url, strchr(server->authorize_url, '?') ? "&" : "?",
@@ -70,9 +70,9 @@ char *oauth_device_form(const OauthServer *server)
 {
     g_autoptr(GString) form = g_string_new(NULL);
 
-    add_pair(form, "client_id", server->client_id);
-    add_pair(form, "client_secret", server->client_secret);
-    add_pair(form, "scope", server->scope);
+    add_query_pair(form, "client_id", server->client_id);
+    add_query_pair(form, "client_secret", server->client_secret);
+    add_query_pair(form, "scope", server->scope);
     return g_string_free(g_steal_pointer(&form), FALSE);
 }
 

@@ -229,7 +229,7 @@ static gboolean read_answer(const OauthGrant *grant, const WebAnswer *web, Oauth
 
 /* ---- questions ----------------------------------------------------------------------------- */
 
-static void add_pair(GString *form, const char *name, const char *value)
+static void add_form_pair(GString *form, const char *name, const char *value)
 {
     if (!value)
         return;
@@ -269,9 +269,9 @@ gboolean oauth_token_ask(const OauthGrant *grant, const char *const form[], gsiz
 
     *answer = (OauthTokenAnswer){0};
     for (gsize i = 0; i < pairs; i++)
-        add_pair(text, form[2 * i], form[2 * i + 1]);
-    add_pair(text, "client_id", grant->client_id);
-    add_pair(text, "client_secret", grant->client_secret);
+        add_form_pair(text, form[2 * i], form[2 * i + 1]);
+    add_form_pair(text, "client_id", grant->client_id);
+    add_form_pair(text, "client_secret", grant->client_secret);
     return post(grant, grant->token_url, text, network, &web, cancellable, error) &&
            read_answer(grant, &web, answer, error);
 }
@@ -297,10 +297,10 @@ void oauth_token_revoke(const OauthGrant *grant, const WebNetwork *network,
 
     if (!grant->revoke_url || !grant->refresh_token || !oauth_is_safe_url(grant->revoke_url))
         return;
-    add_pair(form, "token", grant->refresh_token);
-    add_pair(form, "token_type_hint", "refresh_token");
-    add_pair(form, "client_id", grant->client_id);
-    add_pair(form, "client_secret", grant->client_secret);
+    add_form_pair(form, "token", grant->refresh_token);
+    add_form_pair(form, "token_type_hint", "refresh_token");
+    add_form_pair(form, "client_id", grant->client_id);
+    add_form_pair(form, "client_secret", grant->client_secret);
     if (!post(grant, grant->revoke_url, form, network, &web, cancellable, &error))
         g_message("The sign-in can't be revoked: %s", error->message);
 }

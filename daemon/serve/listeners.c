@@ -173,7 +173,7 @@ static void listener_free(gpointer data)
     g_free(listener);
 }
 
-static Listener *add(Listeners *listeners, guint key, ServeProtocol protocol)
+static Listener *listener_add(Listeners *listeners, guint key, ServeProtocol protocol)
 {
     Listener *listener = g_new0(Listener, 1);
 
@@ -285,7 +285,8 @@ static void listen_on(Listeners *listeners, guint key, const ConfigAddress *addr
 
     if (have_port(listeners, key, address->host, address->port))
         return;
-    Listener *listener = add(listeners, key, protocol_of(config_listen_keys[key].protocol));
+    Listener *listener =
+        listener_add(listeners, key, protocol_of(config_listen_keys[key].protocol));
     listener->host = g_strdup(address->host);
     listener->port = address->port;
     listener->fd = net_listen_tcp(address->host, address->port, &error);
@@ -304,7 +305,8 @@ static gboolean listen_inherited(Listeners *listeners, guint key)
         any = TRUE;
         if (have_port(listeners, key, host, port))
             continue;
-        Listener *listener = add(listeners, key, protocol_of(config_listen_keys[key].protocol));
+        Listener *listener =
+            listener_add(listeners, key, protocol_of(config_listen_keys[key].protocol));
         listener->inherited = TRUE;
         listener->host = g_strdup(host);
         listener->port = port;
@@ -356,7 +358,7 @@ static void add_sockets(Listeners *listeners, const char *id)
         g_warning("%s can't be made: %s", dir, g_strerror(errno));
     for (guint i = 0; i < G_N_ELEMENTS(protocols); i++) {
         g_autoptr(GError) error = NULL;
-        Listener *listener = add(listeners, SOCKET_KEY, (ServeProtocol)i);
+        Listener *listener = listener_add(listeners, SOCKET_KEY, (ServeProtocol)i);
         listener->path = listeners_socket_path(listeners->run_dir, id, protocols[i]);
         listener->account = g_strdup(id);
         listener->fd = net_listen_unix(listener->path, &error);
@@ -403,7 +405,7 @@ void listeners_set_accounts(Listeners *listeners, const char *const *ids)
 
 /* ---- describing ---------------------------------------------------------------------------- */
 
-static void describe(GVariantBuilder *builder, const Listener *listener)
+static void listener_describe(GVariantBuilder *builder, const Listener *listener)
 {
     const ConfigListenKey *key = &config_listen_keys[listener->key];
 
@@ -428,7 +430,7 @@ GVariant *listeners_describe(Listeners *listeners)
         for (guint i = 0; i < listeners->all->len; i++) {
             const Listener *listener = g_ptr_array_index(listeners->all, i);
             if (listener->key == key)
-                describe(&builder, listener);
+                listener_describe(&builder, listener);
         }
     }
     return g_variant_builder_end(&builder);

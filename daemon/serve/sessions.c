@@ -427,7 +427,7 @@ void sessions_free(Sessions *sessions)
 
 /* ---- describing ---------------------------------------------------------------------------- */
 
-static void describe(GVariantBuilder *builder, const Session *session)
+static void session_describe(GVariantBuilder *builder, const Session *session)
 {
     g_variant_builder_open(builder, G_VARIANT_TYPE_VARDICT);
     g_variant_builder_add(builder, "{sv}", "Protocol",
@@ -446,7 +446,7 @@ GVariant *sessions_describe(Sessions *sessions)
     g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
     pthread_mutex_lock(&sessions->lock);
     for (guint i = 0; i < sessions->running->len; i++)
-        describe(&builder, g_ptr_array_index(sessions->running, i));
+        session_describe(&builder, g_ptr_array_index(sessions->running, i));
     pthread_mutex_unlock(&sessions->lock);
     return g_variant_builder_end(&builder);
 }

@@ -234,7 +234,7 @@ static gboolean check_new_name(ServeVerifiers *verifiers, const char *name, GErr
     return FALSE;
 }
 
-static char *add(ServeVerifiers *verifiers, const char *name, GError **error) /* locked */
+static char *verifier_add(ServeVerifiers *verifiers, const char *name, GError **error) /* locked */
 {
     if (!check_new_name(verifiers, name, error))
         return NULL;
@@ -252,7 +252,7 @@ static char *add(ServeVerifiers *verifiers, const char *name, GError **error) /*
 char *serve_verifiers_add(ServeVerifiers *verifiers, const char *name, GError **error)
 {
     pthread_mutex_lock(&verifiers->lock);
-    char *password = add(verifiers, name, error);
+    char *password = verifier_add(verifiers, name, error);
     pthread_mutex_unlock(&verifiers->lock);
     return password;
 }

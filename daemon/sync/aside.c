@@ -144,8 +144,9 @@ gboolean sync_set_aside(SyncContext *context, gint64 folder, guint32 base_uid, c
     return put_aside(context, aside, words, error);
 }
 
-gboolean sync_set_aside_until(SyncContext *context, gint64 folder, const char *words, gint64 until,
-                              GError **error)
+/* As sync_set_aside(), until a certain moment (Unix seconds). */
+static gboolean set_aside_until(SyncContext *context, gint64 folder, const char *words,
+                                gint64 until, GError **error)
 {
     Aside aside = {folder, 0, 0, sync_time(context), until};
 
@@ -250,5 +251,5 @@ gboolean sync_believes(SyncContext *context, const SyncLoss *loss, gboolean *bel
                                              "provider. That is believed when it is so for "
                                              "a few minutes.",
                                              loss->name, loss->lost, loss->of);
-    return sync_set_aside_until(context, loss->folder, words, *since + SYNC_LOSS_SECONDS, error);
+    return set_aside_until(context, loss->folder, words, *since + SYNC_LOSS_SECONDS, error);
 }

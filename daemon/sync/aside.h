@@ -29,10 +29,6 @@ gboolean sync_count_aside(const SyncContext *context, gint64 folder, guint *coun
 gboolean sync_set_aside(SyncContext *context, gint64 folder, guint32 base_uid, const char *words,
                         GError **error);
 
-/* The same until a certain moment (Unix seconds). */
-gboolean sync_set_aside_until(SyncContext *context, gint64 folder, const char *words, gint64 until,
-                              GError **error);
-
 /* It could be read (or isn't there any more): no problem any longer. */
 gboolean sync_clear_aside(SyncContext *context, gint64 folder, guint32 base_uid, GError **error);
 

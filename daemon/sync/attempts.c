@@ -192,7 +192,7 @@ static gboolean collect_items(Effects *effects, GError **error)
     return TRUE;
 }
 
-static gboolean collect_candidates(Effects *effects, GError **error)
+static gboolean collect_attempt_candidates(Effects *effects, GError **error)
 {
     g_autoptr(ImapSet) uids = imap_set_new();
 
@@ -262,7 +262,7 @@ static gboolean verify_matches(Effects *effects, GError **error)
     return TRUE;
 }
 
-static gboolean may_be_same(const SyncCandidate *item, const SyncCandidate *arrival)
+static gboolean attempt_may_be_same(const SyncCandidate *item, const SyncCandidate *arrival)
 {
     guint64 small = MIN(item->key.size, arrival->key.size);
     guint64 large = MAX(item->key.size, arrival->key.size);
@@ -279,7 +279,7 @@ static gboolean match_by_bytes(Effects *effects, GError **error)
         for (guint k = 0; k < effects->arrivals->len && item->match < 0; k++) {
             SyncCandidate *arrival = &g_array_index(effects->arrivals, SyncCandidate, k);
             gboolean same;
-            if (!may_be_same(item, arrival))
+            if (!attempt_may_be_same(item, arrival))
                 continue;
             if (!same_bytes(effects, item, arrival, &same, error))
                 return FALSE;
@@ -341,7 +341,7 @@ gboolean sync_match_effects(SyncContext *context, gint64 folder, GArray *candida
         return FALSE;
     if (effects.items->len == 0)
         return TRUE;
-    if (!collect_candidates(&effects, error))
+    if (!collect_attempt_candidates(&effects, error))
         return FALSE;
     sync_match(effects.items, effects.arrivals);
     return verify_matches(&effects, error) && match_by_bytes(&effects, error) &&
@@ -350,7 +350,7 @@ gboolean sync_match_effects(SyncContext *context, gint64 folder, GArray *candida
 
 /* ---- the end of attempts --------------------------------------------------------------------- */
 
-static gboolean was_pulled(SyncContext *context, CacheTxn *txn, gint64 folder)
+static gboolean attempt_was_pulled(SyncContext *context, CacheTxn *txn, gint64 folder)
 {
     g_autoptr(CacheFolder) row = NULL;
 
@@ -379,7 +379,7 @@ static gboolean drop_unknown(SyncContext *context, CacheTxn *txn, const CacheAtt
 }
 
 /* Whether all that was sent has been found. */
-static gboolean is_complete(CacheTxn *txn, const CacheAttempt *attempt)
+static gboolean attempt_is_complete(CacheTxn *txn, const CacheAttempt *attempt)
 {
     for (guint i = 0; i < attempt->items->len; i++) {
         const CacheAttemptItem *item = &g_array_index(attempt->items, CacheAttemptItem, i);
@@ -415,10 +415,10 @@ gboolean sync_close_attempts(SyncContext *context, GError **error)
             txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
         if (!txn)
             return FALSE;
-        if (!is_complete(txn, attempt) && may_still_come(context, attempt))
+        if (!attempt_is_complete(txn, attempt) && may_still_come(context, attempt))
             continue;
-        if (!was_pulled(context, txn, attempt->target) ||
-            !was_pulled(context, txn, attempt->source))
+        if (!attempt_was_pulled(context, txn, attempt->target) ||
+            !attempt_was_pulled(context, txn, attempt->source))
             continue;
         if (!drop_unknown(context, txn, attempt, error) ||
             !cache_attempt_close(txn, attempt->id, error))

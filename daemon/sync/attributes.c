@@ -129,7 +129,7 @@ static gboolean merge_items(SyncContext *context, Partial *partial, const ImapFe
 }
 
 /* Whether it has all that was asked for: object ids may come in an answer of their own, too. */
-static gboolean is_complete(const AttributeFetch *fetch, const Partial *partial)
+static gboolean attribute_is_complete(const AttributeFetch *fetch, const Partial *partial)
 {
     guint name = sync_has(fetch->context, IMAP_CAP_GMAIL)      ? IMAP_GOT_GM_MSGID
                  : sync_has(fetch->context, IMAP_CAP_OBJECTID) ? IMAP_GOT_EMAILID
@@ -155,7 +155,7 @@ static gboolean note_attributes(const ImapResponse *response, gpointer data, GEr
     if (known) {
         if (!merge_items(fetch->context, known, &items, error))
             return FALSE;
-        if (!is_complete(fetch, known))
+        if (!attribute_is_complete(fetch, known))
             return TRUE;
         gboolean ok = add_to_batch(fetch, known, error);
         g_hash_table_remove(fetch->partials, uid);
@@ -164,7 +164,7 @@ static gboolean note_attributes(const ImapResponse *response, gpointer data, GEr
     Partial first = {0};
     if (!merge_items(fetch->context, &first, &items, error))
         return FALSE;
-    if (is_complete(fetch, &first))
+    if (attribute_is_complete(fetch, &first))
         return add_to_batch(fetch, &first, error);
     g_hash_table_insert(fetch->partials, uid, g_memdup2(&first, sizeof first));
     return TRUE;
@@ -367,7 +367,7 @@ static void split_set(const ImapSet *set, ImapSet *first, ImapSet *second)
 }
 
 /* What wasn't told of `uids`, which were asked for already. */
-static gboolean ask_rest(SyncAsk *ask, const ImapSet *uids, GError **error)
+static gboolean ask_attribute_rest(SyncAsk *ask, const ImapSet *uids, GError **error)
 {
     g_autoptr(ImapSet) rest = imap_set_subtract(uids, ask->told);
 
@@ -382,8 +382,8 @@ static gboolean ask_rest(SyncAsk *ask, const ImapSet *uids, GError **error)
     split_set(rest, first, second);
     ask->budget -= MIN(ask->budget, 1);
     return (imap_set_is_empty(first) ||
-            (ask_once(ask, first, error) && ask_rest(ask, first, error))) &&
-           ask_once(ask, second, error) && ask_rest(ask, second, error);
+            (ask_once(ask, first, error) && ask_attribute_rest(ask, first, error))) &&
+           ask_once(ask, second, error) && ask_attribute_rest(ask, second, error);
 }
 
 gboolean sync_ask(SyncAsk *ask, const ImapSet *uids, GError **error)
@@ -394,7 +394,7 @@ gboolean sync_ask(SyncAsk *ask, const ImapSet *uids, GError **error)
         ask->untold = imap_set_new();
     if (ask->budget == 0)
         ask->budget = BUDGET;
-    return ask_once(ask, uids, error) && ask_rest(ask, uids, error);
+    return ask_once(ask, uids, error) && ask_attribute_rest(ask, uids, error);
 }
 
 gboolean sync_ask_attributes(SyncContext *context, const ImapSet *uids, SyncArrivalFunc func,

@@ -185,14 +185,14 @@ static guint32 unite(guint32 a, guint32 b, gpointer txn, GError **error)
     return cache_keywords_union(txn, a, b, error);
 }
 
-static guint32 subtract(guint32 a, guint32 b, gpointer txn, GError **error)
+static guint32 context_subtract(guint32 a, guint32 b, gpointer txn, GError **error)
 {
     return cache_keywords_subtract(txn, a, b, error);
 }
 
 SyncKeywords sync_keywords(CacheTxn *txn)
 {
-    return (SyncKeywords){unite, subtract, txn};
+    return (SyncKeywords){unite, context_subtract, txn};
 }
 
 gboolean sync_follow_flags(CacheTxn *txn, CachePlacement *row, CacheFlags server, SyncMask mask,

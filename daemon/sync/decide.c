@@ -24,8 +24,8 @@ static gboolean is_upstream(const Message *message, const CachePlacement *placem
     return message->situation->upstream(placement->folder, mask, message->situation->data);
 }
 
-static gboolean is_blocked(const Message *message, const CachePlacement *placement,
-                           SyncActionKind kind)
+static gboolean decide_is_blocked(const Message *message, const CachePlacement *placement,
+                                  SyncActionKind kind)
 {
     return message->situation->blocked(placement, kind, message->situation->data);
 }
@@ -42,7 +42,8 @@ static gboolean is_source(const Message *message, const CachePlacement *placemen
 {
     SyncMask mask;
 
-    return placement->base == CACHE_BASE_PRESENT && !is_blocked(message, placement, SYNC_COPY) &&
+    return placement->base == CACHE_BASE_PRESENT &&
+           !decide_is_blocked(message, placement, SYNC_COPY) &&
            is_upstream(message, placement, &mask);
 }
 
@@ -79,7 +80,7 @@ static gboolean may_get_source(const Message *message)
 {
     for (guint i = 0; i < message->count; i++)
         if (message->placements[i].base != CACHE_BASE_NONE ||
-            is_blocked(message, &message->placements[i], SYNC_COPY))
+            decide_is_blocked(message, &message->placements[i], SYNC_COPY))
             return TRUE;
     return FALSE;
 }
@@ -116,12 +117,12 @@ static void decide_place(const Message *message, const CachePlacement *placement
 {
     SyncMask mask;
 
-    if (placement->base != CACHE_BASE_NONE || is_blocked(message, placement, SYNC_APPEND) ||
+    if (placement->base != CACHE_BASE_NONE || decide_is_blocked(message, placement, SYNC_APPEND) ||
         !is_upstream(message, placement, &mask))
         return;
     const CachePlacement *twin = find_twin(message, placement);
     if (twin) {
-        if (twin->base == CACHE_BASE_PRESENT && !is_blocked(message, twin, SYNC_COPY))
+        if (twin->base == CACHE_BASE_PRESENT && !decide_is_blocked(message, twin, SYNC_COPY))
             add_action(message, SYNC_IDENTIFY, placement, twin);
         return;
     }
@@ -147,7 +148,7 @@ static gboolean decide_store(const Message *message, const CachePlacement *place
     CacheFlags add, remove;
 
     if (cache_flags_equal(placement->flags, placement->base_flags) ||
-        is_blocked(message, placement, SYNC_STORE) || !is_pushed(message, placement) ||
+        decide_is_blocked(message, placement, SYNC_STORE) || !is_pushed(message, placement) ||
         !is_upstream(message, placement, &mask))
         return TRUE;
     if (!sync_difference(placement->flags, placement->base_flags, mask,
@@ -191,7 +192,7 @@ gboolean sync_decide_push(const CachePlacement *placements, guint count,
             decide_place(&message, placement, missing);
         } else if (!placement->alive && placement->base == CACHE_BASE_PRESENT && expunge &&
                    is_pushed(&message, placement) &&
-                   !is_blocked(&message, placement, SYNC_EXPUNGE) &&
+                   !decide_is_blocked(&message, placement, SYNC_EXPUNGE) &&
                    is_upstream(&message, placement, &mask)) {
             add_action(&message, SYNC_EXPUNGE, placement, NULL);
         }

@@ -10,7 +10,7 @@ typedef struct {
     CacheFlags flags;
 } Doubt;
 
-static char *key_of(gint64 folder, guint32 uid)
+static char *doubt_key_of(gint64 folder, guint32 uid)
 {
     return g_strdup_printf("%" G_GINT64_FORMAT " %u", folder, uid);
 }
@@ -25,7 +25,7 @@ static void add_keywords(CacheTxn *txn, CacheFlags *flags, guint32 keywords)
 
 void sync_doubt_flags(SyncContext *context, CacheTxn *txn, const SyncAction *action)
 {
-    char *key = key_of(action->folder, action->uid);
+    char *key = doubt_key_of(action->folder, action->uid);
     const Doubt *known = g_hash_table_lookup(context->doubts, key);
     Doubt doubt = known ? *known : (Doubt){.folder = action->folder};
 
@@ -40,7 +40,7 @@ gboolean sync_settle_doubt(SyncContext *context, CacheTxn *txn, CachePlacement *
 {
     if (g_hash_table_size(context->doubts) == 0)
         return TRUE;
-    g_autofree char *key = key_of(row->folder, row->uid);
+    g_autofree char *key = doubt_key_of(row->folder, row->uid);
     const Doubt *doubt = g_hash_table_lookup(context->doubts, key);
     if (!doubt)
         return TRUE;
@@ -58,20 +58,20 @@ gboolean sync_settle_doubt(SyncContext *context, CacheTxn *txn, CachePlacement *
     return row->base_flags.keywords != G_MAXUINT32;
 }
 
-static gboolean was_pulled(gpointer key, gpointer value, gpointer data)
+static gboolean doubt_was_pulled(gpointer key, gpointer value, gpointer data)
 {
     return g_hash_table_contains(((SyncContext *)data)->pulled, &((Doubt *)value)->folder);
 }
 
 void sync_end_doubts(SyncContext *context)
 {
-    g_hash_table_foreach_remove(context->doubts, was_pulled, context);
+    g_hash_table_foreach_remove(context->doubts, doubt_was_pulled, context);
 }
 
 void sync_end_doubt(SyncContext *context, const SyncAction *action)
 {
     if (g_hash_table_size(context->doubts) == 0)
         return;
-    g_autofree char *key = key_of(action->folder, action->uid);
+    g_autofree char *key = doubt_key_of(action->folder, action->uid);
     g_hash_table_remove(context->doubts, key);
 }

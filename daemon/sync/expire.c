@@ -24,7 +24,7 @@ gboolean sync_keep_vanished(CacheTxn *txn, CachePlacement *row, guint32 uidvalid
 }
 
 /* What an open attempt names by now is no longer just kept; it goes with the attempt. */
-static gboolean forget(CacheTxn *txn, const CacheVanished *vanished, GError **error)
+static gboolean expire_forget(CacheTxn *txn, const CacheVanished *vanished, GError **error)
 {
     g_autoptr(GError) needed = NULL;
 
@@ -48,7 +48,7 @@ static gboolean purge_some(Cache *cache, gint64 before, guint *count, GError **e
         return old != NULL;
     txn = cache_begin(cache, CACHE_WRITE, error);
     for (guint i = 0; txn && i < old->len; i++)
-        if (!forget(txn, &g_array_index(old, CacheVanished, i), error))
+        if (!expire_forget(txn, &g_array_index(old, CacheVanished, i), error))
             return FALSE;
     return txn && cache_commit(g_steal_pointer(&txn), error);
 }

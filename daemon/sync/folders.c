@@ -293,7 +293,7 @@ static void assign_rest(Reconcile *reconcile, gboolean known)
 /* ---- what is gone -------------------------------------------------------------------------- */
 
 /* Not listed any more, or just as a level of names above others: RFC 3501, 6.3.4. */
-static gboolean is_gone(Reconcile *reconcile, const CacheFolder *row)
+static gboolean folder_is_gone(Reconcile *reconcile, const CacheFolder *row)
 {
     const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
 
@@ -334,9 +334,9 @@ static gboolean confirm_gone(Reconcile *reconcile, GError **error)
     for (guint i = 0; i < reconcile->rows->len; i++) {
         const CacheFolder *row = reconcile->rows->pdata[i];
         g_autofree char *suspicion = suspicion_of(row->id);
-        if (is_gone(reconcile, row) && !believe_gone(reconcile, row, error))
+        if (folder_is_gone(reconcile, row) && !believe_gone(reconcile, row, error))
             return FALSE;
-        if (!is_gone(reconcile, row))
+        if (!folder_is_gone(reconcile, row))
             sync_clear_suspicion(reconcile->context, suspicion);
         else if (row->base_uidvalidity != 0 &&
                  !sync_confirm(reconcile->context, suspicion, confirmed ? error : NULL))
@@ -360,7 +360,7 @@ static gboolean collect_gone(Reconcile *reconcile, CacheTxn *txn, GError **error
 
     for (guint i = 0; i < reconcile->rows->len; i++) {
         const CacheFolder *row = reconcile->rows->pdata[i];
-        if (!is_gone(reconcile, row))
+        if (!folder_is_gone(reconcile, row))
             continue;
         if (!cache_placement_each_base(txn, row->id, 1, G_MAXUINT32, vanish, context, error))
             return FALSE;
@@ -379,8 +379,8 @@ static void set_string(char **to, const char *from)
 
 /* What a client may make a folder for (RFC 6154, 3). A use that the provider doesn't know of stays,
  * unless another folder has it there. */
-static CacheRole role_of(const Reconcile *reconcile, const CacheFolder *row,
-                         const SyncListed *listed)
+static CacheRole folder_role_of(const Reconcile *reconcile, const CacheFolder *row,
+                                const SyncListed *listed)
 {
     const guint given = 1u << CACHE_ROLE_ARCHIVE | 1u << CACHE_ROLE_DRAFTS | 1u << CACHE_ROLE_JUNK |
                         1u << CACHE_ROLE_SENT | 1u << CACHE_ROLE_TRASH;
@@ -404,7 +404,7 @@ static gboolean is_deleted_level(const CacheFolder *row)
 
 /* The row as the listing has it; the view's name, and whether it is a folder at all, follow where
  * the user hasn't changed them. */
-static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *listed)
+static void folder_follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *listed)
 {
     gboolean agreed = row->selectable == row->base_selectable;
 
@@ -415,7 +415,7 @@ static void follow(Reconcile *reconcile, CacheFolder *row, const SyncListed *lis
     if (listed->mailboxid)
         set_string(&row->remote_id, listed->mailboxid);
     row->delimiter = listed->delimiter;
-    row->role = role_of(reconcile, row, listed);
+    row->role = folder_role_of(reconcile, row, listed);
     row->base_selectable = sync_listed_selectable(listed);
     if (listed->rights)
         row->rights = listed->rights;
@@ -467,11 +467,11 @@ static gboolean name_is_taken(CacheTxn *txn, const CacheFolder *row)
 static gboolean write_row(Reconcile *reconcile, CacheTxn *txn, CacheFolder *row,
                           const SyncListed *listed, GError **error)
 {
-    CacheRole role = role_of(reconcile, row, listed);
+    CacheRole role = folder_role_of(reconcile, row, listed);
 
     if (unchanged(row, listed, role))
         return TRUE;
-    follow(reconcile, row, listed);
+    folder_follow(reconcile, row, listed);
     for (guint n = 2; name_is_taken(txn, row) && n < 1000; n++) {
         g_free(row->name);
         row->name = g_strdup_printf("%s (%u)", listed->name, n);
@@ -574,7 +574,7 @@ static gboolean something_changed(Reconcile *reconcile, CacheTxn *txn)
     for (guint i = 0; i < reconcile->rows->len; i++) {
         const CacheFolder *row = reconcile->rows->pdata[i];
         const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
-        if (listed && !unchanged(row, listed, role_of(reconcile, row, listed)))
+        if (listed && !unchanged(row, listed, folder_role_of(reconcile, row, listed)))
             return TRUE;
     }
     return subscriptions_differ(reconcile, txn);
@@ -603,7 +603,7 @@ static gboolean read_again(Reconcile *reconcile, CacheTxn *txn, GError **error)
     return TRUE;
 }
 
-static gboolean write_listing(Reconcile *reconcile, GError **error)
+static gboolean write_folder_listing(Reconcile *reconcile, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(reconcile->context->cache, CACHE_WRITE_FULL, error);
 
@@ -691,7 +691,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
         return FALSE;
     assign_rest(&reconcile, TRUE);
     assign_made(&reconcile);
-    return confirm_gone(&reconcile, error) && write_listing(&reconcile, error) &&
+    return confirm_gone(&reconcile, error) && write_folder_listing(&reconcile, error) &&
            close_attempts(&reconcile, error) && collect_pulls(&reconcile, pull, error);
 }
 

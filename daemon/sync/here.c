@@ -31,8 +31,8 @@ static FetchJob *next_job(SyncContext *context, const CacheFolder *folder, GErro
 }
 
 /* Until nothing more comes. */
-static gboolean fetch_all(SyncContext *context, Fetcher *fetcher, const CacheFolder *folder,
-                          GError **error)
+static gboolean fetch_here_all(SyncContext *context, Fetcher *fetcher, const CacheFolder *folder,
+                               GError **error)
 {
     gboolean ok = TRUE;
 
@@ -74,7 +74,7 @@ static gboolean fetch_folder(SyncContext *context, gint64 id, GError **error)
     g_autoptr(Fetcher) fetcher = fetcher_new(&access, context->cache, note_arrived, NULL);
     context->selected = 0;
     fetcher_lend(fetcher, context->imap);
-    gboolean ok = fetch_all(context, fetcher, folder, error);
+    gboolean ok = fetch_here_all(context, fetcher, folder, error);
     fetcher_lend(fetcher, NULL);
     return ok;
 }

@@ -90,7 +90,7 @@ static gboolean note_list(Answers *answers, const ImapResponse *response, GError
     return TRUE;
 }
 
-static gboolean note_status(Answers *answers, const ImapResponse *response, GError **error)
+static gboolean note_listing_status(Answers *answers, const ImapResponse *response, GError **error)
 {
     g_autoptr(ImapStatusData) data = imap_status_data_parse(response, FALSE, error);
 
@@ -131,7 +131,7 @@ static gboolean note(const ImapResponse *response, gpointer data, GError **error
         return note_list(answers, response, error);
     if (g_str_equal(response->name, "MYRIGHTS"))
         return note_rights(answers, response, error);
-    return !g_str_equal(response->name, "STATUS") || note_status(answers, response, error);
+    return !g_str_equal(response->name, "STATUS") || note_listing_status(answers, response, error);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -143,7 +143,7 @@ static char *status_items(SyncContext *context)
                            sync_has(context, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 }
 
-static gboolean is_refused(const GError *error)
+static gboolean listing_is_refused(const GError *error)
 {
     return g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED);
 }
@@ -184,7 +184,7 @@ static gboolean list_by(Answers *answers, gboolean (*how)(Answers *answers, GErr
 
     if (how(answers, &reason))
         return imap_client_unread(answers->context->imap) == unread;
-    if (!is_refused(reason))
+    if (!listing_is_refused(reason))
         g_propagate_error(error, g_steal_pointer(&reason));
     return FALSE;
 }
@@ -238,7 +238,7 @@ static gboolean list_subscribed(Answers *answers, GError **error)
         if (imap_client_run_with(imap, note, answers, NULL, &reason, "%s",
                                  commands[(first + i) % G_N_ELEMENTS(commands)]))
             return TRUE;
-        if (!is_refused(reason)) {
+        if (!listing_is_refused(reason)) {
             g_propagate_error(error, g_steal_pointer(&reason));
             return FALSE;
         }

@@ -63,7 +63,7 @@ static void arrived_clear(gpointer data)
     cache_rendered_clear(&arrived->rendered);
 }
 
-static MaildropEntry *entry_of(const Round *round, guint i)
+static MaildropEntry *maildrop_entry_of(const Round *round, guint i)
 {
     return &g_array_index(round->match->entries, MaildropEntry, i);
 }
@@ -119,7 +119,7 @@ static gboolean forget_listing(Round *round, GError **error)
     return txn && cache_commit(g_steal_pointer(&txn), error) && write_distrust(round, 0, error);
 }
 
-static gboolean load(Round *round, gboolean *trust, GError **error)
+static gboolean maildrop_load(Round *round, gboolean *trust, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(round->context->cache, CACHE_READ, error);
     g_autoptr(CacheFolder) inbox = txn ? cache_folder_find(txn, "INBOX", error) : NULL;
@@ -156,14 +156,14 @@ static gboolean exchange(Round *round, const GArray *entries, const Exchange *wh
         while (asked < entries->len && !round->distrusted && asked - done < depth &&
                (asked == done || under_way < WINDOW)) {
             guint next = g_array_index(entries, guint, asked++);
-            under_way += entry_of(round, next)->message->size;
+            under_way += maildrop_entry_of(round, next)->message->size;
             if (!what->ask(round, next, error))
                 return FALSE;
         }
         if (asked == done)
             return TRUE;
         guint entry = g_array_index(entries, guint, done);
-        under_way -= entry_of(round, entry)->message->size;
+        under_way -= maildrop_entry_of(round, entry)->message->size;
         if (!what->read(round, entry, error))
             return FALSE;
     }
@@ -172,22 +172,26 @@ static gboolean exchange(Round *round, const GArray *entries, const Exchange *wh
 
 static gboolean ask_retr(Round *round, guint entry, GError **error)
 {
-    return pop3_client_ask_retr(round->client, entry_of(round, entry)->message->number, error);
+    return pop3_client_ask_retr(round->client, maildrop_entry_of(round, entry)->message->number,
+                                error);
 }
 
 static gboolean ask_top(Round *round, guint entry, GError **error)
 {
-    return pop3_client_ask_top(round->client, entry_of(round, entry)->message->number, 0, error);
+    return pop3_client_ask_top(round->client, maildrop_entry_of(round, entry)->message->number, 0,
+                               error);
 }
 
 static gboolean ask_dele(Round *round, guint entry, GError **error)
 {
-    return pop3_client_ask_dele(round->client, entry_of(round, entry)->message->number, error);
+    return pop3_client_ask_dele(round->client, maildrop_entry_of(round, entry)->message->number,
+                                error);
 }
 
 static GByteArray *read_text(Round *round, guint entry, GError **error)
 {
-    return pop3_client_read_text(round->client, entry_of(round, entry)->message->size, error);
+    return pop3_client_read_text(round->client, maildrop_entry_of(round, entry)->message->size,
+                                 error);
 }
 
 /* ---- looking ------------------------------------------------------------------------------- */
@@ -253,7 +257,7 @@ static gboolean look_at(Round *round, const GArray *entries, GError **error)
            exchange(round, round->suspects, &retr, error);
 }
 
-static gboolean identify(Round *round, GError **error)
+static gboolean maildrop_identify(Round *round, GError **error)
 {
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(guint));
 
@@ -296,7 +300,7 @@ static void count_progress(Round *round)
 
 static CacheDrop *drop_of(Round *round, const Arrived *arrived, CacheDrop *known)
 {
-    const MaildropEntry *entry = entry_of(round, arrived->entry);
+    const MaildropEntry *entry = maildrop_entry_of(round, arrived->entry);
     CacheDrop *drop = known ? known : g_new0(CacheDrop, 1);
 
     if (!known)
@@ -332,9 +336,9 @@ static gboolean write_batch(Round *round, GPtrArray *drops, GError **error)
     return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
-static void note_known(Round *round, guint i, CacheDrop *drop)
+static void note_maildrop_known(Round *round, guint i, CacheDrop *drop)
 {
-    MaildropEntry *entry = entry_of(round, i);
+    MaildropEntry *entry = maildrop_entry_of(round, i);
 
     entry->drop = drop;
     entry->fate = MAILDROP_KNOWN;
@@ -349,23 +353,23 @@ static gboolean flush(Round *round, GError **error)
 
     for (guint i = 0; i < round->batch->len; i++) {
         const Arrived *arrived = &g_array_index(round->batch, Arrived, i);
-        CacheDrop *known = entry_of(round, arrived->entry)->drop;
+        CacheDrop *known = maildrop_entry_of(round, arrived->entry)->drop;
         g_ptr_array_add(drops, drop_of(round, arrived, known));
     }
     if (drops->len)
         done = write_batch(round, drops, error);
     for (guint i = 0; i < drops->len; i++) {
         guint entry = g_array_index(round->batch, Arrived, i).entry;
-        gboolean known = entry_of(round, entry)->drop != NULL;
+        gboolean known = maildrop_entry_of(round, entry)->drop != NULL;
         if (!known && done)
             g_ptr_array_add(round->drops, drops->pdata[i]);
         else if (!known)
             cache_drop_free(drops->pdata[i]);
         if (done)
-            note_known(round, entry, drops->pdata[i]);
+            note_maildrop_known(round, entry, drops->pdata[i]);
         if (done && known)
             done = sync_clear_aside(round->context, round->inbox,
-                                    (guint32)entry_of(round, entry)->drop->id, error);
+                                    (guint32)maildrop_entry_of(round, entry)->drop->id, error);
     }
     round->arrived += done ? drops->len : 0;
     g_array_set_size(round->batch, 0);
@@ -374,9 +378,9 @@ static gboolean flush(Round *round, GError **error)
 }
 
 /* Without a row of its own a message that isn't given has no number to be known by. */
-static gboolean put_aside(Round *round, guint i, const char *words, GError **error)
+static gboolean put_maildrop_aside(Round *round, guint i, const char *words, GError **error)
 {
-    MaildropEntry *entry = entry_of(round, i);
+    MaildropEntry *entry = maildrop_entry_of(round, i);
     CacheDrop *drop = entry->drop;
 
     if (!drop) {
@@ -391,7 +395,7 @@ static gboolean put_aside(Round *round, guint i, const char *words, GError **err
     g_autoptr(CacheTxn) txn = cache_begin(round->context->cache, CACHE_WRITE_FULL, error);
     if (!txn || !cache_drop_put(txn, drop, error) || !cache_commit(g_steal_pointer(&txn), error))
         return FALSE;
-    note_known(round, i, drop);
+    note_maildrop_known(round, i, drop);
     return sync_set_aside(round->context, round->inbox, (guint32)drop->id, words, error);
 }
 
@@ -400,7 +404,7 @@ static gboolean put_aside(Round *round, guint i, const char *words, GError **err
 /* Whether the entry has broken connections before, too; this one is noted. */
 static gboolean breaks_again(Round *round, guint i)
 {
-    const Pop3Message *message = entry_of(round, i)->message;
+    const Pop3Message *message = maildrop_entry_of(round, i)->message;
     char *key = g_strdup_printf("pop3 %s %" G_GUINT64_FORMAT, message->uidl ? message->uidl : "",
                                 message->size);
     GHashTable *limits = round->context->repeats;
@@ -413,7 +417,7 @@ static gboolean breaks_again(Round *round, guint i)
 static gboolean fetch_failed(Round *round, guint i, GError *failure, GError **error)
 {
     if (is_refusal(failure))
-        return put_aside(round, i, failure->message, error);
+        return put_maildrop_aside(round, i, failure->message, error);
     gboolean cancelled = g_error_matches(failure, NET_ERROR, NET_ERROR_CANCELLED);
     /* What came before it may have ended too early. */
     if (g_error_matches(failure, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_PROTOCOL) &&
@@ -421,14 +425,15 @@ static gboolean fetch_failed(Round *round, guint i, GError *failure, GError **er
         g_array_set_size(round->batch, round->batch->len - 1);
     if (!flush(round, error))
         return FALSE;
-    if (!cancelled && breaks_again(round, i) && !put_aside(round, i, failure->message, error))
+    if (!cancelled && breaks_again(round, i) &&
+        !put_maildrop_aside(round, i, failure->message, error))
         return FALSE;
     g_propagate_error(error, g_error_copy(failure));
     return FALSE;
 }
 
-static gboolean add_arrived(Round *round, guint i, const GByteArray *text, const guint8 *looks,
-                            GError **error)
+static gboolean add_maildrop_arrived(Round *round, guint i, const GByteArray *text,
+                                     const guint8 *looks, GError **error)
 {
     const char *data = (const char *)text->data;
     Arrived arrived = {.entry = i,
@@ -453,26 +458,26 @@ static gboolean read_message(Round *round, guint i, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     g_autoptr(GByteArray) text = read_text(round, i, &failure);
-    MaildropEntry *entry = entry_of(round, i);
+    MaildropEntry *entry = maildrop_entry_of(round, i);
     guint8 looks[CACHE_DROP_DIGEST];
 
     if (!text)
         return fetch_failed(round, i, failure, error);
     count_progress(round);
     if (text->len == 0 && entry->message->size > 0)
-        return put_aside(round, i, "the provider sends nothing of the message", error);
+        return put_maildrop_aside(round, i, "the provider sends nothing of the message", error);
     maildrop_looks((const char *)text->data, text->len, looks);
     if (!maildrop_match_settle(round->match, i, looks)) {
         round->distrusted = TRUE;
         return TRUE;
     }
     gboolean here = entry->fate == MAILDROP_KNOWN && entry->drop->state != CACHE_DROP_ASIDE;
-    return here || add_arrived(round, i, text, looks, error);
+    return here || add_maildrop_arrived(round, i, text, looks, error);
 }
 
 static gboolean is_wanted(const Round *round, guint i)
 {
-    const MaildropEntry *entry = entry_of(round, i);
+    const MaildropEntry *entry = maildrop_entry_of(round, i);
 
     if (entry->drop && entry->drop->state == CACHE_DROP_ASIDE)
         return !sync_is_aside(round->context, round->inbox, (guint32)entry->drop->id);
@@ -497,7 +502,7 @@ static gboolean fetch(Round *round, GError **error)
 /* ---- what is there now --------------------------------------------------------------------- */
 
 /* What the listing says of a drop; FALSE: nothing new. */
-static gboolean follow(CacheDrop *drop, const MaildropEntry *entry, gint64 now)
+static gboolean maildrop_follow(CacheDrop *drop, const MaildropEntry *entry, gint64 now)
 {
     const char *uidl = entry && entry->message->uidl ? entry->message->uidl : drop->uidl;
     guint64 size = entry ? entry->message->size : drop->size;
@@ -522,7 +527,7 @@ static void release_names(Round *round, GHashTable *entries)
     g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
 
     for (guint i = 0; i < round->match->entries->len; i++) {
-        const MaildropEntry *entry = entry_of(round, i);
+        const MaildropEntry *entry = maildrop_entry_of(round, i);
         if (entry->drop)
             g_hash_table_insert(entries, entry->drop, (gpointer)entry);
         if (entry->message->uidl)
@@ -539,7 +544,7 @@ static void release_names(Round *round, GHashTable *entries)
     }
 }
 
-static gboolean write_listing(Round *round, GError **error)
+static gboolean write_maildrop_listing(Round *round, GError **error)
 {
     g_autoptr(GHashTable) entries = g_hash_table_new(NULL, NULL);
     g_autoptr(GArray) gone = g_array_new(FALSE, FALSE, sizeof(guint32));
@@ -554,7 +559,7 @@ static gboolean write_listing(Round *round, GError **error)
             g_array_append_val(gone, id);
             if (!cache_drop_remove(txn, drop->id, error))
                 return FALSE;
-        } else if (follow(drop, entry, round->now) && !cache_drop_put(txn, drop, error)) {
+        } else if (maildrop_follow(drop, entry, round->now) && !cache_drop_put(txn, drop, error)) {
             return FALSE;
         }
     }
@@ -575,7 +580,7 @@ static gboolean read_deleted(Round *round, guint i, GError **error)
 
     if (pop3_client_read_status(round->client, &failure))
         return TRUE;
-    entry_of(round, i)->seen = FALSE;
+    maildrop_entry_of(round, i)->seen = FALSE;
     if (!is_refusal(failure)) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;
@@ -592,12 +597,12 @@ static gboolean look_before_deleting(Round *round, const GArray *due, GError **e
     g_autoptr(GArray) rest = g_array_new(FALSE, FALSE, sizeof(guint));
 
     for (guint i = 0; i < due->len; i++)
-        if (!entry_of(round, g_array_index(due, guint, i))->seen)
+        if (!maildrop_entry_of(round, g_array_index(due, guint, i))->seen)
             g_array_append_vals(unseen, &g_array_index(due, guint, i), 1);
     if (!look_at(round, unseen, error))
         return FALSE;
     for (guint i = 0; i < unseen->len; i++)
-        if (!entry_of(round, g_array_index(unseen, guint, i))->seen)
+        if (!maildrop_entry_of(round, g_array_index(unseen, guint, i))->seen)
             g_array_append_vals(rest, &g_array_index(unseen, guint, i), 1);
     return exchange(round, rest, &retr, error);
 }
@@ -608,7 +613,7 @@ static gboolean find_due(Round *round, GArray *due, GError **error)
     const int leave_days = round->context->settings->leave_days;
 
     for (guint i = 0; i < round->match->entries->len; i++) {
-        const MaildropEntry *entry = entry_of(round, i);
+        const MaildropEntry *entry = maildrop_entry_of(round, i);
         if (entry->drop && entry->drop->known_digest && entry->drop->state != CACHE_DROP_ASIDE &&
             maildrop_is_due(entry->drop, leave_days, round->now))
             g_array_append_val(due, i);
@@ -617,17 +622,17 @@ static gboolean find_due(Round *round, GArray *due, GError **error)
         (round->distrusted && !write_distrust(round, round->now + DISTRUST, error)))
         return FALSE;
     for (guint i = due->len; i > 0; i--)
-        if (!entry_of(round, g_array_index(due, guint, i - 1))->seen)
+        if (!maildrop_entry_of(round, g_array_index(due, guint, i - 1))->seen)
             g_array_remove_index(due, i - 1);
     return TRUE;
 }
 
-static gboolean write_deleted(Round *round, const GArray *due, GError **error)
+static gboolean write_maildrop_deleted(Round *round, const GArray *due, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(round->context->cache, CACHE_WRITE_FULL, error);
 
     for (guint i = 0; txn && i < due->len; i++) {
-        const MaildropEntry *entry = entry_of(round, g_array_index(due, guint, i));
+        const MaildropEntry *entry = maildrop_entry_of(round, g_array_index(due, guint, i));
         if (!entry->seen)
             continue;
         entry->drop->state = CACHE_DROP_DELETED;
@@ -680,7 +685,7 @@ static gboolean delete_due(Round *round, GError **error)
         note_refusal(round, failure);
         return write_refusal(round, error);
     }
-    return write_deleted(round, due, error) && write_refusal(round, error);
+    return write_maildrop_deleted(round, due, error) && write_refusal(round, error);
 }
 
 /* ---- the round ----------------------------------------------------------------------------- */
@@ -692,7 +697,7 @@ static gboolean match_and_fetch(Round *round, gboolean trust, GError **error)
         g_clear_pointer(&round->match, maildrop_match_free);
         round->match = maildrop_match_new(round->drops, round->messages, trust);
         round->distrusted = FALSE;
-        if (!identify(round, error) || (!round->distrusted && !fetch(round, error)))
+        if (!maildrop_identify(round, error) || (!round->distrusted && !fetch(round, error)))
             return FALSE;
         if (!round->distrusted)
             return TRUE;
@@ -714,11 +719,11 @@ gboolean sync_maildrop(SyncContext *context, Pop3Client *client, GError **error)
 
     g_array_set_clear_func(round.batch, arrived_clear);
     context->look_again = 0;
-    if (!load(&round, &trust, error) || !sync_load_aside(context, error))
+    if (!maildrop_load(&round, &trust, error) || !sync_load_aside(context, error))
         return FALSE;
     round.messages = pop3_client_list(client, error);
     if (!round.messages || !match_and_fetch(&round, trust, error) ||
-        !write_listing(&round, error) || !delete_due(&round, error))
+        !write_maildrop_listing(&round, error) || !delete_due(&round, error))
         return FALSE;
     if (round.arrived >= PART_LEAST || round.distrusted)
         sync_look_again(context, round.now);

@@ -45,7 +45,7 @@ gboolean sync_retry_pending(Cache *cache, gint64 id, GError **error)
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
-static gboolean collect_row(const CachePlacement *row, gpointer data)
+static gboolean collect_pending_row(const CachePlacement *row, gpointer data)
 {
     g_array_append_val((GArray *)data, *row);
     return TRUE;
@@ -95,7 +95,7 @@ static gboolean undo_placing(CacheTxn *txn, CachePlacement *row, GError **error)
     CachePlacement *source = NULL;
     gboolean elsewhere = FALSE;
 
-    if (!cache_placement_each_of(txn, row->message, collect_row, all, error))
+    if (!cache_placement_each_of(txn, row->message, collect_pending_row, all, error))
         return FALSE;
     for (guint i = 0; i < all->len; i++) {
         CachePlacement *other = &g_array_index(all, CachePlacement, i);
@@ -120,7 +120,7 @@ static gboolean undo_flags(CacheTxn *txn, CachePlacement *row, GError **error)
     return cache_placement_put(txn, row, error);
 }
 
-static gboolean is_unplaced(const CachePlacement *row)
+static gboolean pending_is_unplaced(const CachePlacement *row)
 {
     return row->alive && row->base == CACHE_BASE_NONE;
 }
@@ -143,7 +143,7 @@ static gboolean give_up_messages(
 {
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
 
-    if (!cache_placement_each_pending(txn, problem->folder, collect_row, rows, error))
+    if (!cache_placement_each_pending(txn, problem->folder, collect_pending_row, rows, error))
         return FALSE;
     for (guint i = 0; i < rows->len; i++) {
         CachePlacement *row = &g_array_index(rows, CachePlacement, i);
@@ -166,7 +166,7 @@ static gboolean give_up_expunge(CacheTxn *txn, const CacheProblem *problem, GErr
 
 static gboolean give_up_placing(CacheTxn *txn, const CacheProblem *problem, GError **error)
 {
-    return give_up_messages(txn, problem, is_unplaced, undo_placing, error);
+    return give_up_messages(txn, problem, pending_is_unplaced, undo_placing, error);
 }
 
 /* ---- folders ------------------------------------------------------------------------------- */
@@ -186,7 +186,7 @@ static gboolean give_up_create(CacheTxn *txn, const CacheProblem *problem, GErro
     return cache_folder_delete(txn, row->id, error);
 }
 
-static gboolean is_gone(GError **error)
+static gboolean pending_is_gone(GError **error)
 {
     g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
                         "The folder is gone at the provider by now.");
@@ -200,7 +200,7 @@ static gboolean give_up_delete(CacheTxn *txn, const CacheProblem *problem, GErro
     if (!row)
         return FALSE;
     if (!row->base_name)
-        return is_gone(error);
+        return pending_is_gone(error);
     g_free(row->name);
     row->name = g_strdup(row->base_name);
     row->selectable = row->base_selectable;
@@ -218,7 +218,7 @@ static gboolean give_up_rename(CacheTxn *txn, const CacheProblem *problem, GErro
     if (!row)
         return FALSE;
     return row->base_name ? cache_folder_rename(txn, row->id, row->base_name, error)
-                          : is_gone(error);
+                          : pending_is_gone(error);
 }
 
 static const struct {

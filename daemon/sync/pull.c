@@ -277,8 +277,8 @@ static gboolean complete_told(Pull *pull, GError **error)
     g_autoptr(ImapSet) rest = imap_set_subtract(all, pull->told);
     if (!imap_set_is_empty(rest) && !sync_ask(&ask, rest, error))
         return FALSE;
-    if (ask.untold)
-        imap_set_add_set(pull->silent, ask.untold);
+    g_autoptr(ImapSet) flagless = imap_set_subtract(rest, pull->told);
+    imap_set_add_set(pull->silent, flagless); /* unanswered, or answered without flags */
     if (ask.words && !pull->words)
         pull->words = g_steal_pointer(&ask.words);
     imap_set_add_set(all, pull->told);
@@ -406,8 +406,8 @@ static gboolean follow_old_flags(CacheTxn *txn, const CacheFolder *folder,
 
 /* What it becomes: `row`, which had vanished, under the same UID if no client knows that it was gone
  *, else under a new one. */
-static CachePlacement revive(const CachePlacement *row, const CacheVanished *vanished,
-                             const SyncServerMessage *message)
+static CachePlacement pull_revive(const CachePlacement *row, const CacheVanished *vanished,
+                                  const SyncServerMessage *message)
 {
     CachePlacement back = *row;
 
@@ -433,7 +433,7 @@ static gboolean put_returned(SyncContext *context, CacheTxn *txn, const CacheFol
         return TRUE;
     *returned = TRUE;
     g_hash_table_add(context->returned, g_memdup2(&row.message, sizeof row.message));
-    CachePlacement back = revive(&row, &vanished, message);
+    CachePlacement back = pull_revive(&row, &vanished, message);
     if (!message->flagless &&
         !sync_follow_flags(txn, &back, message->flags, sync_mask(folder), &changed, error))
         return FALSE;
@@ -744,7 +744,7 @@ static gboolean check_count(Pull *pull, gboolean *adds_up, GError **error)
     return TRUE;
 }
 
-static gboolean note_known(const CachePlacement *placement, gpointer data)
+static gboolean note_pull_known(const CachePlacement *placement, gpointer data)
 {
     imap_set_add(data, placement->base_uid);
     return TRUE;
@@ -756,8 +756,8 @@ static ImapSet *known_uids(Pull *pull, GError **error)
     g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
     g_autoptr(ImapSet) known = imap_set_new();
 
-    if (!txn ||
-        !cache_placement_each_base(txn, pull->folder->id, 1, G_MAXUINT32, note_known, known, error))
+    if (!txn || !cache_placement_each_base(txn, pull->folder->id, 1, G_MAXUINT32, note_pull_known,
+                                           known, error))
         return NULL;
     for (guint i = 0; i < pull->candidates->len; i++)
         imap_set_add(known, g_array_index(pull->candidates, SyncServerMessage, i).uid);

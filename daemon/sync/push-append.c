@@ -194,8 +194,8 @@ static gboolean send_all(Push *push, Append *appends, guint count, GError **erro
 
 /* The connection broke: what wasn't answered before that stays in doubt, and the first of it may be
  * why. The second time it is a problem; the others go on. */
-static gboolean note_broken(Push *push, Append *appends, guint count, const GError *failure,
-                            GError **error)
+static gboolean note_append_broken(Push *push, Append *appends, guint count, const GError *failure,
+                                   GError **error)
 {
     gint64 folder = appends[0].action->folder;
     guint first = 0;
@@ -227,7 +227,7 @@ static gboolean append_some(Push *push, Append *appends, guint count, GError **e
         if (txn && cache_attempt_close(txn, attempt, NULL))
             cache_commit(g_steal_pointer(&txn), NULL);
     }
-    return note_broken(push, appends, count, failure, error);
+    return note_append_broken(push, appends, count, failure, error);
 }
 
 /* Whether it is still to be sent; sets its size. A client may have taken it away meanwhile. */

@@ -84,7 +84,7 @@ static gboolean empty_source(Copy *copy, CacheTxn *txn, CachePlacement *source, 
            (source->alive || cache_placement_remove(txn, source->folder, source->uid, error));
 }
 
-static CacheRole role_of(const Push *push, gint64 folder)
+static CacheRole copy_role_of(const Push *push, gint64 folder)
 {
     const CacheFolder *row = push_folder(push, folder);
 
@@ -97,8 +97,8 @@ static gboolean touch_others(Copy *copy, CacheTxn *txn, const CachePlacement *ta
                              GError **error)
 {
     Push *push = copy->push;
-    CacheRole from = role_of(push, copy->actions[0].source_folder);
-    CacheRole to = role_of(push, target->folder);
+    CacheRole from = copy_role_of(push, copy->actions[0].source_folder);
+    CacheRole to = copy_role_of(push, target->folder);
 
     if (!sync_is_set_like(push->context))
         return TRUE;

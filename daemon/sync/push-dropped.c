@@ -15,7 +15,7 @@ typedef struct {
     CacheFlags add, remove;
 } Dropped;
 
-static char *key_of(gint64 folder, guint32 uid)
+static char *dropped_key_of(gint64 folder, guint32 uid)
 {
     return g_strdup_printf("%" G_GINT64_FORMAT " %u", folder, uid);
 }
@@ -28,7 +28,7 @@ static guint32 intersect(CacheTxn *txn, guint32 a, guint32 b)
     return rest ? cache_keywords_subtract(txn, a, rest, NULL) : a;
 }
 
-static guint32 subtract(CacheTxn *txn, guint32 a, guint32 b)
+static guint32 dropped_subtract(CacheTxn *txn, guint32 a, guint32 b)
 {
     return a && b ? cache_keywords_subtract(txn, a, b, NULL) : a;
 }
@@ -36,14 +36,14 @@ static guint32 subtract(CacheTxn *txn, guint32 a, guint32 b)
 gboolean push_is_shown(CacheTxn *txn, const SyncAction *action, CacheFlags answer)
 {
     return !(action->add.system & ~answer.system) && !(action->remove.system & answer.system) &&
-           subtract(txn, action->add.keywords, answer.keywords) == 0 &&
+           dropped_subtract(txn, action->add.keywords, answer.keywords) == 0 &&
            intersect(txn, action->remove.keywords, answer.keywords) == 0;
 }
 
 gboolean push_note_dropped(Push *push, CacheTxn *txn, const SyncAction *action, CacheFlags answer,
                            GError **error)
 {
-    g_autofree char *key = key_of(action->folder, action->uid);
+    g_autofree char *key = dropped_key_of(action->folder, action->uid);
     const Dropped *known = g_hash_table_lookup(push->context->dropped, key);
     Dropped dropped = known ? *known : (Dropped){0};
     CacheProblem problem = {.operation = (char *)"flags",
@@ -54,8 +54,9 @@ gboolean push_note_dropped(Push *push, CacheTxn *txn, const SyncAction *action, 
 
     dropped.add.system |= action->add.system & ~answer.system;
     dropped.remove.system |= action->remove.system & answer.system;
-    dropped.add.keywords = cache_keywords_union(
-        txn, dropped.add.keywords, subtract(txn, action->add.keywords, answer.keywords), error);
+    dropped.add.keywords =
+        cache_keywords_union(txn, dropped.add.keywords,
+                             dropped_subtract(txn, action->add.keywords, answer.keywords), error);
     dropped.remove.keywords =
         cache_keywords_union(txn, dropped.remove.keywords,
                              intersect(txn, action->remove.keywords, answer.keywords), error);
@@ -74,19 +75,19 @@ gboolean push_is_about_dropped(const CacheProblem *problem)
 
 void push_hold_dropped(Push *push, const CacheProblem *problem)
 {
-    g_hash_table_add(push->held, key_of(problem->folder, problem->uid));
+    g_hash_table_add(push->held, dropped_key_of(problem->folder, problem->uid));
 }
 
 gboolean push_holds_dropped(const Push *push, gint64 folder, guint32 uid)
 {
-    g_autofree char *key = key_of(folder, uid);
+    g_autofree char *key = dropped_key_of(folder, uid);
 
     return g_hash_table_contains(push->held, key);
 }
 
 gboolean push_leave_dropped(Push *push, CacheTxn *txn, SyncAction *action)
 {
-    g_autofree char *key = key_of(action->folder, action->uid);
+    g_autofree char *key = dropped_key_of(action->folder, action->uid);
     const Dropped *dropped = g_hash_table_lookup(push->context->dropped, key);
 
     if (!dropped)
@@ -98,8 +99,9 @@ gboolean push_leave_dropped(Push *push, CacheTxn *txn, SyncAction *action)
     }
     action->add.system &= ~dropped->add.system;
     action->remove.system &= ~dropped->remove.system;
-    action->add.keywords = subtract(txn, action->add.keywords, dropped->add.keywords);
-    action->remove.keywords = subtract(txn, action->remove.keywords, dropped->remove.keywords);
+    action->add.keywords = dropped_subtract(txn, action->add.keywords, dropped->add.keywords);
+    action->remove.keywords =
+        dropped_subtract(txn, action->remove.keywords, dropped->remove.keywords);
     return action->add.system || action->remove.system || action->add.keywords ||
            action->remove.keywords;
 }

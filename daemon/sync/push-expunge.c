@@ -27,7 +27,7 @@ static gboolean run_expunge(Push *push, const char *command, const char *set, co
     return TRUE;
 }
 
-static void refuse(ImapReply *reply, gboolean *refused, guint others)
+static void expunge_refuse(ImapReply *reply, gboolean *refused, guint others)
 {
     *refused = TRUE;
     reply->cond = IMAP_COND_NO;
@@ -55,15 +55,15 @@ static gboolean expunge_all(Push *push, const ImapSet *ours, gboolean *refused, 
     if (!marked)
         return FALSE;
     if (!imap_set_is_empty(others)) {
-        refuse(reply, refused, imap_set_count(others));
+        expunge_refuse(reply, refused, imap_set_count(others));
         return TRUE;
     }
     return imap_set_is_empty(marked) || run_expunge(push, "EXPUNGE", "", "", refused, reply, error);
 }
 
 /* What is gone upstream now goes here too. */
-static gboolean forget(Push *push, const SyncAction *actions, guint count, const ImapSet *left,
-                       GError **error)
+static gboolean expunge_forget(Push *push, const SyncAction *actions, guint count,
+                               const ImapSet *left, GError **error)
 {
     for (guint i = 0; i < count;) {
         g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
@@ -136,7 +136,7 @@ static gboolean expunge_batch(Push *push, const SyncAction *actions, guint count
     /* There flags are the message's, and this was one. */
     if (sync_is_set_like(push->context) && folder->role == CACHE_ROLE_FLAGGED)
         push_touch_role(push, CACHE_ROLE_ALL);
-    return forget(push, actions, count, left, error);
+    return expunge_forget(push, actions, count, left, error);
 }
 
 gboolean push_expunges(Push *push, GError **error)

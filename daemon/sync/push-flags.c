@@ -189,7 +189,7 @@ static gboolean store_set(Store *store, const char *set, gboolean *refused, Imap
 
 /* Servers may leave out answers for what didn't change. Who doesn't answer then is gone: the
  * folder's next pull says so. */
-static gboolean ask_rest(Store *store, GError **error)
+static gboolean ask_flag_rest(Store *store, GError **error)
 {
     g_autoptr(ImapSet) rest = imap_set_new();
     guint range = 0;
@@ -229,7 +229,7 @@ static gboolean store_all(Store *store, gboolean *refused, ImapReply *reply, GEr
         if (!store_set(store, text->str, refused, reply, error))
             return FALSE;
     }
-    return (*refused || ask_rest(store, error)) && flush_answers(store, error);
+    return (*refused || ask_flag_rest(store, error)) && flush_answers(store, error);
 }
 
 /* Whether or not it was done isn't known. */

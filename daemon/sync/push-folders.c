@@ -30,8 +30,8 @@ typedef enum {
 
 /* It broke the connection: the folders are listed again, which shows what was done. The second time
  * it is a problem. */
-static gboolean note_broken(Push *push, const NameCommand *what, const GError *failure,
-                            GError **error)
+static gboolean note_folder_broken(Push *push, const NameCommand *what, const GError *failure,
+                                   GError **error)
 {
     if (!push_survives(push, failure, error))
         return FALSE;
@@ -56,7 +56,7 @@ static gboolean run_named(Push *push, const NameCommand *what, NamedOutcome *out
         imap_client_command_mailbox(text, what->second);
     *outcome = NAMED_LATER;
     if (!imap_client_run_command(imap, text, NULL, NULL, &reply, &failure))
-        return note_broken(push, what, failure, error);
+        return note_folder_broken(push, what, failure, error);
     push_unsuspect(push, what->operation, what->folder->id, 0);
     if (reply.cond == IMAP_COND_OK) {
         *outcome = NAMED_DONE;
@@ -74,7 +74,7 @@ static gboolean run_named(Push *push, const NameCommand *what, NamedOutcome *out
 }
 
 /* Whether the operation was refused and isn't due again. */
-static gboolean is_refused(Push *push, const char *operation, const CacheFolder *folder)
+static gboolean folder_is_refused(Push *push, const char *operation, const CacheFolder *folder)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, NULL);
     g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, NULL) : NULL;
@@ -177,7 +177,7 @@ static gboolean create(Push *push, CacheFolder *row, GError **error)
     NamedOutcome outcome;
     gint64 attempt;
 
-    if (!push_is_uncreated(row) || is_refused(push, "create", row))
+    if (!push_is_uncreated(row) || folder_is_refused(push, "create", row))
         return TRUE;
     if (!open_name_attempt(push, CACHE_ATTEMPT_CREATE, row, row->name, &attempt, error))
         return FALSE;
@@ -268,7 +268,7 @@ static gboolean rename_to(Push *push, CacheFolder *row, const char *name, GError
 static gboolean rename_one(Push *push, CacheFolder *row, GError **error)
 {
     if (!row->name || !row->base_name || !row->pushed || g_str_equal(row->name, row->base_name) ||
-        g_str_equal(row->base_name, "INBOX") || is_refused(push, "rename", row))
+        g_str_equal(row->base_name, "INBOX") || folder_is_refused(push, "rename", row))
         return TRUE;
     const CacheFolder *other = find_base(push, row->name);
     if (!other)
@@ -323,7 +323,7 @@ typedef struct {
     guint32 messages, uidvalidity, uidnext;
 } Status;
 
-static gboolean note_status(const ImapResponse *response, gpointer data, GError **error)
+static gboolean note_folder_status(const ImapResponse *response, gpointer data, GError **error)
 {
     Status *status = data;
 
@@ -347,7 +347,7 @@ static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known,
 
     imap_client_command_mailbox(command, row->base_name);
     imap_client_command_text(command, " (MESSAGES UIDVALIDITY UIDNEXT)");
-    gboolean ok = imap_client_run_command(imap, command, note_status, &status, reply, error);
+    gboolean ok = imap_client_run_command(imap, command, note_folder_status, &status, reply, error);
     if (row->base_uidvalidity == 0)
         *known = status.seen && status.messages == 0;
     else
@@ -399,7 +399,7 @@ static gboolean is_missing_elsewhere(Push *push, const CacheFolder *row)
 }
 
 /* New mail in a folder that was deleted here: it comes back. */
-static gboolean revive(Push *push, const CacheFolder *deleted, GError **error)
+static gboolean folder_revive(Push *push, const CacheFolder *deleted, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
     g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, deleted->id, error) : NULL;
@@ -416,7 +416,7 @@ static gboolean revive(Push *push, const CacheFolder *deleted, GError **error)
     return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
-static gboolean write_deleted(Push *push, const CacheFolder *deleted, GError **error)
+static gboolean write_folder_deleted(Push *push, const CacheFolder *deleted, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
     g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, deleted->id, error) : NULL;
@@ -468,7 +468,7 @@ static gboolean check_known(Push *push, const NameCommand *what, gboolean *known
     *known = *told = FALSE;
     if (!deselect(push, what->folder->id, &failure) ||
         !is_as_known(push, what->folder, known, &reply, &failure))
-        return note_broken(push, what, failure, error);
+        return note_folder_broken(push, what, failure, error);
     *told = reply.cond == IMAP_COND_OK;
     if (!*told && reply.code && g_str_equal(reply.code, "NONEXISTENT")) {
         g_autoptr(GError) again =
@@ -485,11 +485,11 @@ static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
     NamedOutcome outcome;
     gboolean known, told;
 
-    if (!is_to_be_deleted(row) || is_refused(push, "delete", row))
+    if (!is_to_be_deleted(row) || folder_is_refused(push, "delete", row))
         return TRUE;
     /* What was in it left the view with it: this came later. */
     if (row->exists > 0)
-        return revive(push, row, error);
+        return folder_revive(push, row, error);
     if (is_a_source(push, row) || is_missing_elsewhere(push, row)) {
         push->more = TRUE;
         return TRUE;
@@ -500,10 +500,10 @@ static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
         if (!told)
             return TRUE;
         if (!known)
-            return revive(push, row, error);
+            return folder_revive(push, row, error);
     }
     return run_named(push, &what, &outcome, error) &&
-           (outcome != NAMED_DONE || write_deleted(push, row, error));
+           (outcome != NAMED_DONE || write_folder_deleted(push, row, error));
 }
 
 /* Children before parents. */

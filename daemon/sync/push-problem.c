@@ -111,7 +111,7 @@ gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count,
 
 /* ---- what nobody wants any more ------------------------------------------------------------ */
 
-static gboolean is_unplaced(const CachePlacement *row)
+static gboolean problem_is_unplaced(const CachePlacement *row)
 {
     return row->alive && row->base != CACHE_BASE_PRESENT;
 }
@@ -146,10 +146,14 @@ static const struct {
     const char *operation;
     gboolean (*of_message)(const CachePlacement *row);
     gboolean (*of_folder)(const CacheFolder *row);
-} differences[] = {{"append", is_unplaced, NULL}, {"copy", is_unplaced, NULL},
-                   {"move", is_unplaced, NULL},   {"expunge", is_unexpunged, NULL},
-                   {"flags", is_unstored, NULL},  {"create", NULL, push_is_uncreated},
-                   {"rename", NULL, is_unnamed},  {"delete", NULL, is_undeleted},
+} differences[] = {{"append", problem_is_unplaced, NULL},
+                   {"copy", problem_is_unplaced, NULL},
+                   {"move", problem_is_unplaced, NULL},
+                   {"expunge", is_unexpunged, NULL},
+                   {"flags", is_unstored, NULL},
+                   {"create", NULL, push_is_uncreated},
+                   {"rename", NULL, is_unnamed},
+                   {"delete", NULL, is_undeleted},
                    {"fetch", has_base, NULL}};
 
 typedef struct {

@@ -35,7 +35,7 @@ static gint64 folder_of(const SyncAction *action)
     return action->source_folder ? action->source_folder : action->folder;
 }
 
-static void refuse(Run *run, ImapCond condition, const char *code, const char *words)
+static void batch_refuse(Run *run, ImapCond condition, const char *code, const char *words)
 {
     imap_reply_clear(&run->reply);
     run->reply = (ImapReply){.cond = condition, .code = g_strdup(code), .text = g_strdup(words)};
@@ -49,7 +49,7 @@ static void refuse_closed(Run *run)
     g_autofree char *words = g_strdup_printf("%s can't be opened at the provider.",
                                              folder ? folder->base_name : "The folder");
 
-    refuse(run, IMAP_COND_BYE, "UNAVAILABLE", words);
+    batch_refuse(run, IMAP_COND_BYE, "UNAVAILABLE", words);
 }
 
 /* ---- failures --------------------------------------------------------------------------------- */
@@ -59,7 +59,7 @@ static void note_again(Run *run, const GError *failure)
 {
     run->tries = 0;
     if (push_repeats(run->push, failure))
-        refuse(run, IMAP_COND_NO, "INUSE", failure->message);
+        batch_refuse(run, IMAP_COND_NO, "INUSE", failure->message);
 }
 
 /* A folder that can't be selected may just have been deleted or renamed, which another list shows;
@@ -73,12 +73,12 @@ static void note_refused(Run *run, gboolean selected, const GError *failure)
 
     run->tries = 0;
     if (selected || (folder && sync_is_unreadable(folder))) {
-        refuse(run, IMAP_COND_NO, selected ? NULL : "NOPERM", failure->message);
+        batch_refuse(run, IMAP_COND_NO, selected ? NULL : "NOPERM", failure->message);
     } else if (!sync_confirm(run->push->context, suspicion, &again)) {
         push_list_again(run->push, again);
     } else {
         sync_clear_suspicion(run->push->context, suspicion);
-        refuse(run, IMAP_COND_BYE, "NOPERM", failure->message);
+        batch_refuse(run, IMAP_COND_BYE, "NOPERM", failure->message);
     }
 }
 
@@ -104,7 +104,8 @@ static gboolean note_doubt(Run *run, const GError *failure, GError **error)
 }
 
 /* The connection broke: once may be chance. */
-static gboolean note_broken(Run *run, gboolean selected, const GError *failure, GError **error)
+static gboolean note_batch_broken(Run *run, gboolean selected, const GError *failure,
+                                  GError **error)
 {
     if (!push_survives(run->push, failure, error))
         return FALSE;
@@ -113,7 +114,7 @@ static gboolean note_broken(Run *run, gboolean selected, const GError *failure, 
     if (--run->tries > 0)
         return TRUE;
     if (selected) {
-        refuse(run, IMAP_COND_BYE, NULL, failure->message);
+        batch_refuse(run, IMAP_COND_BYE, NULL, failure->message);
         return TRUE;
     }
     refuse_closed(run);
@@ -130,7 +131,7 @@ static gboolean note_failure(Run *run, const GError *failure, GError **error)
     else if (g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED))
         note_refused(run, selected, failure);
     else
-        return note_broken(run, selected, failure, error);
+        return note_batch_broken(run, selected, failure, error);
     return TRUE;
 }
 

@@ -99,7 +99,7 @@ static gboolean is_fresh_draft(Push *push, const CachePlacement *placement)
     return TRUE;
 }
 
-static gboolean is_blocked(const CachePlacement *placement, SyncActionKind kind, gpointer data)
+static gboolean push_is_blocked(const CachePlacement *placement, SyncActionKind kind, gpointer data)
 {
     Push *push = data;
 
@@ -122,7 +122,7 @@ static void free_folder(gpointer folder)
     cache_folder_free(folder);
 }
 
-static gboolean load(Push *push, GArray *pending, GError **error)
+static gboolean push_load(Push *push, GArray *pending, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
     g_autoptr(GPtrArray) folders = txn ? cache_folder_list(txn, error) : NULL;
@@ -169,7 +169,7 @@ static gboolean decide_one(Push *push, CacheTxn *txn, const CachePlacement *row,
                                .set_like = sync_is_set_like(push->context),
                                .pushed = folder_is_pushed,
                                .upstream = folder_is_upstream,
-                               .blocked = is_blocked,
+                               .blocked = push_is_blocked,
                                .data = push,
                                .keywords = &keywords};
     g_autoptr(GArray) all = NULL;
@@ -257,7 +257,7 @@ static void store_once(Push *push)
     g_array_set_size(actions, kept);
 }
 
-static gboolean identify(Push *push, CacheTxn *txn, const SyncAction *action, GError **error)
+static gboolean push_identify(Push *push, CacheTxn *txn, const SyncAction *action, GError **error)
 {
     CachePlacement row, twin;
 
@@ -281,7 +281,7 @@ static gboolean identify_all(Push *push, GError **error)
             continue;
         if (!txn)
             txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-        if (!txn || !identify(push, txn, action, error))
+        if (!txn || !push_identify(push, txn, action, error))
             return FALSE;
     }
     return !txn || cache_commit(g_steal_pointer(&txn), error);
@@ -328,7 +328,7 @@ static gboolean run_pass(Push *push, GError **error)
 {
     g_autoptr(GArray) pending = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
 
-    if (!push_drop_moot(push, error) || !load(push, pending, error) ||
+    if (!push_drop_moot(push, error) || !push_load(push, pending, error) ||
         !push_new_folders(push, error) || !decide_all(push, pending, error))
         return FALSE;
     push->more |= push->actions->len > 0;

@@ -29,34 +29,34 @@ static void reset_clear(Reset *reset)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reset, reset_clear)
 
-static const char *keep_string(Reset *reset, char *string)
+static const char *keep_reset_string(Reset *reset, char *string)
 {
     if (string)
         g_ptr_array_add(reset->strings, string);
     return string;
 }
 
-static gboolean collect_row(const CachePlacement *placement, gpointer data)
+static gboolean collect_reset_row(const CachePlacement *placement, gpointer data)
 {
     g_array_append_val(((Reset *)data)->rows, *placement);
     return TRUE;
 }
 
-static gboolean collect_old(Reset *reset, GError **error)
+static gboolean collect_reset_old(Reset *reset, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(reset->context->cache, CACHE_READ, error);
 
-    if (!txn || !cache_placement_each_base(txn, reset->folder->id, 1, G_MAXUINT32, collect_row,
-                                           reset, error))
+    if (!txn || !cache_placement_each_base(txn, reset->folder->id, 1, G_MAXUINT32,
+                                           collect_reset_row, reset, error))
         return FALSE;
     for (guint i = 0; i < reset->rows->len; i++) {
         const CachePlacement *row = &g_array_index(reset->rows, CachePlacement, i);
         SyncCandidate candidate = {.uid = row->base_uid, .index = (gint)i, .dead = !row->alive};
         candidate.key.message_id =
-            keep_string(reset, sync_message_id(txn, row->message, &candidate.key.known));
+            keep_reset_string(reset, sync_message_id(txn, row->message, &candidate.key.known));
         if (sync_is_set_like(reset->context))
             candidate.key.remote_id =
-                keep_string(reset, cache_message_remote_id(txn, row->message));
+                keep_reset_string(reset, cache_message_remote_id(txn, row->message));
         candidate.key.size = row->size;
         candidate.key.date = row->date;
         g_array_append_val(reset->old, candidate);
@@ -77,7 +77,7 @@ static gboolean collect_messages(GArray *messages, gpointer data, GError **error
 }
 
 /* All messages that are there now; those that an answer leaves out are asked for by themselves. */
-static gboolean fetch_all(Reset *reset, ImapSet *uids, GError **error)
+static gboolean fetch_reset_all(Reset *reset, ImapSet *uids, GError **error)
 {
     SyncContext *context = reset->context;
     g_autofree char *words = NULL;
@@ -106,11 +106,11 @@ static gboolean fetch_all(Reset *reset, ImapSet *uids, GError **error)
     return TRUE;
 }
 
-static gboolean collect_new(Reset *reset, GError **error)
+static gboolean collect_reset_new(Reset *reset, GError **error)
 {
     g_autoptr(ImapSet) uids = imap_set_new();
 
-    if (!fetch_all(reset, uids, error))
+    if (!fetch_reset_all(reset, uids, error))
         return FALSE;
     g_autoptr(GHashTable) ids = sync_fetch_message_ids(reset->context, uids, error);
     if (!ids)
@@ -120,7 +120,7 @@ static gboolean collect_new(Reset *reset, GError **error)
         const char *id = g_hash_table_lookup(ids, GUINT_TO_POINTER(message->uid));
         SyncCandidate candidate = {.uid = message->uid, .index = (gint)i};
         candidate.key.known = id != NULL;
-        candidate.key.message_id = id && *id ? keep_string(reset, g_strdup(id)) : NULL;
+        candidate.key.message_id = id && *id ? keep_reset_string(reset, g_strdup(id)) : NULL;
         if (sync_is_set_like(reset->context))
             candidate.key.remote_id = message->remote_id;
         candidate.key.size = message->size;
@@ -271,7 +271,7 @@ gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder,
     reset.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
     reset.arrived = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
     reset.strings = g_ptr_array_new_with_free_func(g_free);
-    if (!collect_old(&reset, error) || !collect_new(&reset, error))
+    if (!collect_reset_old(&reset, error) || !collect_reset_new(&reset, error))
         return FALSE;
     if (reset.messages->len < imap_client_exists(context->imap) &&
         !g_hash_table_contains(context->unsure, &folder->id)) {

@@ -35,7 +35,7 @@ gboolean sync_may_have_returned(CacheTxn *txn, gint64 folder, gint64 date)
     return entries && entries->len > 0;
 }
 
-static const char *keep_string(Return *ret, char *string)
+static const char *keep_returned_string(Return *ret, char *string)
 {
     if (string)
         g_ptr_array_add(ret->strings, string);
@@ -68,14 +68,14 @@ static gboolean collect_entries(Return *ret, ImapSet *uids, GError **error)
     return TRUE;
 }
 
-static void add_arrived(Return *ret, gint index)
+static void add_returned_arrived(Return *ret, gint index)
 {
     const SyncServerMessage *message = &g_array_index(ret->messages, SyncServerMessage, index);
     const char *id = g_hash_table_lookup(ret->ids, GUINT_TO_POINTER(message->uid));
     SyncCandidate candidate = {.uid = message->uid, .index = index, .match = -1};
 
     candidate.key.known = id != NULL;
-    candidate.key.message_id = id && *id ? keep_string(ret, g_strdup(id)) : NULL;
+    candidate.key.message_id = id && *id ? keep_returned_string(ret, g_strdup(id)) : NULL;
     candidate.key.size = message->size;
     candidate.key.date = message->date;
     if (sync_is_set_like(ret->context))
@@ -110,15 +110,16 @@ static void add_old(Return *ret, CacheTxn *txn, const CacheVanished *entry)
         return;
     candidate.dead = !entry->alive && !is_needed(txn, row.message);
     candidate.key.message_id =
-        keep_string(ret, sync_message_id(txn, row.message, &candidate.key.known));
+        keep_returned_string(ret, sync_message_id(txn, row.message, &candidate.key.known));
     candidate.key.size = row.size;
     candidate.key.date = row.date;
     if (sync_is_set_like(ret->context))
-        candidate.key.remote_id = keep_string(ret, cache_message_remote_id(txn, row.message));
+        candidate.key.remote_id =
+            keep_returned_string(ret, cache_message_remote_id(txn, row.message));
     g_array_append_val(ret->old, candidate);
 }
 
-static gboolean collect_candidates(Return *ret, const ImapSet *uids, GError **error)
+static gboolean collect_returned_candidates(Return *ret, const ImapSet *uids, GError **error)
 {
     GHashTableIter iter;
     gpointer entry;
@@ -129,7 +130,7 @@ static gboolean collect_candidates(Return *ret, const ImapSet *uids, GError **er
     for (guint i = 0; i < ret->messages->len; i++) {
         const SyncServerMessage *message = &g_array_index(ret->messages, SyncServerMessage, i);
         if (!message->matched && imap_set_contains(uids, message->uid))
-            add_arrived(ret, (gint)i);
+            add_returned_arrived(ret, (gint)i);
     }
     g_autoptr(CacheTxn) txn = cache_begin(ret->context->cache, CACHE_READ, error);
     g_hash_table_iter_init(&iter, ret->entries);
@@ -138,14 +139,14 @@ static gboolean collect_candidates(Return *ret, const ImapSet *uids, GError **er
     return txn != NULL;
 }
 
-static const CacheVanished *entry_of(const Return *ret, const SyncCandidate *old)
+static const CacheVanished *returned_entry_of(const Return *ret, const SyncCandidate *old)
 {
     return g_hash_table_lookup(ret->entries, GUINT_TO_POINTER((guint)old->index));
 }
 
 /* Whether nothing that is known of both speaks against it. */
-static gboolean may_be_same(const Return *ret, CacheTxn *txn, const SyncCandidate *old,
-                            const SyncCandidate *arrived)
+static gboolean returned_may_be_same(const Return *ret, CacheTxn *txn, const SyncCandidate *old,
+                                     const SyncCandidate *arrived)
 {
     CachePlacement row;
 
@@ -176,8 +177,8 @@ static void match_same_uid(Return *ret, CacheTxn *txn)
         SyncCandidate *old = &g_array_index(ret->old, SyncCandidate, i);
         SyncCandidate *arrived = g_hash_table_lookup(by_uid, GUINT_TO_POINTER(old->uid));
         if (arrived && arrived->match < 0 && old->uid != 0 &&
-            entry_of(ret, old)->uidvalidity == ret->context->state.uidvalidity &&
-            may_be_same(ret, txn, old, arrived))
+            returned_entry_of(ret, old)->uidvalidity == ret->context->state.uidvalidity &&
+            returned_may_be_same(ret, txn, old, arrived))
             note_match(ret, old, arrived);
     }
 }
@@ -234,7 +235,7 @@ static void match_by_name(Return *ret, CacheTxn *txn)
             continue;
         SyncCandidate *was = &g_array_index(ret->old, SyncCandidate, found->index);
         SyncCandidate *is = &g_array_index(ret->arrived, SyncCandidate, found->match);
-        if (may_be_same(ret, txn, was, is) &&
+        if (returned_may_be_same(ret, txn, was, is) &&
             (sync_is_set_like(ret->context) || !has_twin(ret, txn, is)))
             note_match(ret, was, is);
     }
@@ -253,7 +254,7 @@ gboolean sync_match_returned(SyncContext *context, gint64 folder, GArray *messag
         return FALSE;
     if (imap_set_is_empty(uids))
         return TRUE;
-    if (!collect_candidates(&ret, uids, error))
+    if (!collect_returned_candidates(&ret, uids, error))
         return FALSE;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
     if (!txn)

@@ -118,7 +118,7 @@ gboolean sync_name_messages(SyncContext *context, GError **error)
 
 /* ---- flags --------------------------------------------------------------------------------- */
 
-static gboolean collect_row(const CachePlacement *row, gpointer data)
+static gboolean collect_set_row(const CachePlacement *row, gpointer data)
 {
     g_array_append_val((GArray *)data, *row);
     return TRUE;
@@ -128,8 +128,9 @@ static GArray *rows_of(CacheTxn *txn, gint64 message, GError **error)
 {
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
 
-    return cache_placement_each_of(txn, message, collect_row, rows, error) ? g_steal_pointer(&rows)
-                                                                           : NULL;
+    return cache_placement_each_of(txn, message, collect_set_row, rows, error)
+               ? g_steal_pointer(&rows)
+               : NULL;
 }
 
 static CacheFlags without_deleted(CacheFlags flags)

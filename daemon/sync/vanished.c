@@ -23,14 +23,14 @@ static void resolution_clear(Resolution *resolution)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Resolution, resolution_clear)
 
-static const char *keep_string(Resolution *resolution, char *string)
+static const char *keep_vanished_string(Resolution *resolution, char *string)
 {
     if (string)
         g_ptr_array_add(resolution->strings, string);
     return string;
 }
 
-static gboolean collect_old(Resolution *resolution, GHashTable *dates, GError **error)
+static gboolean collect_vanished_old(Resolution *resolution, GHashTable *dates, GError **error)
 {
     SyncContext *context = resolution->context;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
@@ -44,10 +44,10 @@ static gboolean collect_old(Resolution *resolution, GHashTable *dates, GError **
         if (!cache_placement_get(txn, vanished->folder, vanished->uid, &row, NULL))
             continue;
         candidate.dead = !row.alive;
-        candidate.key.message_id =
-            keep_string(resolution, sync_message_id(txn, row.message, &candidate.key.known));
+        candidate.key.message_id = keep_vanished_string(
+            resolution, sync_message_id(txn, row.message, &candidate.key.known));
         candidate.key.remote_id =
-            keep_string(resolution, cache_message_remote_id(txn, row.message));
+            keep_vanished_string(resolution, cache_message_remote_id(txn, row.message));
         candidate.key.size = row.size;
         candidate.key.date = row.date;
         g_hash_table_add(dates, g_memdup2(&row.date, sizeof row.date));
@@ -83,9 +83,9 @@ static void add_arrivals(Resolution *resolution, CacheTxn *txn, gint64 folder, G
         if (!id || !cache_placement_get(txn, folder, arrival->uid, &row, NULL))
             continue;
         candidate.key.known = TRUE;
-        candidate.key.message_id = *id ? keep_string(resolution, g_strdup(id)) : NULL;
+        candidate.key.message_id = *id ? keep_vanished_string(resolution, g_strdup(id)) : NULL;
         candidate.key.remote_id =
-            keep_string(resolution, cache_message_remote_id(txn, row.message));
+            keep_vanished_string(resolution, cache_message_remote_id(txn, row.message));
         candidate.key.size = arrival->size;
         candidate.key.date = arrival->date;
         g_array_append_val(resolution->arrived, candidate);
@@ -112,7 +112,7 @@ static gboolean collect_folder(Resolution *resolution, gint64 folder, GHashTable
     return txn != NULL;
 }
 
-static gboolean collect_new(Resolution *resolution, GHashTable *dates, GError **error)
+static gboolean collect_vanished_new(Resolution *resolution, GHashTable *dates, GError **error)
 {
     g_autoptr(GHashTable) folders = g_hash_table_new(g_int64_hash, g_int64_equal);
     GArray *arrivals = resolution->context->arrivals;
@@ -231,8 +231,8 @@ gboolean sync_resolve_vanished(SyncContext *context, GError **error)
     if (context->vanished->len > 0) {
         /* In set-like stores a message that left a folder is the same in others by its name: what
          * is to be known of it is known there, and it may well be back in this one. */
-        if (!sync_is_set_like(context) &&
-            (!collect_old(&resolution, dates, error) || !collect_new(&resolution, dates, error)))
+        if (!sync_is_set_like(context) && (!collect_vanished_old(&resolution, dates, error) ||
+                                           !collect_vanished_new(&resolution, dates, error)))
             return FALSE;
         sync_match(resolution.old, resolution.arrived);
         if (!write_slices(&resolution, error))

@@ -48,8 +48,8 @@ static gboolean is_refused(const GError *error)
            g_error_matches(error, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH);
 }
 
-static gpointer log_in(const AccountAccess *access, Connect connect, const char *secret,
-                       NetCancel *cancel, GError **error)
+static gpointer connection_log_in(const AccountAccess *access, Connect connect, const char *secret,
+                                  NetCancel *cancel, GError **error)
 {
     g_autoptr(GError) why = NULL;
 
@@ -79,7 +79,7 @@ static gpointer log_in_anew(const AccountAccess *access, Connect connect, const 
     char *another = get_secret(access, &failure);
     if (another && strcmp(another, secret) != 0) {
         g_clear_error(error);
-        gpointer client = log_in(access, connect, another, cancel, error);
+        gpointer client = connection_log_in(access, connect, another, cancel, error);
         account_password_free(another);
         return client;
     }
@@ -95,7 +95,7 @@ static gpointer connect_with(const AccountAccess *access, Connect connect, const
                              NetCancel *cancel, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    gpointer client = log_in(access, connect, secret, cancel, &failure);
+    gpointer client = connection_log_in(access, connect, secret, cancel, &failure);
 
     if (!client && access->refused && is_refused(failure))
         client = log_in_anew(access, connect, secret, cancel, &failure);

@@ -39,7 +39,7 @@ static gboolean is_loopback(const char *host)
 
 /* ---- greeting and TLS ------------------------------------------------------------------------ */
 
-static gboolean read_greeting(ImapClient *client, GError **error)
+static gboolean read_imap_greeting(ImapClient *client, GError **error)
 {
     for (guint i = 0; i < GREETING_LINES && client->cond == IMAP_COND_NONE && !client->bye; i++)
         if (!imap_client_read(client, error))
@@ -55,18 +55,18 @@ static gboolean read_greeting(ImapClient *client, GError **error)
     return TRUE;
 }
 
-static gboolean ask_capabilities(ImapClient *client, GError **error)
+static gboolean ask_imap_capabilities(ImapClient *client, GError **error)
 {
     return imap_client_run(client, NULL, error, "CAPABILITY");
 }
 
-static gboolean start_tls(ImapClient *client, NetTlsClient *tls, GError **error)
+static gboolean start_imap_tls(ImapClient *client, NetTlsClient *tls, GError **error)
 {
     if (client->greeted_preauth)
         return fail(error, IMAP_CLIENT_ERROR_SECURITY,
                     "%s skips STARTTLS by greeting with PREAUTH; use imaps:// for it",
                     client->endpoint->host);
-    if (!client->capabilities && !ask_capabilities(client, error))
+    if (!client->capabilities && !ask_imap_capabilities(client, error))
         return FALSE;
     if (!imap_client_has(client, IMAP_CAP_STARTTLS))
         return fail(error, IMAP_CLIENT_ERROR_SECURITY,
@@ -100,7 +100,7 @@ static gboolean is_temporary(const ImapReply *reply)
     return upstream_words_say_later(reply->text ? reply->text : "");
 }
 
-static gboolean check_login(ImapClient *client, const ImapReply *reply, GError **error)
+static gboolean check_imap_login(ImapClient *client, const ImapReply *reply, GError **error)
 {
     if (reply->cond == IMAP_COND_OK)
         return TRUE;
@@ -122,7 +122,7 @@ static gboolean write_line(ImapClient *client, const char *line, GError **error)
  * AUTHENTICATE with one message of ours, at once where the server takes that (RFC 4959). A further
  * challenge is OAuth's way to explain a failure; it is answered with nothing (RFC 7628, 3.2.3).
  */
-static gboolean exchange(ImapClient *client, guint number, const char *message, GError **error)
+static gboolean imap_exchange(ImapClient *client, guint number, const char *message, GError **error)
 {
     for (guint round = 0; round < 4; round++) {
         gboolean answered;
@@ -139,8 +139,8 @@ static gboolean exchange(ImapClient *client, guint number, const char *message, 
                 client->endpoint->host);
 }
 
-static gboolean authenticate(ImapClient *client, const char *mechanism, const char *data,
-                             gsize length, GError **error)
+static gboolean imap_authenticate(ImapClient *client, const char *mechanism, const char *data,
+                                  gsize length, GError **error)
 {
     g_autofree char *encoded = g_base64_encode((const guchar *)data, length);
     g_auto(ImapReply) reply = {0};
@@ -152,10 +152,10 @@ static gboolean authenticate(ImapClient *client, const char *mechanism, const ch
     if (initial)
         imap_client_command_text(command, encoded);
     guint number = imap_client_send(client, command, error);
-    gboolean ok = number != 0 && exchange(client, number, initial ? NULL : encoded, error);
+    gboolean ok = number != 0 && imap_exchange(client, number, initial ? NULL : encoded, error);
     explicit_bzero(encoded, strlen(encoded));
     return ok && imap_client_finish(client, number, &reply, error) &&
-           check_login(client, &reply, error);
+           check_imap_login(client, &reply, error);
 }
 
 static gboolean authenticate_plain(ImapClient *client, const ImapClientOptions *options,
@@ -169,7 +169,7 @@ static gboolean authenticate_plain(ImapClient *client, const ImapClientOptions *
     g_string_append(message, options->user);
     g_string_append_c(message, 0);
     g_string_append(message, options->secret);
-    gboolean ok = authenticate(client, "PLAIN", message->str, message->len, error);
+    gboolean ok = imap_authenticate(client, "PLAIN", message->str, message->len, error);
     explicit_bzero(message->str, message->len);
     return ok;
 }
@@ -188,8 +188,8 @@ static gboolean authenticate_token(ImapClient *client, const ImapClientOptions *
     g_string_append(message, "auth=Bearer ");
     g_string_append(message, options->secret);
     g_string_append(message, "\001\001");
-    gboolean ok =
-        authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message->str, message->len, error);
+    gboolean ok = imap_authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message->str,
+                                    message->len, error);
     explicit_bzero(message->str, message->len);
     return ok;
 }
@@ -203,14 +203,14 @@ static gboolean login(ImapClient *client, const ImapClientOptions *options, GErr
     imap_client_command_astring(command, options->secret, strlen(options->secret));
     guint number = imap_client_send(client, command, error);
     return number != 0 && imap_client_finish(client, number, &reply, error) &&
-           check_login(client, &reply, error);
+           check_imap_login(client, &reply, error);
 }
 
-static gboolean log_in(ImapClient *client, const ImapClientOptions *options, GError **error)
+static gboolean imap_log_in(ImapClient *client, const ImapClientOptions *options, GError **error)
 {
     if (client->greeted_preauth)
-        return client->capabilities || ask_capabilities(client, error);
-    if (!client->capabilities && !ask_capabilities(client, error))
+        return client->capabilities || ask_imap_capabilities(client, error);
+    if (!client->capabilities && !ask_imap_capabilities(client, error))
         return FALSE;
     guint before = client->capabilities;
     client->capabilities_fresh = FALSE;
@@ -227,7 +227,7 @@ static gboolean log_in(ImapClient *client, const ImapClientOptions *options, GEr
                   client->endpoint->host);
     if (!ok)
         return FALSE;
-    return client->capabilities_fresh || ask_capabilities(client, error);
+    return client->capabilities_fresh || ask_imap_capabilities(client, error);
 }
 
 /* ---- once per connection --------------------------------------------------------------------- */
@@ -286,11 +286,11 @@ static gboolean set_up(ImapClient *client, const ImapClientOptions *options, GEr
 {
     const NetEndpoint *endpoint = options->endpoint;
 
-    if (!read_greeting(client, error))
+    if (!read_imap_greeting(client, error))
         return FALSE;
-    if (endpoint->security == NET_SECURITY_STARTTLS && !start_tls(client, options->tls, error))
+    if (endpoint->security == NET_SECURITY_STARTTLS && !start_imap_tls(client, options->tls, error))
         return FALSE;
-    if (!log_in(client, options, error))
+    if (!imap_log_in(client, options, error))
         return FALSE;
     client->line_limit =
         options->limits.line ? options->limits.line : imap_response_limits_default.line;

@@ -9,7 +9,7 @@
 #define SPACES_MAX 20
 
 /* A prefix that can stand in the text. */
-static gboolean is_plain(const char *prefix)
+static gboolean namespace_is_plain(const char *prefix)
 {
     return prefix && strlen(prefix) <= 1000 && !strpbrk(prefix, "\t\r\n") &&
            g_utf8_validate(prefix, -1, NULL);
@@ -20,12 +20,12 @@ static void append_spaces(const char *kind, const GPtrArray *spaces, GString *ou
     for (guint i = 0; i < MIN(spaces->len, SPACES_MAX); i++) {
         const ImapNamespace *space = spaces->pdata[i];
         const char delimiter[] = {space->delimiter, '\0'};
-        if (is_plain(space->prefix))
+        if (namespace_is_plain(space->prefix))
             g_string_append_printf(out, "%s\t%s\t%s\n", kind, delimiter, space->prefix);
     }
 }
 
-static gboolean note(const ImapResponse *response, gpointer data, GError **error)
+static gboolean namespace_note(const ImapResponse *response, gpointer data, GError **error)
 {
     GString *text = data;
 
@@ -46,7 +46,7 @@ char *imap_client_namespaces(ImapClient *client, GError **error)
     g_autoptr(GString) text = g_string_new(NULL);
     g_auto(ImapReply) reply = {0};
 
-    if (!imap_client_run_with(client, note, text, &reply, error, "NAMESPACE"))
+    if (!imap_client_run_with(client, namespace_note, text, &reply, error, "NAMESPACE"))
         return NULL;
     return g_strdup(reply.cond == IMAP_COND_OK ? text->str : "");
 }

@@ -50,9 +50,6 @@ struct ImapClient {
     guint timeout;  /* of the stream, seconds */
 };
 
-/* A response that can't be read or used is passed over, counted, and said once. */
-void imap_client_pass_over(ImapClient *client, const char *reason);
-
 /* Lets the server say as much again as the folder that is selected may need. */
 void imap_client_allow_more(ImapClient *client);
 
@@ -65,9 +62,6 @@ gboolean imap_client_read(ImapClient *client, GError **error);
 /* Reads until a continuation comes (TRUE) or command `number` is answered first (*answered). */
 gboolean imap_client_await_continuation(ImapClient *client, guint number, gboolean *answered,
                                         GError **error);
-
-/* Takes the capabilities from a CAPABILITY answer or code. */
-void imap_client_set_capabilities(ImapClient *client, const ImapNode *first);
 
 /* Notes what the codes and data of a SELECT say. */
 void imap_client_note_selected(ImapClient *client, const ImapResponse *response);

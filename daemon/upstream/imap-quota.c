@@ -8,7 +8,7 @@
 #define RESOURCES_MAX 20
 
 /* A name that can stand in the text. */
-static gboolean is_plain(const char *name)
+static gboolean quota_is_plain(const char *name)
 {
     return name && strlen(name) <= 1000 && !strpbrk(name, "\t\r\n") &&
            g_utf8_validate(name, -1, NULL);
@@ -37,7 +37,7 @@ static void append_root(const ImapNode *args, GString *out)
     g_autofree char *name = args ? imap_node_dup(args, TRUE) : NULL;
     const ImapNode *list = args ? imap_node_next(args) : NULL;
 
-    if (!is_plain(name) || !list || list->kind != IMAP_NODE_LIST)
+    if (!quota_is_plain(name) || !list || list->kind != IMAP_NODE_LIST)
         return;
     g_autoptr(GString) line = g_string_new(name);
     const ImapNode *node = imap_node_first(list);
@@ -52,7 +52,7 @@ typedef struct {
     guint roots;
 } Answers;
 
-static gboolean note(const ImapResponse *response, gpointer data, GError **error)
+static gboolean quota_note(const ImapResponse *response, gpointer data, GError **error)
 {
     Answers *answers = data;
 
@@ -67,7 +67,7 @@ char *imap_client_quota(ImapClient *client, GError **error)
     Answers answers = {.text = text};
     g_auto(ImapReply) reply = {0};
 
-    if (!imap_client_run_with(client, note, &answers, &reply, error, "GETQUOTAROOT INBOX"))
+    if (!imap_client_run_with(client, quota_note, &answers, &reply, error, "GETQUOTAROOT INBOX"))
         return NULL;
     return g_strdup(reply.cond == IMAP_COND_OK ? text->str : "");
 }

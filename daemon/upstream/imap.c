@@ -67,7 +67,8 @@ static guint64 append_limit_of(const char *const *words)
     return limit;
 }
 
-void imap_client_set_capabilities(ImapClient *client, const ImapNode *first)
+/* Takes the capabilities from a CAPABILITY answer or code. */
+static void set_capabilities(ImapClient *client, const ImapNode *first)
 {
     g_auto(GStrv) words = imap_words_parse(first);
 
@@ -138,13 +139,6 @@ static guint seconds_asked(const char *text)
     return (guint)CLAMP(milliseconds / 1000 + 1, 1, LONGEST_WAIT);
 }
 
-guint imap_client_error_wait(const GError *error)
-{
-    return error->domain == IMAP_CLIENT_ERROR && error->code == IMAP_CLIENT_ERROR_UNAVAILABLE
-               ? seconds_asked(error->message)
-               : 0;
-}
-
 static gboolean asks_to_wait(const ImapReply *reply)
 {
     return reply->cond != IMAP_COND_OK && seconds_asked(reply->text) > 0;
@@ -197,7 +191,8 @@ static gboolean is_uid_code(const ImapResponse *response)
 
 /* ---- what is passed over --------------------------------------------------------------------- */
 
-void imap_client_pass_over(ImapClient *client, const char *reason)
+/* A response that can't be read or used is passed over, counted, and said once. */
+static void pass_over(ImapClient *client, const char *reason)
 {
     if (client->unread++ == 0)
         g_message("%s sends what can't be read, which is passed over: %s", client->endpoint->host,
@@ -227,7 +222,7 @@ static gboolean take_stray(ImapClient *client, const ImapResponse *response, GEr
                     "%s ended the connection: %s", client->endpoint->host, client->bye);
         return FALSE;
     }
-    imap_client_pass_over(client, "an answer to nothing that was asked");
+    pass_over(client, "an answer to nothing that was asked");
     return TRUE;
 }
 
@@ -355,7 +350,7 @@ static gboolean hand_over(ImapClient *client, const ImapResponse *response, GErr
             g_propagate_error(error, g_steal_pointer(&reason));
             return FALSE;
         }
-        imap_client_pass_over(client, reason->message);
+        pass_over(client, reason->message);
         fail_search(pending, response, reason);
         return TRUE;
     }
@@ -372,11 +367,11 @@ static gboolean take_untagged(ImapClient *client, const ImapResponse *response, 
         client->alert = words_of(response);
     }
     if (response->code && g_str_equal(response->code, "CAPABILITY"))
-        imap_client_set_capabilities(client, response->code_args);
+        set_capabilities(client, response->code_args);
     if (is_uid_code(response))
         take_untagged_uids(client, response);
     if (response->name && g_str_equal(response->name, "CAPABILITY"))
-        imap_client_set_capabilities(client, response->args);
+        set_capabilities(client, response->args);
     if (response->name && g_str_equal(response->name, "EXISTS"))
         client->exists = response->number;
     if (response->name && g_str_equal(response->name, "EXPUNGE") && client->exists > 0)
@@ -394,7 +389,7 @@ static gboolean take(ImapClient *client, const ImapResponse *response, GError **
     case IMAP_TAGGED:
         /* LOGIN's OK may carry the new capabilities. */
         if (response->code && g_str_equal(response->code, "CAPABILITY"))
-            imap_client_set_capabilities(client, response->code_args);
+            set_capabilities(client, response->code_args);
         if (response->code && g_str_equal(response->code, "ALERT")) {
             g_free(client->alert);
             client->alert = words_of(response);
@@ -455,7 +450,7 @@ static gboolean read_response(ImapClient *client, GError **error)
         case IMAP_RESPONSE_UNREADABLE:
             if (!client->greeted && length > 0)
                 return protocol_error(error, "this is no greeting");
-            imap_client_pass_over(client, reason->message);
+            pass_over(client, reason->message);
             return TRUE;
         default:
             return protocol_error(error, reason ? reason->message : "an unreadable line");

@@ -20,10 +20,6 @@
 #define IMAP_CLIENT_ERROR (imap_client_error_quark())
 GQuark imap_client_error_quark(void);
 
-/* The seconds that the server asks to wait, in an error with its words ("Suggested Backoff Time: 92415
- * milliseconds"), an hour at most; 0: it doesn't. */
-guint imap_client_error_wait(const GError *error);
-
 typedef enum {
     IMAP_CLIENT_ERROR_AUTH,        /* the server refuses user or password */
     IMAP_CLIENT_ERROR_UNAVAILABLE, /* it can't now: overloaded, too many connections; try later */

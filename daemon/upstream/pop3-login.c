@@ -14,7 +14,7 @@ static void add_capability(const char *line, gsize length, gpointer data)
 }
 
 /* Servers from before RFC 2449 know no CAPA: they are asked for what they may have. */
-static gboolean ask_capabilities(Pop3Client *client, GError **error)
+static gboolean ask_pop3_capabilities(Pop3Client *client, GError **error)
 {
     g_auto(Pop3Status) status = {0};
 
@@ -50,7 +50,7 @@ static Pop3ClientError meaning_of(const Pop3Client *client, const Pop3Status *st
                                                            : POP3_CLIENT_ERROR_AUTH;
 }
 
-static gboolean check_login(const Pop3Client *client, const Pop3Status *status, GError **error)
+static gboolean check_pop3_login(const Pop3Client *client, const Pop3Status *status, GError **error)
 {
     const char *host = client->endpoint->host;
     const char *text = *status->text ? status->text : "no reason given";
@@ -92,8 +92,8 @@ static gboolean run_secret(Pop3Client *client, const char *verb, const char *sec
  * AUTH (RFC 5034), always on two lines: Microsoft wants that, and commands may have 255 octets only.
  * A further challenge is OAuth's way to explain a failure; it is answered with nothing.
  */
-static gboolean authenticate(Pop3Client *client, const char *mechanism, GString *message,
-                             GError **error)
+static gboolean pop3_authenticate(Pop3Client *client, const char *mechanism, GString *message,
+                                  GError **error)
 {
     g_autofree char *command = g_strconcat("AUTH ", mechanism, NULL);
     g_autofree char *encoded = g_base64_encode((const guchar *)message->str, message->len);
@@ -110,7 +110,7 @@ static gboolean authenticate(Pop3Client *client, const char *mechanism, GString 
         pop3_status_clear(&status);
         ok = pop3_client_run(client, "", &status, error);
     }
-    return ok && check_login(client, &status, error);
+    return ok && check_pop3_login(client, &status, error);
 }
 
 static gboolean log_in_with_token(Pop3Client *client, const Pop3ClientOptions *options,
@@ -126,7 +126,7 @@ static gboolean log_in_with_token(Pop3Client *client, const Pop3ClientOptions *o
     else
         g_string_printf(message, "user=%s\001auth=Bearer %s\001\001", options->user,
                         options->secret);
-    return authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message, error);
+    return pop3_authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message, error);
 }
 
 static gboolean log_in_plainly(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
@@ -136,7 +136,7 @@ static gboolean log_in_plainly(Pop3Client *client, const Pop3ClientOptions *opti
     g_string_append_len(message, "", 1);
     g_string_append_len(message, options->user, (gssize)strlen(options->user) + 1);
     g_string_append(message, options->secret);
-    return authenticate(client, "PLAIN", message, error);
+    return pop3_authenticate(client, "PLAIN", message, error);
 }
 
 static gboolean log_in_by_user_and_pass(Pop3Client *client, const Pop3ClientOptions *options,
@@ -148,11 +148,11 @@ static gboolean log_in_by_user_and_pass(Pop3Client *client, const Pop3ClientOpti
     if (strpbrk(options->user, "\r\n") || strpbrk(options->secret, "\r\n"))
         return pop3_client_fail(error, POP3_CLIENT_ERROR_AUTH,
                                 "POP3 knows no user names and passwords with line ends in them");
-    if (!pop3_client_run(client, user, &status, error) || !check_login(client, &status, error))
+    if (!pop3_client_run(client, user, &status, error) || !check_pop3_login(client, &status, error))
         return FALSE;
     pop3_status_clear(&status);
     return run_secret(client, "PASS ", options->secret, &status, error) &&
-           check_login(client, &status, error);
+           check_pop3_login(client, &status, error);
 }
 
 static gboolean authorize(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
@@ -166,7 +166,7 @@ static gboolean authorize(Pop3Client *client, const Pop3ClientOptions *options, 
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
-static gboolean read_greeting(Pop3Client *client, GError **error)
+static gboolean read_pop3_greeting(Pop3Client *client, GError **error)
 {
     g_auto(Pop3Status) status = {0};
 
@@ -178,7 +178,7 @@ static gboolean read_greeting(Pop3Client *client, GError **error)
 }
 
 /* What was said in the clear counts for nothing afterwards (RFC 2595, 4). */
-static gboolean start_tls(Pop3Client *client, NetTlsClient *tls, GError **error)
+static gboolean start_pop3_tls(Pop3Client *client, NetTlsClient *tls, GError **error)
 {
     g_auto(Pop3Status) status = {0};
     const char *host = client->endpoint->host;
@@ -191,14 +191,14 @@ static gboolean start_tls(Pop3Client *client, NetTlsClient *tls, GError **error)
     return net_stream_start_tls(client->stream, tls, host, error);
 }
 
-static gboolean log_in(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
+static gboolean pop3_log_in(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
 {
-    if (!read_greeting(client, error))
+    if (!read_pop3_greeting(client, error))
         return FALSE;
     if (options->endpoint->security == NET_SECURITY_STARTTLS &&
-        !start_tls(client, options->tls, error))
+        !start_pop3_tls(client, options->tls, error))
         return FALSE;
-    return ask_capabilities(client, error) && authorize(client, options, error);
+    return ask_pop3_capabilities(client, error) && authorize(client, options, error);
 }
 
 Pop3Client *pop3_client_start(NetStream *stream, const Pop3ClientOptions *options, GError **error)
@@ -208,7 +208,7 @@ Pop3Client *pop3_client_start(NetStream *stream, const Pop3ClientOptions *option
     client->stream = stream;
     client->endpoint = net_endpoint_copy(options->endpoint);
     net_stream_set_timeout(stream, options->timeout ? options->timeout : 60);
-    return log_in(client, options, error) ? g_steal_pointer(&client) : NULL;
+    return pop3_log_in(client, options, error) ? g_steal_pointer(&client) : NULL;
 }
 
 Pop3Client *pop3_client_connect(const Pop3ClientOptions *options, GError **error)

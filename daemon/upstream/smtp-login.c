@@ -80,7 +80,7 @@ static gboolean ehlo(SmtpClient *client, const SmtpClientOptions *options, GErro
 }
 
 /* What was said in the clear counts for nothing afterwards (RFC 3207, 4.2). */
-static gboolean start_tls(SmtpClient *client, const SmtpClientOptions *options, GError **error)
+static gboolean start_smtp_tls(SmtpClient *client, const SmtpClientOptions *options, GError **error)
 {
     g_auto(SmtpReply) reply = {0};
     const char *host = client->endpoint->host;
@@ -176,8 +176,8 @@ static gboolean ask_secret(SmtpClient *client, const char *before, char *secret,
 }
 
 /* A 334 beyond our messages is OAuth's way to explain a failure; it is answered with nothing. */
-static gboolean exchange(SmtpClient *client, const Mechanism *mechanism,
-                         const SmtpClientOptions *options, SmtpReply *reply, GError **error)
+static gboolean smtp_exchange(SmtpClient *client, const Mechanism *mechanism,
+                              const SmtpClientOptions *options, SmtpReply *reply, GError **error)
 {
     g_autofree char *command = g_strconcat("AUTH ", mechanism->name, NULL);
     guint next = 0;
@@ -207,7 +207,8 @@ static const Mechanism *choose(SmtpClient *client, gboolean oauth2)
     return NULL;
 }
 
-static gboolean authenticate(SmtpClient *client, const SmtpClientOptions *options, GError **error)
+static gboolean smtp_authenticate(SmtpClient *client, const SmtpClientOptions *options,
+                                  GError **error)
 {
     g_auto(SmtpReply) reply = {0};
     const Mechanism *mechanism = choose(client, options->oauth2);
@@ -221,7 +222,7 @@ static gboolean authenticate(SmtpClient *client, const SmtpClientOptions *option
                     options->oauth2 ? "OAUTHBEARER, XOAUTH2" : "PLAIN, LOGIN");
         return FALSE;
     }
-    if (!exchange(client, mechanism, options, &reply, error))
+    if (!smtp_exchange(client, mechanism, options, &reply, error))
         return FALSE;
     return reply.code == 235 || refuse(client, &reply, SMTP_CLIENT_ERROR_AUTH,
                                        "refuses the user name or password", error);
@@ -231,7 +232,8 @@ gboolean smtp_client_log_in(SmtpClient *client, const SmtpClientOptions *options
 {
     if (!greeting(client, error) || !ehlo(client, options, error))
         return FALSE;
-    if (client->endpoint->security == NET_SECURITY_STARTTLS && !start_tls(client, options, error))
+    if (client->endpoint->security == NET_SECURITY_STARTTLS &&
+        !start_smtp_tls(client, options, error))
         return FALSE;
-    return authenticate(client, options, error);
+    return smtp_authenticate(client, options, error);
 }

@@ -95,7 +95,6 @@ static void use_data(const ImapResponse *response, gboolean utf8)
 static void use_code(const ImapResponse *response)
 {
     g_autoptr(ImapUidPlus) uids = imap_code_uidplus(response, NULL);
-    g_autoptr(ImapSet) modified = imap_code_modified(response, NULL);
     g_autofree char *mailboxid = imap_code_mailboxid(response);
     g_autoptr(ImapFlags) flags = imap_flags_from_node(response->code_args, NULL);
     g_auto(GStrv) words = imap_words_parse(response->code_args);
@@ -103,11 +102,9 @@ static void use_code(const ImapResponse *response)
 
     imap_code_number(response, &number);
     g_assert_nonnull(words);
-    g_assert_true(modified == NULL || !imap_set_is_empty(modified));
     g_assert_true(flags == NULL || flags->keywords != NULL);
     g_assert_true(mailboxid == NULL || response->code_args != NULL);
-    if (uids != NULL && uids->source != NULL)
-        g_assert_cmpuint(imap_sequence_set_max(uids->source), >, 0);
+    g_assert_true(uids == NULL || uids->target != NULL);
 }
 
 static void use(const ImapResponse *response, gboolean utf8)

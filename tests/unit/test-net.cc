@@ -197,11 +197,8 @@ TEST(Stream, PeekLetsAParserWorkInPlace)
     pair.send("abc");
     gsize length = 0;
     EXPECT_EQ(std::string(net_stream_peek(pair.a, &length, nullptr), 3), "abc");
-    pair.send("def");
-    const char *bytes = net_stream_peek_more(pair.a, 100, &length, nullptr);
-    EXPECT_EQ(std::string(bytes, length), "abcdef");
-    net_stream_consume(pair.a, 4);
-    EXPECT_EQ(std::string(net_stream_peek(pair.a, &length, nullptr), 2), "ef");
+    net_stream_consume(pair.a, 1);
+    EXPECT_EQ(std::string(net_stream_peek(pair.a, &length, nullptr), 2), "bc");
 }
 
 TEST(Stream, DeflateCarriesBothDirectionsIncludingWhatWasReadAhead)

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-static void print_errors(GVariant *folders)
+static void print_folder_errors(GVariant *folders)
 {
     for (gsize i = 0; i < g_variant_n_children(folders); i++) {
         g_autoptr(GVariant) folder = g_variant_get_child_value(folders, i);
@@ -43,6 +43,6 @@ gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error)
                       ctl_string(folder, "Role"));
     }
     ctl_table_print(table);
-    print_errors(folders);
+    print_folder_errors(folders);
     return TRUE;
 }

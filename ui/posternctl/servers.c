@@ -56,7 +56,7 @@ static void choose_auth(GVariant *offer, CtlServers *servers)
 }
 
 /* The first server of the list that can be used; NULL: none. */
-static GVariant *choose(GVariant *offer, const char *key, gboolean oauth2)
+static GVariant *server_choose(GVariant *offer, const char *key, gboolean oauth2)
 {
     g_autoptr(GVariant) servers = ctl_child(offer, key);
 
@@ -124,8 +124,8 @@ gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServer
     if (!offer)
         return FALSE;
     choose_auth(offer, servers);
-    g_autoptr(GVariant) incoming = choose(offer, "Incoming", servers->oauth2);
-    g_autoptr(GVariant) outgoing = choose(offer, "Outgoing", servers->oauth2);
+    g_autoptr(GVariant) incoming = server_choose(offer, "Incoming", servers->oauth2);
+    g_autoptr(GVariant) outgoing = server_choose(offer, "Outgoing", servers->oauth2);
     if (!incoming)
         return fail_unusable(offer, error);
     use(incoming, &servers->incoming, &servers->users);

@@ -44,7 +44,7 @@ static void add_account(CtlTable *table, GVariant *account)
                   ctl_string(account, "State"), messages, synced, any ? changes : "");
 }
 
-static void print_errors(const GPtrArray *accounts, GVariant *manager)
+static void print_status_errors(const GPtrArray *accounts, GVariant *manager)
 {
     g_autoptr(GVariant) problems = ctl_child(manager, "Problems");
     const char *text;
@@ -115,7 +115,7 @@ static void print_status(Ctl *ctl, GVariant *manager, const GPtrArray *accounts)
         add_account(table, g_ptr_array_index(accounts, i));
     ctl_table_print(table);
     print_queue(manager);
-    print_errors(accounts, manager);
+    print_status_errors(accounts, manager);
     for (guint i = 0; i < accounts->len; i++)
         print_refused(ctl, g_ptr_array_index(accounts, i));
 }

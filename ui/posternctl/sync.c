@@ -93,7 +93,7 @@ static void begin(Ctl *ctl, Waiting *waiting, GVariant *account)
                            G_MAXINT, NULL, on_synced, waiting);
 }
 
-static void on_vanished(GDBusConnection *connection, const char *name, gpointer data)
+static void on_sync_vanished(GDBusConnection *connection, const char *name, gpointer data)
 {
     Waiting *waiting = data;
 
@@ -103,7 +103,7 @@ static void on_vanished(GDBusConnection *connection, const char *name, gpointer 
     check_end(waiting);
 }
 
-static GPtrArray *choose(Ctl *ctl, const char *id, GError **error)
+static GPtrArray *sync_choose(Ctl *ctl, const char *id, GError **error)
 {
     if (!id) {
         g_autoptr(GPtrArray) all = ctl_accounts(ctl, error);
@@ -140,10 +140,10 @@ static gboolean wait_for(Ctl *ctl, const char *id, GError **error)
         ctl->connection, POSTERN_BUS_NAME, "org.freedesktop.DBus.Properties", "PropertiesChanged",
         NULL, POSTERN_ACCOUNT_INTERFACE, G_DBUS_SIGNAL_FLAGS_NONE, on_changed, &waiting, NULL);
     guint watch = g_bus_watch_name_on_connection(ctl->connection, POSTERN_BUS_NAME,
-                                                 G_BUS_NAME_WATCHER_FLAGS_NONE, NULL, on_vanished,
-                                                 &waiting, NULL);
+                                                 G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+                                                 on_sync_vanished, &waiting, NULL);
 
-    g_autoptr(GPtrArray) accounts = choose(ctl, id, &waiting.error);
+    g_autoptr(GPtrArray) accounts = sync_choose(ctl, id, &waiting.error);
     for (guint i = 0; accounts && i < accounts->len; i++)
         begin(ctl, &waiting, g_ptr_array_index(accounts, i));
     if (waiting.calls)
@@ -171,7 +171,7 @@ gboolean cmd_sync(Ctl *ctl, int argc, char **argv, GError **error)
     const char *only = argc > 1 ? argv[1] : NULL;
     if (wait)
         return wait_for(ctl, only, error);
-    g_autoptr(GPtrArray) accounts = choose(ctl, only, error);
+    g_autoptr(GPtrArray) accounts = sync_choose(ctl, only, error);
     if (!accounts)
         return FALSE;
     for (guint i = 0; i < accounts->len; i++) {

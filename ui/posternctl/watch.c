@@ -53,7 +53,7 @@ static void on_signal(GDBusConnection *connection, const char *sender, const cha
     }
 }
 
-static void on_vanished(GDBusConnection *connection, const char *name, gpointer data)
+static void on_watch_vanished(GDBusConnection *connection, const char *name, gpointer data)
 {
     Watch *watch = data;
     g_main_loop_quit(watch->loop);
@@ -71,8 +71,8 @@ gboolean cmd_watch(Ctl *ctl, int argc, char **argv, GError **error)
         g_dbus_connection_signal_subscribe(ctl->connection, POSTERN_BUS_NAME, NULL, NULL, NULL,
                                            NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_signal, &watch, NULL);
     guint name = g_bus_watch_name_on_connection(ctl->connection, POSTERN_BUS_NAME,
-                                                G_BUS_NAME_WATCHER_FLAGS_NONE, NULL, on_vanished,
-                                                &watch, NULL);
+                                                G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+                                                on_watch_vanished, &watch, NULL);
     g_main_loop_run(watch.loop);
     g_bus_unwatch_name(name);
     g_dbus_connection_signal_unsubscribe(ctl->connection, signals);

@@ -126,7 +126,7 @@ static void on_client(GtkButton *button, AccountRow *row)
     client_dialog_show(GTK_WIDGET(row), row->account, row->manager);
 }
 
-static void on_password(GtkButton *button, AccountRow *row)
+static void on_account_password(GtkButton *button, AccountRow *row)
 {
     password_dialog_show(GTK_WIDGET(row), row->account);
 }
@@ -169,7 +169,7 @@ static void account_row_init(AccountRow *row)
     toolkit_expander_add_suffix(ADW_EXPANDER_ROW(row), row->progress);
 
     row->error = detail(row, "What is wrong");
-    row->password = button_row(row, "Password", "_Enter…", G_CALLBACK(on_password));
+    row->password = button_row(row, "Password", "_Enter…", G_CALLBACK(on_account_password));
     row->messages = detail(row, "Mail");
     row->pending = detail(row, "Changes");
     button_row(row, "Mail client", "_Set Up…", G_CALLBACK(on_client));

@@ -62,7 +62,7 @@ static GtkWidget *settings_grid(GVariant *login, PosternManager *manager)
     return GTK_WIDGET(grid);
 }
 
-static void on_password(GObject *source, GAsyncResult *result, gpointer data)
+static void on_client_password(GObject *source, GAsyncResult *result, gpointer data)
 {
     Request *request = data;
     g_autoptr(GVariant) login = NULL;
@@ -88,5 +88,5 @@ void client_dialog_show(GtkWidget *parent, PosternAccount *account, PosternManag
 
     request->parent = g_object_ref(parent);
     request->manager = g_object_ref(manager);
-    postern_account_call_new_local_password(account, "", NULL, on_password, request);
+    postern_account_call_new_local_password(account, "", NULL, on_client_password, request);
 }

@@ -109,7 +109,7 @@ static void on_save(GtkButton *button, GtkWidget *row)
     toolkit_ask_file(row, "Save a Copy", "message.eml", export_to);
 }
 
-static void add_button(GtkWidget *row, const char *label, GCallback clicked)
+static void add_problem_button(GtkWidget *row, const char *label, GCallback clicked)
 {
     GtkWidget *button = gtk_button_new_with_mnemonic(label);
 
@@ -163,11 +163,11 @@ GtkWidget *problem_row_new(PosternAccount *account, GVariant *problem)
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), title);
     adw_action_row_set_subtitle(ADW_ACTION_ROW(row), error);
     adw_action_row_set_subtitle_lines(ADW_ACTION_ROW(row), 0);
-    add_button(row, "_Retry", G_CALLBACK(on_retry));
+    add_problem_button(row, "_Retry", G_CALLBACK(on_retry));
     /* A message that exists only here is never given up. */
     if (strcmp(operation, "append") == 0)
-        add_button(row, "_Save…", G_CALLBACK(on_save));
+        add_problem_button(row, "_Save…", G_CALLBACK(on_save));
     else
-        add_button(row, "_Give Up", G_CALLBACK(on_give_up));
+        add_problem_button(row, "_Give Up", G_CALLBACK(on_give_up));
     return row;
 }

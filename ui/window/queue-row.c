@@ -53,8 +53,8 @@ static void on_clicked(GtkButton *button, Action *action)
                            G_DBUS_CALL_FLAGS_NONE, -1, NULL, on_answer, answer);
 }
 
-static void add_button(GtkWidget *row, const Action *template, const char *method, const char *icon,
-                       const char *tooltip)
+static void add_queue_button(GtkWidget *row, const Action *template, const char *method,
+                             const char *icon, const char *tooltip)
 {
     GtkWidget *button = gtk_button_new_from_icon_name(icon);
     Action *action = g_memdup2(template, sizeof *template);
@@ -115,12 +115,12 @@ GtkWidget *queue_row_new(GDBusConnection *connection, GVariant *entry, QueueRowF
     adw_action_row_set_subtitle(ADW_ACTION_ROW(row), subtitle);
     adw_action_row_set_title_lines(ADW_ACTION_ROW(row), 1);
     if (strcmp(state, "waiting") == 0 || strcmp(state, "failed") == 0)
-        add_button(row, &template, "Retry", "view-refresh-symbolic", "Try Now");
+        add_queue_button(row, &template, "Retry", "view-refresh-symbolic", "Try Now");
     if (strcmp(state, "held") == 0)
-        add_button(row, &template, "Release", "media-playback-start-symbolic", "Send");
+        add_queue_button(row, &template, "Release", "media-playback-start-symbolic", "Send");
     if (strcmp(state, "waiting") == 0)
-        add_button(row, &template, "Hold", "media-playback-pause-symbolic", "Hold");
+        add_queue_button(row, &template, "Hold", "media-playback-pause-symbolic", "Hold");
     if (strcmp(state, "sending") != 0 && strcmp(state, "sent") != 0)
-        add_button(row, &template, "Cancel", "user-trash-symbolic", "Cancel");
+        add_queue_button(row, &template, "Cancel", "user-trash-symbolic", "Cancel");
     return row;
 }

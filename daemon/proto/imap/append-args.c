@@ -114,7 +114,7 @@ static ImapAppendStep read_target(ImapAppendParser *parser, GError **error)
     return GO_ON;
 }
 
-static ImapAppendStep read_mailbox(ImapAppendParser *parser, GError **error)
+static ImapAppendStep read_append_mailbox(ImapAppendParser *parser, GError **error)
 {
     ImapLexer ahead = parser->lexer;
 
@@ -162,7 +162,7 @@ static ImapAppendStep begin_utf8(ImapAppendParser *parser, State next, GError **
     return begin_octets(parser, next, error);
 }
 
-static gboolean read_options(ImapAppendParser *parser, GError **error)
+static gboolean read_append_options(ImapAppendParser *parser, GError **error)
 {
     ImapLexer *lexer = &parser->lexer;
     ImapAppendMessage *message = current(parser);
@@ -208,7 +208,7 @@ static ImapAppendStep read_message(ImapAppendParser *parser, GError **error)
     if (!check_count(parser, error) || !imap_lexer_space(lexer, error))
         return IMAP_APPEND_BAD;
     add_message(parser);
-    if (!read_options(parser, error))
+    if (!read_append_options(parser, error))
         return IMAP_APPEND_BAD;
     if (imap_lexer_take_word(lexer, "UTF8"))
         return begin_utf8(parser, STATE_UTF8_TAKEN, error);
@@ -305,7 +305,7 @@ ImapAppendStep imap_append_parser_run(ImapAppendParser *parser, GError **error)
 {
     static ImapAppendStep (*const states[])(ImapAppendParser *, GError **) = {
         [STATE_TARGET] = read_target,
-        [STATE_MAILBOX] = read_mailbox,
+        [STATE_MAILBOX] = read_append_mailbox,
         [STATE_MESSAGE] = read_message,
         [STATE_DATA_TAKEN] = take_data,
         [STATE_UTF8_TAKEN] = take_utf8,

@@ -74,7 +74,7 @@ void imap_assembler_wipe(ImapAssembler *as)
 {
     for (guint i = 0; i < as->command->pieces->len; i++) {
         const ImapPiece *piece = &g_array_index(as->command->pieces, ImapPiece, i);
-        if (piece->data != NULL)
+        if (piece->data != NULL && g_bytes_get_size(piece->data) > 0) /* else it has no address */
             explicit_bzero((gpointer)g_bytes_get_data(piece->data, NULL),
                            g_bytes_get_size(piece->data));
     }
@@ -118,18 +118,18 @@ static void set_bad(ImapAssembler *as, const char *code, const char *format, ...
 }
 
 /* What comes next for a command that won't be run. */
-static ImapFeed give_up(const ImapAssembler *as, gboolean announced)
+static ImapFeed assembler_give_up(const ImapAssembler *as, gboolean announced)
 {
     if (announced && !as->literal.sync)
         return IMAP_FEED_DISCARD;
     return as->refused ? IMAP_FEED_REFUSED : IMAP_FEED_BAD;
 }
 
-static ImapFeed fail(ImapAssembler *as, gboolean announced, const char *code, const char *format,
-                     ...) G_GNUC_PRINTF(4, 5);
+static ImapFeed assembler_fail(ImapAssembler *as, gboolean announced, const char *code,
+                               const char *format, ...) G_GNUC_PRINTF(4, 5);
 
-static ImapFeed fail(ImapAssembler *as, gboolean announced, const char *code, const char *format,
-                     ...)
+static ImapFeed assembler_fail(ImapAssembler *as, gboolean announced, const char *code,
+                               const char *format, ...)
 {
     g_autofree char *reason = NULL;
     va_list args;
@@ -138,7 +138,7 @@ static ImapFeed fail(ImapAssembler *as, gboolean announced, const char *code, co
     reason = g_strdup_vprintf(format, args);
     va_end(args);
     set_bad(as, code, "%s", reason);
-    return give_up(as, announced);
+    return assembler_give_up(as, announced);
 }
 
 /*
@@ -206,12 +206,14 @@ static const char *find_fault(const char *line, gsize length)
 static ImapFeed announce_argument(ImapAssembler *as)
 {
     if (as->command->literals >= as->limits.literals)
-        return fail(as, TRUE, NULL, "the command has more than %u literals", as->limits.literals);
+        return assembler_fail(as, TRUE, NULL, "the command has more than %u literals",
+                              as->limits.literals);
     if (as->literal.size > as->limits.literal)
-        return fail(as, TRUE, "TOOBIG", "the literal is larger than %" G_GSIZE_FORMAT " octets",
-                    as->limits.literal);
+        return assembler_fail(as, TRUE, "TOOBIG",
+                              "the literal is larger than %" G_GSIZE_FORMAT " octets",
+                              as->limits.literal);
     if (as->literal.size > as->limits.command - as->command->octets)
-        return fail(as, TRUE, "TOOBIG", "the command is too long");
+        return assembler_fail(as, TRUE, "TOOBIG", "the command is too long");
     as->command->literals++;
     return IMAP_FEED_LITERAL;
 }
@@ -219,29 +221,29 @@ static ImapFeed announce_argument(ImapAssembler *as)
 static ImapFeed announce_message(ImapAssembler *as)
 {
     if (as->limits.message == 0)
-        return fail(as, TRUE, NULL, "Log in first");
+        return assembler_fail(as, TRUE, NULL, "Log in first");
     if (as->literal.size > as->limits.message) {
         set_bad(as, "TOOBIG",
                 "the message is larger than %" G_GUINT64_FORMAT
                 " octets, the most that is accepted",
                 as->limits.message);
         as->bad.refused = TRUE;
-        return give_up(as, TRUE);
+        return assembler_give_up(as, TRUE);
     }
     return IMAP_FEED_MESSAGE;
 }
 
 /* The line just added ends in a literal. */
-static ImapFeed announce(ImapAssembler *as)
+static ImapFeed assembler_announce(ImapAssembler *as)
 {
     g_autoptr(GError) error = NULL;
 
     imap_command_add_literal(as->command, as->literal.size, as->literal.binary);
     if (!as->literal.sync && as->literal.size > as->literal_plus)
-        return fail(as, TRUE, NULL,
-                    "a non-synchronizing literal may have at most %" G_GUINT64_FORMAT
-                    " octets (RFC 7888)",
-                    as->literal_plus);
+        return assembler_fail(as, TRUE, NULL,
+                              "a non-synchronizing literal may have at most %" G_GUINT64_FORMAT
+                              " octets (RFC 7888)",
+                              as->literal_plus);
     if (as->append == NULL)
         return announce_argument(as);
     switch (imap_append_parser_run(as->append, &error)) {
@@ -250,7 +252,8 @@ static ImapFeed announce(ImapAssembler *as)
     case IMAP_APPEND_STREAM:
         return announce_message(as);
     default:
-        return fail(as, TRUE, NULL, "%s", error != NULL ? error->message : "too many arguments");
+        return assembler_fail(as, TRUE, NULL, "%s",
+                              error != NULL ? error->message : "too many arguments");
     }
 }
 
@@ -259,7 +262,7 @@ static ImapFeed complete(ImapAssembler *as)
     g_autoptr(GError) error = NULL;
 
     if (as->append != NULL && imap_append_parser_run(as->append, &error) == IMAP_APPEND_BAD)
-        return fail(as, FALSE, NULL, "%s", error->message);
+        return assembler_fail(as, FALSE, NULL, "%s", error->message);
     return IMAP_FEED_COMPLETE;
 }
 
@@ -271,17 +274,17 @@ ImapFeed imap_assembler_line(ImapAssembler *as, const char *line, gsize length)
     const char *fault, *excess;
 
     if (as->discarding)
-        return give_up(as, announced);
+        return assembler_give_up(as, announced);
     fault = find_fault(line, length);
     excess = find_excess(as, length);
     if (!as->begun && !begin(as, line, end, &rest, &error))
-        return fail(as, announced, NULL, "%s", error->message);
+        return assembler_fail(as, announced, NULL, "%s", error->message);
     if (excess != NULL)
-        return fail(as, announced, "TOOBIG", "%s", excess);
+        return assembler_fail(as, announced, "TOOBIG", "%s", excess);
     if (fault != NULL)
-        return fail(as, announced, NULL, "%s", fault);
+        return assembler_fail(as, announced, NULL, "%s", fault);
     imap_command_add_text(as->command, line + rest, end - rest);
-    return announced ? announce(as) : complete(as);
+    return announced ? assembler_announce(as) : complete(as);
 }
 
 static ImapPiece *pending_piece(ImapAssembler *as)
@@ -315,5 +318,5 @@ void imap_assembler_literal_streamed(ImapAssembler *as)
 ImapFeed imap_assembler_refuse(ImapAssembler *as)
 {
     as->refused = as->discarding = TRUE;
-    return give_up(as, TRUE);
+    return assembler_give_up(as, TRUE);
 }

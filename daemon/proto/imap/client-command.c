@@ -25,7 +25,8 @@ static void clear_segment(gpointer data)
 {
     ImapSegment *segment = data;
 
-    if (segment->own) /* a login's has the password in it */
+    if (segment->own &&
+        g_bytes_get_size(segment->octets) > 0) /* a login's has the password in it */
         explicit_bzero((gpointer)g_bytes_get_data(segment->octets, NULL),
                        g_bytes_get_size(segment->octets));
     g_bytes_unref(segment->octets);
@@ -104,7 +105,7 @@ void imap_client_command_printf(ImapClientCommand *command, const char *format, 
 }
 
 /* "{12}" and the end of the line; whether the octets must wait for "+". */
-static gboolean announce(ImapClientCommand *command, gsize length, gboolean binary)
+static gboolean outgoing_announce(ImapClientCommand *command, gsize length, gboolean binary)
 {
     gboolean wait = command->literals == IMAP_LITERAL_SYNC ||
                     (command->literals == IMAP_LITERAL_MINUS && length > LITERAL_MINUS_MAX);
@@ -119,7 +120,7 @@ void imap_client_command_literal(ImapClientCommand *command, GBytes *octets, gbo
     gboolean wait;
 
     g_string_append_c(command->text, ' ');
-    wait = announce(command, g_bytes_get_size(octets), binary);
+    wait = outgoing_announce(command, g_bytes_get_size(octets), binary);
     end_segment(command);
     add_segment(command, g_bytes_ref(octets), FALSE, wait);
 }
@@ -128,7 +129,7 @@ void imap_client_command_literal(ImapClientCommand *command, GBytes *octets, gbo
 static void append_literal(ImapClientCommand *command, const char *text, gsize length,
                            gboolean binary)
 {
-    if (announce(command, length, binary)) {
+    if (outgoing_announce(command, length, binary)) {
         end_segment(command);
         command->wait = TRUE;
         reserve(command, length);
@@ -136,7 +137,8 @@ static void append_literal(ImapClientCommand *command, const char *text, gsize l
     g_string_append_len(command->text, text, length);
 }
 
-static void append_form(ImapClientCommand *command, ImapForm form, const char *text, gsize length)
+static void append_outgoing_form(ImapClientCommand *command, ImapForm form, const char *text,
+                                 gsize length)
 {
     reserve(command, 2 * length + 64);
     g_string_append_c(command->text, ' ');
@@ -150,13 +152,13 @@ static void append_form(ImapClientCommand *command, ImapForm form, const char *t
 
 void imap_client_command_astring(ImapClientCommand *command, const char *text, gsize length)
 {
-    append_form(command, imap_form(text, length, command->utf8), text, length);
+    append_outgoing_form(command, imap_form(text, length, command->utf8), text, length);
 }
 
 void imap_client_command_string(ImapClientCommand *command, const char *text, gsize length)
 {
-    append_form(command, MAX(imap_form(text, length, command->utf8), IMAP_FORM_QUOTED), text,
-                length);
+    append_outgoing_form(command, MAX(imap_form(text, length, command->utf8), IMAP_FORM_QUOTED),
+                         text, length);
 }
 
 void imap_client_command_mailbox(ImapClientCommand *command, const char *name)

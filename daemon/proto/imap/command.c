@@ -85,14 +85,14 @@ static char *read_chars(const char *line, gsize length, gsize *at, guint8 class)
 }
 
 /* An atom in upper case. */
-static char *read_name(const char *line, gsize length, gsize *at)
+static char *read_command_name(const char *line, gsize length, gsize *at)
 {
     g_autofree char *name = read_chars(line, length, at, IMAP_CHAR_ATOM);
 
     return name != NULL ? g_ascii_strup(name, -1) : NULL;
 }
 
-static gboolean fail(const char *reason, GError **error)
+static gboolean command_fail(const char *reason, GError **error)
 {
     g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX, reason);
     return FALSE;
@@ -105,22 +105,22 @@ gboolean imap_command_read_start(ImapCommand *command, const char *line, gsize l
     g_autofree char *tag = read_chars(line, length, &at, IMAP_CHAR_TAG);
 
     if (tag == NULL || at == length || line[at] != ' ')
-        return fail("a command must begin with a tag and a space", error);
+        return command_fail("a command must begin with a tag and a space", error);
     command->tag = g_steal_pointer(&tag);
     at++;
-    command->name = read_name(line, length, &at);
+    command->name = read_command_name(line, length, &at);
     if (command->name == NULL)
-        return fail("there is no command after the tag", error);
+        return command_fail("there is no command after the tag", error);
     if (g_str_equal(command->name, "UID") && at + 1 < length && line[at] == ' ' &&
         imap_is_atom_char(line[at + 1])) {
         at++;
         g_free(command->name);
-        command->name = read_name(line, length, &at);
+        command->name = read_command_name(line, length, &at);
         command->uid = TRUE;
     }
     *rest = at;
     if (at < length && line[at] != ' ')
-        return fail("a space must follow the name of the command", error);
+        return command_fail("a space must follow the name of the command", error);
     return TRUE;
 }
 

@@ -95,7 +95,7 @@ static void add_item(ImapFetchArgs *args, const ImapFetchItem *item)
 }
 
 /* "<0.100>" */
-static gboolean read_partial(ImapLexer *lexer, ImapFetchItem *item, GError **error)
+static gboolean read_fetch_partial(ImapLexer *lexer, ImapFetchItem *item, GError **error)
 {
     if (!imap_lexer_take(lexer, '<'))
         return TRUE;
@@ -127,7 +127,8 @@ static gboolean read_lazy(ImapLexer *lexer, ImapFetchItem *item, GError **error)
     return TRUE;
 }
 
-static gboolean read_section(ImapLexer *lexer, guint traits, ImapFetchItem *item, GError **error)
+static gboolean read_fetch_section(ImapLexer *lexer, guint traits, ImapFetchItem *item,
+                                   GError **error)
 {
     if ((traits & MAYBE) != 0 && imap_lexer_peek(lexer) != '[') {
         item->kind = IMAP_FETCH_BODY;
@@ -135,18 +136,18 @@ static gboolean read_section(ImapLexer *lexer, guint traits, ImapFetchItem *item
         return TRUE;
     }
     return imap_section_read(lexer, (traits & BINARY) != 0, &item->section, error) &&
-           ((traits & PARTIAL) == 0 || read_partial(lexer, item, error));
+           ((traits & PARTIAL) == 0 || read_fetch_partial(lexer, item, error));
 }
 
 /* What follows an item's name. */
 static gboolean read_rest(ImapLexer *lexer, guint traits, ImapFetchItem *item, GError **error)
 {
     if ((traits & SECTION) != 0)
-        return read_section(lexer, traits, item, error);
+        return read_fetch_section(lexer, traits, item, error);
     return (traits & LAZY) == 0 || read_lazy(lexer, item, error);
 }
 
-static gboolean read_item(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_fetch_item(ImapLexer *lexer, gpointer data, GError **error)
 {
     g_autofree char *name = imap_lexer_word(lexer, "a FETCH item", error);
 
@@ -184,11 +185,11 @@ static gboolean read_macro(ImapLexer *lexer, ImapFetchArgs *args)
     return FALSE;
 }
 
-static gboolean read_items(ImapLexer *lexer, ImapFetchArgs *args, GError **error)
+static gboolean read_fetch_items(ImapLexer *lexer, ImapFetchArgs *args, GError **error)
 {
     if (imap_lexer_peek(lexer) == '(')
-        return imap_lexer_list(lexer, "FETCH items", FALSE, read_item, args, error);
-    return read_macro(lexer, args) || read_item(lexer, args, error);
+        return imap_lexer_list(lexer, "FETCH items", FALSE, read_fetch_item, args, error);
+    return read_macro(lexer, args) || read_fetch_item(lexer, args, error);
 }
 
 static gboolean read_modifier(ImapLexer *lexer, gpointer data, GError **error)
@@ -207,7 +208,7 @@ static gboolean read_modifier(ImapLexer *lexer, gpointer data, GError **error)
 }
 
 /* " (CHANGEDSINCE 12345 VANISHED)", if it is there (RFC 4466, 2.1). */
-static gboolean read_modifiers(ImapLexer *lexer, ImapFetchArgs *args, GError **error)
+static gboolean read_fetch_modifiers(ImapLexer *lexer, ImapFetchArgs *args, GError **error)
 {
     if (imap_lexer_more(lexer) &&
         !imap_lexer_list(lexer, "FETCH modifiers", FALSE, read_modifier, args, error))
@@ -233,8 +234,8 @@ ImapFetchArgs *imap_fetch_args_parse(ImapLexer *lexer, GError **error)
         add_item(args, &(ImapFetchItem){IMAP_FETCH_UID});
     if (!imap_lexer_space(lexer, error) ||
         (args->set = imap_lexer_sequence_set(lexer, TRUE, error)) == NULL ||
-        !imap_lexer_space(lexer, error) || !read_items(lexer, args, error) ||
-        !read_modifiers(lexer, args, error))
+        !imap_lexer_space(lexer, error) || !read_fetch_items(lexer, args, error) ||
+        !read_fetch_modifiers(lexer, args, error))
         return NULL;
     return g_steal_pointer(&args);
 }
@@ -245,7 +246,7 @@ ImapFetchArgs *imap_fetch_items_parse(ImapLexer *lexer, GError **error)
 
     args->items = g_array_new(FALSE, FALSE, sizeof(ImapFetchItem));
     g_array_set_clear_func(args->items, clear_item);
-    if (!imap_lexer_list(lexer, "FETCH items", FALSE, read_item, args, error))
+    if (!imap_lexer_list(lexer, "FETCH items", FALSE, read_fetch_item, args, error))
         return NULL;
     return g_steal_pointer(&args);
 }

@@ -188,7 +188,7 @@ char *imap_lexer_word(ImapLexer *lexer, const char *what, GError **error)
 /* ---- strings ----------------------------------------------------------------------------------*/
 
 /* A quoted string; the lexer stands at its first quote. */
-static char *read_quoted(ImapLexer *lexer, const char *what, GError **error)
+static char *read_lexer_quoted(ImapLexer *lexer, const char *what, GError **error)
 {
     gsize length, n;
     const char *text = rest(lexer, &length);
@@ -244,7 +244,7 @@ char *imap_lexer_string(ImapLexer *lexer, const char *what, GError **error)
     const char *text;
 
     if (imap_lexer_peek(lexer) == '"')
-        return read_quoted(lexer, what, error);
+        return read_lexer_quoted(lexer, what, error);
     octets = read_literal(lexer, FALSE, what, error);
     if (octets == NULL)
         return NULL;
@@ -334,8 +334,8 @@ char *imap_lexer_list_mailbox(ImapLexer *lexer, GError **error)
 
 /* ---- numbers and sets -------------------------------------------------------------------------*/
 
-static gboolean read_number(ImapLexer *lexer, guint64 max, const char *what, guint64 *out,
-                            GError **error)
+static gboolean read_lexer_number(ImapLexer *lexer, guint64 max, const char *what, guint64 *out,
+                                  GError **error)
 {
     gsize length, n;
     const char *text = rest(lexer, &length);
@@ -362,7 +362,7 @@ gboolean imap_lexer_number(ImapLexer *lexer, guint32 *out, GError **error)
 {
     guint64 value;
 
-    if (!read_number(lexer, G_MAXUINT32, "a number", &value, error))
+    if (!read_lexer_number(lexer, G_MAXUINT32, "a number", &value, error))
         return FALSE;
     *out = value;
     return TRUE;
@@ -381,7 +381,7 @@ gboolean imap_lexer_nz_number(ImapLexer *lexer, guint32 *out, GError **error)
 
 gboolean imap_lexer_number64(ImapLexer *lexer, guint64 *out, GError **error)
 {
-    return read_number(lexer, NUMBER64_MAX, "a number", out, error);
+    return read_lexer_number(lexer, NUMBER64_MAX, "a number", out, error);
 }
 
 static ImapSequenceSet *read_set(ImapLexer *lexer, const char *characters, GError **error)
@@ -493,7 +493,7 @@ gboolean imap_lexer_date_time(ImapLexer *lexer, ImapDateTime *out, GError **erro
 
     if (imap_lexer_peek(lexer) != '"')
         return imap_lexer_fail(lexer, "a date and time in quotes", error);
-    text = read_quoted(lexer, "the date", error);
+    text = read_lexer_quoted(lexer, "the date", error);
     if (text == NULL)
         return FALSE;
     if (imap_date_time_parse(text, strlen(text), out))
@@ -506,8 +506,8 @@ gboolean imap_lexer_date_time(ImapLexer *lexer, ImapDateTime *out, GError **erro
 gboolean imap_lexer_date(ImapLexer *lexer, gint32 *days, GError **error)
 {
     gboolean quoted = imap_lexer_peek(lexer) == '"';
-    g_autofree char *text =
-        quoted ? read_quoted(lexer, "the date", error) : imap_lexer_atom(lexer, "a date", error);
+    g_autofree char *text = quoted ? read_lexer_quoted(lexer, "the date", error)
+                                   : imap_lexer_atom(lexer, "a date", error);
 
     if (text == NULL)
         return FALSE;

@@ -15,7 +15,7 @@ static const struct {
     {"SPECIAL-USE", IMAP_LIST_SPECIAL_USE, IMAP_LIST_RETURN_SPECIAL_USE},
 };
 
-static gboolean read_status(ImapLexer *lexer, ImapListArgs *args, GError **error);
+static gboolean read_list_status(ImapLexer *lexer, ImapListArgs *args, GError **error);
 static gboolean read_metadata(ImapLexer *lexer, ImapListArgs *args, GError **error);
 
 static const struct {
@@ -27,7 +27,7 @@ static const struct {
     {"CHILDREN", IMAP_LIST_RETURN_CHILDREN},
     {"SPECIAL-USE", IMAP_LIST_RETURN_SPECIAL_USE},
     {"MYRIGHTS", IMAP_LIST_RETURN_MYRIGHTS},
-    {"STATUS", IMAP_LIST_RETURN_STATUS, read_status},
+    {"STATUS", IMAP_LIST_RETURN_STATUS, read_list_status},
     {"METADATA", IMAP_LIST_RETURN_METADATA, read_metadata},
 };
 
@@ -50,12 +50,12 @@ static ImapListArgs *list_args_new(void)
 }
 
 /* " (MESSAGES UNSEEN)" behind STATUS (RFC 5819). */
-static gboolean read_status(ImapLexer *lexer, ImapListArgs *args, GError **error)
+static gboolean read_list_status(ImapLexer *lexer, ImapListArgs *args, GError **error)
 {
     return imap_lexer_space(lexer, error) && imap_status_items_read(lexer, &args->status, error);
 }
 
-static gboolean read_entry(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_list_entry(ImapLexer *lexer, gpointer data, GError **error)
 {
     char *entry = imap_lexer_astring(lexer, "a METADATA entry", error);
 
@@ -73,8 +73,9 @@ static gboolean read_metadata(ImapLexer *lexer, ImapListArgs *args, GError **err
     if (args->metadata == NULL)
         args->metadata = g_ptr_array_new_with_free_func(g_free);
     if (imap_lexer_peek(lexer) == '(')
-        return imap_lexer_list(lexer, "METADATA entries", FALSE, read_entry, args->metadata, error);
-    return read_entry(lexer, args->metadata, error);
+        return imap_lexer_list(lexer, "METADATA entries", FALSE, read_list_entry, args->metadata,
+                               error);
+    return read_list_entry(lexer, args->metadata, error);
 }
 
 static gboolean read_selection(ImapLexer *lexer, gpointer data, GError **error)
@@ -91,7 +92,7 @@ static gboolean read_selection(ImapLexer *lexer, gpointer data, GError **error)
     return imap_lexer_fail(lexer, "SUBSCRIBED, REMOTE, RECURSIVEMATCH or SPECIAL-USE", error);
 }
 
-static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_list_return(ImapLexer *lexer, gpointer data, GError **error)
 {
     ImapListArgs *args = data;
 
@@ -150,7 +151,7 @@ static gboolean read_returns(ImapLexer *lexer, ImapListArgs *args, GError **erro
     if (!imap_lexer_take_word(lexer, "RETURN"))
         return imap_lexer_fail(lexer, "RETURN or the end of the command", error);
     return imap_lexer_space(lexer, error) &&
-           imap_lexer_list(lexer, "return options", TRUE, read_return, args, error);
+           imap_lexer_list(lexer, "return options", TRUE, read_list_return, args, error);
 }
 
 /* The reference and a space. */

@@ -174,7 +174,7 @@ static const char *decode_run(GString *out, const char *p, const char *end, gboo
 }
 
 /* The name; with bad, *bad is where the first octet stands that had to be escaped, or NULL. */
-static char *decode(const char *wire, gsize length, const char **bad)
+static char *name_decode(const char *wire, gsize length, const char **bad)
 {
     const char *end = wire + length;
     GString *out = g_string_sized_new(length);
@@ -204,13 +204,13 @@ char *imap_name_from_wire(const char *wire, gsize length)
 {
     const char *bad;
 
-    return decode(wire, length, &bad);
+    return name_decode(wire, length, &bad);
 }
 
 char *imap_name_decode(const char *wire, gsize length, GError **error)
 {
     const char *bad;
-    g_autofree char *name = decode(wire, length, &bad);
+    g_autofree char *name = name_decode(wire, length, &bad);
 
     if (bad == NULL)
         return g_steal_pointer(&name);

@@ -48,7 +48,7 @@ gboolean imap_metadata_entry_check(const char *entry, GError **error)
     return sound;
 }
 
-static gboolean read_entry(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_metadata_entry(ImapLexer *lexer, gpointer data, GError **error)
 {
     g_autofree char *entry = imap_lexer_astring(lexer, "a METADATA entry", error);
 
@@ -62,9 +62,10 @@ static gboolean read_entry(ImapLexer *lexer, gpointer data, GError **error)
 static gboolean read_entries(ImapLexer *lexer, GPtrArray *entries, GError **error)
 {
     if (imap_lexer_peek(lexer) == '(')
-        return imap_lexer_list(lexer, "METADATA entries", FALSE, read_entry, entries, error);
+        return imap_lexer_list(lexer, "METADATA entries", FALSE, read_metadata_entry, entries,
+                               error);
     do {
-        if (!read_entry(lexer, entries, error))
+        if (!read_metadata_entry(lexer, entries, error))
             return FALSE;
     } while (imap_lexer_more(lexer));
     return TRUE;
@@ -108,7 +109,7 @@ static gboolean read_option(ImapLexer *lexer, gpointer data, GError **error)
 
 /* "(DEPTH 1) ", if it is there: before the mailbox, as the grammar has it, or behind it, as the
  * examples of 4.2 have it. Entries begin with a slash, options never do. */
-static gboolean read_options(ImapLexer *lexer, ImapGetMetadataArgs *args, GError **error)
+static gboolean read_metadata_options(ImapLexer *lexer, ImapGetMetadataArgs *args, GError **error)
 {
     ImapLexer ahead = *lexer;
 
@@ -125,11 +126,11 @@ ImapGetMetadataArgs *imap_getmetadata_args_parse(ImapLexer *lexer, GError **erro
 
     args->entries = g_ptr_array_new_with_free_func(g_free);
     args->max_size = G_MAXUINT64;
-    if (!imap_lexer_space(lexer, error) || !read_options(lexer, args, error))
+    if (!imap_lexer_space(lexer, error) || !read_metadata_options(lexer, args, error))
         return NULL;
     args->mailbox = imap_lexer_mailbox(lexer, error);
     if (args->mailbox == NULL || !imap_lexer_space(lexer, error) ||
-        !read_options(lexer, args, error) || !read_entries(lexer, args->entries, error) ||
+        !read_metadata_options(lexer, args, error) || !read_entries(lexer, args->entries, error) ||
         !imap_lexer_end(lexer, error))
         return NULL;
     return g_steal_pointer(&args);
@@ -137,12 +138,12 @@ ImapGetMetadataArgs *imap_getmetadata_args_parse(ImapLexer *lexer, GError **erro
 
 /* ---- SETMETADATA ------------------------------------------------------------------------------*/
 
-static gboolean read_pair(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_metadata_pair(ImapLexer *lexer, gpointer data, GError **error)
 {
     ImapSetMetadataArgs *args = data;
     GBytes *value;
 
-    if (!read_entry(lexer, args->entries, error) || !imap_lexer_space(lexer, error) ||
+    if (!read_metadata_entry(lexer, args->entries, error) || !imap_lexer_space(lexer, error) ||
         !imap_lexer_nbytes(lexer, &value, "a value or NIL", error))
         return FALSE;
     g_ptr_array_add(args->values, value);
@@ -165,7 +166,7 @@ ImapSetMetadataArgs *imap_setmetadata_args_parse(ImapLexer *lexer, GError **erro
         return NULL;
     args->mailbox = imap_lexer_mailbox(lexer, error);
     if (args->mailbox == NULL || !imap_lexer_space(lexer, error) ||
-        !imap_lexer_list(lexer, "entries and values", FALSE, read_pair, args, error) ||
+        !imap_lexer_list(lexer, "entries and values", FALSE, read_metadata_pair, args, error) ||
         !imap_lexer_end(lexer, error))
         return NULL;
     return g_steal_pointer(&args);

@@ -48,14 +48,14 @@ const ImapNotifyGroup *imap_notify_args_selected(const ImapNotifyArgs *args)
     return NULL;
 }
 
-static gboolean fail(const char *reason, GError **error)
+static gboolean notify_fail(const char *reason, GError **error)
 {
     g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX, reason);
     return FALSE;
 }
 
 /* " (uid body.peek[...])" behind MessageNew, if it is there. */
-static gboolean read_items(ImapLexer *lexer, ImapNotifyGroup *group, GError **error)
+static gboolean read_notify_items(ImapLexer *lexer, ImapNotifyGroup *group, GError **error)
 {
     ImapLexer ahead = *lexer;
 
@@ -79,7 +79,7 @@ static gboolean read_event(ImapLexer *lexer, gpointer data, GError **error)
         if (g_str_equal(name, event_names[i].name))
             bit = event_names[i].bit;
     group->events |= bit;
-    return bit != IMAP_EVENT_MESSAGE_NEW || read_items(lexer, group, error);
+    return bit != IMAP_EVENT_MESSAGE_NEW || read_notify_items(lexer, group, error);
 }
 
 /* RFC 5465, 5 and 6.1 */
@@ -88,16 +88,17 @@ static gboolean check_group(const ImapNotifyGroup *group, GError **error)
     const guint both = IMAP_EVENT_MESSAGE_NEW | IMAP_EVENT_MESSAGE_EXPUNGE;
 
     if ((group->events & IMAP_EVENTS_MESSAGE) != 0 && (group->events & both) != both)
-        return fail("MessageNew and MessageExpunge go together, and with FlagChange", error);
+        return notify_fail("MessageNew and MessageExpunge go together, and with FlagChange", error);
     if (is_selected(group) && (group->events & ~(IMAP_EVENTS_MESSAGE | IMAP_EVENT_UNKNOWN)) != 0)
-        return fail("only events of messages can be asked for of the selected mailbox", error);
+        return notify_fail("only events of messages can be asked for of the selected mailbox",
+                           error);
     if (!is_selected(group) && group->items != NULL)
-        return fail("only of the selected mailbox new messages can be fetched", error);
+        return notify_fail("only of the selected mailbox new messages can be fetched", error);
     return TRUE;
 }
 
 /* "(selected (MessageNew MessageExpunge))" */
-static gboolean read_group(ImapLexer *lexer, ImapNotifyArgs *args, GError **error)
+static gboolean read_notify_group(ImapLexer *lexer, ImapNotifyArgs *args, GError **error)
 {
     ImapNotifyGroup *group;
 
@@ -109,9 +110,9 @@ static gboolean read_group(ImapLexer *lexer, ImapNotifyArgs *args, GError **erro
     if (group->scope == NULL || !imap_lexer_space(lexer, error))
         return FALSE;
     if (group->scope->kind == IMAP_SCOPE_SUBTREE_ONE)
-        return fail("NOTIFY has no SUBTREE-ONE", error);
+        return notify_fail("NOTIFY has no SUBTREE-ONE", error);
     if (is_selected(group) && imap_notify_args_selected(args) != group)
-        return fail("SELECTED can be given once", error);
+        return notify_fail("SELECTED can be given once", error);
     if (!imap_lexer_take_word(lexer, "NONE") &&
         !imap_lexer_list(lexer, "events", FALSE, read_event, group, error))
         return FALSE;
@@ -128,8 +129,8 @@ static gboolean read_groups(ImapLexer *lexer, ImapNotifyArgs *args, GError **err
     }
     do {
         if (args->groups->len == lexer->limits->list_items)
-            return fail("NOTIFY has too many groups", error);
-        if (!read_group(lexer, args, error))
+            return notify_fail("NOTIFY has too many groups", error);
+        if (!read_notify_group(lexer, args, error))
             return FALSE;
     } while (!imap_lexer_at_end(lexer));
     return TRUE;

@@ -45,7 +45,7 @@ void imap_quote_append_quoted(GString *out, const char *text, gsize length)
     g_string_append_c(out, '"');
 }
 
-static void append_form(GString *out, ImapForm form, const char *text, gsize length)
+static void append_quote_form(GString *out, ImapForm form, const char *text, gsize length)
 {
     switch (form) {
     case IMAP_FORM_ATOM:
@@ -63,20 +63,12 @@ static void append_form(GString *out, ImapForm form, const char *text, gsize len
 
 void imap_quote_append_string(GString *out, const char *text, gsize length, gboolean utf8)
 {
-    append_form(out, MAX(imap_form(text, length, utf8), IMAP_FORM_QUOTED), text, length);
+    append_quote_form(out, MAX(imap_form(text, length, utf8), IMAP_FORM_QUOTED), text, length);
 }
 
 void imap_quote_append_astring(GString *out, const char *text, gsize length, gboolean utf8)
 {
-    append_form(out, imap_form(text, length, utf8), text, length);
-}
-
-void imap_quote_append_nstring(GString *out, const char *text, gboolean utf8)
-{
-    if (text == NULL)
-        g_string_append(out, "NIL");
-    else
-        imap_quote_append_string(out, text, strlen(text), utf8);
+    append_quote_form(out, imap_form(text, length, utf8), text, length);
 }
 
 void imap_quote_append_mailbox(GString *out, const char *name, gboolean utf8)

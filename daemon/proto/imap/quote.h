@@ -30,8 +30,6 @@ void imap_quote_append_quoted(GString *out, const char *text, gsize length);
 void imap_quote_append_string(GString *out, const char *text, gsize length, gboolean utf8);
 /* Appends an atom, a quoted string or a literal (astring). */
 void imap_quote_append_astring(GString *out, const char *text, gsize length, gboolean utf8);
-/* As string, NIL for NULL (nstring). The text is NUL-terminated. */
-void imap_quote_append_nstring(GString *out, const char *text, gboolean utf8);
 
 /*
  * Appends a mailbox name as a server or client writes it: modified UTF-7, or UTF-8 where that has

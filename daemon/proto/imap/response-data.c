@@ -8,7 +8,7 @@
 
 #include "daemon/proto/imap/mailbox-name.h"
 
-static gboolean fail(const char *what, GError **error)
+static gboolean code_fail(const char *what, GError **error)
 {
     g_set_error(error, IMAP_ERROR, IMAP_ERROR_SYNTAX, "the server's %s can't be read", what);
     return FALSE;
@@ -190,7 +190,7 @@ ImapListData *imap_list_data_parse(const ImapResponse *response, gboolean utf8, 
     const ImapNode *extended;
 
     if (name == NULL || !get_name(name, utf8, &data->name, &data->wire, &extended)) {
-        fail("list of mailboxes", error);
+        code_fail("list of mailboxes", error);
         return NULL;
     }
     data->delimiter = get_delimiter(delimiter);
@@ -288,7 +288,7 @@ ImapStatusData *imap_status_data_parse(const ImapResponse *response, gboolean ut
         read_status_items(list, data);
         return g_steal_pointer(&data);
     }
-    fail("STATUS answer", error);
+    code_fail("STATUS answer", error);
     return NULL;
 }
 
@@ -305,7 +305,7 @@ char *imap_myrights_parse(const ImapResponse *response, gboolean utf8, char **le
         *letters = g_steal_pointer(&rights);
         return g_steal_pointer(&name);
     }
-    fail("MYRIGHTS answer", error);
+    code_fail("MYRIGHTS answer", error);
     return NULL;
 }
 
@@ -365,7 +365,7 @@ static gboolean add_members(const ImapNode *node, ImapSearchData *data)
 }
 
 /* "(1:100 2,10:11)" or "(1:100 NIL)" (RFC 9394, 3.1) */
-static gboolean read_partial(const ImapNode *list, ImapSearchData *data)
+static gboolean read_code_partial(const ImapNode *list, ImapSearchData *data)
 {
     const ImapNode *range = imap_node_first(list);
     const ImapNode *members = range != NULL ? imap_node_next(range) : NULL;
@@ -380,7 +380,7 @@ static gboolean read_esearch_item(const ImapNode *name, const ImapNode *value, I
     if (imap_node_is(name, "ALL"))
         return add_members(value, data);
     if (imap_node_is(name, "PARTIAL"))
-        return read_partial(value, data);
+        return read_code_partial(value, data);
     if (imap_node_is(name, "MIN"))
         return get_number32(value, &data->min);
     if (imap_node_is(name, "MAX"))
@@ -422,7 +422,7 @@ ImapSearchData *imap_search_data_parse(const ImapResponse *response, GError **er
             ? read_search(response->args, data)
             : has_name(response, "ESEARCH") && read_esearch(response->args, data))
         return g_steal_pointer(&data);
-    fail("search result", error);
+    code_fail("search result", error);
     return NULL;
 }
 
@@ -435,7 +435,7 @@ ImapSet *imap_vanished_parse(const ImapResponse *response, gboolean *earlier, GE
     *earlier = first != NULL && imap_node_is(first, "EARLIER");
     set = get_set(*earlier ? imap_node_next(node) : node);
     if (set == NULL)
-        fail("VANISHED answer", error);
+        code_fail("VANISHED answer", error);
     return set;
 }
 
@@ -506,7 +506,7 @@ ImapNamespaceData *imap_namespace_data_parse(const ImapResponse *response, gbool
     for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
         *kinds[i] = g_ptr_array_new_with_free_func(free_namespace);
     if (node == NULL) {
-        fail("NAMESPACE answer", error);
+        code_fail("NAMESPACE answer", error);
         return NULL;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(kinds) && node != NULL; i++, node = imap_node_next(node))
@@ -519,7 +519,7 @@ ImapFlags *imap_flags_from_node(const ImapNode *list, GError **error)
     g_autoptr(ImapFlags) flags = imap_flags_new();
 
     if (list == NULL || list->kind != IMAP_NODE_LIST) {
-        fail("list of flags", error);
+        code_fail("list of flags", error);
         return NULL;
     }
     for (const ImapNode *node = imap_node_first(list); node != NULL; node = imap_node_next(node))
@@ -603,15 +603,6 @@ ImapUidPlus *imap_code_uidplus(const ImapResponse *response, GError **error)
 
     if (read_uidplus(response, uids))
         return g_steal_pointer(&uids);
-    fail("answer with the new UIDs", error);
+    code_fail("answer with the new UIDs", error);
     return NULL;
-}
-
-ImapSet *imap_code_modified(const ImapResponse *response, GError **error)
-{
-    ImapSet *set = g_strcmp0(response->code, "MODIFIED") == 0 ? get_set(response->code_args) : NULL;
-
-    if (set == NULL)
-        fail("list of modified messages", error);
-    return set;
 }

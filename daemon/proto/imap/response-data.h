@@ -138,9 +138,6 @@ typedef struct {
 ImapUidPlus *imap_code_uidplus(const ImapResponse *response, GError **error);
 void imap_uid_plus_free(ImapUidPlus *uids);
 
-/* MODIFIED (RFC 7162, 3.1.3): the messages that STORE UNCHANGEDSINCE left alone. */
-ImapSet *imap_code_modified(const ImapResponse *response, GError **error);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapListData, imap_list_data_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapStatusData, imap_status_data_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImapSearchData, imap_search_data_free)

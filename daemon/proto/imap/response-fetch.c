@@ -11,7 +11,7 @@
 
 /* A number, also one in quotes, and one that was printed as a fraction ("9.3736e+06"): some servers
  * do. */
-static gboolean read_number(const ImapNode *node, guint64 *out)
+static gboolean read_fetch_data_number(const ImapNode *node, guint64 *out)
 {
     char text[32], *end;
 
@@ -36,11 +36,11 @@ static const ImapNode *only_value(const ImapNode *node)
     return node->kind == IMAP_NODE_LIST ? imap_node_first(node) : node;
 }
 
-static gboolean read_uid(const ImapNode *value, ImapFetchData *out)
+static gboolean read_fetch_data_uid(const ImapNode *value, ImapFetchData *out)
 {
     guint64 number = 0;
 
-    if (!read_number(value, &number) || number == 0 || number > G_MAXUINT32)
+    if (!read_fetch_data_number(value, &number) || number == 0 || number > G_MAXUINT32)
         return FALSE;
     out->uid = (guint32)number;
     return TRUE;
@@ -89,7 +89,7 @@ static gboolean read_flags(const ImapNode *value, ImapFetchData *out)
 
 static gboolean read_size(const ImapNode *value, ImapFetchData *out)
 {
-    return read_number(value, &out->size);
+    return read_fetch_data_number(value, &out->size);
 }
 
 /* "(12)" */
@@ -97,7 +97,7 @@ static gboolean read_modseq(const ImapNode *value, ImapFetchData *out)
 {
     const ImapNode *number = only_value(value);
 
-    return number != NULL && read_number(number, &out->modseq) && out->modseq > 0;
+    return number != NULL && read_fetch_data_number(number, &out->modseq) && out->modseq > 0;
 }
 
 /* An object id (RFC 8474, 4), or what servers take for one. */
@@ -153,7 +153,7 @@ static const struct {
     ImapFetchGot bit;
     gboolean (*read)(const ImapNode *value, ImapFetchData *out);
 } items[] = {
-    {"UID", IMAP_GOT_UID, read_uid},
+    {"UID", IMAP_GOT_UID, read_fetch_data_uid},
     {"FLAGS", IMAP_GOT_FLAGS, read_flags},
     {"INTERNALDATE", IMAP_GOT_INTERNALDATE, read_date},
     {"MODSEQ", IMAP_GOT_MODSEQ, read_modseq},
@@ -222,7 +222,7 @@ static const ImapNode *next_item(const ImapNode *node, const ImapNode **value)
 }
 
 /* What can't be read leaves nothing behind, also where it had been told before. */
-static void read_item(const ImapNode *name, const ImapNode *value, ImapFetchData *out)
+static void read_fetch_data_item(const ImapNode *name, const ImapNode *value, ImapFetchData *out)
 {
     int item = find_item(name);
     ImapFetchData read = *out;
@@ -251,7 +251,7 @@ gboolean imap_fetch_data_parse(const ImapResponse *response, ImapFetchData *out,
     out->items = imap_node_first(response->args);
     for (name = next_item(out->items, &value); name != NULL;
          name = next_item(imap_node_next(value), &value))
-        read_item(name, value, out);
+        read_fetch_data_item(name, value, out);
     return TRUE;
 }
 

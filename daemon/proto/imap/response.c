@@ -181,7 +181,7 @@ static void reset(ImapResponseParser *parser)
 }
 
 /* The response is passed over, for the first of the reasons. */
-static gboolean give_up(ImapResponseParser *parser, const char *reason)
+static gboolean response_give_up(ImapResponseParser *parser, const char *reason)
 {
     if (parser->unreadable == NULL)
         parser->unreadable = reason;
@@ -202,7 +202,7 @@ static ImapNode *add_node(ImapResponseParser *parser, ImapNodeKind kind)
     guint index = parser->n_nodes;
 
     if (index >= parser->limits.nodes) {
-        give_up(parser, "it has too many parts");
+        response_give_up(parser, "it has too many parts");
         return NULL;
     }
     if (index == parser->nodes_size) {
@@ -224,7 +224,7 @@ static gboolean open_list(ImapResponseParser *parser)
     Frame frame = {parser->n_nodes, NONE};
 
     if (parser->stack->len > parser->limits.depth)
-        return give_up(parser, "its lists are nested too deeply");
+        return response_give_up(parser, "its lists are nested too deeply");
     if (add_node(parser, IMAP_NODE_LIST) == NULL)
         return FALSE;
     g_array_append_val(parser->stack, frame);
@@ -366,14 +366,15 @@ static void recover(ImapResponseParser *parser, const char *start, gsize length)
     g_array_set_size(parser->stack, 2);
 }
 
-/* "FLAGS ()x": an atom right behind the list of an item's value, which isn't the next item's name.
- * The list isn't what the server meant, and counts as not told. */
+/* "FLAGS ()x": an atom right behind an empty list, which isn't the next item's name. Whether there is
+ * anything in that list nobody knows; it counts as not told. */
 static void spoil_touched(ImapResponseParser *parser, const char *start, gsize length)
 {
     ImapNode *list = &parser->nodes[top(parser)->last];
 
-    if (parser->stack->len != 2 || g_strcmp0(parser->response.name, "FETCH") != 0 ||
-        is_fetch_item(start, length) || ends_in_section(start, length))
+    if (parser->stack->len != 2 || list->kind != IMAP_NODE_LIST || list->n_children > 0 ||
+        g_strcmp0(parser->response.name, "FETCH") != 0 || is_fetch_item(start, length) ||
+        ends_in_section(start, length))
         return;
     list->kind = IMAP_NODE_BAD;
     list->text = "";
@@ -425,7 +426,7 @@ static char *find_string_end(char *p, char *end)
 
 /* Adds the quoted string that begins behind p; returns what follows its end. One without an end
  * takes the rest of the line with it. */
-static char *read_quoted(ImapResponseParser *parser, char *p, char *end)
+static char *read_response_quoted(ImapResponseParser *parser, char *p, char *end)
 {
     char *close = find_string_end(p + 1, end);
     ImapNode *node = add_node(parser, close != NULL ? IMAP_NODE_STRING : IMAP_NODE_BAD);
@@ -493,7 +494,7 @@ static gboolean read_values(ImapResponseParser *parser, char *p, char *end)
             close_list(parser, p + 1 == end);
             p++;
         } else if (c == '"') {
-            p = read_quoted(parser, p, end);
+            p = read_response_quoted(parser, p, end);
         } else {
             p = unended = read_atom(parser, p, end, touches);
         }
@@ -556,7 +557,7 @@ static char *find_code_end(char *p, const char *end)
 }
 
 /* "[CODE arguments] text". Arguments that aren't values are left out: codes may hold anything. */
-static void read_text(ImapResponseParser *parser, char *p, char *end)
+static void read_response_text(ImapResponseParser *parser, char *p, char *end)
 {
     ImapResponse *response = &parser->response;
     char *close = *p == '[' ? find_code_end(p, end) : NULL;
@@ -590,7 +591,7 @@ static gboolean read_condition(ImapResponseParser *parser, const char *word)
 }
 
 /* "12 FETCH" or "SEARCH"; returns what follows. */
-static char *read_name(ImapResponseParser *parser, char *word, char *p, char *end)
+static char *read_response_name(ImapResponseParser *parser, char *word, char *p, char *end)
 {
     ImapResponse *response = &parser->response;
     guint64 number;
@@ -610,13 +611,13 @@ static char *read_name(ImapResponseParser *parser, char *word, char *p, char *en
 
 /* "* OK ...", "A1 NO ...", and also "* [COPYUID ...]", as some servers have it. FALSE: it is
  * something else. */
-static gboolean read_status(ImapResponseParser *parser, char *word, char *rest, char *end)
+static gboolean read_response_status(ImapResponseParser *parser, char *word, char *rest, char *end)
 {
     ImapResponse *response = &parser->response;
     char *gap = word + strlen(word);
 
     if (read_condition(parser, word)) {
-        read_text(parser, rest, end);
+        read_response_text(parser, rest, end);
         return TRUE;
     }
     /* Whatever it is, the command is over. */
@@ -626,7 +627,7 @@ static gboolean read_status(ImapResponseParser *parser, char *word, char *rest, 
     response->cond = *word == '[' ? IMAP_COND_OK : IMAP_COND_BAD;
     if (gap < end)
         *gap = ' ';
-    read_text(parser, word, end);
+    read_response_text(parser, word, end);
     return TRUE;
 }
 
@@ -643,7 +644,7 @@ static char *read_first_line(ImapResponseParser *parser, char *p, char *end)
     /* No tag begins with "+" (RFC 3501, 9). Some servers leave the space out. */
     if (*p == '+') {
         response->kind = IMAP_CONTINUATION;
-        read_text(parser, p[1] == ' ' ? p + 2 : p + 1, end);
+        read_response_text(parser, p[1] == ' ' ? p + 2 : p + 1, end);
         return NULL;
     }
     word = end_word(p, end);
@@ -651,11 +652,11 @@ static char *read_first_line(ImapResponseParser *parser, char *p, char *end)
     response->kind = g_str_equal(tag, "*") ? IMAP_UNTAGGED : IMAP_TAGGED;
     if (response->kind == IMAP_TAGGED)
         response->tag = tag;
-    if (read_status(parser, word, p, end))
+    if (read_response_status(parser, word, p, end))
         return NULL;
-    p = response->kind == IMAP_UNTAGGED ? read_name(parser, word, p, end) : NULL;
+    p = response->kind == IMAP_UNTAGGED ? read_response_name(parser, word, p, end) : NULL;
     if (p == NULL)
-        give_up(parser, "it is no IMAP response");
+        response_give_up(parser, "it is no IMAP response");
     return p;
 }
 

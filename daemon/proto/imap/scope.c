@@ -27,7 +27,7 @@ void imap_scope_free(ImapScope *scope)
     g_free(scope);
 }
 
-static gboolean read_name(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_scope_name(ImapLexer *lexer, gpointer data, GError **error)
 {
     char *name = imap_lexer_mailbox(lexer, error);
 
@@ -44,8 +44,8 @@ static gboolean read_names(ImapLexer *lexer, ImapScope *scope, GError **error)
     if (!imap_lexer_space(lexer, error))
         return FALSE;
     if (imap_lexer_peek(lexer) != '(')
-        return read_name(lexer, scope->names, error);
-    return imap_lexer_list(lexer, "mailbox names", FALSE, read_name, scope->names, error);
+        return read_scope_name(lexer, scope->names, error);
+    return imap_lexer_list(lexer, "mailbox names", FALSE, read_scope_name, scope->names, error);
 }
 
 ImapScope *imap_scope_read(ImapLexer *lexer, GError **error)

@@ -105,7 +105,7 @@ typedef struct {
     guint keys;
 } Reader;
 
-static ImapSearchKey *read_key(Reader *reader, GError **error);
+static ImapSearchKey *read_search_key(Reader *reader, GError **error);
 
 /* ---- keys -------------------------------------------------------------------------------------*/
 
@@ -226,7 +226,7 @@ static char *read_in_charset(Reader *reader, gboolean label, GError **error)
 }
 
 /* An astring in the program's charset. */
-static char *read_text(Reader *reader, GError **error)
+static char *read_search_text(Reader *reader, GError **error)
 {
     return to_utf8(reader, read_in_charset(reader, FALSE, error), error);
 }
@@ -238,7 +238,7 @@ static gboolean read_header(Reader *reader, ImapSearchKey *key, GError **error)
     key->field = imap_lexer_astring(reader->lexer, "a header field name", error);
     if (key->field == NULL || !imap_lexer_space(reader->lexer, error))
         return FALSE;
-    key->text = read_text(reader, error);
+    key->text = read_search_text(reader, error);
     return key->text != NULL;
 }
 
@@ -275,7 +275,7 @@ static gboolean read_children(Reader *reader, ImapSearchKey *key, guint n, GErro
 
         if (i > 0 && !imap_lexer_space(reader->lexer, error))
             return FALSE;
-        child = read_key(reader, error);
+        child = read_search_key(reader, error);
         if (child == NULL)
             return FALSE;
         add_child(key, child);
@@ -290,7 +290,7 @@ static gboolean read_argument(Reader *reader, ImapSearchKey *key, Argument argum
 
     switch (argument) {
     case TEXT:
-        return (key->text = read_text(reader, error)) != NULL;
+        return (key->text = read_search_text(reader, error)) != NULL;
     case LABEL:
         return (key->text = read_in_charset(reader, TRUE, error)) != NULL;
     case WORD:
@@ -382,7 +382,7 @@ static ImapSearchKey *read_keys(Reader *reader, GError **error)
     g_autoptr(ImapSearchKey) all = key_new(IMAP_SEARCH_AND);
 
     do {
-        ImapSearchKey *key = read_key(reader, error);
+        ImapSearchKey *key = read_search_key(reader, error);
 
         if (key == NULL)
             return NULL;
@@ -393,7 +393,7 @@ static ImapSearchKey *read_keys(Reader *reader, GError **error)
     return g_steal_pointer(&all);
 }
 
-static ImapSearchKey *read_group(Reader *reader, GError **error)
+static ImapSearchKey *read_search_group(Reader *reader, GError **error)
 {
     g_autoptr(ImapSearchKey) key = read_keys(reader, error);
 
@@ -414,7 +414,7 @@ static gboolean check_limits(const Reader *reader, GError **error)
     return FALSE;
 }
 
-static ImapSearchKey *read_key(Reader *reader, GError **error)
+static ImapSearchKey *read_search_key(Reader *reader, GError **error)
 {
     char next = imap_lexer_peek(reader->lexer);
     ImapSearchKey *key;
@@ -426,7 +426,7 @@ static ImapSearchKey *read_key(Reader *reader, GError **error)
     if (g_ascii_isdigit(next) || next == '*' || next == '$')
         key = read_sequence_key(reader, error);
     else if (imap_lexer_take(reader->lexer, '('))
-        key = read_group(reader, error);
+        key = read_search_group(reader, error);
     else
         key = read_named_key(reader, error);
     reader->depth--;
@@ -460,7 +460,7 @@ ImapSearchKey *imap_search_program_parse(const char *text, const ImapLimits *lim
 /* ---- the command ------------------------------------------------------------------------------*/
 
 /* " (UID FLAGS)" behind UPDATE, if it is there (RFC 5465, 7). */
-static gboolean read_items(ImapLexer *lexer, ImapSearchReturn *ret, GError **error)
+static gboolean read_search_items(ImapLexer *lexer, ImapSearchReturn *ret, GError **error)
 {
     ImapLexer ahead = *lexer;
 
@@ -484,7 +484,7 @@ static gboolean may_return(const ImapSearchReturn *ret, guint option, GError **e
     return FALSE;
 }
 
-static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_search_return(ImapLexer *lexer, gpointer data, GError **error)
 {
     ImapSearchReturn *ret = data;
 
@@ -495,7 +495,7 @@ static gboolean read_return(ImapLexer *lexer, gpointer data, GError **error)
             return FALSE;
         ret->options |= return_names[i].bit;
         if (return_names[i].bit == IMAP_RETURN_UPDATE)
-            return read_items(lexer, ret, error);
+            return read_search_items(lexer, ret, error);
         if (return_names[i].bit != IMAP_RETURN_PARTIAL)
             return TRUE;
         return imap_lexer_space(lexer, error) && imap_lexer_partial(lexer, &ret->partial, error);
@@ -514,7 +514,7 @@ gboolean imap_search_return_read(ImapLexer *lexer, ImapSearchReturn *out, GError
     *lexer = ahead;
     out->given = TRUE;
     if (!imap_lexer_space(lexer, error) ||
-        !imap_lexer_list(lexer, "search return options", TRUE, read_return, out, error))
+        !imap_lexer_list(lexer, "search return options", TRUE, read_search_return, out, error))
         return FALSE;
     if (out->options == 0)
         out->options = IMAP_RETURN_ALL;
@@ -567,7 +567,7 @@ void imap_search_args_free(ImapSearchArgs *args)
 }
 
 /* " IN (...)" and " RETURN (...)" */
-static gboolean read_options(ImapLexer *lexer, ImapSearchArgs *args, GError **error)
+static gboolean read_search_options(ImapLexer *lexer, ImapSearchArgs *args, GError **error)
 {
     if (g_str_equal(lexer->command->name, "ESEARCH") && !read_scopes(lexer, args, error))
         return FALSE;
@@ -578,14 +578,14 @@ gboolean imap_search_saves(ImapLexer *lexer)
 {
     g_autoptr(ImapSearchArgs) args = g_new0(ImapSearchArgs, 1);
 
-    return read_options(lexer, args, NULL) && (args->ret.options & IMAP_RETURN_SAVE) != 0;
+    return read_search_options(lexer, args, NULL) && (args->ret.options & IMAP_RETURN_SAVE) != 0;
 }
 
 ImapSearchArgs *imap_search_args_parse(ImapLexer *lexer, GError **error)
 {
     g_autoptr(ImapSearchArgs) args = g_new0(ImapSearchArgs, 1);
 
-    if (!read_options(lexer, args, error) || !imap_lexer_space(lexer, error) ||
+    if (!read_search_options(lexer, args, error) || !imap_lexer_space(lexer, error) ||
         !read_charset(lexer, args, error))
         return NULL;
     args->key = imap_search_program_read(lexer, args->charset, error);

@@ -74,7 +74,7 @@ static gboolean read_fields(ImapLexer *lexer, ImapSection *out, GError **error)
     return TRUE;
 }
 
-static gboolean read_text(ImapLexer *lexer, ImapSection *out, GError **error)
+static gboolean read_section_text(ImapLexer *lexer, ImapSection *out, GError **error)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
         if (!imap_lexer_take_word(lexer, texts[i].name))
@@ -101,7 +101,7 @@ static gboolean read_section(ImapLexer *lexer, gboolean binary, ImapSection *out
     if (more && binary)
         return imap_lexer_fail(lexer, "only part numbers", error);
     if (more || (out->n_parts == 0 && !binary && imap_lexer_peek(lexer) != ']'))
-        if (!read_text(lexer, out, error))
+        if (!read_section_text(lexer, out, error))
             return FALSE;
     return imap_lexer_expect(lexer, ']', error);
 }

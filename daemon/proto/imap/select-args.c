@@ -54,7 +54,7 @@ static gboolean read_qresync(ImapLexer *lexer, ImapSelectArgs *args, GError **er
            read_known(lexer, args, error) && imap_lexer_expect(lexer, ')', error);
 }
 
-static gboolean read_parameter(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_select_parameter(ImapLexer *lexer, gpointer data, GError **error)
 {
     ImapSelectArgs *args = data;
 
@@ -73,7 +73,7 @@ ImapSelectArgs *imap_select_args_parse(ImapLexer *lexer, GError **error)
         (args->mailbox = imap_lexer_mailbox(lexer, error)) == NULL)
         return NULL;
     if (imap_lexer_more(lexer) &&
-        !imap_lexer_list(lexer, "SELECT parameters", FALSE, read_parameter, args, error))
+        !imap_lexer_list(lexer, "SELECT parameters", FALSE, read_select_parameter, args, error))
         return NULL;
     return imap_lexer_end(lexer, error) ? g_steal_pointer(&args) : NULL;
 }

@@ -196,12 +196,6 @@ guint32 imap_set_count(const ImapSet *set)
     return count;
 }
 
-guint32 imap_set_min(const ImapSet *set)
-{
-    settle(set);
-    return set->ranges->len > 0 ? range_at(set, 0)->first : 0;
-}
-
 guint32 imap_set_max(const ImapSet *set)
 {
     settle(set);
@@ -249,25 +243,6 @@ ImapSet *imap_set_subtract(const ImapSet *a, const ImapSet *b)
         }
         if (first <= last)
             imap_set_add_range(result, first, last);
-    }
-    return result;
-}
-
-ImapSet *imap_set_slice(const ImapSet *set, guint32 first, guint32 last)
-{
-    ImapSet *result = imap_set_new();
-    guint64 before = 0; /* members in the ranges passed */
-
-    settle(set);
-    for (guint i = 0; i < set->ranges->len && before < last; i++) {
-        const ImapRange *range = range_at(set, i);
-        guint64 size = (guint64)range->last - range->first + 1;
-        guint64 from = first > before ? MAX(first - before, 1) : 1;
-        guint64 to = MIN(last - before, size);
-
-        if (from <= to)
-            imap_set_add_range(result, range->first + from - 1, range->first + to - 1);
-        before += size;
     }
     return result;
 }
@@ -473,15 +448,6 @@ ImapSet *imap_sequence_set_resolve(const ImapSequenceSet *set, guint32 star)
                            range.last > 0 ? range.last : star);
     }
     return result;
-}
-
-guint32 imap_sequence_set_max(const ImapSequenceSet *set)
-{
-    guint32 max = 0;
-
-    for (guint i = 0; i < set->n_ranges; i++)
-        max = MAX(max, MAX(set->ranges[i].first, set->ranges[i].last));
-    return max;
 }
 
 void imap_sequence_iter_init(ImapSequenceIter *iter, const ImapSequenceSet *set)

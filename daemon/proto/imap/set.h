@@ -42,15 +42,12 @@ gboolean imap_set_is_empty(const ImapSet *set);
 gboolean imap_set_equal(const ImapSet *a, const ImapSet *b);
 /* The number of members. */
 guint32 imap_set_count(const ImapSet *set);
-/* The smallest and the largest member; 0 for an empty set. */
-guint32 imap_set_min(const ImapSet *set);
+/* The largest member; 0 for an empty set. */
 guint32 imap_set_max(const ImapSet *set);
 
 /* New sets; the arguments stay as they are. */
 ImapSet *imap_set_intersect(const ImapSet *a, const ImapSet *b);
 ImapSet *imap_set_subtract(const ImapSet *a, const ImapSet *b);
-/* The first-th to the last-th smallest members, counted from 1 (RFC 9394 PARTIAL). */
-ImapSet *imap_set_slice(const ImapSet *set, guint32 first, guint32 last);
 
 /* The ranges in ascending order; borrowed until the set changes. */
 const ImapRange *imap_set_ranges(const ImapSet *set, guint *n_ranges);
@@ -102,12 +99,10 @@ void imap_sequence_set_format(const ImapSequenceSet *set, GString *out);
 
 /*
  * "*" becomes star, the largest number in use. Star 0 (an empty mailbox) gives the ranges without
- * "*" only: "5:*" then names nothing (RFC 3501, 6.4.8 for UIDs; for sequence numbers compare with
- * imap_sequence_set_max()). $ must have been replaced by the caller: it resolves to the empty set.
+ * "*" only: "5:*" then names nothing (RFC 3501, 6.4.8 for UIDs; for sequence numbers the
+ * caller looks for larger ones). $ must have been replaced by the caller: it resolves to the empty set.
  */
 ImapSet *imap_sequence_set_resolve(const ImapSequenceSet *set, guint32 star);
-/* The largest number written; 0 when there are only "*" and "$". */
-guint32 imap_sequence_set_max(const ImapSequenceSet *set);
 
 /*
  * Walks the numbers of a set in the order written, for the pairs of COPYUID (RFC 4315) and of

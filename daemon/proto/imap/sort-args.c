@@ -43,7 +43,7 @@ void imap_thread_args_free(ImapThreadArgs *args)
 }
 
 /* "SUBJECT" or "REVERSE DATE" */
-static gboolean read_key(ImapLexer *lexer, gpointer data, GError **error)
+static gboolean read_sort_key(ImapLexer *lexer, gpointer data, GError **error)
 {
     ImapSortKey key = {.reverse = imap_lexer_take_word(lexer, "REVERSE")};
 
@@ -81,7 +81,8 @@ ImapSortArgs *imap_sort_args_parse(ImapLexer *lexer, GError **error)
 
     args->keys = g_array_new(FALSE, FALSE, sizeof(ImapSortKey));
     if (!imap_search_return_read(lexer, &args->ret, error) || !imap_lexer_space(lexer, error) ||
-        !imap_lexer_list(lexer, "sort keys in parentheses", FALSE, read_key, args->keys, error))
+        !imap_lexer_list(lexer, "sort keys in parentheses", FALSE, read_sort_key, args->keys,
+                         error))
         return NULL;
     args->key = read_charset_and_program(lexer, error);
     return args->key != NULL ? g_steal_pointer(&args) : NULL;

@@ -19,7 +19,7 @@ void imap_store_args_free(ImapStoreArgs *args)
 }
 
 /* "(UNCHANGEDSINCE 12) ", if it is there (RFC 7162, 3.1.3). */
-static gboolean read_modifiers(ImapLexer *lexer, ImapStoreArgs *args, GError **error)
+static gboolean read_store_modifiers(ImapLexer *lexer, ImapStoreArgs *args, GError **error)
 {
     if (!imap_lexer_take(lexer, '('))
         return TRUE;
@@ -78,7 +78,7 @@ ImapStoreArgs *imap_store_args_parse(ImapLexer *lexer, GError **error)
 
     if (!imap_lexer_space(lexer, error) ||
         (args->set = imap_lexer_sequence_set(lexer, TRUE, error)) == NULL ||
-        !imap_lexer_space(lexer, error) || !read_modifiers(lexer, args, error) ||
+        !imap_lexer_space(lexer, error) || !read_store_modifiers(lexer, args, error) ||
         !read_action(lexer, args, error) || !imap_lexer_end(lexer, error))
         return NULL;
     return g_steal_pointer(&args);

@@ -25,14 +25,14 @@ void imap_url_free(ImapUrl *url)
     g_free(url);
 }
 
-static gboolean fail(const char *reason, GError **error)
+static gboolean url_fail(const char *reason, GError **error)
 {
     g_set_error_literal(error, IMAP_ERROR, IMAP_ERROR_SYNTAX, reason);
     return FALSE;
 }
 
 /* Percent-encoded UTF-8 (RFC 5092, 8); NULL: it isn't. */
-static char *decode(const char *start, const char *end)
+static char *url_decode(const char *start, const char *end)
 {
     g_autofree char *text = g_uri_unescape_segment(start, end, NULL);
 
@@ -51,60 +51,60 @@ static gboolean read_server(ImapUrl *url, const char *start, const char *end, GE
     if (at != NULL) {
         const char *auth = memchr(start, ';', (gsize)(at - start));
 
-        url->user = decode(start, auth != NULL ? auth : at);
+        url->user = url_decode(start, auth != NULL ? auth : at);
         if (url->user == NULL)
-            return fail("the user in the URL isn't percent-encoded UTF-8", error);
+            return url_fail("the user in the URL isn't percent-encoded UTF-8", error);
     }
     url->host = g_strndup(host, (gsize)((colon != NULL ? colon : end) - host));
-    return *url->host != 0 || fail("the URL names no server", error);
+    return *url->host != 0 || url_fail("the URL names no server", error);
 }
 
 /* Up to the first parameter; the slash before it isn't part of the name. */
-static gboolean read_mailbox(ImapUrl *url, const char *start, const char *end, GError **error)
+static gboolean read_url_mailbox(ImapUrl *url, const char *start, const char *end, GError **error)
 {
     if (end > start && end[-1] == '/')
         end--;
     if (end == start)
         return TRUE;
-    url->mailbox = decode(start, end);
+    url->mailbox = url_decode(start, end);
     if (url->mailbox == NULL)
-        return fail("the mailbox in the URL isn't percent-encoded UTF-8", error);
+        return url_fail("the mailbox in the URL isn't percent-encoded UTF-8", error);
     imap_name_fold_inbox(url->mailbox, 0);
     return TRUE;
 }
 
 /* ---- parameters -------------------------------------------------------------------------------*/
 
-static gboolean read_number(const char *text, gboolean zero, guint32 *out, GError **error)
+static gboolean read_url_number(const char *text, gboolean zero, guint32 *out, GError **error)
 {
     guint64 number;
 
     if (!g_ascii_string_to_unsigned(text, 10, zero ? 0 : 1, G_MAXUINT32, &number, NULL))
-        return fail("a number in the URL isn't one", error);
+        return url_fail("a number in the URL isn't one", error);
     *out = (guint32)number;
     return TRUE;
 }
 
 static gboolean read_uidvalidity(ImapUrl *url, const char *value, GError **error)
 {
-    return read_number(value, FALSE, &url->uidvalidity, error);
+    return read_url_number(value, FALSE, &url->uidvalidity, error);
 }
 
-static gboolean read_uid(ImapUrl *url, const char *value, GError **error)
+static gboolean read_url_uid(ImapUrl *url, const char *value, GError **error)
 {
-    return read_number(value, FALSE, &url->uid, error);
+    return read_url_number(value, FALSE, &url->uid, error);
 }
 
 /* As in FETCH's BODY[...]. */
-static gboolean read_section(ImapUrl *url, const char *value, GError **error)
+static gboolean read_url_section(ImapUrl *url, const char *value, GError **error)
 {
-    g_autofree char *text = decode(value, value + strlen(value));
+    g_autofree char *text = url_decode(value, value + strlen(value));
     g_autofree char *line = text != NULL ? g_strdup_printf("u SECTION [%s]", text) : NULL;
     g_autoptr(ImapCommand) command = NULL;
     ImapLexer lexer;
 
     if (line == NULL || url->has_section)
-        return fail("the section in the URL can't be read", error);
+        return url_fail("the section in the URL can't be read", error);
     command = imap_command_from_line(line, error);
     if (command == NULL)
         return FALSE;
@@ -115,13 +115,13 @@ static gboolean read_section(ImapUrl *url, const char *value, GError **error)
 }
 
 /* "0.1024" or "1024" */
-static gboolean read_partial(ImapUrl *url, const char *value, GError **error)
+static gboolean read_url_partial(ImapUrl *url, const char *value, GError **error)
 {
     g_auto(GStrv) numbers = g_strsplit(value, ".", 2);
 
     url->partial = TRUE;
-    return numbers[0] != NULL && read_number(numbers[0], TRUE, &url->offset, error) &&
-           (numbers[1] == NULL || read_number(numbers[1], FALSE, &url->length, error));
+    return numbers[0] != NULL && read_url_number(numbers[0], TRUE, &url->offset, error) &&
+           (numbers[1] == NULL || read_url_number(numbers[1], FALSE, &url->length, error));
 }
 
 /* RFC 3339, with its zone. */
@@ -130,7 +130,7 @@ static gboolean read_expire(ImapUrl *url, const char *value, GError **error)
     g_autoptr(GDateTime) when = g_date_time_new_from_iso8601(value, NULL);
 
     if (when == NULL)
-        return fail("the time in the URL isn't one", error);
+        return url_fail("the time in the URL isn't one", error);
     url->expires = MAX(1, g_date_time_to_unix(when));
     return TRUE;
 }
@@ -142,9 +142,9 @@ static gboolean read_access(ImapUrl *url, const char *value, GError **error)
 
     url->access = g_ascii_strdown(value, plus != NULL ? plus - value : -1);
     if (plus != NULL)
-        url->access_user = decode(plus + 1, plus + strlen(plus));
+        url->access_user = url_decode(plus + 1, plus + strlen(plus));
     return (*url->access != 0 && (plus == NULL || url->access_user != NULL)) ||
-           fail("the URL doesn't say who may use it", error);
+           url_fail("the URL doesn't say who may use it", error);
 }
 
 /* "user+ada:internal:TOKEN", or without the last two what is to be authorized. */
@@ -153,13 +153,13 @@ static gboolean read_urlauth(ImapUrl *url, const char *value, GError **error)
     g_auto(GStrv) words = g_strsplit(value, ":", 3);
 
     if (url->host == NULL || url->user == NULL || url->mailbox == NULL)
-        return fail("a URL with URLAUTH names server, user and mailbox", error);
+        return url_fail("a URL with URLAUTH names server, user and mailbox", error);
     if (words[0] == NULL || !read_access(url, words[0], error))
-        return words[0] != NULL || fail("the URL doesn't say who may use it", error);
+        return words[0] != NULL || url_fail("the URL doesn't say who may use it", error);
     if (words[1] == NULL)
         return TRUE;
     if (words[2] == NULL || *words[1] == 0 || *words[2] == 0)
-        return fail("the URL has no token", error);
+        return url_fail("the URL has no token", error);
     url->mechanism = g_strdup(words[1]);
     url->token = g_strdup(words[2]);
     return TRUE;
@@ -169,12 +169,12 @@ static const struct {
     const char *name;
     gboolean (*read)(ImapUrl *url, const char *value, GError **error);
 } parameters[] = {
-    {"UIDVALIDITY", read_uidvalidity}, {"UID", read_uid},       {"SECTION", read_section},
-    {"PARTIAL", read_partial},         {"EXPIRE", read_expire}, {"URLAUTH", read_urlauth},
+    {"UIDVALIDITY", read_uidvalidity}, {"UID", read_url_uid},   {"SECTION", read_url_section},
+    {"PARTIAL", read_url_partial},     {"EXPIRE", read_expire}, {"URLAUTH", read_urlauth},
 };
 
 /* "UID=20" */
-static gboolean read_parameter(ImapUrl *url, const char *parameter, GError **error)
+static gboolean read_url_parameter(ImapUrl *url, const char *parameter, GError **error)
 {
     const char *equals = strchr(parameter, '=');
 
@@ -185,7 +185,7 @@ static gboolean read_parameter(ImapUrl *url, const char *parameter, GError **err
             g_ascii_strncasecmp(parameter, parameters[i].name, length) == 0)
             return parameters[i].read(url, equals + 1, error);
     }
-    return fail("the URL has a part that isn't known here", error);
+    return url_fail("the URL has a part that isn't known here", error);
 }
 
 /* ";UIDVALIDITY=3/;UID=20": each may end in the slash that stands before the next one. */
@@ -199,11 +199,11 @@ static gboolean read_parameters(ImapUrl *url, const char *text, GError **error)
         if (list[i + 1] != NULL && length > 0 && list[i][length - 1] == '/')
             list[i][length - 1] = 0;
         if (url->access != NULL)
-            return fail("URLAUTH isn't the last part of the URL", error);
-        if (!read_parameter(url, list[i], error))
+            return url_fail("URLAUTH isn't the last part of the URL", error);
+        if (!read_url_parameter(url, list[i], error))
             return FALSE;
     }
-    return url->uid != 0 || fail("the URL names no message", error);
+    return url->uid != 0 || url_fail("the URL names no message", error);
 }
 
 ImapUrl *imap_url_parse(const char *text, GError **error)
@@ -219,11 +219,11 @@ ImapUrl *imap_url_parse(const char *text, GError **error)
             return NULL;
     }
     if (*path != '/' && (*path != ';' || url->host != NULL)) {
-        fail("the URL doesn't begin with imap://, a slash or a semicolon", error);
+        url_fail("the URL doesn't begin with imap://, a slash or a semicolon", error);
         return NULL;
     }
     path += *path == '/';
-    if (!read_mailbox(url, path, path + strcspn(path, ";"), error) ||
+    if (!read_url_mailbox(url, path, path + strcspn(path, ";"), error) ||
         !read_parameters(url, path + strcspn(path, ";"), error))
         return NULL;
     url->rump_length = strlen(text);

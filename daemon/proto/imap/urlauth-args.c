@@ -12,7 +12,7 @@ static gboolean more(const ImapLexer *lexer, guint count)
 
 /* ---- GENURLAUTH -------------------------------------------------------------------------------*/
 
-static gboolean read_pair(ImapLexer *lexer, GPtrArray *words, GError **error)
+static gboolean read_urlauth_pair(ImapLexer *lexer, GPtrArray *words, GError **error)
 {
     char *url, *mechanism;
 
@@ -32,7 +32,7 @@ GPtrArray *imap_genurlauth_args_parse(ImapLexer *lexer, GError **error)
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
 
     do
-        if (!read_pair(lexer, words, error))
+        if (!read_urlauth_pair(lexer, words, error))
             return NULL;
     while (more(lexer, words->len / 2));
     return imap_lexer_end(lexer, error) ? g_steal_pointer(&words) : NULL;
@@ -73,7 +73,7 @@ static const struct {
     {"BODYPARTSTRUCTURE", IMAP_URLFETCH_STRUCTURE},
 };
 
-static gboolean read_parameter(ImapLexer *lexer, ImapUrlfetch *fetch, GError **error)
+static gboolean read_urlauth_parameter(ImapLexer *lexer, ImapUrlfetch *fetch, GError **error)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++)
         if (imap_lexer_take_word(lexer, parameters[i].name)) {
@@ -96,7 +96,7 @@ static gboolean read_fetch(ImapLexer *lexer, ImapUrlfetch *fetch, GError **error
     if (fetch->url == NULL || !extended)
         return fetch->url != NULL;
     while (imap_lexer_more(lexer))
-        if (!read_parameter(lexer, fetch, error))
+        if (!read_urlauth_parameter(lexer, fetch, error))
             return FALSE;
     if ((fetch->parameters & both) == both)
         return imap_lexer_fail(lexer, "one of BODY and BINARY", error);

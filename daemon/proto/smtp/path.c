@@ -68,7 +68,9 @@ static gboolean is_domain(const char *text)
     return label;
 }
 
-gboolean smtp_address_is_valid(const char *address)
+/* Whether `address` is a mailbox: a local part (dot-string or quoted), @, and a domain or an
+ * address literal. What passes has no control characters and no spaces outside of quotes. */
+static gboolean address_is_valid(const char *address)
 {
     const char *at = strrchr(address, '@');
 
@@ -181,7 +183,7 @@ static gboolean parse_address(const char *text, const char *end, SmtpPath *path)
     path->address = g_strndup(text, (gsize)(end - text));
     for (const char *c = path->address; *c; c++)
         path->utf8 |= (*c & 0x80) != 0;
-    return !*path->address || smtp_address_is_valid(path->address);
+    return !*path->address || address_is_valid(path->address);
 }
 
 gboolean smtp_path_parse(const char *text, const char *keyword, SmtpPath *path,

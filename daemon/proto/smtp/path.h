@@ -27,10 +27,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SmtpPath, smtp_path_clear)
 gboolean smtp_path_parse(const char *text, const char *keyword, SmtpPath *path,
                          const char **problem);
 
-/* Whether `address` is a mailbox: a local part (dot-string or quoted), @, and a domain or an
- * address literal. What passes has no control characters and no spaces outside of quotes. */
-gboolean smtp_address_is_valid(const char *address);
-
 /* xtext (RFC 3461, 4) of at most `limit` bytes. */
 gboolean smtp_is_xtext(const char *text, gsize limit);
 

@@ -37,7 +37,7 @@ static gboolean find_destination(CopyRun *run, const char *name, GError **error)
 }
 
 /* RFC 2180, 4.4: a COPY by number is of all of them; of a MOVE, what is there has moved. */
-static gboolean is_complete(const CopyRun *run, guint named)
+static gboolean copy_is_complete(const CopyRun *run, guint named)
 {
     return run->from->len == named || run->session->by_uid || run->move;
 }
@@ -56,7 +56,7 @@ static gboolean copy_all(CopyRun *run, const GArray *uids, GError **error)
     for (guint i = 0; i < run->to->len; i++)
         if (g_array_index(run->to, guint32, i) >= target->uidnext)
             g_array_append_val(run->made, g_array_index(run->to, guint32, i));
-    return !is_complete(run, uids->len) || cache_commit(g_steal_pointer(&txn), error);
+    return !copy_is_complete(run, uids->len) || cache_commit(g_steal_pointer(&txn), error);
 }
 
 static void reply_copied(CopyRun *run, const char *text)
@@ -85,7 +85,7 @@ static void run_copy(CopyRun *run, const GArray *uids)
         imap_reply_error(run->session, error);
         return;
     }
-    if (!is_complete(run, uids->len)) {
+    if (!copy_is_complete(run, uids->len)) {
         imap_reply(run->session, IMAP_NO, "EXPUNGEISSUED", "Some of the messages are gone");
         return;
     }

@@ -49,7 +49,7 @@ static const CacheChange *change_of(const Fetch *fetch, guint32 uid)
     return NULL;
 }
 
-static gboolean is_asked_for(const ImapFetchRun *run, ImapFetchKind kind)
+static gboolean fetch_is_asked_for(const ImapFetchRun *run, ImapFetchKind kind)
 {
     return (run->args->kinds & (1u << kind)) != 0;
 }
@@ -60,13 +60,14 @@ static void append_change(ImapFetchRun *run, const CacheFetchRow *row)
 {
     ImapSession *session = run->session;
     GString *out = session->out;
-    if (!is_asked_for(run, IMAP_FETCH_UID) && imap_view_changes_have_uids(session))
+    if (!fetch_is_asked_for(run, IMAP_FETCH_UID) && imap_view_changes_have_uids(session))
         g_string_append_printf(out, "UID %u ", row->placement->uid);
-    if (!is_asked_for(run, IMAP_FETCH_MODSEQ) && (session->enabled & IMAP_ENABLED_CONDSTORE)) {
+    if (!fetch_is_asked_for(run, IMAP_FETCH_MODSEQ) &&
+        (session->enabled & IMAP_ENABLED_CONDSTORE)) {
         g_string_append_printf(out, "MODSEQ (%" G_GUINT64_FORMAT ") ", row->placement->modseq);
         imap_view_note_modseq(session->view, row->placement->modseq);
     }
-    if (!is_asked_for(run, IMAP_FETCH_FLAGS)) {
+    if (!fetch_is_asked_for(run, IMAP_FETCH_FLAGS)) {
         imap_out_literal(out, "FLAGS ");
         imap_view_append_flags(session, row->placement->uid, run->flags);
         imap_out_literal(out, " ");
@@ -82,7 +83,7 @@ static void begin_row(Fetch *fetch, const CacheFetchRow *row)
         fetch->index++;
     run->flags = row->placement->flags;
     run->change = change_of(fetch, uid);
-    if (run->change || is_asked_for(run, IMAP_FETCH_FLAGS))
+    if (run->change || fetch_is_asked_for(run, IMAP_FETCH_FLAGS))
         imap_view_learn(run->session, run->flags.keywords);
     run->row_start = out->len;
     run->sent_some = FALSE;

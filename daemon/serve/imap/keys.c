@@ -129,7 +129,7 @@ static gboolean read_segments(Read *read)
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
-static gboolean is_complete(const ImapKeys *keys, guint row)
+static gboolean key_list_is_complete(const ImapKeys *keys, guint row)
 {
     for (guint kind = 0; kind < keys->n_kinds; kind++)
         if (!imap_keys_text(keys, row, kind))
@@ -142,7 +142,7 @@ static gboolean take_header(const CacheFetchRow *row, gpointer data)
     Read *read = data;
     while (g_array_index(read->keys->rows, ImapKeyRow, read->at).uid < row->placement->uid)
         read->at++;
-    if (is_complete(read->keys, read->at))
+    if (key_list_is_complete(read->keys, read->at))
         return TRUE;
     if (!row->header && !read->last_try) {
         if (read->ask)
@@ -173,7 +173,7 @@ static gboolean complete_slice(Read *read, guint *row)
     guint first = *row;
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(guint32));
     for (; *row < keys->rows->len && uids->len < IMAP_SLICE_MESSAGES; ++*row)
-        if (!is_complete(keys, *row))
+        if (!key_list_is_complete(keys, *row))
             g_array_append_val(uids, g_array_index(keys->rows, ImapKeyRow, *row).uid);
     if (!uids->len)
         return TRUE;
@@ -201,7 +201,7 @@ static void drop_incomplete(ImapKeys *keys)
 {
     guint kept = 0;
     for (guint row = 0; row < keys->rows->len; row++) {
-        if (!is_complete(keys, row))
+        if (!key_list_is_complete(keys, row))
             continue;
         for (guint kind = 0; kind < keys->n_kinds; kind++)
             keys->texts->pdata[kept * keys->n_kinds + kind] = imap_keys_text(keys, row, kind);
@@ -271,7 +271,7 @@ static gboolean lacks_few(const ImapKeys *keys)
 {
     guint lacking = 0;
     for (guint row = 0; row < keys->rows->len; row++)
-        lacking += !is_complete(keys, row);
+        lacking += !key_list_is_complete(keys, row);
     return lacking <= keys->rows->len / FEW;
 }
 

@@ -37,7 +37,7 @@ static char **read_lines(CacheTxn *txn)
 }
 
 /* "INBOX." allows INBOX as well as what is below it. */
-static gboolean is_below(const char *name, const Space *space)
+static gboolean namespace_is_below(const char *name, const Space *space)
 {
     return g_str_has_prefix(name, space->prefix);
 }
@@ -50,7 +50,7 @@ gboolean imap_namespace_check(CacheTxn *txn, const char *name, GError **error)
         Space space;
         if (!read_space(lines[i], &space))
             continue;
-        if (is_below(name, &space))
+        if (namespace_is_below(name, &space))
             return TRUE;
         if (!where && g_str_equal(space.kind, "personal"))
             where = g_strdup(space.prefix);

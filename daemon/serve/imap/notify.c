@@ -102,7 +102,7 @@ static void tell_status(ImapSession *session, CacheTxn *txn, const ImapNotify *n
     }
 }
 
-static gboolean is_asked_for(const ImapNotifyArgs *args, const ImapMailbox *mailbox)
+static gboolean notify_is_asked_for(const ImapNotifyArgs *args, const ImapMailbox *mailbox)
 {
     for (guint i = 0; i < args->groups->len; i++) {
         const ImapNotifyGroup *group = args->groups->pdata[i];
@@ -119,7 +119,7 @@ static void tell_no_access(ImapSession *session, const ImapNotify *notify)
     for (guint i = 0; i < mailboxes->sorted->len; i++) {
         const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
         if (mailbox->folder && !(cache_folder_rights(mailbox->folder) & CACHE_RIGHT_READ) &&
-            is_asked_for(notify->args, mailbox))
+            notify_is_asked_for(notify->args, mailbox))
             imap_list_tell(session, mailbox, NULL);
     }
 }

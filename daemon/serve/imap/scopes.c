@@ -9,7 +9,7 @@ static gboolean is_named(const ImapMailbox *mailbox, const char *name)
     return g_str_equal(mailbox->name, name);
 }
 
-static gboolean is_below(const ImapMailbox *mailbox, const char *name)
+static gboolean scope_is_below(const ImapMailbox *mailbox, const char *name)
 {
     gsize length = strlen(name);
     return is_named(mailbox, name) ||
@@ -19,7 +19,7 @@ static gboolean is_below(const ImapMailbox *mailbox, const char *name)
 
 static gboolean is_child(const ImapMailbox *mailbox, const char *name)
 {
-    return is_below(mailbox, name) &&
+    return scope_is_below(mailbox, name) &&
            (is_named(mailbox, name) ||
             !strchr(mailbox->name + strlen(name) + 1, mailbox->delimiter));
 }
@@ -51,7 +51,7 @@ gboolean imap_scope_names(const ImapScope *scope, const ImapMailbox *mailbox)
     case IMAP_SCOPE_SUBSCRIBED:
         return mailbox->subscribed;
     case IMAP_SCOPE_SUBTREE:
-        return any_name(scope, mailbox, is_below);
+        return any_name(scope, mailbox, scope_is_below);
     case IMAP_SCOPE_SUBTREE_ONE:
         return any_name(scope, mailbox, is_child);
     case IMAP_SCOPE_MAILBOXES:

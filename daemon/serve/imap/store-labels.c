@@ -103,7 +103,7 @@ static gboolean tell_all_labelled(LabelRun *run, CacheTxn *txn, GError **error)
     return TRUE;
 }
 
-static void note_own(LabelRun *run)
+static void note_label_own(LabelRun *run)
 {
     for (guint i = 0; i < run->done->len; i++) {
         const CacheLabelled *labelled = &g_array_index(run->done, CacheLabelled, i);
@@ -129,7 +129,7 @@ static gboolean label_all(LabelRun *run, GError **error)
         g_string_truncate(session->out, before);
         return FALSE;
     }
-    note_own(run);
+    note_label_own(run);
     return TRUE;
 }
 

@@ -49,7 +49,7 @@ static gboolean store_all(StoreRun *run, GError **error)
 }
 
 /* A silent STORE doesn't tell what others have done to the same message: then the report does. */
-static void note_own(const StoreRun *run)
+static void note_store_own(const StoreRun *run)
 {
     for (guint i = 0, at = 0; i < run->done->len; i++) {
         const CacheChange *change = &g_array_index(run->done, CacheChange, i);
@@ -68,7 +68,7 @@ static gboolean tell_stored(StoreRun *run)
 {
     ImapSession *session = run->session;
     gboolean tell = !run->args->silent || (session->enabled & IMAP_ENABLED_CONDSTORE);
-    note_own(run);
+    note_store_own(run);
     for (guint i = 0; tell && i < run->done->len; i++) {
         imap_view_append_change(session, &g_array_index(run->done, CacheChange, i),
                                 !run->args->silent);
