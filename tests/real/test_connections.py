@@ -29,6 +29,7 @@ class Stranded(Case):
 
     def test_a_sync_over_a_dead_connection_takes_as_long_as_connecting(self):
         daemon = self.daemon()
+        time.sleep(6)  # the first round is over
         self.link.strand()
         fill(self.near, [mail(4)])
         begin = time.monotonic()

@@ -352,6 +352,8 @@ class Folders(ServerCase):
                     self.server.drop_connections()
                     account("advance", 20)
                     self.sync(account)
+                account("advance", 200)  # an APPEND whose answer was cut off is looked for first
+                self.sync(account)
                 self.sync(account)
                 self.check_equal(account)
                 self.assertLessEqual(uids, set(account.messages("Archive")))

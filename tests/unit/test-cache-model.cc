@@ -8,6 +8,7 @@
  */
 #include "cache-fixture.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>

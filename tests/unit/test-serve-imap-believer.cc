@@ -7,6 +7,7 @@
  */
 #include "imap-transcript.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>

@@ -2,6 +2,7 @@
 /* The local IMAP server: a message of 50 MB costs no more memory and time than it must. */
 #include "imap-transcript.h"
 
+#include <algorithm>
 #include <atomic>
 #include <malloc.h>
 

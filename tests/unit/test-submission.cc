@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+
 extern "C" {
 #include "daemon/proto/smtp/data.h"
 #include "daemon/proto/smtp/path.h"
