@@ -54,6 +54,7 @@ struct Sync {
     SyncContext *context; /* the thread's */
     gint64 heard;         /* when the connection was last of use; the thread's */
     NetCancel *connected; /* of the time online that the connection is from; the thread's */
+    NetCancel *round;     /* of the round that is under way; borrowed */
     SyncWatch *watch;
     CacheWatch *pending_watch;
     int wake_fd;    /* something below changed */
@@ -281,10 +282,9 @@ static void disconnect_upstream(Sync *sync)
 static gboolean reconnect(gpointer data, GError **error)
 {
     Sync *sync = data;
-    g_autoptr(NetCancel) cancel = net_cancel_ref(sync->connected);
 
     disconnect_upstream(sync);
-    return connect_upstream(sync, cancel, error);
+    return connect_upstream(sync, sync->round, error);
 }
 
 /* ---- failures ------------------------------------------------------------------------------ */
@@ -382,6 +382,7 @@ static gboolean round_once(Sync *sync, SyncRoundKind kind, NetCancel *cancel, GE
     }
     fetch_bodies_set_online(sync->bodies, TRUE, NULL);
     set_busy(sync, ACCOUNT_SYNCING);
+    sync->round = cancel;
     gboolean ok = sync_round(sync->context, kind, error);
     sync->heard = net_clock_usec(sync->access.clock);
     return ok;
