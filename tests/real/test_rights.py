@@ -196,7 +196,7 @@ class WithAcl(Rights):
             self.sync_of(daemon)
             return len(tags) > 1
         daemon.wait(is_sent_again, "it to be sent again", 200)
-        daemon.wait(lambda: daemon.pending() == 0, "nothing to be pending")
+        daemon.wait(lambda: daemon.pending() == 0, "nothing to be pending", 200)
         self.assertEqual(self.subjects("Drop"),
                          ["Mail 0", "Mail 1", "Mail dropped", "Mail dropped"])
 

@@ -270,6 +270,7 @@ class Delivering(Submitting):
     def test_a_refused_recipient_is_kept_with_the_servers_words(self):
         words = "550 5.1.1 There is no Eve here"
         self.provider_smtp.answers["RCPT"] = lambda line: words if "eve" in line else None
+        self.daemon.sync()  # there is an INBOX to tell it in
         self.send("partly", ["bob@example.net", "eve@example.net"])
         self.provider_smtp.wait_for(1)
         self.assertEqual(self.provider_smtp.deliveries[0].recipients, ["bob@example.net"])
