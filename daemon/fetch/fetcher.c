@@ -500,9 +500,10 @@ static gboolean start_job(Fetcher *fetcher, FetchJob *job, gboolean again, GErro
 
     if (half == 0 || set_length(job) <= IMAP_CLIENT_SET)
         return start_whole(fetcher, job, again, error);
-    g_autoptr(FetchJob) owned = job;
     gboolean ok = start_job(fetcher, part_of(job, 0, half), again, error);
-    return start_job(fetcher, part_of(job, half, job->items->len), again, ok ? error : NULL) && ok;
+    ok = start_job(fetcher, part_of(job, half, job->items->len), again, ok ? error : NULL) && ok;
+    fetch_job_free(job);
+    return ok;
 }
 
 /* Asks once more for what didn't come: a message may be newer than what this connection knows of
