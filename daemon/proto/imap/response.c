@@ -244,14 +244,17 @@ static void close_list(ImapResponseParser *parser, gboolean last)
         g_array_set_size(parser->stack, parser->stack->len - 1);
 }
 
+static void make_bad(ImapNode *list)
+{
+    list->kind = IMAP_NODE_BAD;
+    list->text = "";
+    list->n_children = 0;
+}
+
 /* The list within the outermost one that isn't closed yet has lost its end. */
 static void spoil_list(ImapResponseParser *parser)
 {
-    ImapNode *node = &parser->nodes[g_array_index(parser->stack, Frame, 2).list];
-
-    node->kind = IMAP_NODE_BAD;
-    node->text = "";
-    node->n_children = 0;
+    make_bad(&parser->nodes[g_array_index(parser->stack, Frame, 2).list]);
 }
 
 /* The lists that are open at the end of a response: of the outermost only its ")" is missing, what
@@ -376,9 +379,7 @@ static void spoil_touched(ImapResponseParser *parser, const char *start, gsize l
         g_strcmp0(parser->response.name, "FETCH") != 0 || is_fetch_item(start, length) ||
         ends_in_section(start, length))
         return;
-    list->kind = IMAP_NODE_BAD;
-    list->text = "";
-    list->n_children = 0;
+    make_bad(list);
 }
 
 /* Adds the atom, which may touch the end of a list; returns what follows it, whose first octet the
