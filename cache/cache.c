@@ -153,9 +153,24 @@ gboolean cache_was_copied(Cache *cache)
     return cache->copied;
 }
 
-/* Makes the bits of UIDs anew where they are missing. */
-static gboolean rebuild_uids(Cache *cache, GError **error)
+static gboolean rebuild_each(CacheTxn *txn, const GArray *folders, ProgressStep *told,
+                             GError **error)
 {
+    gboolean done = TRUE;
+
+    progress_begin(txn->db, told);
+    for (guint i = 0; i < folders->len && done; i++) {
+        told->share = (double)i / folders->len;
+        done = uids_rebuild(txn, g_array_index(folders, gint64, i), error);
+    }
+    progress_end(txn->db);
+    return done;
+}
+
+/* Makes the bits of UIDs anew where they are missing. */
+static gboolean rebuild_uids(Cache *cache, const CacheProgress *progress, GError **error)
+{
+    ProgressStep told = {progress, "updating the mail cache", 0};
     g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
     g_autoptr(GArray) wrong = txn ? uids_wrong(txn, error) : NULL;
 
@@ -163,19 +178,23 @@ static gboolean rebuild_uids(Cache *cache, GError **error)
     if (!wrong || !wrong->len)
         return wrong != NULL;
     txn = cache_begin(cache, CACHE_WRITE, error);
-    for (guint i = 0; i < wrong->len; i++)
-        if (!txn || !uids_rebuild(txn, g_array_index(wrong, gint64, i), error))
-            return FALSE;
-    return cache_commit(g_steal_pointer(&txn), error);
+    return txn && rebuild_each(txn, wrong, &told, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
 }
 
-/* Where that can't be done (a full disk), cache_uids() is slow, but right. */
-static void mend_uids(Cache *cache)
+/* Where that can't be done (a full disk), cache_uids() is slow, but right. FALSE: cancelled. */
+static gboolean mend_uids(Cache *cache, const CacheProgress *progress, GError **error)
 {
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) failure = NULL;
 
-    if (!rebuild_uids(cache, &error))
-        g_message("%s: folders open slowly for now: %s", cache->path, error->message);
+    if (rebuild_uids(cache, progress, &failure))
+        return TRUE;
+    if (g_error_matches(failure, CACHE_ERROR, CACHE_ERROR_CANCELLED)) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
+    }
+    g_message("%s: folders open slowly for now: %s", cache->path, failure->message);
+    return TRUE;
 }
 
 /* `name` is the database's; the lock is held already. */
@@ -214,9 +233,8 @@ Cache *cache_open(const char *dir, const CacheProgress *progress, GError **error
         return NULL;
     }
     cache->lock_fd = lock;
-    if (!notice_copy(cache, error))
+    if (!mend_uids(cache, progress, error) || !notice_copy(cache, error))
         return NULL;
-    mend_uids(cache);
     cache->opened = TRUE;
     return g_steal_pointer(&cache);
 }

@@ -183,6 +183,18 @@ gboolean db_exec(Db *db, const char *sql, GError **error)
     return code == SQLITE_OK || db_fail(db, code, error);
 }
 
+gboolean db_exec_next(Db *db, const char **sql, GError **error)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db->handle, *sql, -1, &statement, sql);
+
+    while (statement && sqlite3_step(statement) == SQLITE_ROW)
+        ;
+    if (code == SQLITE_OK)
+        code = sqlite3_finalize(statement);
+    return code == SQLITE_OK || db_fail(db, code, error);
+}
+
 /* ---- statements --------------------------------------------------------------------------- */
 
 static DbSlot *slot_find(DbSlot *slots, guint size, const char *sql)

@@ -73,6 +73,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_close)
 /* Statements that aren't worth keeping, or several at once. */
 gboolean db_exec(Db *db, const char *sql, GError **error);
 
+/* The first of several statements; *sql moves behind it. */
+gboolean db_exec_next(Db *db, const char **sql, GError **error);
+
 typedef struct {
     Db *db;
     const char *sql;

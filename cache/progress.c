@@ -2,8 +2,9 @@
 /* Progress of what SQLite does in one statement, and of what is done row by row. */
 #include "cache/private.h"
 
-/* SQLite's instructions between two questions: a few milliseconds. */
-#define INSTRUCTIONS 100000
+/* SQLite's instructions between two questions: well below a millisecond, but for the rows that are
+ * read meanwhile, which may be large. */
+#define INSTRUCTIONS 5000
 
 gboolean progress_tell(const CacheProgress *progress, const char *what, double share,
                        GError **error)

@@ -4,6 +4,8 @@
 
 #include "cache/private.h"
 
+#include <string.h>
+
 /*
  * What a difference between view and base is (see placement.h): alive here and not there, there and
  * not alive here, or alive in both with other flags. The partial index over it is push's list of
@@ -133,9 +135,11 @@ static const char VERSION_5[] =
 /* What the provider allows in a folder (rights.h); 0: not known yet. */
 static const char VERSION_6[] = "ALTER TABLE folder ADD COLUMN rights INTEGER NOT NULL DEFAULT 0;";
 
-/* Segments from before there was anything for SORT, THREAD and FETCH in them are written anew. */
+/* Segments from before there was anything for SORT, THREAD and FETCH in them are written anew. Row by
+ * row: a DELETE without WHERE is one instruction of SQLite's, which nothing can stop. */
 static const char VERSION_7[] =
-    "DELETE FROM text_segment; DELETE FROM text_data; DELETE FROM text_filter;"
+    "DELETE FROM text_segment WHERE TRUE; DELETE FROM text_data WHERE TRUE;"
+    "DELETE FROM text_filter WHERE TRUE;"
     "INSERT OR IGNORE INTO text_due SELECT 0, id FROM message WHERE state >= 1;"
     "INSERT OR IGNORE INTO text_due SELECT 1, id FROM message WHERE state >= 2;";
 
@@ -205,14 +209,13 @@ static const char VERSION_13[] =
     "  state INTEGER NOT NULL, listed INTEGER NOT NULL, since INTEGER NOT NULL,"
     "  changed INTEGER NOT NULL, uid INTEGER NOT NULL);";
 
+/* Addresses as the envelope has them, and links, alt and title of HTML, weren't in texts before. */
+#define VERSION_14 VERSION_7
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1},   {2, VERSION_2},
-    {3, VERSION_3},   {4, VERSION_4},
-    {5, VERSION_5},   {6, VERSION_6},
-    {7, VERSION_7},   {8, VERSION_8},
-    {9, VERSION_9},   {10, VERSION_10},
-    {11, VERSION_11}, {12, VERSION_12},
-    {13, VERSION_13}, {0},
+    {1, VERSION_1},   {2, VERSION_2},   {3, VERSION_3},   {4, VERSION_4},   {5, VERSION_5},
+    {6, VERSION_6},   {7, VERSION_7},   {8, VERSION_8},   {9, VERSION_9},   {10, VERSION_10},
+    {11, VERSION_11}, {12, VERSION_12}, {13, VERSION_13}, {14, VERSION_14}, {0},
 };
 
 gboolean schema_version(Db *db, int *version, GError **error)
@@ -222,12 +225,28 @@ gboolean schema_version(Db *db, int *version, GError **error)
     return db_done(&query, error);
 }
 
-static gboolean run_step(Db *db, const CacheMigration *step, GError **error)
+/* Statement by statement; `told` tells how far it has come of the step, which is `part` of all. */
+static gboolean run_statements(Db *db, const char *sql, double part, ProgressStep *told,
+                               GError **error)
 {
-    g_autofree char *sql = g_strdup_printf("BEGIN IMMEDIATE; %s; PRAGMA user_version = %d; COMMIT",
-                                           step->sql, step->version);
+    const double begin = told->share, length = (double)strlen(sql);
 
-    if (db_exec(db, sql, error))
+    for (const char *at = sql; *at;) {
+        told->share = begin + part * (double)(at - sql) / length;
+        if (!progress_tell(told->progress, told->what, told->share, error) ||
+            !db_exec_next(db, &at, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean run_step(Db *db, const CacheMigration *step, double part, ProgressStep *told,
+                         GError **error)
+{
+    g_autofree char *end = g_strdup_printf("PRAGMA user_version = %d; COMMIT", step->version);
+
+    if (db_exec(db, "BEGIN IMMEDIATE", error) && run_statements(db, step->sql, part, told, error) &&
+        db_exec(db, end, error))
         return TRUE;
     if (!sqlite3_get_autocommit(db->handle))
         db_exec(db, "ROLLBACK", NULL);
@@ -243,16 +262,13 @@ static int last_version(const CacheMigration *steps)
     return last;
 }
 
-/* A step of one that is new takes no time worth telling. */
-static gboolean run_told(Db *db, const CacheMigration *step, double share,
+static gboolean run_told(Db *db, const CacheMigration *step, double share, double part,
                          const CacheProgress *progress, GError **error)
 {
     ProgressStep told = {progress, "updating the mail cache", share};
 
-    if (!progress_tell(progress, told.what, share, error))
-        return FALSE;
     progress_begin(db, &told);
-    gboolean done = run_step(db, step, error);
+    gboolean done = run_step(db, step, part, &told, error);
     progress_end(db);
     return done;
 }
@@ -272,10 +288,12 @@ gboolean schema_migrate(Db *db, const CacheMigration *steps, const CacheProgress
             db->path, version, last);
         return FALSE;
     }
+    /* Making a new one takes no time worth telling. */
+    const CacheProgress *told = version ? progress : NULL;
+    const double part = 1.0 / MAX(last - version, 1);
     for (const CacheMigration *step = steps; step->version; step++)
         if (step->version > version &&
-            !run_told(db, step, (double)(step->version - 1 - version) / (last - version),
-                      version ? progress : NULL, error))
+            !run_told(db, step, (step->version - 1 - version) * part, part, told, error))
             return FALSE;
     return TRUE;
 }

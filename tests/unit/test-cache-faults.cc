@@ -10,6 +10,7 @@ extern "C" {
 #include "cache/maildrop.h"
 #include "cache/queue/queue.h"
 #include "cache/repair.h"
+#include "cache/schema.h"
 #include "daemon/account/purge.h"
 #include "daemon/account/rebuild.h"
 }
@@ -279,7 +280,7 @@ class CacheFaults : public CacheTest
             EXPECT_FALSE(std::filesystem::exists(dir + name)) << name;
     }
     /* At each step (each fifth, but in long runs), until the start comes through without it. */
-    void break_off(Fault how, const std::function<void()> &prepare)
+    void break_off(Fault how, const std::function<void()> &prepare, long least)
     {
         const long stride = g_getenv("POSTERN_LONG") ? 1 : 5;
         long steps = (long)(std::random_device()() % stride);
@@ -290,7 +291,7 @@ class CacheFaults : public CacheTest
             happened = start_with(how, steps);
             expect_sound();
         }
-        EXPECT_GT(steps, 50) << "so many steps it has at least";
+        EXPECT_GT(steps, least) << "so many steps it has at least";
     }
     void mark_damaged()
     {
@@ -306,22 +307,14 @@ class CacheFaults : public CacheTest
 
 TEST_F(CacheFaults, ARebuildThatIsKilledAtAnyStepLosesNothing)
 {
-    break_off(KILLED, [this] { mark_damaged(); });
+    break_off(
+        KILLED, [this] { mark_damaged(); }, 50);
 }
 
 TEST_F(CacheFaults, ARebuildForWhichTheDiskIsTooSmallAtAnyStepLosesNothing)
 {
-    break_off(FULL, [this] { mark_damaged(); });
-}
-
-TEST_F(CacheFaults, AMigrationThatIsKilledAtAnyStepLosesNothing)
-{
-    break_off(KILLED, [this] { make_old(); });
-}
-
-TEST_F(CacheFaults, AMigrationForWhichTheDiskIsTooSmallAtAnyStepLosesNothing)
-{
-    break_off(FULL, [this] { make_old(); });
+    break_off(
+        FULL, [this] { mark_damaged(); }, 50);
 }
 
 TEST_F(CacheFaults, WhatHasVanishedIsKnownAsItWasInACacheThatIsMadeAnew)
@@ -426,6 +419,161 @@ TEST_F(CacheFaults, WhatTakesLongTellsAndCanBeStopped)
     EXPECT_GT(told.count, 2);
     EXPECT_EQ(result.contents, drafts.size() + moved.size() + 1); /* what has vanished, too */
     expect_sound();
+}
+
+/* ---- migrations ----------------------------------------------------------------------------- */
+
+/* Every version that a cache can have been left at, made from today's by taking away what the later ones
+ * added. */
+class Migrations : public CacheFaults
+{
+  protected:
+    struct Told {
+        int count = 0, stop_at = G_MAXINT;
+        double last = 0;
+    } told;
+    CacheProgress progress = {};
+
+    void SetUp() override
+    {
+        CacheFaults::SetUp();
+        progress.told = [](const char *what, double share, gpointer data) {
+            auto *seen = (Told *)data;
+            EXPECT_STREQ(what, "updating the mail cache");
+            EXPECT_GE(share, seen->last);
+            EXPECT_LE(share, 1);
+            seen->last = share;
+            seen->count++;
+        };
+        progress.cancelled = [](gpointer data) -> gboolean {
+            return ((Told *)data)->count >= ((Told *)data)->stop_at;
+        };
+        progress.data = &told;
+    }
+    /* Texts as if they were indexed, and unimportant rows in numbers: what migrations take their time
+     * for. */
+    void enlarge(int rows)
+    {
+        const std::string sql =
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+            std::to_string(rows) +
+            ") INSERT INTO message (id, state) SELECT 1000000 + i, 2 FROM n;"
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+            std::to_string(rows) +
+            ") INSERT INTO text_data SELECT 1000000 + i, zeroblob(100) FROM n;"
+            "DELETE FROM text_due";
+        run_sql(sql.c_str());
+    }
+    void make_version(int version)
+    {
+        static const std::pair<int, const char *> added[] = {
+            {13, "DROP TABLE maildrop"},
+            {12, "DROP TRIGGER vanished_gone; DROP TABLE vanished"},
+            {11,
+             "DROP TRIGGER problem_added; DROP TRIGGER problem_gone;"
+             "ALTER TABLE folder DROP COLUMN headless; ALTER TABLE folder DROP COLUMN failing;"
+             "ALTER TABLE folder DROP COLUMN unread; ALTER TABLE folder DROP COLUMN unreadable"},
+            {8, "DROP TABLE message_thread; DROP TABLE message_nameless"},
+            {6, "ALTER TABLE folder DROP COLUMN rights"},
+            {5, "DROP TABLE uid_bits"},
+            {4, "DROP TABLE text_filter"},
+            {3, "DROP TRIGGER annotation_gone; DROP TABLE annotation"},
+            {2, "DROP TABLE text_segment; DROP TABLE text_data; DROP TABLE text_due;"
+                "DROP TABLE text_gone"},
+        };
+        for (auto &[since, sql] : added)
+            if (version < since)
+                run_sql(sql);
+        run_sql(("PRAGMA user_version = " + std::to_string(version)).c_str());
+        vanished_too = version >= 12;
+    }
+    void open_told()
+    {
+        cache = cache_open(dir.c_str(), &progress, error);
+        ASSERT_NE(cache, nullptr) << error.text();
+        close();
+    }
+    static int newest()
+    {
+        int version = 0;
+        for (const CacheMigration *step = cache_migrations; step->version; step++)
+            version = step->version;
+        return version;
+    }
+};
+
+TEST_F(Migrations, FromEachVersionAllIsThereAfterwards)
+{
+    for (int version = 1; version < newest() && !HasFailure(); version++) {
+        SCOPED_TRACE("version " + std::to_string(version));
+        restore();
+        make_version(version);
+        expect_sound();
+        EXPECT_EQ(query_number("PRAGMA user_version"), newest());
+        EXPECT_GT(query_number("SELECT count(*) FROM text_due"), 0) << "is indexed anew";
+        EXPECT_EQ(query_number("SELECT count(*) FROM text_segment"), 0);
+    }
+}
+
+/* In short runs from the newest before this one, and from another. */
+TEST_F(Migrations, FromEachVersionKilledOrOutOfSpaceAtAnyStepLosesNothing)
+{
+    const int other = 1 + (int)(std::random_device()() % (newest() - 2));
+    for (int version = 1; version < newest() && !HasFailure(); version++) {
+        if (!g_getenv("POSTERN_LONG") && version != other && version != newest() - 1)
+            continue;
+        SCOPED_TRACE("version " + std::to_string(version));
+        break_off(
+            KILLED, [this, version] { make_version(version); }, 20);
+        break_off(
+            FULL, [this, version] { make_version(version); }, 20);
+    }
+}
+
+/* Wherever it is when it is told to stop, it stops there; the version is the one before, or it has got
+ * past it; and the next start goes on. */
+TEST_F(Migrations, FromEachVersionStoppedAnywhereGoOnAtTheNextStart)
+{
+    for (int version = 1; version < newest() && !HasFailure(); version++) {
+        SCOPED_TRACE("version " + std::to_string(version));
+        restore();
+        enlarge(3000);
+        make_version(version);
+        told = {};
+        int stopped = 0;
+        for (int stop_at = 1; !cache && !HasFailure(); stop_at += 1 + stop_at / 4) {
+            told = {0, stop_at, 0};
+            gint64 before = query_number("PRAGMA user_version");
+            cache = cache_open(dir.c_str(), &progress, error);
+            if (cache)
+                break;
+            EXPECT_EQ(error.code(), CACHE_ERROR_CANCELLED) << error.text();
+            EXPECT_EQ(told.count, stop_at) << "it doesn't go on";
+            EXPECT_GE(query_number("PRAGMA user_version"), before);
+            stopped++;
+        }
+        EXPECT_GT(stopped, 5) << "so many moments it has";
+        close();
+        expect_sound();
+    }
+}
+
+/* No instruction of SQLite's takes as long as there is mail: what does more work tells more often. */
+TEST_F(Migrations, OfALargerCacheAreAskedMoreOftenWhetherToGoOn)
+{
+    for (int version = 1; version < newest() && !HasFailure(); version++) {
+        int counts[2];
+        SCOPED_TRACE("version " + std::to_string(version));
+        for (int i = 0; i < 2; i++) {
+            restore();
+            enlarge(i ? 20000 : 5000);
+            make_version(version);
+            told = {};
+            open_told();
+            counts[i] = told.count;
+        }
+        EXPECT_GT(counts[1], 2 * counts[0]);
+    }
 }
 
 /* ---- what clients do ------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@ extern "C" {
 #include "cache/search.h"
 #include "daemon/index/index.h"
 #include "daemon/index/text.h"
+#include "daemon/proto/mime/text.h"
 }
 
 namespace
@@ -660,6 +661,82 @@ TEST_F(TextTest, TextsFromBeforeAllNamedCharactersAreMadeAnew)
     EXPECT_EQ(segments(), 0);
     index_all();
     check_many(20);
+}
+
+/* Before version 14 the fields of addresses were only searched as they are written, and HTML without
+ * its links. */
+class EarlierTexts : public TextTest
+{
+  protected:
+    static constexpr const char *MAIL =
+        "From: Ada (the first) Byron <ada (who\r\n else)\r\n @ example (test) .org>\r\n"
+        "To: bob (x) @ example.org\r\nCc: cc (x) @ example.org\r\nBcc: bcc (x) @ example.org\r\n"
+        "Subject: link\r\nContent-Type: text/html\r\n\r\n"
+        "<a href=\"https://target.test/page\" title=\"hovered\">click</a>"
+        "<img src=x alt=\"pictured\">\r\n";
+
+    /* A segment of all that is due, as that version made it. */
+    void write_segment(CacheTextPart part)
+    {
+        g_autoptr(CacheTextWriter) writer = cache_text_writer_new(cache, part);
+        GString *texts[CACHE_TEXT_KINDS];
+        const std::string mail = MAIL;
+        const gsize header = mail.find("\r\n\r\n") + 4;
+
+        for (int kind = 0; kind < CACHE_TEXT_KINDS; kind++) {
+            const char *field = index_text_field((CacheText)kind);
+            texts[kind] = g_string_new(nullptr);
+            if (field)
+                mime_text_field(mail.data(), header, field, 1000, nullptr, texts[kind]);
+        }
+        index_text_header(mail.data(), header, nullptr, texts[CACHE_TEXT_HEADER]);
+        g_string_assign(texts[CACHE_TEXT_BODY], "click");
+        Txn txn(cache, CACHE_WRITE);
+        g_autoptr(GArray) due = cache_text_due(txn, part, error);
+        for (guint i = 0; i < due->len; i++)
+            cache_text_writer_add(writer, g_array_index(due, gint64, i), texts);
+        ASSERT_TRUE(cache_text_writer_store(writer, txn, error)) << error.text();
+        txn.commit();
+        for (GString *text : texts)
+            g_string_free(text, TRUE);
+    }
+    void expect_each_found(size_t expected)
+    {
+        for (const char *what :
+             {"FROM ada@example.org", "TO bob@example.org", "CC cc@example.org",
+              "BCC bcc@example.org", "BODY target.test/page", "TEXT hovered", "BODY pictured"}) {
+            std::string found = search(what);
+            EXPECT_EQ((size_t)std::count(found.begin(), found.end(), ' ') + !found.empty(),
+                      expected)
+                << what;
+        }
+    }
+};
+
+TEST_F(EarlierTexts, AreMadeAnewAndWhatTheyMissIsFoundAtOnce)
+{
+    const size_t count = 128;
+    for (size_t i = 0; i < count; i++)
+        deliver(inbox, MAIL);
+    write_segment(CACHE_TEXT_OF_HEADERS);
+    write_segment(CACHE_TEXT_OF_BODIES);
+    write_segment(CACHE_TEXT_OF_BODIES);
+    ASSERT_EQ(due(), 0);
+    expect_each_found(0); /* so they are as they were */
+    client.reset();
+    close();
+    run_sql("PRAGMA user_version = 13");
+    open();
+    account.cache = bodies.cache = cache;
+    EXPECT_EQ(due(), (gint64)(2 * count));
+    expect_each_found(count); /* none is indexed: all are read */
+    step();
+    expect_each_found(count);
+    index_all();
+    EXPECT_EQ(due(), 0);
+    EXPECT_EQ(segments(), 3);
+    expect_each_found(count);
+    EXPECT_EQ(bodies.asked, 0);
 }
 
 /* ---- filters --------------------------------------------------------------------------------- */
