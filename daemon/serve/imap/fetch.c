@@ -2,6 +2,12 @@
 /*
  * FETCH (RFC 3501, 6.4.5; RFC 7162, 3.1.4 and 3.2.6), in slices: a read transaction fills the
  * output buffer, ends, and then the client gets it. What isn't here is asked for a slice at a time.
+ *
+ * Slices are of different moments, and need not be of one: each response says what a message has
+ * then, and which messages and numbers there are is the view's, which stays. Whatever changes
+ * meanwhile, in messages told already or not, is told by the report after the command, which begins
+ * where the last one ended; and since a mod-sequence beyond that was told, HIGHESTMODSEQ says how
+ * far the client has really heard of all (RFC 7162, 6; imap_news_conclude()).
  */
 #include "daemon/serve/imap/fetch.h"
 #include "cache/change.h"

@@ -9,9 +9,6 @@
 
 #include <stdlib.h>
 
-/* Rows of placements that a transaction covers. */
-#define SCAN_ROWS 5000
-
 /* One in so many is a straggler. */
 #define FEW 8
 
@@ -63,12 +60,12 @@ static gboolean add_row(const CacheFetchRow *row, gpointer data)
     return TRUE;
 }
 
+/* In one transaction: sizes may change, and the order is to be of one moment. */
 static gboolean read_all_key_rows(Read *read, const GArray *uids)
 {
-    for (guint at = 0; at < uids->len; at += SCAN_ROWS)
-        if (!read_key_rows(read, &g_array_index(uids, guint32, at), MIN(SCAN_ROWS, uids->len - at),
-                           CACHE_FETCH_NUMBERS, add_row))
-            return FALSE;
+    if (uids->len && !read_key_rows(read, &g_array_index(uids, guint32, 0), uids->len,
+                                    CACHE_FETCH_NUMBERS, add_row))
+        return FALSE;
     g_ptr_array_set_size(read->keys->texts, (int)(read->keys->rows->len * read->keys->n_kinds));
     return TRUE;
 }

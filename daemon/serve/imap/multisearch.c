@@ -80,8 +80,19 @@ static GPtrArray *choose_names(ImapSession *session, const ImapSearchArgs *args,
     return g_steal_pointer(&names);
 }
 
+/* What came since the mailbox was opened isn't found, and nobody tells of it but the next search from
+ * the mod-sequence that is told: so none beyond that moment is, though a message found may have one.
+ * Of the selected mailbox EXISTS tells. */
+static guint64 told_modseq(const ImapView *view, gboolean selected, const ImapSearchArgs *args,
+                           const ImapFound *found)
+{
+    guint64 modseq = imap_found_modseq(found, &args->ret, found->uids);
+    return selected ? modseq : MIN(modseq, view->modseq);
+}
+
 /* RFC 7377, 2.1: a mailbox without a match isn't told of. */
-static void answer_mailbox(ImapSession *session, const ImapSearchArgs *args, const ImapFound *found)
+static void answer_mailbox(ImapSession *session, const ImapSearchArgs *args, gboolean selected,
+                           const ImapFound *found)
 {
     const ImapEsearch esearch = {
         .tag = session->command->tag,
@@ -89,7 +100,7 @@ static void answer_mailbox(ImapSession *session, const ImapSearchArgs *args, con
         .ret = &args->ret,
         .numbers = found->uids,
         .scores = found->scores,
-        .modseq = imap_found_modseq(found, &args->ret, found->uids),
+        .modseq = told_modseq(session->view, selected, args, found),
         .mailbox = session->view->name,
         .uidvalidity = session->view->uidvalidity,
     };
@@ -101,13 +112,14 @@ static void answer_mailbox(ImapSession *session, const ImapSearchArgs *args, con
 }
 
 /* FALSE: the tagged answer is set. */
-static gboolean search_view(ImapSession *session, const ImapSearchArgs *args, ImapFound *found)
+static gboolean search_view(ImapSession *session, const ImapSearchArgs *args, gboolean selected,
+                            ImapFound *found)
 {
     if (!imap_search_run(session, args->key, found))
         return FALSE;
     if ((args->ret.options & IMAP_RETURN_RELEVANCY) && !imap_found_scored(session, found))
         return FALSE;
-    answer_mailbox(session, args, found);
+    answer_mailbox(session, args, selected, found);
     return TRUE;
 }
 
@@ -121,7 +133,7 @@ static gboolean search_mailbox(ImapSession *session, const char *name, const Ima
     if (!view) /* deleted a moment ago */
         return TRUE;
     session->view = view;
-    gboolean ok = search_view(session, args, &found);
+    gboolean ok = search_view(session, args, FALSE, &found);
     session->view = selected;
     return ok;
 }
@@ -130,7 +142,7 @@ static gboolean search_mailbox(ImapSession *session, const char *name, const Ima
 static void search_selected(ImapSession *session, ImapSearchArgs *args)
 {
     g_auto(ImapFound) found = {0};
-    if (search_view(session, args, &found) && (args->ret.options & IMAP_RETURN_UPDATE))
+    if (search_view(session, args, TRUE, &found) && (args->ret.options & IMAP_RETURN_UPDATE))
         imap_context_add(session, g_steal_pointer(&args->key), NULL,
                          g_steal_pointer(&args->ret.items), found.uids);
 }

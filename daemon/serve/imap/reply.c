@@ -43,6 +43,7 @@ static const ErrorCode cache_codes[] = {
     {CACHE_ERROR_EXISTS, IMAP_NO, "ALREADYEXISTS", NULL},
     {CACHE_ERROR_INVALID, IMAP_NO, "CANNOT", NULL},
     {CACHE_ERROR_CHILDREN, IMAP_NO, "HASCHILDREN", NULL},
+    {CACHE_ERROR_TOO_BIG, IMAP_NO, "LIMIT", NULL},
 };
 
 static const ErrorCode grammar_codes[] = {

@@ -2,8 +2,15 @@
 /*
  * Running a search program: first by what placements say, then by stored dates, then by the
  * segments of text (cache/search.h), the small ones first; what is undecided after that isn't in a
- * segment, and is decided by its header and its body. Many short transactions, and never more than
- * one segment, one message and a few megabytes of candidates in memory.
+ * segment, and is decided by its header and its body.
+ *
+ * Whatever can change of a message (flags, mod-sequences, whether it is there) is read in one
+ * transaction, so that the answer is of one moment: a mod-sequence that is told (RFC 7162, 3.1.5)
+ * has no change below it that isn't. It is some tens of milliseconds long, and over before anything
+ * else is looked at, so that it doesn't keep the WAL from starting over. Texts never change, and are
+ * read in many short ones; a message that was expunged before its text was read isn't found, as if
+ * it had gone before the search. In memory are one segment, one message, and some octets for each
+ * message that isn't decided.
  */
 #include "daemon/index/text.h"
 #include "daemon/serve/imap/demand.h"
@@ -16,12 +23,13 @@
 
 #include <string.h>
 
-/* Rows of placements, and of renderings, that a transaction covers. */
+/* Placements that are read between two looks at whether anybody waits; and rows of renderings that
+ * a transaction covers. */
 #define SCAN_ROWS     5000
 #define RENDERED_ROWS 1000
 
-/* What undecided messages may take in memory; then the search goes on with the next UIDs. */
-#define CANDIDATE_BYTES (4 * 1024 * 1024)
+/* What undecided messages may take in memory: a million with 380 keys that ask for text. */
+#define CANDIDATE_BYTES (128 * 1024 * 1024)
 
 typedef struct {
     guint64 modseq;
@@ -38,6 +46,7 @@ typedef struct {
     ImapDemand demand;
     GArray *hits; /* Hit */
     ImapCandidates candidates;
+    guint scanned;                  /* placements so far */
     guint cursor;                   /* in a pass by UID: the candidate it has come to */
     GArray *missing_uids, *missing; /* guint32, gint64: not here */
     GString *text;
@@ -123,9 +132,20 @@ static gboolean read_search_rows(Search *search, const guint32 *uids, guint coun
            !search->error;
 }
 
+static gboolean is_too_much(Search *search)
+{
+    if (search->candidates.count < CANDIDATE_BYTES / search->candidates.stride)
+        return FALSE;
+    g_set_error_literal(&search->error, CACHE_ERROR, CACHE_ERROR_TOO_BIG,
+                        "These are too many words to look for in so many messages at once");
+    return TRUE;
+}
+
 static gboolean judge_placement(const CacheFetchRow *row, gpointer data)
 {
     Search *search = data;
+    if (++search->scanned % SCAN_ROWS == 0 && (is_stopped(search) || is_too_much(search)))
+        return FALSE;
     guint64 room[(sizeof(ImapCandidate) + sizeof(ImapMatchWord)) / sizeof(guint64)] = {0};
     gsize stride = search->candidates.stride;
     g_autofree guint64 *larger = stride > sizeof room ? g_malloc0(stride) : NULL;
@@ -143,17 +163,13 @@ static gboolean judge_placement(const CacheFetchRow *row, gpointer data)
 }
 
 /* Judges all of `uids`; leaves the undecided as candidates. */
-static gboolean pass_placements(Search *search, const guint32 *uids, guint count)
+static gboolean pass_placements(Search *search, const GArray *uids)
 {
     guint what = search->needs & IMAP_MATCH_PLACEMENT ? 0
                  : search->needs & IMAP_MATCH_FLAGS   ? CACHE_FETCH_FLAGS
                                                       : CACHE_FETCH_MESSAGE;
-    for (guint at = 0; at < count; at += SCAN_ROWS)
-        if (!read_search_rows(search, uids + at, MIN(SCAN_ROWS, count - at), what,
-                              judge_placement) ||
-            is_stopped(search))
-            return FALSE;
-    return TRUE;
+    return !uids->len || read_search_rows(search, &g_array_index(uids, guint32, 0), uids->len, what,
+                                          judge_placement);
 }
 
 static gboolean judge_sent(const CacheFetchRow *row, gpointer data)
@@ -322,26 +338,15 @@ static void keep_hits(Search *search)
         if (search->found->scores)
             g_array_append_val(search->found->scores, hit->score);
     }
-    g_array_set_size(search->hits, 0);
 }
 
-static gboolean search_slice(Search *search, const guint32 *uids, guint count)
+static gboolean search_messages(Search *search, const GArray *uids)
 {
-    imap_candidates_truncate(&search->candidates, 0);
-    if (!pass_placements(search, uids, count) ||
-        (search->needs & IMAP_MATCH_SENT && !pass_sent(search)) || !pass_segments(search) ||
-        !pass_contents(search, CACHE_CONTENT_HEADER) || !pass_contents(search, CACHE_CONTENT_FULL))
+    if (!pass_placements(search, uids) || (search->needs & IMAP_MATCH_SENT && !pass_sent(search)) ||
+        !pass_segments(search) || !pass_contents(search, CACHE_CONTENT_HEADER) ||
+        !pass_contents(search, CACHE_CONTENT_FULL))
         return FALSE;
     keep_hits(search);
-    return TRUE;
-}
-
-static gboolean search_slices(Search *search, const GArray *uids)
-{
-    guint slice = (guint)(CANDIDATE_BYTES / search->candidates.stride);
-    for (guint at = 0; at < uids->len; at += slice)
-        if (!search_slice(search, &g_array_index(uids, guint32, at), MIN(slice, uids->len - at)))
-            return FALSE;
     return TRUE;
 }
 
@@ -406,7 +411,7 @@ gboolean imap_search_run_among(ImapSession *session, const ImapSearchKey *key, c
         found->scores = g_array_new(FALSE, FALSE, sizeof(guint8));
     gboolean ok = TRUE;
     if (search.needs)
-        ok = search_slices(&search, among);
+        ok = search_messages(&search, among);
     else
         match_unread(&search, among);
     if (!ok)
