@@ -222,7 +222,7 @@ typedef struct {
 static gboolean check_allowed(Db *db, const Change *change, char **account, GError **error)
 {
     g_auto(DbQuery) query =
-        db_query(db, "SELECT state, account FROM entry WHERE id = ?1", DB_INT(change->id));
+        db_query(db, "SELECT state, account, send_at FROM entry WHERE id = ?1", DB_INT(change->id));
     if (!db_next(&query)) {
         if (db_done(&query, error))
             g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
@@ -230,6 +230,14 @@ static gboolean check_allowed(Db *db, const Change *change, char **account, GErr
         return FALSE;
     }
     guint state = db_int(&query, 0) & 7;
+    /* "Now" is what a retry means, and a later time is what the sender said. */
+    if (change->action == &RETRY && db_int(&query, 2) > g_get_real_time() / G_USEC_PER_SEC) {
+        g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
+                    "Message %" G_GINT64_FORMAT " is to be sent later; to send it at once: "
+                    "posternctl queue send-at %" G_GINT64_FORMAT " now",
+                    change->id, change->id);
+        return FALSE;
+    }
     if (change->action->allowed & (1u << state)) {
         *account = g_strdup(db_column_text(&query, 1));
         return TRUE;

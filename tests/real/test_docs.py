@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is written for users agrees with the programs: man pages, completions, README."""
 
+import os
 import re
 import subprocess
 import unittest
@@ -31,19 +32,51 @@ def help_of(*words):
                           stdout=subprocess.PIPE).stdout
 
 
+def listed(*words):
+    """The names of the commands below those of `words`."""
+    lines = help_of(*words).partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    return sorted({line.split()[0] for line in lines})
+
+
 def commands():
-    listed = help_of().partition("Commands:\n")[2].partition("\n\n")[0]
-    return [line.split()[0] for line in listed.splitlines()]
+    return listed()
+
+
+def configuration_keys():
+    """The keys of an account."""
+    return set(re.findall(r'^    \{"([a-z0-9-]+)", (?:parse|refuse)_', text("daemon/config/config.c"), re.M)) - REFUSED
 
 
 class Documents(unittest.TestCase):
-    def test_every_command_is_in_the_man_page_and_in_the_completions(self):
+    def test_every_command_is_in_the_man_page(self):
         self.assertGreater(len(commands()), 8)
         page = man("data/posternctl.1")
         for name in commands():
-            for document in (page, text("data/completion/posternctl"),
-                             text("data/completion/_posternctl")):
-                self.assertRegex(document, rf"\b{name}\b")
+            self.assertRegex(page, rf"\b{name}\b")
+        self.assertEqual({group: set(names) for group, names in GROUPS.items()},
+                         {group: set(listed(group)) for group in GROUPS})
+
+    def complete(self, *words):
+        """What bash offers for the last of the words."""
+        script = f"source {TOP}/data/completion/posternctl; COMP_WORDS=(posternctl \"$@\"); COMP_CWORD=$#; _posternctl; " \
+                 "printf '%s\\n' \"${COMPREPLY[@]}\""
+        path = f"{Path(find_program('posternctl')).parent}:{os.environ['PATH']}"
+        done = subprocess.run(["bash", "-c", script, "bash", *words], check=True, text=True, stdout=subprocess.PIPE,
+                              env=dict(os.environ, PATH=path))
+        return done.stdout.split()
+
+    def test_bash_completes_commands_options_and_keys(self):
+        self.assertEqual(set(self.complete("")), set(commands()))
+        self.assertEqual(self.complete("wa"), ["watch"])
+        for group, names in GROUPS.items():
+            self.assertEqual(set(self.complete(group, "")), set(names))
+        for words in [(name,) for name in commands() if name not in GROUPS] + [
+                (group, name) for group, names in GROUPS.items() for name in names]:
+            options = set(re.findall(r"^ .*(--[a-z0-9-]+)", help_of(*words), re.M))
+            self.assertEqual(set(self.complete(*words, "--")), options, words)
+        for document in (self.complete("account", "set", "work", ""),
+                         re.findall(r"[\w-]+", re.search(r"\{(address,.*)\}=", text("data/completion/_posternctl"))[1])):
+            self.assertEqual({key.rstrip("=") for key in document}, configuration_keys())
 
     def test_every_option_is_in_the_man_page(self):
         page = man("data/posternctl.1")
@@ -62,7 +95,7 @@ class Documents(unittest.TestCase):
 
     def test_every_key_of_the_configuration_is_in_its_man_page(self):
         source = text("daemon/config/config.c")
-        keys = set(re.findall(r'^    \{"([a-z0-9-]+)", (?:parse|refuse)_', source, re.M)) - REFUSED
+        keys = configuration_keys()
         keys |= set(re.findall(r'^    \{"([a-z0-9]+)", "[a-z0-9]+", (?:TRUE|FALSE), \d+\}', source,
                                re.M))
         self.assertGreater(len(keys), 18)

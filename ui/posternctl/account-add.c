@@ -287,7 +287,7 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
         {"no-test", 0, 0, G_OPTION_ARG_NONE, &options.no_test,
          "Add it without logging in to the servers before", NULL},
         {NULL}};
-    gboolean done = ctl_parse(ctl, &(CtlUsage){entries, "ADDRESS", 1, 1}, &argc, &argv, error) &&
+    gboolean done = ctl_parse(ctl, &(CtlUsage){entries, 1, 1}, &argc, &argv, error) &&
                     (options.local ? add_local : add)(ctl, argv[1], &options, error);
 
     options_clear(&options);

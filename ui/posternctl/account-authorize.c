@@ -44,6 +44,6 @@ gboolean cmd_account_authorize(Ctl *ctl, int argc, char **argv, GError **error)
          "Open no browser; read the address that one ended at from stdin", NULL},
         {NULL}};
 
-    return ctl_parse(ctl, &(CtlUsage){entries, "ID", 1, 1}, &argc, &argv, error) &&
+    return ctl_parse(ctl, &(CtlUsage){entries, 1, 1}, &argc, &argv, error) &&
            authorize(ctl, argv[1], &how, error);
 }

@@ -6,7 +6,7 @@
 
 gboolean cmd_account_list(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "", 0, 0}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 0, 0}, &argc, &argv, error))
         return FALSE;
     g_autoptr(GPtrArray) accounts = ctl_accounts(ctl, error);
     GVariantBuilder list;
@@ -24,7 +24,9 @@ gboolean cmd_account_list(Ctl *ctl, int argc, char **argv, GError **error)
     g_autoptr(GVariant) document = g_variant_ref_sink(g_variant_builder_end(&list));
     if (ctl->json)
         ctl_print_json(document, FALSE);
-    else
+    else if (accounts->len)
         ctl_table_print(table);
+    else
+        ctl_nothing(ctl, "No account yet; add one with 'posternctl account add ADDRESS'.");
     return TRUE;
 }

@@ -12,7 +12,7 @@ gboolean cmd_account_remove(Ctl *ctl, int argc, char **argv, GError **error)
                                      NULL},
                                     {NULL}};
 
-    if (!ctl_parse(ctl, &(CtlUsage){entries, "ID", 1, 1}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){entries, 1, 1}, &argc, &argv, error))
         return FALSE;
     g_autoptr(GVariant) answer =
         ctl_manager(ctl, "RemoveAccount", g_variant_new("(sb)", argv[1], purge), error);

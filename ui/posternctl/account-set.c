@@ -26,7 +26,7 @@ gboolean cmd_account_set(Ctl *ctl, int argc, char **argv, GError **error)
                                     {NULL}};
     g_autoptr(GArray) settings = g_array_new(FALSE, FALSE, sizeof(CtlSetting));
 
-    if (!ctl_parse(ctl, &(CtlUsage){entries, "ID KEY=VALUE…", 1, -1}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){entries, 1, -1}, &argc, &argv, error))
         return FALSE;
     for (int i = 2; i < argc; i++) {
         char *equals = strchr(argv[i], '=');

@@ -85,23 +85,26 @@ static gboolean show(Ctl *ctl, const char *id, gboolean new_password, const char
 gboolean cmd_client(Ctl *ctl, int argc, char **argv, GError **error)
 {
     gboolean new_password = FALSE;
-    g_autofree char *name = NULL, *revoke = NULL;
+    g_autofree char *name = NULL;
+    g_auto(GStrv) revoke = NULL;
     const GOptionEntry entries[] = {
         {"new-password", 0, 0, G_OPTION_ARG_NONE, &new_password, "Make a local password", NULL},
         {"name", 0, 0, G_OPTION_ARG_STRING, &name, "What to call it", "NAME"},
-        {"revoke", 0, 0, G_OPTION_ARG_STRING, &revoke, "End the local password of that name",
-         "NAME"},
+        {"revoke", 0, 0, G_OPTION_ARG_STRING_ARRAY, &revoke,
+         "End the local password of that name (may be given several times)", "NAME"},
         {NULL}};
 
-    if (!ctl_parse(ctl, &(CtlUsage){entries, "ID", 1, 1}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){entries, 1, 1}, &argc, &argv, error))
         return FALSE;
     if (name && !new_password)
         return ctl_usage(error, "--name goes with --new-password");
-    if (revoke) {
+    for (guint i = 0; revoke && revoke[i]; i++) {
         g_autoptr(GVariant) answer = ctl_account_call(ctl, argv[1], "RevokeLocalPassword",
-                                                      g_variant_new("(s)", revoke), error);
-        if (!answer || !new_password)
-            return answer != NULL;
+                                                      g_variant_new("(s)", revoke[i]), error);
+        if (!answer)
+            return FALSE;
     }
+    if (revoke && !new_password)
+        return TRUE;
     return show(ctl, argv[1], new_password, name, error);
 }

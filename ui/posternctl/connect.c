@@ -85,7 +85,7 @@ gboolean cmd_connect(Ctl *ctl, int argc, char **argv, GError **error)
     static const char *const protocols[] = {"imap", "pop3", "submission", NULL};
     const char *runtime = g_getenv("XDG_RUNTIME_DIR");
 
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "imap|pop3|submission ID", 2, 2}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 2, 2}, &argc, &argv, error))
         return FALSE;
     const char *protocol = argv[1], *id = argv[2];
     if (!g_strv_contains(protocols, protocol))

@@ -6,7 +6,10 @@
 
 #include "dbus/error.h"
 
+typedef struct CtlCommand CtlCommand;
+
 typedef struct {
+    const CtlCommand *command;   /* the one that runs, for its help */
     GDBusConnection *connection; /* NULL until ctl_daemon() */
     gboolean json;               /* one JSON document on stdout instead of text */
     gboolean no_start;           /* don't activate a daemon */
@@ -22,25 +25,27 @@ typedef enum {
     CTL_ERROR_FAILED,    /* exit status 1, as every other error */
 } CtlError;
 
-/* A sub-command: argv[0] is its name. FALSE and a sentence, or an error of the daemon's. */
+/* A command: argv[0] is its name. FALSE and a sentence, or an error of the daemon's. */
 typedef gboolean (*CtlRun)(Ctl *ctl, int argc, char **argv, GError **error);
-typedef struct {
+struct CtlCommand {
     const char *name;
-    const char *arguments; /* for the help */
+    const char *arguments; /* its words, for the help */
     const char *summary;
-    CtlRun run;
-} CtlCommand;
+    const char *example;
+    CtlRun run;            /* NULL: it has commands of its own */
+    const CtlCommand *sub; /* ended by a NULL name; without a word the first of them is meant */
+};
 
-/* Runs the command of `commands` (ended by a NULL name) that argv[0] names; without one, `fallback`
- * (may be NULL). */
-gboolean ctl_dispatch(Ctl *ctl, const CtlCommand *commands, const char *fallback, int argc,
-                      char **argv, GError **error);
+/* Runs the command of `table` (ended by a NULL name) that argv[0] names. */
+gboolean ctl_dispatch(Ctl *ctl, const CtlCommand *table, int argc, char **argv, GError **error);
 
-/* How a command is called: its options (NULL: only the general ones), its words for the help, and
- * how many there are at least and at most (-1: any number). */
+/* The lines of a help: each command of `table` and of the tables below it; the caller frees. */
+char *ctl_list_commands(const CtlCommand *table);
+
+/* How a command is called: its options (NULL: only the general ones), and how many words there are
+ * at least and at most (-1: any number). */
 typedef struct {
     const GOptionEntry *entries;
-    const char *words;
     int min, max;
 } CtlUsage;
 
@@ -94,7 +99,16 @@ char *ctl_escape(const char *text);
 char *ctl_ago(gint64 when);
 char *ctl_size(guint64 bytes);
 
-/* Columns of text, aligned: rows of `columns` cells, which are escaped. */
+/* A property's name in words ("LastSync": "Last sync"), and its value as a person reads it: not
+ * escaped. The caller frees both. */
+char *ctl_key(const char *key);
+char *ctl_value(const char *key, GVariant *value);
+
+/* Where a list is empty: says so to people, on stderr, since there is no line of the list to print. */
+void ctl_nothing(const Ctl *ctl, const char *sentence);
+
+/* Columns of text, aligned: rows of `columns` cells, which are escaped. Where the line of the
+ * terminal (or $COLUMNS) is too short, the widest of more than two columns are cut. */
 typedef struct CtlTable CtlTable;
 CtlTable *ctl_table_new(guint columns);
 void ctl_table_free(CtlTable *table);
@@ -165,7 +179,6 @@ gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, 
 /* ---- the sub-commands, one file each ---- */
 
 gboolean cmd_status(Ctl *ctl, int argc, char **argv, GError **error);
-gboolean cmd_account(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_authorize(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_list(Ctl *ctl, int argc, char **argv, GError **error);
@@ -179,7 +192,6 @@ gboolean cmd_offline(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_online(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_pending(Ctl *ctl, int argc, char **argv, GError **error);
-gboolean cmd_queue(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_list(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_show(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_change(Ctl *ctl, int argc, char **argv, GError **error);

@@ -18,7 +18,7 @@ static void print_folder_errors(GVariant *folders)
 
 gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "ID", 1, 1}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 1, 1}, &argc, &argv, error))
         return FALSE;
     g_autoptr(GVariant) answer = ctl_account_call(ctl, argv[1], "ListFolders", NULL, error);
     g_autoptr(GVariant) folders = answer ? g_variant_get_child_value(answer, 0) : NULL;

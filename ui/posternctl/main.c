@@ -4,36 +4,58 @@
  */
 #include "ui/posternctl/ctl.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const CtlCommand commands[] = {
-    {"status", "", "How everything is", cmd_status},
-    {"account", "add|list|show|set|remove …", "The accounts", cmd_account},
-    {"client", "ID [--new-password]", "The settings to type into a mail client", cmd_client},
-    {"connect", "imap|pop3|submission ID", "Joins stdin and stdout to an account", cmd_connect},
-    {"sync", "[ID] [--wait]", "Looks for new mail now", cmd_sync},
-    {"offline", "", "Leaves the providers alone until 'online'", cmd_offline},
-    {"online", "", "Ends 'offline', and tries again what failed", cmd_online},
-    {"folders", "ID", "An account's folders", cmd_folders},
-    {"pending", "[ID] [retry|give-up|export N…]", "What the provider hasn't taken, and why",
-     cmd_pending},
-    {"queue", "[list|show|retry|hold|release|cancel|send-at …]", "Outgoing mail", cmd_queue},
-    {"watch", "", "What happens, as it happens", cmd_watch},
+static const CtlCommand account_commands[] = {
+    {"list", "", "Lists the accounts", "posternctl account list", cmd_account_list},
+    {"add", "ADDRESS", "Adds an account", "posternctl account add ada@example.org",
+     cmd_account_add},
+    {"show", "ID", "Everything about one", "posternctl account show ada", cmd_account_show},
+    {"authorize", "ID", "Signs in anew", "posternctl account authorize ada", cmd_account_authorize},
+    {"set", "ID KEY=VALUE…", "Changes its settings", "posternctl account set ada prefetch=90d",
+     cmd_account_set},
+    {"remove", "ID", "Removes it", "posternctl account remove ada", cmd_account_remove},
     {NULL},
 };
 
-static char *command_list(void)
-{
-    GString *text = g_string_new("Commands:\n");
+static const CtlCommand queue_commands[] = {
+    {"list", "", "Lists outgoing mail, newest first", "posternctl queue list --state failed",
+     cmd_queue_list},
+    {"show", "N", "Everything about one message", "posternctl queue show 12", cmd_queue_show},
+    {"retry", "N…", "Tries them now", "posternctl queue retry 12 13", cmd_queue_change},
+    {"hold", "N…", "Keeps them until 'release'", "posternctl queue hold 12", cmd_queue_change},
+    {"release", "N…", "Lets held ones go", "posternctl queue release 12", cmd_queue_change},
+    {"cancel", "N…", "Removes them", "posternctl queue cancel 12", cmd_queue_change},
+    {"send-at", "N TIME", "Sends it not before that time",
+     "posternctl queue send-at 12 tomorrow 8:00", cmd_queue_send_at},
+    {NULL},
+};
 
-    for (guint i = 0; commands[i].name; i++)
-        g_string_append_printf(text, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    g_string_append(text, "\n'posternctl COMMAND --help' tells more. Exit status: 0 done, 1 it "
-                          "failed, 2 bad usage, 3 no daemon.");
-    return g_string_free(text, FALSE);
-}
+static gboolean cmd_help(Ctl *ctl, int argc, char **argv, GError **error);
+
+static const CtlCommand commands[] = {
+    {"status", "", "How everything is", "posternctl status --json", cmd_status},
+    {"account", "", "The accounts", NULL, NULL, account_commands},
+    {"client", "ID", "The settings to type into a mail client",
+     "posternctl client ada --new-password --name mutt", cmd_client},
+    {"connect", "imap|pop3|submission ID", "Joins stdin and stdout to an account",
+     "posternctl connect imap ada", cmd_connect},
+    {"sync", "[ID]", "Looks for new mail now", "posternctl sync ada --wait", cmd_sync},
+    {"offline", "", "Leaves the providers alone until 'online'", "posternctl offline", cmd_offline},
+    {"online", "", "Ends 'offline', and tries again what failed", "posternctl online", cmd_online},
+    {"folders", "ID", "An account's folders", "posternctl folders ada", cmd_folders},
+    {"pending", "[ID] [retry|give-up|export N…]", "What the provider hasn't taken, and why",
+     "posternctl pending ada retry 3", cmd_pending},
+    {"queue", "", "Outgoing mail", NULL, NULL, queue_commands},
+    {"watch", "", "What happens, as it happens", "posternctl watch", cmd_watch},
+    {"help", "[COMMAND…]", "Tells more about a command", "posternctl help queue list", cmd_help},
+    {NULL},
+};
 
 /* The options before the command. */
 static gboolean parse_general(Ctl *ctl, int *argc, char ***argv, gboolean *done, GError **error)
@@ -43,11 +65,16 @@ static gboolean parse_general(Ctl *ctl, int *argc, char ***argv, gboolean *done,
         {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version and end", NULL}, {NULL}};
     g_autoptr(GOptionContext) context = g_option_context_new("COMMAND …");
     g_autofree GOptionEntry *general = ctl_general_options(ctl);
-    g_autofree char *list = command_list();
+    g_autofree char *list = ctl_list_commands(commands);
+    g_autofree char *description = g_strconcat(
+        list,
+        "\n'posternctl COMMAND --help' tells more. Exit status: 0 done, 1 it failed, 2 bad "
+        "usage, 3 no daemon.",
+        NULL);
     g_autoptr(GError) failure = NULL;
 
     g_option_context_set_strict_posix(context, TRUE);
-    g_option_context_set_description(context, list);
+    g_option_context_set_description(context, description);
     g_option_context_add_main_entries(context, general, NULL);
     g_option_context_add_main_entries(context, own, NULL);
     if (!g_option_context_parse(context, argc, argv, &failure))
@@ -56,6 +83,31 @@ static gboolean parse_general(Ctl *ctl, int *argc, char ***argv, gboolean *done,
         printf("posternctl %s\n", POSTERN_VERSION);
     *done = version;
     return TRUE;
+}
+
+static gboolean cmd_help(Ctl *ctl, int argc, char **argv, GError **error)
+{
+    g_autoptr(GPtrArray) line = g_ptr_array_new();
+
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 0, -1}, &argc, &argv, error))
+        return FALSE;
+    g_set_prgname("posternctl");
+    for (int i = argc > 1 ? 1 : 0; i < argc; i++)
+        g_ptr_array_add(line, argv[i]);
+    g_ptr_array_add(line, (gpointer) "--help");
+    int count = (int)line->len;
+    char **words = (char **)line->pdata;
+    return argc > 1 ? ctl_dispatch(ctl, commands, count, words, error)
+                    : parse_general(ctl, &count, &words, &(gboolean){FALSE}, error);
+}
+
+/* What was printed is only printed when it has arrived: a full disk behind stdout is a failure. */
+static void close_stdout(void)
+{
+    if (ferror(stdout) == 0 && fclose(stdout) == 0)
+        return;
+    fprintf(stderr, "posternctl: the output can't be written: %s\n", g_strerror(errno));
+    _exit(1);
 }
 
 static int exit_status(const GError *error)
@@ -77,8 +129,11 @@ int main(int argc, char **argv)
     g_set_prgname("posternctl");
     /* So that the daemon's errors are known by their names. */
     (void)POSTERN_ERROR;
-    if (parse_general(&ctl, &argc, &argv, &done, &error) && !done)
-        ctl_dispatch(&ctl, commands, NULL, argc - 1, argv + 1, &error);
+    atexit(close_stdout);
+    if (parse_general(&ctl, &argc, &argv, &done, &error) && !done && argc == 1)
+        ctl_usage(&error, "say what to do; 'posternctl --help' lists the commands");
+    else if (!error && !done)
+        ctl_dispatch(&ctl, commands, argc - 1, argv + 1, &error);
     g_clear_object(&ctl.connection);
     if (error) {
         g_dbus_error_strip_remote_error(error);

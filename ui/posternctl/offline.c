@@ -16,13 +16,13 @@ static gboolean set_offline(Ctl *ctl, gboolean offline, GError **error)
 
 gboolean cmd_offline(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    return ctl_parse(ctl, &(CtlUsage){NULL, "", 0, 0}, &argc, &argv, error) &&
+    return ctl_parse(ctl, &(CtlUsage){NULL, 0, 0}, &argc, &argv, error) &&
            set_offline(ctl, TRUE, error);
 }
 
 gboolean cmd_online(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "", 0, 0}, &argc, &argv, error) ||
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 0, 0}, &argc, &argv, error) ||
         !set_offline(ctl, FALSE, error))
         return FALSE;
     /* Who says "online" doesn't want to wait for the next attempt either. */

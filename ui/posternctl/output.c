@@ -7,6 +7,7 @@
 #include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* Control characters, and those that turn the direction of what follows. */
@@ -45,6 +46,12 @@ void ctl_print_json(GVariant *value, gboolean compact)
     fflush(stdout);
 }
 
+void ctl_nothing(const Ctl *ctl, const char *sentence)
+{
+    if (!ctl->json)
+        fprintf(stderr, "%s\n", sentence);
+}
+
 char *ctl_ago(gint64 when)
 {
     gint64 seconds = g_get_real_time() / G_USEC_PER_SEC - when;
@@ -67,6 +74,65 @@ char *ctl_ago(gint64 when)
 char *ctl_size(guint64 bytes)
 {
     return g_format_size(bytes);
+}
+
+char *ctl_key(const char *key)
+{
+    GString *words = g_string_new(NULL);
+
+    for (const char *at = key; *at; at++) {
+        if (at > key && g_ascii_isupper(*at) && g_ascii_islower(at[-1]))
+            g_string_append_c(words, ' ');
+        g_string_append_c(words, at == key ? *at : g_ascii_tolower(*at));
+    }
+    return g_string_free(words, FALSE);
+}
+
+/* "Changes 3, Problems 0". */
+static char *list_values(GVariant *dict)
+{
+    GString *text = g_string_new(NULL);
+    GVariantIter iter;
+    const char *key;
+    GVariant *value;
+
+    g_variant_iter_init(&iter, dict);
+    while (g_variant_iter_loop(&iter, "{&sv}", &key, &value)) {
+        g_autofree char *word = ctl_key(key);
+        g_autofree char *one = ctl_value(key, value);
+        g_string_append_printf(text, "%s%s %s", text->len ? ", " : "", word, one);
+    }
+    return g_string_free(text, FALSE);
+}
+
+char *ctl_value(const char *key, GVariant *value)
+{
+    static const char *const times[] = {"LastSync", "LastUsed", "Created", "Since"};
+    static const char *const sizes[] = {"CachedBytes", "Size"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(times); i++) {
+        if (strcmp(key, times[i]) == 0 && g_variant_is_of_type(value, G_VARIANT_TYPE_INT64))
+            return ctl_ago(g_variant_get_int64(value));
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        if (strcmp(key, sizes[i]) == 0 && g_variant_is_of_type(value, G_VARIANT_TYPE_UINT64))
+            return ctl_size(g_variant_get_uint64(value));
+    }
+    if (strcmp(key, "Progress") == 0)
+        return g_strdup_printf("%d %%", (int)(g_variant_get_double(value) * 100));
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN))
+        return g_strdup(g_variant_get_boolean(value) ? "yes" : "no");
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE_STRING))
+        return g_variant_dup_string(value, NULL);
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE_STRING_ARRAY)) {
+        g_autofree const char **words = g_variant_get_strv(value, NULL);
+        return g_strjoinv(", ", (char **)words);
+    }
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE_VARDICT))
+        return list_values(value);
+    if (g_variant_is_of_type(value, G_VARIANT_TYPE("aa{sv}")))
+        return g_strdup_printf("%" G_GSIZE_FORMAT, g_variant_n_children(value));
+    return g_variant_print(value, FALSE);
 }
 
 /* ---- tables -------------------------------------------------------------------------------- */
@@ -102,22 +168,88 @@ void ctl_table_add(CtlTable *table, ...)
     va_end(args);
 }
 
-static glong width_of(const CtlTable *table, guint column)
+/* In columns of a terminal: CJK takes two, marks on a letter none. */
+static int width_of_char(gunichar c)
 {
-    glong width = 0;
+    return g_unichar_iszerowidth(c) ? 0 : g_unichar_iswide(c) ? 2 : 1;
+}
 
-    for (guint i = column; i < table->cells->len; i += table->columns)
-        width = MAX(width, g_utf8_strlen(g_ptr_array_index(table->cells, i), -1));
+static int width_of(const char *text)
+{
+    int width = 0;
+
+    for (; *text; text = g_utf8_next_char(text))
+        width += width_of_char(g_utf8_get_char(text));
     return width;
+}
+
+/* How wide a line may be; 0: any width. $COLUMNS is the user's word, else it is the terminal's. */
+static int line_width(void)
+{
+    const char *wish = g_getenv("COLUMNS");
+    struct winsize size;
+    guint64 columns;
+
+    if (wish && g_ascii_string_to_unsigned(wish, 10, 1, 10000, &columns, NULL))
+        return (int)columns;
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+#define GAP       2 /* between columns */
+#define NARROWEST 8 /* what a column keeps where the line is too short for all */
+
+/* Takes from the widest columns what the line is too long by. */
+static void fit(int *widths, guint columns, int line)
+{
+    int whole = (int)(columns - 1) * GAP;
+
+    for (guint i = 0; i < columns; i++)
+        whole += widths[i];
+    while (whole > line) {
+        guint widest = 0;
+        for (guint i = 1; i < columns; i++)
+            widest = widths[i] > widths[widest] ? i : widest;
+        if (widths[widest] <= NARROWEST)
+            return;
+        widths[widest]--;
+        whole--;
+    }
+}
+
+/* The cell, and spaces up to `width`; what is longer ends with an ellipsis. */
+static void print_cell(const char *cell, int width, gboolean last)
+{
+    int left = width - width_of(cell);
+    const char *end = cell;
+
+    if (left >= 0) {
+        printf("%s%*s", cell, last ? 0 : left + GAP, "");
+        return;
+    }
+    for (left = width - 1; *end && width_of_char(g_utf8_get_char(end)) <= left;
+         end = g_utf8_next_char(end))
+        left -= width_of_char(g_utf8_get_char(end));
+    printf("%.*s…%*s", (int)(end - cell), cell, last ? 0 : left + GAP, "");
 }
 
 void ctl_table_print(const CtlTable *table)
 {
+    g_autofree int *widths = g_new0(int, table->columns);
+    int line = line_width();
+
     for (guint i = 0; i < table->cells->len; i++) {
-        const char *cell = g_ptr_array_index(table->cells, i);
-        gboolean last = (i + 1) % table->columns == 0;
-        glong padding = last ? 0 : width_of(table, i % table->columns) - g_utf8_strlen(cell, -1);
-        printf("%s%*s%s", cell, (int)padding, "", last ? "\n" : "  ");
+        int width = width_of(g_ptr_array_index(table->cells, i));
+        widths[i % table->columns] = MAX(widths[i % table->columns], width);
+    }
+    /* Names with their values aren't cut: a terminal breaks the line. */
+    if (line && table->columns > 2)
+        fit(widths, table->columns, line);
+    for (guint i = 0; i < table->cells->len; i++) {
+        guint column = i % table->columns;
+        gboolean last = column + 1 == table->columns;
+        print_cell(g_ptr_array_index(table->cells, i), widths[column], last);
+        if (last)
+            printf("\n");
     }
 }
 

@@ -39,7 +39,7 @@ static void print_changes(GVariant *document)
     ctl_table_print(table);
 }
 
-static void print_waiting(GVariant *account)
+static gboolean print_waiting(GVariant *account)
 {
     g_autoptr(GVariant) pending = ctl_child(account, "PendingChanges");
     gint64 changes = ctl_number(pending, "Changes");
@@ -47,6 +47,7 @@ static void print_waiting(GVariant *account)
     if (changes)
         printf("%s: %" G_GINT64_FORMAT " changes wait for the provider\n",
                ctl_string(account, "Id"), changes);
+    return changes > 0;
 }
 
 static gboolean list(Ctl *ctl, const char *only, GError **error)
@@ -54,6 +55,7 @@ static gboolean list(Ctl *ctl, const char *only, GError **error)
     g_autoptr(GVariant) found = only ? ctl_account(ctl, only, error) : NULL;
     g_autoptr(GPtrArray) accounts = only && !found ? NULL : ctl_accounts(ctl, error);
     GVariantBuilder list;
+    gboolean waiting = FALSE;
 
     if (!accounts)
         return FALSE;
@@ -67,14 +69,16 @@ static gboolean list(Ctl *ctl, const char *only, GError **error)
             g_variant_builder_clear(&list);
             return FALSE;
         }
-        if (!ctl->json)
-            print_waiting(account);
+        if (!ctl->json && print_waiting(account))
+            waiting = TRUE;
     }
     g_autoptr(GVariant) document = g_variant_ref_sink(g_variant_builder_end(&list));
     if (ctl->json)
         ctl_print_json(document, FALSE);
-    else
+    else if (g_variant_n_children(document))
         print_changes(document);
+    else if (!waiting)
+        ctl_nothing(ctl, "The provider has taken everything.");
     return TRUE;
 }
 
@@ -141,8 +145,7 @@ static const struct {
 
 gboolean cmd_pending(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "[ID] [retry|give-up|export N…]", 0, -1}, &argc, &argv,
-                   error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 0, -1}, &argc, &argv, error))
         return FALSE;
     /* "retry N" without an ID, or behind one. */
     for (int at = 1; at <= 2 && at + 1 < argc; at++)

@@ -30,7 +30,7 @@ gboolean cmd_queue_change(Ctl *ctl, int argc, char **argv, GError **error)
         if (strcmp(methods[i][0], name) == 0)
             method = methods[i][1];
     }
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "N…", 1, -1}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 1, -1}, &argc, &argv, error))
         return FALSE;
     if (argc == 2)
         return change(ctl, method, argv[1], error);

@@ -19,11 +19,21 @@ static char *first_recipient(GVariant *entry)
                       : g_strdup_printf("%s and %" G_GSIZE_FORMAT " more", address, count - 1);
 }
 
+/* When it came in; where it is to go out later, that. */
+static char *describe_time(GVariant *entry)
+{
+    gint64 send_at = ctl_number(entry, "SendAt");
+    gboolean later = send_at > g_get_real_time() / G_USEC_PER_SEC;
+    g_autofree char *when = ctl_ago(later ? send_at : ctl_number(entry, "Submitted"));
+
+    return later ? g_strconcat("to be sent ", when, NULL) : g_steal_pointer(&when);
+}
+
 static void add_row(CtlTable *table, GVariant *entry)
 {
     g_autofree char *number = g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(entry, "Id"));
     g_autofree char *to = first_recipient(entry);
-    g_autofree char *when = ctl_ago(ctl_number(entry, "Submitted"));
+    g_autofree char *when = describe_time(entry);
 
     ctl_table_add(table, number, ctl_string(entry, "State"), ctl_string(entry, "Account"), when, to,
                   ctl_string(entry, "Subject"), ctl_string(entry, "LastError"));
@@ -56,7 +66,7 @@ gboolean cmd_queue_list(Ctl *ctl, int argc, char **argv, GError **error)
     GVariantBuilder list;
     gsize count;
 
-    if (!ctl_parse(ctl, &(CtlUsage){entries, "", 0, 0}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){entries, 0, 0}, &argc, &argv, error))
         return FALSE;
     g_autoptr(CtlTable) table = ctl_table_new(7);
     g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
@@ -78,7 +88,10 @@ gboolean cmd_queue_list(Ctl *ctl, int argc, char **argv, GError **error)
     g_autoptr(GVariant) document = g_variant_ref_sink(g_variant_builder_end(&list));
     if (ctl->json)
         ctl_print_json(document, FALSE);
-    else
+    else if (g_variant_n_children(document))
         ctl_table_print(table);
+    else
+        ctl_nothing(ctl, account || state ? "No such mail is in the queue."
+                                          : "No mail is in the queue.");
     return TRUE;
 }

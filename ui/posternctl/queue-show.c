@@ -45,7 +45,7 @@ gboolean cmd_queue_show(Ctl *ctl, int argc, char **argv, GError **error)
 {
     guint64 id;
 
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "N", 1, 1}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 1, 1}, &argc, &argv, error))
         return FALSE;
     if (!g_ascii_string_to_unsigned(argv[1], 10, 1, G_MAXINT64, &id, NULL))
         return ctl_usage(error, "“%s” is no number of a message", argv[1]);

@@ -109,8 +109,7 @@ static void print_status(Ctl *ctl, GVariant *manager, const GPtrArray *accounts)
     else if (!ctl_bool(manager, "Online"))
         printf("Offline: the system has no network\n");
     if (accounts->len == 0)
-        printf("No account yet; add one with 'posternctl account add ADDRESS --incoming URL "
-               "--outgoing URL'\n");
+        printf("No account yet; add one with 'posternctl account add ADDRESS'.\n");
     for (guint i = 0; i < accounts->len; i++)
         add_account(table, g_ptr_array_index(accounts, i));
     ctl_table_print(table);
@@ -122,7 +121,7 @@ static void print_status(Ctl *ctl, GVariant *manager, const GPtrArray *accounts)
 
 gboolean cmd_status(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "", 0, 0}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 0, 0}, &argc, &argv, error))
         return FALSE;
     g_autoptr(GVariant) manager = ctl_manager_properties(ctl, error);
     g_autoptr(GPtrArray) accounts = manager ? ctl_accounts(ctl, error) : NULL;

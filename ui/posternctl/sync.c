@@ -166,7 +166,7 @@ gboolean cmd_sync(Ctl *ctl, int argc, char **argv, GError **error)
         {"wait", 0, 0, G_OPTION_ARG_NONE, &wait, "Until it has ended, or say why it failed", NULL},
         {NULL}};
 
-    if (!ctl_parse(ctl, &(CtlUsage){entries, "[ID]", 0, 1}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){entries, 0, 1}, &argc, &argv, error))
         return FALSE;
     const char *only = argc > 1 ? argv[1] : NULL;
     if (wait)

@@ -27,10 +27,10 @@ static void print_event(Watch *watch, const char *path, const char *what, GVaria
     }
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     g_autofree char *time = g_date_time_format(now, "%H:%M:%S");
-    g_autofree char *values = changed ? g_variant_print(changed, FALSE) : g_strdup("");
+    g_autofree char *values = changed ? ctl_value("Changed", changed) : g_strdup(what);
     g_autofree char *safe = ctl_escape(values);
     const char *name = strcmp(path, POSTERN_PATH) == 0 ? "postern" : strrchr(path, '/') + 1;
-    printf("%s %s %s %s\n", time, name, what, safe);
+    printf("%s %s: %s\n", time, name, g_strdelimit(safe, "\n", ' '));
     fflush(stdout);
 }
 
@@ -63,8 +63,7 @@ gboolean cmd_watch(Ctl *ctl, int argc, char **argv, GError **error)
 {
     Watch watch = {.ctl = ctl};
 
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, "", 0, 0}, &argc, &argv, error) ||
-        !ctl_daemon(ctl, error))
+    if (!ctl_parse(ctl, &(CtlUsage){NULL, 0, 0}, &argc, &argv, error) || !ctl_daemon(ctl, error))
         return FALSE;
     watch.loop = g_main_loop_new(NULL, FALSE);
     guint signals =
