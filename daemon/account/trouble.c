@@ -30,9 +30,10 @@ void account_trouble_free(AccountTrouble *trouble)
     g_free(trouble);
 }
 
-/* The server's words about the folder as a whole, or else about one of its messages. */
-static const char *words_about(const AccountTrouble *trouble, gint64 folder, const char *operation,
-                               gboolean whole)
+/* The server's words about the folder as a whole, or else about one of its messages; NULL: there is no
+ * such problem. */
+static const char *find_words(const AccountTrouble *trouble, gint64 folder, const char *operation,
+                              gboolean whole)
 {
     for (guint i = 0; i < trouble->problems->len; i++) {
         const CacheProblem *problem = g_ptr_array_index(trouble->problems, i);
@@ -40,7 +41,15 @@ static const char *words_about(const AccountTrouble *trouble, gint64 folder, con
             strcmp(problem->operation, operation) == 0)
             return problem->text && *problem->text ? problem->text : "no reason given";
     }
-    return "no reason given";
+    return NULL;
+}
+
+static const char *words_about(const AccountTrouble *trouble, gint64 folder, const char *operation,
+                               gboolean whole)
+{
+    const char *words = find_words(trouble, folder, operation, whole);
+
+    return words ? words : "no reason given";
 }
 
 static void add_sentence(GString *text, const AccountTrouble *trouble, const CacheFolder *folder,
@@ -58,6 +67,7 @@ static void add_sentence(GString *text, const AccountTrouble *trouble, const Cac
 
 char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folder)
 {
+    const char *closed = find_words(trouble, folder->id, "fetch", TRUE);
     GString *text = g_string_new(NULL);
 
     if (folder->unreadable)
@@ -65,7 +75,11 @@ char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folde
                                folder->name ? folder->name : folder->base_name,
                                words_about(trouble, folder->id, "read", TRUE));
     add_sentence(text, trouble, folder, folder->unread, "read", "read");
-    add_sentence(text, trouble, folder, folder->failing, "fetch", "fetched");
+    /* Of a folder that gives none, that problem is one of those that are counted. */
+    if (closed)
+        g_string_append_printf(text, "%s%s", text->len ? "; " : "", closed);
+    add_sentence(text, trouble, folder, folder->failing - (closed && folder->failing ? 1 : 0),
+                 "fetch", "fetched");
     if (text->len == 0) {
         g_string_free(text, TRUE);
         return NULL;

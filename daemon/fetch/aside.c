@@ -147,8 +147,10 @@ static char *describe(CacheTxn *txn, gint64 id, guint32 uid, const char *words)
     g_autoptr(CacheFolder) folder = id ? cache_folder_get(txn, id, NULL) : NULL;
     CachePlacement row = {0};
 
-    if (!folder)
-        return g_strdup_printf("The provider gives no messages now: %s", words);
+    if (!folder || uid == 0)
+        return g_strdup_printf(
+            "The provider gives no messages of %s now: %s",
+            folder ? folder->name ? folder->name : folder->base_name : "a folder", words);
     cache_placement_get(txn, id, uid, &row, NULL);
     g_autofree char *size = g_format_size(row.size);
     return g_strdup_printf("The message with UID %u of %s (%s) can't be fetched: %s", uid,
@@ -191,10 +193,10 @@ static gboolean end(FetchAside *aside, CacheTxn *txn, gint64 folder, guint32 uid
         return TRUE;
     if (!cache_problem_clear(txn, entry->id, NULL))
         return FALSE;
-    if (folder)
+    if (uid)
         g_message("%s: the message with UID %u could be fetched", aside->settings->id, uid);
     else
-        g_message("%s: the provider gives messages again", aside->settings->id);
+        g_message("%s: the provider gives the folder's messages again", aside->settings->id);
     g_hash_table_remove(aside->entries, &key);
     return TRUE;
 }
@@ -212,17 +214,19 @@ static gboolean write_outcome(FetchAside *aside, CacheTxn *txn, const FetchOutco
 {
     for (guint i = 0; i < outcome->finished->len; i++) {
         const CacheWanted *item = &g_array_index(outcome->finished, CacheWanted, i);
-        if (!end(aside, txn, item->folder, item->uid))
+        if (!end(aside, txn, item->folder, item->uid) ||
+            (item->folder != outcome->closed && !end(aside, txn, item->folder, 0)))
             return FALSE;
     }
-    if (outcome->finished->len > 0 && !general && !end(aside, txn, 0, 0))
+    /* Earlier versions knew of no folder. */
+    if (outcome->finished->len > 0 && !end(aside, txn, 0, 0))
         return FALSE;
     for (guint i = 0; i < outcome->refused->len; i++) {
         const CacheWanted *item = &g_array_index(outcome->refused, CacheWanted, i);
         if (!set_aside(aside, txn, item->folder, item->uid, outcome->words))
             return FALSE;
     }
-    return !general || set_aside(aside, txn, 0, 0, general);
+    return !general || set_aside(aside, txn, outcome->closed, 0, general);
 }
 
 void fetch_aside_write(FetchAside *aside, const FetchOutcome *outcome, const char *general)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Messages that the provider doesn't give: each a problem ("fetch", folder and local UID) with the
- * provider's words and a back-off of its own; folder 0 and UID 0: it gives none at all.
+ * provider's words and a back-off of its own; UID 0: it gives none of the folder.
  */
 #pragma once
 
@@ -25,5 +25,5 @@ gboolean fetch_aside_is_old(FetchAside *aside, gint64 folder, guint32 uid);
 guint fetch_aside_size(FetchAside *aside);
 
 /* Writes what became of messages: what was refused is set aside, what is finished isn't any more.
- * `general`: words of a refusal of all of them, or NULL. */
+ * `general`: words of a refusal of all of a folder (outcome->closed), or NULL. */
 void fetch_aside_write(FetchAside *aside, const FetchOutcome *outcome, const char *general);

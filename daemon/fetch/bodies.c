@@ -322,6 +322,7 @@ static gboolean set_plan(FetchBodies *bodies, CacheTxn *txn, GArray *wanted,
         const CacheWanted *item = &g_array_index(wanted, CacheWanted, i);
         if (!g_hash_table_contains(bodies->claimed, &item->message) &&
             !g_hash_table_contains(bodies->refused, &item->message) &&
+            !fetch_aside_waits(bodies->aside, item->folder, 0) &&
             !fetch_aside_waits(bodies->aside, item->folder, item->uid))
             g_array_append_val(bodies->plan, *item);
     }
@@ -375,7 +376,7 @@ static gboolean make_plan(FetchBodies *bodies)
     g_autoptr(GPtrArray) folders = txn ? cache_folder_list(txn, NULL) : NULL;
     gint64 since = prefetch_since(bodies);
 
-    if (!folders || !fetch_aside_load(bodies->aside, txn) || fetch_aside_waits(bodies->aside, 0, 0))
+    if (!folders || !fetch_aside_load(bodies->aside, txn))
         return FALSE;
     return plan_newest_headers(bodies, txn, folders) ||
            plan_content(bodies, txn, folders, CACHE_CONTENT_FULL, since) ||
@@ -406,7 +407,7 @@ static FetchJob *next_job(FetchBodies *bodies, guint count)
         return g_queue_pop_head(&bodies->halves);
     const CacheWanted *first = &g_array_index(bodies->plan, CacheWanted, bodies->planned);
     FetchJob *job = fetch_job_new(first->folder, bodies->plan_uidvalidity, bodies->plan_state);
-    if (fetch_aside_has(bodies->aside, 0, 0))
+    if (fetch_aside_has(bodies->aside, first->folder, 0))
         count = 1;
     while (bodies->planned < bodies->plan->len && job->items->len < count) {
         const CacheWanted *item = &g_array_index(bodies->plan, CacheWanted, bodies->planned);
@@ -534,6 +535,7 @@ static void note_outcome(FetchBodies *bodies, FetchOutcome *outcome, const GErro
                             &g_array_index(outcome->refused, CacheWanted, i).message);
     if (general)
         forget_claims(bodies);
+    outcome->closed = 0;
     g_array_set_size(outcome->finished, 0);
     g_array_set_size(outcome->refused, 0);
     g_ptr_array_set_size(outcome->rest, 0);

@@ -6,8 +6,8 @@
  *
  * A message that the provider doesn't give, or that breaks the connection, is set aside: a problem
  * ("fetch", with its folder and local UID) with a back-off of its own, kept over restarts; all
- * others come. If it gives none at all, that is one problem (folder 0), and one message is the
- * probe.
+ * others come. If it gives none of a folder, that is one problem (UID 0), and one message is the
+ * probe; other folders are found out about by themselves.
  */
 #pragma once
 

@@ -256,6 +256,7 @@ static gboolean select_folder(Fetcher *fetcher, gint64 id, guint32 uidvalidity, 
     }
     fetcher->selected = id;
     fetcher->uidvalidity = uidvalidity;
+    fetcher->fruitless = 0;
     return TRUE;
 }
 
@@ -567,7 +568,8 @@ static gboolean refuse_one(Fetcher *fetcher, const CacheWanted *item, FetchOutco
     return TRUE;
 }
 
-/* Nothing comes of anything: that isn't about one message. */
+/* Nothing comes of any: that isn't about one message, but about the folder, or all of them: each is
+ * found out about by itself. */
 static gboolean is_general(Fetcher *fetcher, const ImapReply *reply)
 {
     static const char *const codes[] = {"OVERQUOTA", "LIMIT", "UNAVAILABLE", "NOPERM", NULL};
@@ -598,12 +600,14 @@ static gboolean finish_oldest(Fetcher *fetcher, FetchOutcome *outcome, GError **
         !write_batch(fetcher, error))
         return FALSE;
     g_autoptr(FetchJob) rest = sort_out(fetcher, started->job, outcome);
+    const gint64 folder = started->job->folder;
     gboolean again = started->again;
     g_queue_pop_head(&fetcher->started);
     free_started(started);
     if (!rest)
         return TRUE;
     if (is_general(fetcher, &reply)) {
+        outcome->closed = folder;
         g_set_error(error, FETCH_ERROR, FETCH_ERROR_REFUSED, "%s",
                     reply.text && *reply.text ? reply.text : "refused");
         return FALSE;

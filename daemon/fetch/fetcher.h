@@ -46,7 +46,7 @@ gboolean fetcher_is_cancelled(Fetcher *fetcher);
 gboolean fetcher_connect(Fetcher *fetcher, NetCancel *cancel, GError **error);
 void fetcher_disconnect(Fetcher *fetcher);
 
-/* Fetching ended for all messages, not for one: the provider's words. */
+/* Fetching ended for all messages of a folder (outcome->closed), not for one: the provider's words. */
 #define FETCH_ERROR (fetch_error_quark())
 GQuark fetch_error_quark(void);
 enum { FETCH_ERROR_REFUSED };
@@ -56,6 +56,7 @@ typedef struct {
     GArray *finished;  /* in the cache, or gone upstream */
     GArray *refused;   /* they are there, and the provider doesn't give them */
     char *words;       /* why, or NULL */
+    gint64 closed;     /* a folder of which the provider gives no messages now; 0: none */
     gint64 renumbered; /* a folder with another UIDVALIDITY than the base has, on this connection */
     GPtrArray *rest;   /* FetchJob: not answered when the connection broke, the first ones first */
 } FetchOutcome;
@@ -67,7 +68,8 @@ void fetch_outcome_clear(FetchOutcome *outcome);
  * Asks for a job's messages; takes the job over. Up to two are under way; the third waits for the
  * first. What doesn't come is asked for once more, and halved to what the provider doesn't give.
  * FALSE: the connection is of no use any more; what had come is in the cache, and the rest in
- * outcome->rest. REFUSED: the connection is good, and the provider gives nothing.
+ * outcome->rest. REFUSED: the connection is good, and the provider gives nothing of the
+ * folder.
  */
 gboolean fetcher_start(Fetcher *fetcher, FetchJob *job, FetchOutcome *outcome, GError **error);
 

@@ -141,20 +141,21 @@ static gboolean is_undeleted(const CacheFolder *row)
     return row->base_name && (!row->name || (!row->selectable && row->base_selectable));
 }
 
+static gboolean has_missing(const CacheFolder *row)
+{
+    return row->missing > 0;
+}
+
 /* The difference that each operation is to make go. */
 static const struct {
     const char *operation;
     gboolean (*of_message)(const CachePlacement *row);
     gboolean (*of_folder)(const CacheFolder *row);
-} differences[] = {{"append", problem_is_unplaced, NULL},
-                   {"copy", problem_is_unplaced, NULL},
-                   {"move", problem_is_unplaced, NULL},
-                   {"expunge", is_unexpunged, NULL},
-                   {"flags", is_unstored, NULL},
-                   {"create", NULL, push_is_uncreated},
-                   {"rename", NULL, is_unnamed},
-                   {"delete", NULL, is_undeleted},
-                   {"fetch", has_base, NULL}};
+} differences[] = {{"append", problem_is_unplaced, NULL}, {"copy", problem_is_unplaced, NULL},
+                   {"move", problem_is_unplaced, NULL},   {"expunge", is_unexpunged, NULL},
+                   {"flags", is_unstored, NULL},          {"create", NULL, push_is_uncreated},
+                   {"rename", NULL, is_unnamed},          {"delete", NULL, is_undeleted},
+                   {"fetch", has_base, has_missing}};
 
 typedef struct {
     gboolean (*differs)(const CachePlacement *row);
@@ -178,7 +179,7 @@ static gboolean still_differs(CacheTxn *txn, const CacheProblem *problem, guint 
 
     if (!folder)
         return FALSE;
-    if (!search.differs)
+    if (problem->uid == 0 && differences[kind].of_folder)
         return differences[kind].of_folder(folder);
     if (problem->uid)
         return cache_placement_get(txn, problem->folder, problem->uid, &row, NULL) &&

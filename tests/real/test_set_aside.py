@@ -317,7 +317,7 @@ class Bodies(Fake):
         refusal = faults.Refuse(r"UID FETCH .*BODY\.PEEK\[\]", "NO [OVERQUOTA] Account exceeded bandwidth limits")
         self.server.faults = [refusal]
         self.assertIn("bandwidth", self.sync())
-        self.assertEqual([problem[:3] for problem in self.account.problems()], [("fetch", "", 0)])
+        self.assertEqual([problem[:3] for problem in self.account.problems()], [("fetch", "INBOX", 0)])
         asked = refusal.hits
         self.server.put("INBOX", mail("new"))
         self.sync()
@@ -326,6 +326,24 @@ class Bodies(Fake):
         self.account("advance", 100)
         self.assertIsNone(self.sync())
         self.assertEqual(self.missing(), set())
+
+    def test_a_folder_that_gives_none_keeps_no_other_from_it(self):
+        self.fill("Archive", 5, "a")
+        self.server.faults = [faults.Refuse(r"UID FETCH .*BODY\.PEEK\[\]", "NO [LIMIT] too fast", folder="Archive")]
+        self.sync()
+        self.fill("INBOX", 3)
+        self.fill("Work", 3, "w")
+        self.server.put("Archive", mail("newest"))
+        for _ in range(2):
+            self.account("advance", 100)
+            self.assertIn("Archive", self.sync())
+        self.assertEqual(self.missing() | self.missing("Work"), set())
+        self.assertEqual([digest for _, _, digest in self.account.messages("Archive").values()], ["-"] * 6)
+        self.assertEqual([problem[:3] for problem in self.account.problems()], [("fetch", "Archive", 0)])
+        self.server.faults = []
+        self.account("advance", 300)
+        self.assertIsNone(self.sync())
+        self.assertEqual((self.missing("Archive"), self.account.problems()), (set(), []))
 
 
 class Identity(Fake):
