@@ -268,6 +268,8 @@ Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error
     daemon->secrets = secrets_new();
     daemon->tokens = oauth_tokens_new(&(WebNetwork){0}, NULL, NULL);
     open_queue(daemon);
+    g_autofree char *decoys = g_build_filename(daemon->data_dir, "login-decoys", NULL);
+    serve_decoys_keep(decoys);
 
     ServeDaemon serve = {.find_account = find_account,
                          .queue = daemon->queue,

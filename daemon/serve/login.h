@@ -29,6 +29,11 @@ char **serve_verifiers_names(ServeVerifiers *verifiers);
 /* Constant time over all of them. NULL: FALSE, after as long a time. */
 gboolean serve_verifiers_check(ServeVerifiers *verifiers, const char *password);
 
+/* Where the key is kept by which SCRAM's parameters are made for names that nobody has: so they are
+ * the same after a restart, as real ones are, and nobody else can compute them. Without, or where
+ * the file can't be read nor written, they last as long as the process. Before any client comes. */
+void serve_decoys_keep(const char *path);
+
 /* ---- throttling ---------------------------------------------------------------------------- */
 
 typedef struct ServeThrottle ServeThrottle;

@@ -6,7 +6,6 @@
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <string.h>
 
@@ -97,23 +96,16 @@ static ServeSaslResult step_login(ServeSasl *sasl, const char *input, gsize leng
 
 /* ---- SCRAM-SHA-256, SCRAM-SHA-256-PLUS (RFC 5802, 7677) -------------------------------------- */
 
-/*
- * Logins that don't exist get parameters of their own that stay the same while the process runs,
- * and fail at the end, as a wrong password would.
- */
+/* Logins that don't exist get parameters of their own, and fail at the end, as a wrong password
+ * would. */
 static void find_parameters(ServeSasl *sasl, const char *login, GBytes **salt, guint *iterations)
 {
-    static const guint8 fixed[] = "no such account";
     ServeVerifiers *verifiers = sasl->find(login, sasl->data);
-    guint8 made[32];
 
-    if (verifiers) {
+    if (verifiers)
         serve_verifiers_parameters(verifiers, salt, iterations);
-        return;
-    }
-    HMAC(EVP_sha256(), fixed, sizeof fixed, (const guint8 *)login, strlen(login), made, NULL);
-    *salt = g_bytes_new(made, 16);
-    *iterations = 4096;
+    else
+        serve_decoy_parameters(login, salt, iterations);
 }
 
 static gboolean accept_binding(ServeSasl *sasl, const ScramClientFirst *first)

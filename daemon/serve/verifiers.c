@@ -15,6 +15,8 @@
  */
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <string.h>
@@ -300,14 +302,46 @@ char **serve_verifiers_names(ServeVerifiers *verifiers)
 /* ---- checking -------------------------------------------------------------------------------- */
 
 /*
- * For a name that no account has, the work is that for an account with one password: how long the
- * answer takes says nothing of which names there are.
+ * For a name that no account has, the work and what is told are those of an account: neither how
+ * long the answer takes nor its salt says which names there are.
  */
-static void take_decoy(GBytes **salt, guint *iterations)
-{
-    static const guint8 decoy[SALT_SIZE] = {1};
+static struct {
+    pthread_mutex_t lock;
+    gboolean known;
+    guint8 key[32];
+} decoys = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-    *salt = g_bytes_new_static(decoy, sizeof decoy);
+void serve_decoys_keep(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+    gsize length = 0;
+
+    pthread_mutex_lock(&decoys.lock);
+    if (g_file_get_contents(path, &text, &length, NULL) && length == sizeof decoys.key)
+        memcpy(decoys.key, text, sizeof decoys.key);
+    else if (RAND_bytes(decoys.key, sizeof decoys.key) != 1)
+        g_error("There is no randomness");
+    else if (!g_file_set_contents_full(path, (const char *)decoys.key, sizeof decoys.key,
+                                       G_FILE_SET_CONTENTS_CONSISTENT, 0600, &error))
+        g_message("What logins without an account are told will change with the next start: %s",
+                  error->message);
+    decoys.known = TRUE;
+    pthread_mutex_unlock(&decoys.lock);
+}
+
+void serve_decoy_parameters(const char *login, GBytes **salt, guint *iterations)
+{
+    guint8 made[EVP_MAX_MD_SIZE];
+
+    pthread_mutex_lock(&decoys.lock);
+    if (!decoys.known && RAND_bytes(decoys.key, sizeof decoys.key) != 1)
+        g_error("There is no randomness");
+    decoys.known = TRUE;
+    HMAC(EVP_sha256(), decoys.key, sizeof decoys.key, (const guint8 *)login, strlen(login), made,
+         NULL);
+    pthread_mutex_unlock(&decoys.lock);
+    *salt = g_bytes_new(made, SALT_SIZE);
     *iterations = ITERATIONS;
 }
 
@@ -321,7 +355,7 @@ gboolean serve_verifiers_check(ServeVerifiers *verifiers, const char *password)
     if (verifiers)
         serve_verifiers_parameters(verifiers, &salt, &iterations);
     else
-        take_decoy(&salt, &iterations);
+        serve_decoy_parameters("", &salt, &iterations);
     scram_verifier_make(password, salt, iterations, &given);
     if (!verifiers) {
         OPENSSL_cleanse(&given, sizeof given);
@@ -350,18 +384,18 @@ gboolean serve_verifiers_match(ServeVerifiers *verifiers, const char *auth_messa
     static const ScramVerifier nobody;
     gboolean found = FALSE;
 
-    if (!verifiers) {
-        scram_check_proof(&nobody, auth_message, proof);
-        return FALSE;
-    }
-    pthread_mutex_lock(&verifiers->lock);
-    for (guint i = 0; i < verifiers->passwords->len; i++) {
-        const Named *named = &g_array_index(verifiers->passwords, Named, i);
-        if (scram_check_proof(&named->verifier, auth_message, proof)) {
-            *match = named->verifier;
+    if (verifiers)
+        pthread_mutex_lock(&verifiers->lock);
+    for (guint i = 0; i < PASSWORDS_MAX; i++) {
+        gboolean there = verifiers && i < verifiers->passwords->len;
+        const ScramVerifier *verifier =
+            there ? &g_array_index(verifiers->passwords, Named, i).verifier : &nobody;
+        if (scram_check_proof(verifier, auth_message, proof) && there) {
+            *match = *verifier;
             found = TRUE;
         }
     }
-    pthread_mutex_unlock(&verifiers->lock);
+    if (verifiers)
+        pthread_mutex_unlock(&verifiers->lock);
     return found;
 }
