@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Fuzzes whole connections, so that what is parsed is also used, in the states that a session can
  * get into: POP3, submission and IMAP clients before Postern's servers, their SASL exchanges
- * included, and IMAP and SMTP servers before its clients. The first byte says which, the rest is
+ * included, and IMAP, SMTP and POP3 servers before its clients. The first byte says which, the rest is
  * what the other side sends before it closes. Whatever that is, the session ends. Seeds:
  * tests/fuzz/seeds/session. */
 #include "tests/fuzz/fuzz.h"
@@ -12,6 +12,7 @@
 #include "daemon/index/render.h"
 #include "daemon/serve/serve.h"
 #include "daemon/upstream/imap-quota.h"
+#include "daemon/upstream/pop3.h"
 #include "daemon/upstream/smtp.h"
 #include "tests/unit/fake-fetch.h"
 
@@ -219,8 +220,33 @@ static void run_smtp_client(NetStream *stream, gboolean oauth2)
     g_free(answer.reply);
 }
 
+/* The first message of the listing: its header, all of it, and then it is deleted. */
+static gboolean fetch_and_delete(Pop3Client *client, const Pop3Message *message)
+{
+    g_autoptr(GByteArray) header = NULL;
+    g_autoptr(GByteArray) text = NULL;
+    return pop3_client_ask_top(client, message->number, 0, NULL) &&
+           (header = pop3_client_read_text(client, message->size, NULL)) &&
+           pop3_client_ask_retr(client, message->number, NULL) &&
+           (text = pop3_client_read_text(client, message->size, NULL)) &&
+           pop3_client_ask_dele(client, message->number, NULL) &&
+           pop3_client_read_status(client, NULL);
+}
+
+static void run_pop3_client(NetStream *stream, gboolean oauth2)
+{
+    g_autoptr(NetEndpoint) endpoint = net_endpoint_parse("pop3+insecure://127.0.0.1:110", NULL);
+    const Pop3ClientOptions options = {
+        .endpoint = endpoint, .user = "ada", .secret = "s3cret", .oauth2 = oauth2, .timeout = 10};
+    g_autoptr(Pop3Client) client = pop3_client_start(stream, &options, NULL);
+    g_autoptr(GArray) messages = client ? pop3_client_list(client, NULL) : NULL;
+    if (messages &&
+        (!messages->len || fetch_and_delete(client, &g_array_index(messages, Pop3Message, 0))))
+        pop3_client_quit(client, NULL);
+}
+
 static void (*const sessions[])(NetStream *stream, gboolean flag) = {
-    run_pop3, run_submission, run_imap, run_imap_client, run_smtp_client,
+    run_pop3, run_submission, run_imap, run_imap_client, run_smtp_client, run_pop3_client,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
