@@ -34,7 +34,7 @@ DOORS = {
     "daemon/account": CONTENT | TASKS | {"cache/queue", "daemon/oauth"},
     "daemon/bus": CONTENT | TASKS | {"cache/queue", "daemon", "daemon/account", "daemon/discover", "daemon/oauth", "daemon/web", "dbus"},
     "daemon/config": {"daemon/net"},
-    "daemon/discover": {"daemon/net", "daemon/upstream", "daemon/web"},
+    "daemon/discover": {"daemon/config", "daemon/net", "daemon/upstream", "daemon/web"},
     "daemon/fetch": CONTENT | {"daemon/upstream"},
     "daemon/index": LANGUAGES | {"cache"},
     "daemon/net": set(),

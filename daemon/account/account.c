@@ -77,6 +77,15 @@ const char *account_notice(const Account *account)
     return account->phase == PHASE_RUNNING ? account->work->notice : NULL;
 }
 
+AccountHabits *account_habits(const Account *account)
+{
+    const AccountSettings *settings = account->config->settings;
+
+    if (account->phase == PHASE_RUNNING)
+        return account_habits_ref(account->work->habits);
+    return settings ? account_habits_new(settings) : NULL;
+}
+
 /* States that a person has to do something about come before what the other part is busy with. */
 static gboolean needs_attention(AccountState state)
 {

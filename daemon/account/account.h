@@ -33,6 +33,9 @@ const ConfigAccount *account_config(const Account *account);
 /* What the user should know about its cache, or NULL; borrowed. */
 const char *account_notice(const Account *account);
 
+/* What is known of its provider; NULL: it can't be used. The caller unrefs. */
+AccountHabits *account_habits(const Account *account);
+
 /*
  * Starts a round (or the account, where that had failed). `done` (may be NULL: not waited for) gets
  * NULL or why the round failed. An account that is being opened is waited for.

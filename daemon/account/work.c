@@ -96,7 +96,8 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
                             .password_data =
                                 by_token ? (gpointer)context->tokens : context->secrets,
                             .tls = work->tls,
-                            .gate = work->gate};
+                            .gate = work->gate,
+                            .habits = work->habits};
 
     /* Of other accounts everything is here once it is known of. */
     guint fetchers = work->settings->kind == ACCOUNT_IMAP ? FETCHERS : 0;
@@ -108,7 +109,8 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
     if (!work->settings->outgoing || !work->queue)
         return;
     gboolean copies = work->settings->save_sent == ACCOUNT_SAVE_SENT_ALWAYS;
-    work->copy = (RelayCopy){work->queue, work->cache, work->settings->outgoing->host};
+    work->copy =
+        (RelayCopy){work->queue, work->cache, work->habits, work->settings->outgoing->host};
     RelayOptions relay = {
         .access = access,
         .queue = work->queue,
@@ -131,6 +133,7 @@ AccountWork *account_work_start(const AccountWorkContext *context, AccountSettin
     work->queue = context->queue;
     work->changed_fd = -1;
     work->gate = account_gate_new();
+    work->habits = account_habits_new(settings);
     if (!open_tls(work, error) || !open_cache(work, context, error)) {
         account_work_stop(work);
         return NULL;
@@ -159,6 +162,7 @@ void account_work_stop(AccountWork *work)
     g_free(work->notice);
     g_clear_pointer(&work->tls, net_tls_client_unref);
     account_gate_unref(work->gate);
+    account_habits_unref(work->habits);
     account_settings_unref(work->settings);
     if (work->changed_fd >= 0)
         close(work->changed_fd);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/config/habits.h"
 #include "daemon/config/secret.h"
 #include "daemon/index/index.h"
 #include "daemon/oauth/tokens.h"
@@ -19,6 +20,7 @@ typedef struct {
     char *notice; /* what the user should know about the cache, or NULL */
     NetTlsClient *tls;
     AccountGate *gate;
+    AccountHabits *habits;
     ServeVerifiers *verifiers;
     FetchBodies *bodies;
     Sync *sync;

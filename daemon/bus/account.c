@@ -38,6 +38,19 @@ static void insert_url(GVariantDict *dict, const char *key, const NetEndpoint *e
     g_variant_dict_insert(dict, key, "s", or_empty(url));
 }
 
+static void insert_habits(GVariantDict *dict, const Account *account)
+{
+    AccountHabits *habits = account_habits(account);
+    Quirks quirks = {0};
+
+    account_habits_get(habits, &quirks);
+    g_autofree char *provider = habits ? account_habits_provider(habits) : NULL;
+    g_auto(GStrv) names = quirks_names(&quirks);
+    g_variant_dict_insert(dict, "Provider", "s", or_empty(provider));
+    g_variant_dict_insert_value(dict, "Quirks", g_variant_new_strv((const char *const *)names, -1));
+    g_clear_pointer(&habits, account_habits_unref);
+}
+
 static GVariant *describe_upstream(const Account *account)
 {
     const AccountSettings *settings = account_config(account)->settings;
@@ -54,6 +67,7 @@ static GVariant *describe_upstream(const Account *account)
     g_variant_dict_insert(&dict, "OutgoingState", "s", bus_state_name(status->outgoing));
     g_variant_dict_insert(&dict, "IncomingError", "s", or_empty(status->incoming_error));
     g_variant_dict_insert(&dict, "OutgoingError", "s", or_empty(status->outgoing_error));
+    insert_habits(&dict, account);
     return g_variant_dict_end(&dict);
 }
 

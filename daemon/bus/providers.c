@@ -5,30 +5,13 @@
  */
 #include "daemon/bus/private.h"
 
+#include "daemon/config/providers.h"
 #include <string.h>
-
-#define TABLE_NAME "providers.ini"
-
-/* The table of the first data directory that has one: the user's, the system's, ours. */
-static char *table_path(void)
-{
-    g_autofree char *own = g_build_filename(g_get_user_data_dir(), "postern", TABLE_NAME, NULL);
-
-    if (g_file_test(own, G_FILE_TEST_EXISTS))
-        return g_steal_pointer(&own);
-    for (const char *const *dir = g_get_system_data_dirs(); *dir; dir++) {
-        g_autofree char *path = g_build_filename(*dir, "postern", TABLE_NAME, NULL);
-        if (g_file_test(path, G_FILE_TEST_EXISTS))
-            return g_steal_pointer(&path);
-    }
-    return g_build_filename(POSTERN_DATA_DIR, TABLE_NAME, NULL);
-}
 
 DiscoverTable *bus_providers_table(const Bus *bus)
 {
-    g_autofree char *path = table_path();
-    g_autofree char *dir = g_path_get_dirname(bus->daemon->config_path);
-    g_autofree char *own = g_build_filename(dir, TABLE_NAME, NULL);
+    g_autofree char *path = providers_path();
+    g_autofree char *own = providers_own_path(bus->daemon->config_path);
     g_autoptr(GError) error = NULL;
     DiscoverTable *table = discover_table_load(path, own, &error);
 

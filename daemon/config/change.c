@@ -13,7 +13,7 @@ static const struct {
     {"address", TRUE},  {"aliases", FALSE},  {"name", FALSE},      {"incoming", TRUE},
     {"outgoing", TRUE}, {"user", TRUE},      {"auth", TRUE},       {"outgoing-user", TRUE},
     {"oauth2", TRUE},   {"prefetch", FALSE}, {"save-sent", FALSE}, {"leave-on-server", FALSE},
-    {"enabled", FALSE},
+    {"enabled", FALSE}, {"quirks", FALSE},
 };
 
 /* A command's password was meant for the old server. */

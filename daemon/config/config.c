@@ -5,6 +5,8 @@
 #include "daemon/config/config.h"
 
 #include "daemon/config/edit.h"
+#include "daemon/config/providers.h"
+#include "daemon/config/quirks.h"
 #include "daemon/net/listen.h"
 
 #include <gio/gio.h>
@@ -66,6 +68,7 @@ void config_free(Config *config)
     for (guint i = 0; i < CONFIG_LISTEN_KEYS; i++)
         g_clear_pointer(&config->listen[i], g_ptr_array_unref);
     g_hash_table_unref(config->oauth2);
+    g_clear_pointer(&config->providers, g_key_file_unref);
     g_ptr_array_unref(config->accounts);
     g_ptr_array_unref(config->warnings);
     g_free(config);
@@ -347,6 +350,13 @@ static gboolean parse_leave(AccountSettings *settings, const char *value, GError
     return TRUE;
 }
 
+static gboolean parse_quirks(AccountSettings *settings, const char *value, GError **error)
+{
+    Quirks quirks = {0};
+
+    return set_text(&settings->quirks, value) && quirks_add(&quirks, value, error);
+}
+
 static gboolean parse_undo_delay(AccountSettings *settings, const char *value, GError **error)
 {
     char *end;
@@ -409,6 +419,7 @@ static const struct {
     {"save-sent", parse_save_sent},
     {"leave-on-server", parse_leave},
     {"undo-delay", parse_undo_delay},
+    {"quirks", parse_quirks},
     {"pop3-folder", parse_pop3_folder},
     {"pop3-delete", parse_pop3_delete},
     {"pop3-window", parse_pop3_window},
@@ -551,6 +562,7 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
     settings->prefetch_days = ACCOUNT_PREFETCH_ALL;
     settings->leave_days = ACCOUNT_LEAVE_ALWAYS;
     settings->enabled = TRUE;
+    settings->providers = config->providers ? g_key_file_ref(config->providers) : NULL;
     g_ptr_array_add(config->accounts, account);
 
     if (parse_keys(config, file, group, account, settings, &at, &error)) {
@@ -679,7 +691,8 @@ static void warn_about_shared_addresses(Config *config)
     }
 }
 
-Config *config_parse(const char *path, const char *text, GError **error)
+/* `providers` may be NULL. */
+static Config *parse_file(const char *path, const char *text, GKeyFile *providers, GError **error)
 {
     g_autoptr(GKeyFile) file = g_key_file_new();
 
@@ -690,6 +703,7 @@ Config *config_parse(const char *path, const char *text, GError **error)
     Config *config = g_new0(Config, 1);
     config->path = g_strdup(path);
     config->sockets = TRUE;
+    config->providers = providers ? g_key_file_ref(providers) : NULL;
     config->oauth2 = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     config->accounts = g_ptr_array_new_with_free_func((GDestroyNotify)config_account_unref);
     config->warnings = g_ptr_array_new_with_free_func(g_free);
@@ -699,6 +713,11 @@ Config *config_parse(const char *path, const char *text, GError **error)
         parse_group(config, file, *group);
     warn_about_shared_addresses(config);
     return config;
+}
+
+Config *config_parse(const char *path, const char *text, GError **error)
+{
+    return parse_file(path, text, NULL, error);
 }
 
 /* Whether others than the user (and root) can write it. What isn't there can't be. */
@@ -734,6 +753,20 @@ static gboolean check_writers(const char *path, GError **error)
     return FALSE;
 }
 
+/* With what is known of providers: without it the accounts work all the same. */
+static Config *load_beside(const char *path, const char *text, GError **error)
+{
+    g_autofree char *table = providers_path();
+    g_autofree char *own = providers_own_path(path);
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(GKeyFile) providers = providers_load(table, own, &failure);
+    Config *config = parse_file(path, text, providers, error);
+
+    if (config && failure)
+        g_ptr_array_add(config->warnings, g_strdup(failure->message));
+    return config;
+}
+
 Config *config_load(const char *path, GError **error)
 {
     g_autofree char *text = NULL;
@@ -743,13 +776,13 @@ Config *config_load(const char *path, GError **error)
         return NULL;
     if (!g_file_get_contents(path, &text, NULL, &failure)) {
         if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-            return config_parse(path, "", error);
+            return load_beside(path, "", error);
         g_set_error(error, failure->domain, failure->code,
                     "%s can't be read: %s; mend its permissions (chmod 600)", path,
                     failure->message);
         return NULL;
     }
-    return config_parse(path, text, error);
+    return load_beside(path, text, error);
 }
 
 /* ---- the first start ------------------------------------------------------------------------ */

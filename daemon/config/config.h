@@ -45,6 +45,7 @@ typedef struct {
     char *path;
     GPtrArray *listen[CONFIG_LISTEN_KEYS]; /* ConfigAddress; NULL: the key isn't there */
     gboolean sockets;
+    GKeyFile *providers; /* providers.ini; NULL: it isn't looked at */
     GHashTable *oauth2;  /* "NAME\nKEY" → value: what the groups [oauth2 NAME] say */
     GPtrArray *accounts; /* ConfigAccount, in the file's order */
     GPtrArray *warnings; /* char *: unknown keys, bad values of [listen], …; sentences */

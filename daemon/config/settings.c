@@ -4,6 +4,7 @@
  */
 #include "daemon/config/settings.h"
 
+#include "daemon/config/habits.h"
 #include <string.h>
 
 GQuark account_error_quark(void)
@@ -35,6 +36,8 @@ void account_settings_unref(AccountSettings *settings)
     g_free(settings->oauth2_server);
     g_free(settings->tls_ca_file);
     g_free(settings->pop3_folder);
+    g_free(settings->quirks);
+    g_clear_pointer(&settings->providers, g_key_file_unref);
     g_free(settings);
 }
 
@@ -100,6 +103,8 @@ AccountAccess account_access_copy(const AccountAccess *access)
     net_clock_ref(copy.clock);
     if (copy.gate)
         account_gate_ref(copy.gate);
+    if (copy.habits)
+        account_habits_ref(copy.habits);
     return copy;
 }
 
@@ -109,4 +114,5 @@ void account_access_clear(AccountAccess *access)
     g_clear_pointer(&access->tls, net_tls_client_unref);
     g_clear_pointer(&access->clock, net_clock_unref);
     g_clear_pointer(&access->gate, account_gate_unref);
+    g_clear_pointer(&access->habits, account_habits_unref);
 }

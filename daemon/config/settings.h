@@ -56,8 +56,10 @@ typedef struct {
     AccountSaveSent save_sent;
     char *pop3_folder; /* what POP3 clients see; NULL: INBOX */
     AccountPop3Delete pop3_delete;
-    guint pop3_days;  /* they see that many days' mail; 0: all */
-    guint undo_delay; /* seconds between accepting a message and sending it */
+    guint pop3_days;     /* they see that many days' mail; 0: all */
+    guint undo_delay;    /* seconds between accepting a message and sending it */
+    char *quirks;        /* names of quirks, see quirks.h; or NULL */
+    GKeyFile *providers; /* providers.ini; or NULL */
     gboolean enabled;
     gint refs; /* atomic */
 } AccountSettings;
@@ -108,6 +110,8 @@ void account_password_free(char *password);
  * Any thread. */
 typedef void (*AccountRefused)(const AccountSettings *settings, const char *secret, gpointer data);
 
+typedef struct AccountHabits AccountHabits; /* habits.h */
+
 /* What it takes to log in at the provider: what all parts that connect there are given. */
 typedef struct {
     AccountSettings *settings;
@@ -116,6 +120,7 @@ typedef struct {
     NetTlsClient *tls;      /* NULL: TLS isn't needed */
     NetClock *clock; /* what everything that waits for the provider goes by; NULL: the machine's */
     AccountGate *gate;      /* NULL: its connections needn't heed one another when they log in */
+    AccountHabits *habits;  /* NULL: nothing is known of the provider */
     AccountRefused refused; /* NULL: what was refused stays refused */
 } AccountAccess;
 

@@ -4,6 +4,7 @@
  */
 #include "daemon/discover/table.h"
 
+#include "daemon/config/providers.h"
 #include <gio/gio.h>
 #include <string.h>
 
@@ -14,42 +15,13 @@ struct DiscoverTable {
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-/* Groups of `own` take the place of the table's. */
-static void overlay(GKeyFile *table, GKeyFile *own)
-{
-    g_auto(GStrv) groups = g_key_file_get_groups(own, NULL);
-
-    for (char **group = groups; *group; group++) {
-        g_auto(GStrv) keys = g_key_file_get_keys(own, *group, NULL, NULL);
-        g_key_file_remove_group(table, *group, NULL);
-        for (char **key = keys; key && *key; key++) {
-            g_autofree char *value = g_key_file_get_value(own, *group, *key, NULL);
-            g_key_file_set_value(table, *group, *key, value);
-        }
-    }
-}
-
-/* A file that isn't there is empty. */
-static gboolean load(GKeyFile *file, const char *path, GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-
-    if (!path || g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &failure) ||
-        g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-        return TRUE;
-    g_propagate_prefixed_error(error, g_steal_pointer(&failure), "%s can't be read: ", path);
-    return FALSE;
-}
-
 DiscoverTable *discover_table_load(const char *path, const char *own, GError **error)
 {
     g_autoptr(DiscoverTable) table = g_new0(DiscoverTable, 1);
-    g_autoptr(GKeyFile) mine = g_key_file_new();
 
-    table->file = g_key_file_new();
-    if (!load(table->file, path, error) || !load(mine, own, error))
+    table->file = providers_load(path, own, error);
+    if (!table->file)
         return NULL;
-    overlay(table->file, mine);
     table->groups = g_key_file_get_groups(table->file, NULL);
     return g_steal_pointer(&table);
 }

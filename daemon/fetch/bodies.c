@@ -7,6 +7,7 @@
  */
 #include "daemon/fetch/bodies.h"
 
+#include "daemon/config/habits.h"
 #include "daemon/fetch/aside.h"
 #include "daemon/fetch/fetcher.h"
 #include "daemon/net/thread.h"
@@ -353,12 +354,31 @@ static gboolean plan_newest_headers(FetchBodies *bodies, CacheTxn *txn, GPtrArra
     return FALSE;
 }
 
+/* Gmail's folder of all mail holds what the others do: what the others hold comes first. */
+static gboolean plan_but_all(FetchBodies *bodies, CacheTxn *txn, GPtrArray *folders,
+                             CacheContentState state, gint64 since)
+{
+    for (guint i = 0; i < folders->len; i++) {
+        const CacheFolder *folder = folders->pdata[i];
+        if (folder->missing > 0 && folder->role != CACHE_ROLE_ALL &&
+            plan_folder(bodies, txn, folder->id, state, since, PLAN))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* The folder with the newest first; where all of that is under way or can't be had, the others. */
 static gboolean plan_content(FetchBodies *bodies, CacheTxn *txn, GPtrArray *folders,
                              CacheContentState state, gint64 since)
 {
+    Quirks quirks;
+
     if (since == G_MAXINT64)
         return FALSE;
+    account_habits_get(bodies->access.habits, &quirks);
+    if (quirks_have(&quirks, QUIRK_ALL_MAIL_LAST) &&
+        plan_but_all(bodies, txn, folders, state, since))
+        return TRUE;
     if (plan_folder(bodies, txn, 0, state, since, PLAN))
         return TRUE;
     for (guint i = 0; i < folders->len; i++) {

@@ -111,6 +111,11 @@ static gboolean keep(Cache *cache, CacheRole role, GBytes *message, GError **err
 gboolean relay_copy_keep(const QueueEntry *entry, gpointer data, GError **error)
 {
     RelayCopy *copy = data;
+    Quirks quirks;
+
+    account_habits_get(copy->habits, &quirks);
+    if (quirks_have(&quirks, QUIRK_FILES_SENT))
+        return TRUE;
     g_autoptr(GBytes) message = queue_read(copy->queue, entry->id, 0, entry->size, error);
 
     return message && keep(copy->cache, CACHE_ROLE_SENT, message, error);

@@ -7,16 +7,18 @@
 #pragma once
 
 #include "cache/queue/queue.h"
+#include "daemon/config/habits.h"
 
 typedef struct {
     Queue *queue;
     Cache *cache;
-    const char *host; /* the provider's server for outgoing mail */
+    AccountHabits *habits; /* who puts what is sent into Sent */
+    const char *host;      /* the provider's server for outgoing mail */
 } RelayCopy;
 
 /*
  * A RelaySent; `data` is a RelayCopy. Appends the message to the folder that has the role Sent, as
- * read, unless a message with its Message-ID is there. FALSE as long as there is no such folder:
+ * read, unless a message with its Message-ID is there, or the provider does it itself. FALSE as long as there is no such folder:
  * before the first sync nobody knows of it.
  */
 gboolean relay_copy_keep(const QueueEntry *entry, gpointer data, GError **error);

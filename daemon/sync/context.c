@@ -399,11 +399,22 @@ static guint64 count_lines(CacheTxn *txn, gint64 message)
     }
 }
 
-gboolean sync_may_have_size(CacheTxn *txn, gint64 message, guint64 here, guint64 there)
+static gboolean has_estimates(const SyncContext *context)
+{
+    return context->imap && quirks_have(imap_client_quirks(context->imap), QUIRK_ESTIMATED_SIZES);
+}
+
+guint64 sync_size_to_compare(const SyncContext *context, guint64 size)
+{
+    return has_estimates(context) ? 0 : size;
+}
+
+gboolean sync_may_have_size(const SyncContext *context, CacheTxn *txn, gint64 message, guint64 here,
+                            guint64 there)
 {
     guint64 apart = here > there ? here - there : there - here;
 
-    if (here == 0 || there == 0 || apart == 0)
+    if (here == 0 || there == 0 || apart == 0 || has_estimates(context))
         return TRUE;
     return cache_content_state(txn, message) == CACHE_CONTENT_FULL &&
            apart == count_lines(txn, message);

@@ -182,7 +182,11 @@ gboolean sync_select_epoch(SyncContext *context, gint64 folder, GError **error);
 
 /* Whether a message in the cache, of the size `here`, may be one of which the server says the size
  * `there`: some count line ends as one octet. 0: not known. */
-gboolean sync_may_have_size(CacheTxn *txn, gint64 message, guint64 here, guint64 there);
+gboolean sync_may_have_size(const SyncContext *context, CacheTxn *txn, gint64 message, guint64 here,
+                            guint64 there);
+
+/* A size that messages are compared by: 0, unknown, where the provider only estimates them. */
+guint64 sync_size_to_compare(const SyncContext *context, guint64 size);
 
 /* The Message-ID of a message in the cache; *known: its header is here. The caller frees it. */
 char *sync_message_id(CacheTxn *txn, gint64 message, gboolean *known);

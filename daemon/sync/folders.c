@@ -650,8 +650,10 @@ static gboolean listed_unreadable(SyncContext *context, const CacheFolder *row)
     return sync_is_unreadable(row) && sync_has(context, IMAP_CAP_ACL);
 }
 
+/* INBOX comes first, and last what holds the mail of all folders. */
 static gboolean collect_pulls(Reconcile *reconcile, GArray *pull, GError **error)
 {
+    g_autoptr(GArray) last = g_array_new(FALSE, FALSE, sizeof(gint64));
     SyncContext *context = reconcile->context;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
 
@@ -664,9 +666,12 @@ static gboolean collect_pulls(Reconcile *reconcile, GArray *pull, GError **error
             g_hash_table_add(context->pulled, g_memdup2(&row->id, sizeof row->id));
         else if (row->role == CACHE_ROLE_INBOX)
             g_array_prepend_val(pull, row->id);
+        else if (row->role == CACHE_ROLE_ALL)
+            g_array_append_val(last, row->id);
         else
             g_array_append_val(pull, row->id);
     }
+    g_array_append_vals(pull, last->data, last->len);
     return txn != NULL;
 }
 

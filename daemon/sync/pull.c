@@ -358,11 +358,12 @@ static guint64 size_here(CacheTxn *txn, gint64 message)
 
 /* Whether the message that the arrival's remote id names is it. Of a new epoch the id says nothing
  * by itself. */
-static gboolean is_same_message(CacheTxn *txn, gint64 known, const SyncServerMessage *message)
+static gboolean is_same_message(const SyncContext *context, CacheTxn *txn, gint64 known,
+                                const SyncServerMessage *message)
 {
     gboolean seen;
 
-    if (!sync_may_have_size(txn, known, size_here(txn, known), message->size))
+    if (!sync_may_have_size(context, txn, known, size_here(txn, known), message->size))
         return FALSE;
     if (!message->unconfirmed)
         return TRUE;
@@ -380,7 +381,8 @@ static gboolean find_message(SyncContext *context, CacheTxn *txn, const CacheFol
     if (message->remote_id)
         placement->message = cache_message_by_remote_id(txn, message->remote_id, NULL);
     gboolean named = placement->message != 0;
-    gboolean known = named && (set_like || is_same_message(txn, placement->message, message));
+    gboolean known =
+        named && (set_like || is_same_message(context, txn, placement->message, message));
     if (!known)
         placement->message = cache_message_new(txn, named ? NULL : message->remote_id, error);
     if (placement->message == 0)

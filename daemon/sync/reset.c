@@ -57,7 +57,7 @@ static gboolean collect_reset_old(Reset *reset, GError **error)
         if (sync_is_set_like(reset->context))
             candidate.key.remote_id =
                 keep_reset_string(reset, cache_message_remote_id(txn, row->message));
-        candidate.key.size = row->size;
+        candidate.key.size = sync_size_to_compare(reset->context, row->size);
         candidate.key.date = row->date;
         g_array_append_val(reset->old, candidate);
     }
@@ -123,7 +123,7 @@ static gboolean collect_reset_new(Reset *reset, GError **error)
         candidate.key.message_id = id && *id ? keep_reset_string(reset, g_strdup(id)) : NULL;
         if (sync_is_set_like(reset->context))
             candidate.key.remote_id = message->remote_id;
-        candidate.key.size = message->size;
+        candidate.key.size = sync_size_to_compare(reset->context, message->size);
         candidate.key.date = message->date;
         message->message_id = g_strdup(candidate.key.message_id);
         message->unconfirmed = TRUE;
@@ -145,7 +145,7 @@ static gboolean note_resized(Reset *reset, GError **error)
         const CachePlacement *row = &g_array_index(reset->rows, CachePlacement, candidate->index);
         SyncServerMessage *message =
             &g_array_index(reset->messages, SyncServerMessage, candidate->match);
-        if (sync_may_have_size(txn, row->message, row->size, message->size))
+        if (sync_may_have_size(reset->context, txn, row->message, row->size, message->size))
             continue;
         message->follows = row->alive;
         message->was_view = row->flags;

@@ -76,7 +76,7 @@ static void add_returned_arrived(Return *ret, gint index)
 
     candidate.key.known = id != NULL;
     candidate.key.message_id = id && *id ? keep_returned_string(ret, g_strdup(id)) : NULL;
-    candidate.key.size = message->size;
+    candidate.key.size = sync_size_to_compare(ret->context, message->size);
     candidate.key.date = message->date;
     if (sync_is_set_like(ret->context))
         candidate.key.remote_id = message->remote_id;
@@ -111,7 +111,7 @@ static void add_old(Return *ret, CacheTxn *txn, const CacheVanished *entry)
     candidate.dead = !entry->alive && !is_needed(txn, row.message);
     candidate.key.message_id =
         keep_returned_string(ret, sync_message_id(txn, row.message, &candidate.key.known));
-    candidate.key.size = row.size;
+    candidate.key.size = sync_size_to_compare(ret->context, row.size);
     candidate.key.date = row.date;
     if (sync_is_set_like(ret->context))
         candidate.key.remote_id =
@@ -154,7 +154,7 @@ static gboolean returned_may_be_same(const Return *ret, CacheTxn *txn, const Syn
            (!old->key.known || !arrived->key.known ||
             g_strcmp0(old->key.message_id, arrived->key.message_id) == 0) &&
            cache_placement_get(txn, ret->folder, (guint32)old->index, &row, NULL) &&
-           sync_may_have_size(txn, row.message, row.size, arrived->key.size);
+           sync_may_have_size(ret->context, txn, row.message, row.size, arrived->key.size);
 }
 
 static void note_match(Return *ret, SyncCandidate *old, SyncCandidate *arrived)

@@ -48,7 +48,7 @@ static gboolean collect_vanished_old(Resolution *resolution, GHashTable *dates, 
             resolution, sync_message_id(txn, row.message, &candidate.key.known));
         candidate.key.remote_id =
             keep_vanished_string(resolution, cache_message_remote_id(txn, row.message));
-        candidate.key.size = row.size;
+        candidate.key.size = sync_size_to_compare(context, row.size);
         candidate.key.date = row.date;
         g_hash_table_add(dates, g_memdup2(&row.date, sizeof row.date));
         g_array_append_val(resolution->old, candidate);
@@ -86,7 +86,7 @@ static void add_arrivals(Resolution *resolution, CacheTxn *txn, gint64 folder, G
         candidate.key.message_id = *id ? keep_vanished_string(resolution, g_strdup(id)) : NULL;
         candidate.key.remote_id =
             keep_vanished_string(resolution, cache_message_remote_id(txn, row.message));
-        candidate.key.size = arrival->size;
+        candidate.key.size = sync_size_to_compare(resolution->context, arrival->size);
         candidate.key.date = arrival->date;
         g_array_append_val(resolution->arrived, candidate);
     }
@@ -174,7 +174,7 @@ static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanis
     if (match < 0)
         return sync_keep_vanished(txn, &row, uidvalidity, now, error);
     const SyncArrival *arrival = &g_array_index(context->arrivals, SyncArrival, match);
-    if (sync_may_have_size(txn, row.message, row.size, arrival->size))
+    if (sync_may_have_size(context, txn, row.message, row.size, arrival->size))
         return write_moved(txn, &row, arrival, error);
     return write_resized(txn, &row, arrival, error) &&
            sync_keep_vanished(txn, &row, uidvalidity, now, error);

@@ -50,6 +50,15 @@ static ImapClient *connect_inbox(SyncWatch *watch, NetCancel *cancel, GError **e
     return g_steal_pointer(&client);
 }
 
+static guint seconds_to_idle(const ImapClient *client)
+{
+    guint minutes = imap_client_quirks(client)->numbers[QUIRK_IDLE_MINUTES];
+
+    if (!imap_client_has(client, IMAP_CAP_IDLE))
+        return NOOP_SECONDS;
+    return minutes ? MIN(minutes * 60, IDLE_SECONDS) : IDLE_SECONDS;
+}
+
 /* Idles until the connection fails. What happened between the last round and now is found by the
  * round that is asked for at once. */
 static gboolean idle(SyncWatch *watch, NetCancel *cancel, GError **error)
@@ -59,7 +68,7 @@ static gboolean idle(SyncWatch *watch, NetCancel *cancel, GError **error)
 
     if (!client)
         return FALSE;
-    guint seconds = imap_client_has(client, IMAP_CAP_IDLE) ? IDLE_SECONDS : NOOP_SECONDS;
+    guint seconds = seconds_to_idle(client);
     for (;;) {
         if (changed)
             watch->changed(watch->data);

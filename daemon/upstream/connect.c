@@ -21,6 +21,7 @@ static gpointer connect_imap(const AccountAccess *access, const char *secret, Ne
                                  .user = settings->user,
                                  .secret = secret,
                                  .oauth2 = settings->oauth2,
+                                 .habits = access->habits,
                                  .timeout = TIMEOUT,
                                  .cancel = cancel};
 

@@ -273,13 +273,62 @@ static gboolean compress(ImapClient *client, GError **error)
     return reply.cond != IMAP_COND_OK || net_stream_start_deflate(client->stream, error);
 }
 
-static gboolean introduce(ImapClient *client, GError **error)
+/* ---- who it is ------------------------------------------------------------------------------- */
+
+/* The value of "name" in a list of fields and values (RFC 2971, 3.3). */
+static char *name_in(const ImapNode *list)
+{
+    if (!list || list->kind != IMAP_NODE_LIST)
+        return NULL;
+    for (const ImapNode *key = imap_node_first(list); key; key = imap_node_next(key)) {
+        const ImapNode *value = imap_node_next(key);
+        g_autofree char *field = g_strndup(key->text ? key->text : "", key->length);
+        if (!value)
+            return NULL;
+        if (g_ascii_strcasecmp(field, "name") == 0 && value->text)
+            return g_strndup(value->text, value->length);
+        key = value;
+    }
+    return NULL;
+}
+
+static gboolean note_id(const ImapResponse *response, gpointer data, GError **error)
+{
+    char **name = data;
+
+    if (response->name && g_str_equal(response->name, "ID") && !*name)
+        *name = name_in(response->args);
+    return TRUE;
+}
+
+static void use_habits(ImapClient *client, AccountHabits *habits, const char *id)
+{
+    const ServerTells tells = {client->greeting, (const char *const *)client->words, id};
+    Quirks quirks;
+
+    if (!habits)
+        return;
+    account_habits_tell(habits, &tells);
+    account_habits_get(habits, &quirks);
+    imap_client_use_quirks(client, &quirks);
+}
+
+/* Before any SELECT: NetEase refuses it else. */
+static gboolean introduce(ImapClient *client, AccountHabits *habits, GError **error)
 {
     g_auto(ImapReply) reply = {0};
+    g_autofree char *id = NULL;
 
-    return !imap_client_has(client, IMAP_CAP_ID) ||
-           imap_client_run(client, &reply, error,
-                           "ID (\"name\" \"" CLIENT_NAME "\" \"version\" \"" CLIENT_VERSION "\")");
+    use_habits(client, habits, NULL);
+    if (!imap_client_has(client, IMAP_CAP_ID) && !quirks_have(&client->quirks, QUIRK_ID_FIRST))
+        return TRUE;
+    if (!imap_client_run_with(client, note_id, &id, &reply, error,
+                              "ID (\"name\" \"" CLIENT_NAME "\" \"version\" \"" CLIENT_VERSION
+                              "\")"))
+        return FALSE;
+    if (id)
+        use_habits(client, habits, id);
+    return TRUE;
 }
 
 static gboolean set_up(ImapClient *client, const ImapClientOptions *options, GError **error)
@@ -294,7 +343,8 @@ static gboolean set_up(ImapClient *client, const ImapClientOptions *options, GEr
         return FALSE;
     client->line_limit =
         options->limits.line ? options->limits.line : imap_response_limits_default.line;
-    return introduce(client, error) && enable(client, error) && compress(client, error);
+    return introduce(client, options->habits, error) && enable(client, error) &&
+           compress(client, error);
 }
 
 /* A server that hangs up in the middle of its greeting or login is one that can't now. */
@@ -322,6 +372,7 @@ ImapClient *imap_client_start(NetStream *stream, const ImapClientOptions *option
     imap_client_allow_more(client);
     client->timeout = options->timeout ? options->timeout : 60;
     net_stream_set_timeout(stream, client->timeout);
+    account_habits_get(options->habits, &client->quirks);
 
     if (set_up(client, options, &reason))
         return g_steal_pointer(&client);

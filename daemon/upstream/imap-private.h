@@ -28,8 +28,12 @@ struct ImapClient {
 
     guint capabilities;          /* ImapCapability bits; QRESYNC and CONDSTORE only once enabled */
     gboolean capabilities_fresh; /* said since this was last cleared */
-    guint64 append_limit;        /* APPENDLIMIT (RFC 7889): bytes of a message; 0: not said */
-    gboolean greeted;            /* what comes now are answers */
+    guint lacking;               /* of these: announced, and not to be used */
+    char **words;                /* the capabilities as they were said */
+    char *greeting;              /* the words of the greeting, until the habits are known */
+    Quirks quirks;
+    guint64 append_limit; /* APPENDLIMIT (RFC 7889): bytes of a message; 0: not said */
+    gboolean greeted;     /* what comes now are answers */
     gboolean greeted_preauth;
     gboolean broken;
     char *bye;   /* the words of a BYE */
@@ -52,6 +56,9 @@ struct ImapClient {
 
 /* Lets the server say as much again as the folder that is selected may need. */
 void imap_client_allow_more(ImapClient *client);
+
+/* What the quirks say of capabilities holds from now on. */
+void imap_client_use_quirks(ImapClient *client, const Quirks *quirks);
 
 /* All that was said before now counts for nothing: STARTTLS. */
 void imap_client_forget(ImapClient *client);

@@ -81,6 +81,9 @@ static void set_capabilities(ImapClient *client, const ImapNode *first)
         if (g_str_has_prefix(words[i], "RIGHTS="))
             client->capabilities |= IMAP_CAP_RIGHTS;
     client->append_limit = append_limit_of((const char *const *)words);
+    client->capabilities &= ~client->lacking;
+    g_strfreev(client->words);
+    client->words = g_steal_pointer(&words);
 }
 
 gboolean imap_client_has(const ImapClient *client, guint capabilities)
@@ -90,7 +93,53 @@ gboolean imap_client_has(const ImapClient *client, guint capabilities)
 
 void imap_client_lacks(ImapClient *client, guint capabilities)
 {
+    client->lacking |= capabilities;
     client->capabilities &= ~capabilities;
+}
+
+/* ---- quirks ---------------------------------------------------------------------------------- */
+
+/* What is announced and isn't to be used. */
+static const struct {
+    Quirk quirk;
+    guint capabilities;
+} lacks[] = {
+    {QUIRK_NO_ACL, IMAP_CAP_ACL | IMAP_CAP_LIST_MYRIGHTS},
+    {QUIRK_NO_COMPRESS, IMAP_CAP_COMPRESS},
+    {QUIRK_NO_CONDSTORE, IMAP_CAP_CONDSTORE | IMAP_CAP_QRESYNC},
+    {QUIRK_NO_ESEARCH, IMAP_CAP_ESEARCH},
+    {QUIRK_NO_IDLE, IMAP_CAP_IDLE},
+    {QUIRK_NO_LIST_EXTENDED,
+     IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_STATUS | IMAP_CAP_LIST_MYRIGHTS | IMAP_CAP_SPECIAL_USE},
+    {QUIRK_NO_LIST_STATUS, IMAP_CAP_LIST_STATUS},
+    {QUIRK_NO_LITERALS, IMAP_CAP_LITERAL_PLUS | IMAP_CAP_LITERAL_MINUS},
+    {QUIRK_NO_MOVE, IMAP_CAP_MOVE},
+    {QUIRK_NO_NAMESPACE, IMAP_CAP_NAMESPACE},
+    {QUIRK_NO_OBJECTID, IMAP_CAP_OBJECTID},
+    {QUIRK_NO_QRESYNC, IMAP_CAP_QRESYNC},
+    {QUIRK_NO_QUOTA, IMAP_CAP_QUOTA},
+    {QUIRK_NO_SPECIAL_USE, IMAP_CAP_SPECIAL_USE},
+    {QUIRK_NO_UIDPLUS, IMAP_CAP_UIDPLUS},
+    {QUIRK_NO_UNSELECT, IMAP_CAP_UNSELECT},
+};
+
+const Quirks *imap_client_quirks(const ImapClient *client)
+{
+    return &client->quirks;
+}
+
+void imap_client_use_quirks(ImapClient *client, const Quirks *quirks)
+{
+    client->quirks = *quirks;
+    for (guint i = 0; i < G_N_ELEMENTS(lacks); i++)
+        if (quirks_have(quirks, lacks[i].quirk))
+            imap_client_lacks(client, lacks[i].capabilities);
+}
+
+static guint most_under_way(const ImapClient *client)
+{
+    guint most = client->quirks.numbers[QUIRK_PIPELINE];
+    return most ? most : MAX_UNDER_WAY;
 }
 
 void imap_client_forget(ImapClient *client)
@@ -102,6 +151,7 @@ void imap_client_forget(ImapClient *client)
     client->continued = FALSE;
     client->cond = IMAP_COND_NONE;
     client->exists = 0;
+    g_clear_pointer(&client->greeting, g_free);
     g_clear_pointer(&client->alert, g_free);
     g_clear_pointer(&client->bye, g_free);
     g_clear_pointer(&client->continuation, g_free);
@@ -362,6 +412,8 @@ static gboolean take_untagged(ImapClient *client, const ImapResponse *response, 
     if (take_bye(client, response))
         return TRUE;
     client->cond = response->cond;
+    if (!client->greeted && !client->greeting && response->cond != IMAP_COND_NONE)
+        client->greeting = words_of(response);
     if (response->code && g_str_equal(response->code, "ALERT")) {
         g_free(client->alert);
         client->alert = words_of(response);
@@ -519,13 +571,15 @@ static guint count_under_way(const ImapClient *client)
 /* Reads answers until another command may be sent. */
 static gboolean await_room(ImapClient *client, GError **error)
 {
-    if (count_under_way(client) < MAX_UNDER_WAY)
+    guint most = most_under_way(client);
+
+    if (count_under_way(client) < most)
         return TRUE;
     if (!net_stream_flush(client->stream, error)) {
         client->broken = TRUE;
         return FALSE;
     }
-    while (count_under_way(client) >= MAX_UNDER_WAY)
+    while (count_under_way(client) >= most)
         if (!imap_client_read(client, error))
             return FALSE;
     return TRUE;
@@ -708,6 +762,8 @@ void imap_client_free(ImapClient *client)
     imap_response_parser_free(client->parser);
     net_stream_free(client->stream);
     net_endpoint_free(client->endpoint);
+    g_strfreev(client->words);
+    g_free(client->greeting);
     g_free(client->bye);
     g_free(client->alert);
     g_free(client->continuation);

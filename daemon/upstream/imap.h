@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "daemon/config/habits.h"
 #include "daemon/net/dial.h"
 #include "daemon/proto/imap/client-command.h"
 #include "daemon/proto/imap/response-data.h"
@@ -75,6 +76,7 @@ typedef struct {
     const char *user;
     const char *secret;        /* the password, or an access token */
     gboolean oauth2;           /* which of the two it is */
+    AccountHabits *habits;     /* what is known of the server; NULL: nothing */
     guint timeout;             /* seconds that connecting may take, and a server be silent */
     NetCancel *cancel;         /* ends everything that blocks */
     ImapResponseLimits limits; /* imap_response_limits_default where zeroed */
@@ -98,6 +100,9 @@ gboolean imap_client_has(const ImapClient *client, guint capabilities);
 /* Takes capabilities away that the server announces and doesn't have (a LIST with RETURN that is
  * answered by nothing). For this connection. */
 void imap_client_lacks(ImapClient *client, guint capabilities);
+
+/* What this server does differently; for this connection. */
+const Quirks *imap_client_quirks(const ImapClient *client);
 
 /* How many responses were passed over so far. Where the number has risen during a command, its
  * answer wasn't all that the server had to say. */

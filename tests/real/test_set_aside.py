@@ -23,6 +23,7 @@ class Fake(Case):
 
     without, also = (), ()
     prefetch = None
+    settings, providers = "", None
     folders = ("Archive", "Work")
 
     def setUp(self):
@@ -35,7 +36,8 @@ class Fake(Case):
     @property
     def account(self):
         if not self._account:
-            self._account = SyncAccount(self.server.imap, prefetch=self.prefetch)
+            self._account = SyncAccount(self.server.imap, prefetch=self.prefetch, settings=self.settings,
+                                        providers=self.providers)
             self.addCleanup(self._account.close)
         return self._account
 

@@ -11,6 +11,9 @@
 #include "cache/change.h"
 #include "cache/folder.h"
 #include "cache/problem.h"
+#include "daemon/config/config.h"
+#include "daemon/config/habits.h"
+#include "daemon/config/providers.h"
 #include "daemon/index/render.h"
 #include "daemon/proto/imap/set.h"
 #include "daemon/sync/pending.h"
@@ -432,6 +435,29 @@ static void run_line(Tool *tool, char *line)
     fflush(stdout);
 }
 
+/* As the configuration would give them, with the lines of POSTERN_SETTINGS, and what the table at
+ * POSTERN_PROVIDERS knows. */
+static AccountSettings *read_settings(const char *url, const char *user, GError **error)
+{
+    const char *more = g_getenv("POSTERN_SETTINGS");
+    const char *table = g_getenv("POSTERN_PROVIDERS");
+    g_autofree char *text = g_strdup_printf("[account test]\naddress=%s\nincoming=%s\n%s\n", user,
+                                            url, more ? more : "");
+    g_autoptr(GKeyFile) providers = table ? providers_load(table, NULL, error) : NULL;
+    if (table && !providers)
+        return NULL;
+    g_autoptr(Config) config = config_parse("settings", text, error);
+    const ConfigAccount *account = config ? config_find(config, "test") : NULL;
+
+    if (account && account->settings) {
+        account->settings->providers = g_steal_pointer(&providers);
+        return account_settings_ref(account->settings);
+    }
+    g_set_error_literal(error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_INVALID_VALUE,
+                        account ? account->error : "no settings");
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -446,14 +472,11 @@ int main(int argc, char **argv)
     pthread_mutex_init(&tool.lock, NULL);
     if (g_getenv("POSTERN_ABORT_AT"))
         steps_left = atoi(g_getenv("POSTERN_ABORT_AT"));
-    tool.settings = g_new0(AccountSettings, 1);
-    tool.settings->refs = 1;
-    tool.settings->id = g_strdup("test");
-    tool.settings->user = g_strdup(argv[2]);
-    tool.settings->incoming = net_endpoint_parse(argv[1], &error);
-    tool.settings->prefetch_days = argc > 5 ? atoi(argv[5]) : ACCOUNT_PREFETCH_ALL;
+    tool.settings = read_settings(argv[1], argv[2], &error);
+    if (tool.settings && argc > 5)
+        tool.settings->prefetch_days = atoi(argv[5]);
     g_autoptr(NetTlsClient) tls = net_tls_client_new(NULL, NULL);
-    tool.cache = tool.settings->incoming ? cache_open(argv[4], NULL, &error) : NULL;
+    tool.cache = tool.settings ? cache_open(argv[4], NULL, &error) : NULL;
     if (!tool.cache) {
         fprintf(stderr, "sync-account: %s\n", error->message);
         return 1;
@@ -463,6 +486,8 @@ int main(int argc, char **argv)
                             .password = give_password,
                             .password_data = argv[3],
                             .tls = tls,
+                            .gate = account_gate_new(),
+                            .habits = account_habits_new(tool.settings),
                             .clock = tool.clock};
     tool.bodies = fetch_bodies_new(&access, tool.cache, 2);
     tool.sync = sync_new(&access, tool.cache, tool.bodies, report, &tool);
@@ -473,6 +498,8 @@ int main(int argc, char **argv)
     fetch_bodies_free(tool.bodies);
     cache_close(tool.cache);
     account_settings_unref(tool.settings);
+    account_gate_unref(access.gate);
+    account_habits_unref(access.habits);
     net_clock_unref(tool.clock);
     g_free(tool.message);
     pthread_mutex_destroy(&tool.lock);

@@ -1272,7 +1272,7 @@ TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
     g_autoptr(Cache) cache =
         cache_open((std::string(directory) + "/mail").c_str(), nullptr, nullptr);
     ASSERT_NE(cache, nullptr);
-    RelayCopy copy = {queue, cache, "smtp.example.org"};
+    RelayCopy copy = {queue, cache, nullptr, "smtp.example.org"};
     gint64 id = add("Message-ID: <one@example.org>\r\n\r\nhello\r\n");
     g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
     g_autoptr(GError) nowhere = nullptr;
@@ -1303,7 +1303,7 @@ TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
 TEST_F(RelayTest, WhatFailsForGoodIsToldInInboxOnce)
 {
     g_autoptr(Cache) cache = open_cache();
-    RelayCopy copy = {queue, cache, "smtp.example.org"};
+    RelayCopy copy = {queue, cache, nullptr, "smtp.example.org"};
     provider.extensions = {"PIPELINING", "AUTH PLAIN"};
     provider.at("RCPT <eve@b>", "550 5.1.1 who is Eve?");
     provider.at("RCPT <quiet@b>", "550 5.1.1 who?");

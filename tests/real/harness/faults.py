@@ -507,3 +507,45 @@ class Floods(Fault):
 
 __all__ = [name for name, value in list(globals().items())
            if isinstance(value, type) and issubclass(value, Fault)] + ["Cut", "mailbox_of"]
+
+
+# Providers' habits (test_quirks.py)
+
+
+class UnsafeLogin(Fault):
+    """NetEase: no folder is opened before ID was said, which isn't announced."""
+    touches = "account"
+    what = "folders are refused before ID was said"
+
+    def before(self, session, command):
+        if command.name == "ID":
+            session.scratch["id"] = True
+            return "OK done"
+        if command.name in ("SELECT", "EXAMINE", "STATUS") and "id" not in session.scratch:
+            return f"NO {command.name} Unsafe Login. Please contact kefu@188.com for help"
+        return None
+
+
+class InFlight(Fault):
+    """More commands under way than `most` are answered BAD."""
+    touches = "account"
+    what = "few commands may be under way"
+
+    def __init__(self, most, **more):
+        super().__init__(**more)
+        self.most, self.seen = most, 0
+
+    def before(self, session, command):
+        under_way = 1 + len(re.findall(rb"(?:\A|\r\n)A\d+ [A-Z]", session.input))
+        self.seen = max(self.seen, under_way)
+        return "BAD too many commands" if under_way > self.most else None
+
+
+class VanishedWrongly(Fault):
+    """iCloud: QRESYNC tells of messages that have gone and haven't."""
+    touches = "messages"
+    what = "VANISHED names messages that are there"
+
+    def after(self, session, command, answer):
+        if command.name in ("SELECT", "EXAMINE") and "QRESYNC (" in command.text:
+            session.send("* VANISHED (EARLIER) 1:3")

@@ -16,15 +16,20 @@ class SyncError(Exception):
 class SyncAccount:
     """Runs sync-account against an IMAP server on 127.0.0.1:`port`; the cache is in `directory`.
 
+    settings   further lines of the account's group in postern.conf
+    providers  the path of a providers.ini
     plain  without sanitizers, where that is built: a third of the time
     """
 
     SYSTEM = {1: "\\Answered", 2: "\\Flagged", 4: "\\Deleted", 8: "\\Seen", 16: "\\Draft"}
 
     def __init__(self, port, directory=None, user="ada@example.org", password="lovelace",
-                 prefetch=None, environment=None, plain=False):
+                 prefetch=None, environment=None, plain=False, settings="", providers=None):
         self.program = (find_plain if plain else find_program)("sync-account")
         self.port, self.user, self.password, self.prefetch = port, user, password, prefetch
+        self.settings = {"POSTERN_SETTINGS": settings}
+        if providers:
+            self.settings["POSTERN_PROVIDERS"] = str(providers)
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="postern-sync-")
         self.directory = str(directory or self._temporary.name)
         self._process = None
@@ -35,7 +40,7 @@ class SyncAccount:
 
     def start(self, environment=None):
         """`environment` is what there is besides this process's own."""
-        environment = {**os.environ, **self.ENVIRONMENT, **(environment or {})}
+        environment = {**os.environ, **self.ENVIRONMENT, **self.settings, **(environment or {})}
         command = [self.program, f"imap+insecure://127.0.0.1:{self.port}",
                    self.user, self.password, self.directory]
         if self.prefetch is not None:

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Providers' habits: each is a switch of the fake server (harness/faults.py), shown to do harm without its quirk,
+and none with it, from wherever the quirk is known: providers.ini, what the server says of itself, or `quirks=`."""
+
+import itertools
+from pathlib import Path
+
+from harness import Case, FakeImap, faults
+from test_set_aside import Fake, mail
+
+TABLE = Path(__file__).resolve().parents[2] / "data" / "providers.ini"
+
+
+class Quirks(Fake):
+    def begin(self, settings="", providers=None, without=(), also=(), greeting=None, fault=None):
+        """A new server with five messages and a new account before it."""
+        self.without, self.also, self.settings, self.providers = without, also, settings, providers
+        self.setUp()
+        if greeting:
+            self.server.greeting = greeting
+        if fault:
+            self.server.faults = [fault]
+        self.fill()
+
+    def said(self, start):
+        return [line for _, line in self.server.commands if line.upper().startswith(start)]
+
+    def names(self):
+        return {f"m{number}" for number in range(1, 6)}
+
+    def test_id_comes_before_a_folder_is_opened(self):
+        self.begin(without=("ID",), fault=faults.UnsafeLogin())
+        self.sync()
+        self.assertEqual(self.here(), {})
+        self.server.strict = False
+        self.begin("quirks=id-first", without=("ID",), fault=faults.UnsafeLogin())
+        self.assertIsNone(self.sync())
+        self.assertEqual(set(self.here()), self.names())
+
+    def test_few_commands_are_under_way_where_more_are_refused(self):
+        for most in (1, 2, 7):
+            self.begin(f"quirks=pipeline={most}", without=("LIST-STATUS",), fault=faults.InFlight(most))
+            for number in range(30):
+                self.server.create(f"F{number}")
+            self.assertIsNone(self.sync())
+            self.assertEqual(set(self.here()), self.names())
+            self.assertLessEqual(self.server.faults[0].seen, most)
+        self.begin(without=("LIST-STATUS",), fault=faults.InFlight(100))
+        for number in range(60):
+            self.server.create(f"F{number}")
+        self.assertIsNone(self.sync())
+        self.assertLessEqual(self.server.faults[0].seen, 25)
+        self.assertGreater(self.server.faults[0].seen, 2)
+
+    def test_without_qresync_a_wrong_vanished_costs_nothing(self):
+        for settings, providers, also in (("quirks=no-qresync", None, ()), ("", TABLE, ("XAPPLEPUSHSERVICE",)),
+                                          ("quirks=no-condstore", None, ())):
+            with self.subTest(settings=settings, providers=providers):
+                self.begin(settings, providers, also=also, fault=faults.VanishedWrongly())
+                self.assertIsNone(self.sync())
+                self.server.put("INBOX", mail("n1"))
+                self.account("advance", 1000)
+                self.assertIsNone(self.sync())
+                self.assertEqual(set(self.here()), self.names() | {"n1"})
+                self.assertEqual(self.said("ENABLE"), [])
+
+    def test_what_is_not_to_be_used_is_not_used(self):
+        """Each capability that can be taken away: the command that uses it isn't said, and all is well."""
+        for quirk, command in (("no-move", "UID MOVE"), ("no-qresync", "ENABLE"), ("no-namespace", "NAMESPACE"),
+                               ("no-uidplus", "UID EXPUNGE"), ("no-unselect", "UNSELECT"), ("no-acl", "MYRIGHTS"),
+                               ("no-list-extended", "LIST (SUBSCRIBED)"), ("no-list-status", "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS")):
+            said = []
+            for settings in ("", f"quirks={quirk}"):
+                self.begin(settings)
+                self.assertIsNone(self.sync())
+                self.account("move", "INBOX", 1, "Archive")
+                self.account("sync")
+                self.assertIsNone(self.account.settle(4))
+                self.assertEqual(set(self.there("Archive")), {"m1"}, quirk)
+                self.assertEqual(set(self.here()), self.names() - {"m1"}, quirk)
+                said.append(bool(self.said(command)))
+            self.assertFalse(said[1], quirk)
+
+    def test_the_users_word_is_the_last(self):
+        """A quirk of the table is taken back by the name without no-."""
+        self.begin("", TABLE, also=("XAPPLEPUSHSERVICE",))
+        self.assertIsNone(self.sync())
+        self.assertEqual(self.said("ENABLE"), [])
+        self.begin("quirks=qresync,condstore", TABLE, also=("XAPPLEPUSHSERVICE",))
+        self.assertIsNone(self.sync())
+        self.assertNotEqual(self.said("ENABLE"), [])
+
+    def test_estimated_sizes_tell_no_messages_apart(self):
+        """Each time another size; after a UIDVALIDITY reset nothing comes a second time, no body is fetched again."""
+        numbers = itertools.count(100)
+        for settings, providers, greeting in (("quirks=estimated-sizes", None, None),
+                                              ("", TABLE, "OK The Microsoft Exchange IMAP4 service is ready. [ABC]")):
+            self.begin(settings, providers, greeting=greeting,
+                       fault=faults.Item("RFC822.SIZE", lambda _: b"%d" % next(numbers)))
+            self.assertIsNone(self.sync())
+            self.account.settle(4)
+            before = self.account.messages("INBOX")
+            fetched = dict(self.server.fetched)
+            self.server.renumber("INBOX", first=500)
+            self.assertIsNone(self.sync())
+            self.assertIsNone(self.account.settle(4))
+            self.assertEqual(self.account.messages("INBOX"), before)
+            self.assertEqual(sum(self.server.fetched.values()), sum(fetched.values()))
+
+    def test_all_mail_is_fetched_when_the_labels_are_here(self):
+        self.begin("quirks=all-mail-last")
+        self.server.create("All", ["\\All"])
+        for number in range(300):
+            self.server.put("All", mail(f"a{number}"), date="25-Nov-2026 10:00:00 +0000")  # the newest of all
+            self.server.put("Work", mail(f"w{number}"))
+        self.assertIsNone(self.sync())
+        self.assertIsNone(self.account.settle(4))
+        order = [folder for folder, _ in self.server.fetched]
+        self.assertEqual(order.count("All"), 300)
+        self.assertGreater(order.index("All"), 100)  # the last piece of the labels may still be under way
+
+
+class Shown(Case):
+    """What is found, and what the user says of it, is in `account show`."""
+
+    def upstream_of(self, own="", table=None, **server):
+        fake = FakeImap(**server)
+        self.addCleanup(fake.close)
+        daemon = self.postern(accounts={"work": {"address": "ada@example.org", "password-command": "echo lovelace",
+                                                 "incoming": f"imap+insecure://127.0.0.1:{fake.imap}", "quirks": own}},
+                              start=False)
+        if table:
+            (daemon.config.parent / "providers.ini").write_text(table.replace("PORT", str(fake.imap)))
+        daemon.start()
+        daemon.control("sync", "--wait")
+        upstream = daemon.control("account", "show", "work")["Upstream"]
+        return upstream["Provider"], upstream["Quirks"]
+
+    def test_by_what_the_server_says(self):
+        table = "[server x]\ncapability=XAPPLEPUSHSERVICE\nquirks=no-qresync;pipeline=7\n" \
+                "[server y]\nid=fake\nquirks=idle-minutes=4\n"
+        self.assertEqual(self.upstream_of(table=table, also=("XAPPLEPUSHSERVICE",)), ("server x", ["no-qresync", "pipeline=7"]))
+        self.assertEqual(self.upstream_of(table=table), ("server y", ["idle-minutes=4"]))
+        self.assertEqual(self.upstream_of(table=table, without=("ID",)), ("", []))
+
+    def test_by_the_servers_name_and_the_users_word(self):
+        table = "[mine]\nincoming=imap+insecure://127.0.0.1:PORT\nsent=provider\nquirks=no-move;pipeline=3\n" \
+                "[server y]\nid=fake\nquirks=idle-minutes=4\n"
+        self.assertEqual(self.upstream_of(table=table), ("mine", ["files-sent", "no-move", "pipeline=3"]))
+        self.assertEqual(self.upstream_of("move,no-files-sent pipeline=0;no-idle", table), ("mine", ["no-idle"]))
+        self.assertEqual(self.upstream_of("no-idle"), ("", ["no-idle"]))
