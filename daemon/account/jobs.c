@@ -65,14 +65,23 @@ static void start_job(JobRun *run)
     g_task_run_in_thread(task, job_thread);
 }
 
-static void fail_job(JobRun *run)
+/* Whoever asks may do so again of the next daemon. */
+static GError *ending(void)
 {
-    const Account *account = run->account;
+    return g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CLOSED, "posternd is ending");
+}
+
+static GError *not_running(const Account *account)
+{
     const char *why = account->status.error;
 
-    run->error =
-        g_error_new(G_IO_ERROR, G_IO_ERROR_NOT_INITIALIZED, "the account %s is not running%s%s",
-                    account->config->id, why ? ": " : "", why ? why : "");
+    return g_error_new(G_IO_ERROR, G_IO_ERROR_NOT_INITIALIZED, "the account %s is not running%s%s",
+                       account->config->id, why ? ": " : "", why ? why : "");
+}
+
+static void fail_job(JobRun *run)
+{
+    run->error = run->account->host->closing ? ending() : not_running(run->account);
     job_run_end(run);
 }
 
@@ -215,9 +224,21 @@ static GError *incomplete(const Account *account, const GError *error)
     return g_error_new(G_IO_ERROR, G_IO_ERROR_PARTIAL_INPUT, "%s", text);
 }
 
+/* The account stops before the round has ended: the round that they wait for is that of its next life. */
+static void wait_anew(Account *account, const AccountRoundWaiter *waiter)
+{
+    g_autoptr(GError) error = account->host->closing ? ending() : NULL;
+
+    if (error)
+        waiter->done(error, waiter->data);
+    else
+        account_sync(account, waiter->done, waiter->data);
+}
+
 static void wait_done(Account *account, gpointer result, const GError *error, gpointer data)
 {
     RoundWait *wait = data;
+    gboolean stopped = net_cancel_triggered(wait->stopping);
 
     account->awaiting_round = FALSE;
     if (result)
@@ -229,7 +250,10 @@ static void wait_done(Account *account, gpointer result, const GError *error, gp
         if (waiter.round > wait->round)
             continue;
         g_array_remove_index(account->round_waiters, i - 1);
-        waiter.done(partial ? partial : error, waiter.data);
+        if (stopped)
+            wait_anew(account, &waiter);
+        else
+            waiter.done(partial ? partial : error, waiter.data);
     }
     net_cancel_unref(wait->stopping);
     g_free(wait);

@@ -54,6 +54,12 @@ static PosternError code_of(const GError *error)
 
 void bus_return_error(GDBusMethodInvocation *invocation, const GError *error)
 {
+    /* What the bus itself says when a daemon has ended: one thing to look for. */
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
+        g_dbus_method_invocation_return_dbus_error(invocation, "org.freedesktop.DBus.Error.NoReply",
+                                                   error->message);
+        return;
+    }
     g_dbus_method_invocation_return_error_literal(invocation, POSTERN_ERROR, (int)code_of(error),
                                                   error->message);
 }

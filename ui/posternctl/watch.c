@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * posternctl watch: what happens, as it happens, until the daemon ends or Ctrl-C.
+ * posternctl watch: what happens, as it happens, until Ctrl-C. A daemon that ends is waited for.
  */
 #include "ui/posternctl/ctl.h"
 
@@ -10,6 +10,7 @@
 typedef struct {
     Ctl *ctl;
     GMainLoop *loop;
+    gboolean there, ended; /* it is there; it has ended at least once */
 } Watch;
 
 static void print_event(Watch *watch, const char *path, const char *what, GVariant *changed)
@@ -56,6 +57,42 @@ static void on_signal(GDBusConnection *connection, const char *sender, const cha
 static void on_watch_vanished(GDBusConnection *connection, const char *name, gpointer data)
 {
     Watch *watch = data;
+
+    if (watch->there)
+        print_event(watch, POSTERN_PATH, "ended", NULL);
+    watch->there = FALSE;
+    watch->ended = TRUE;
+}
+
+/* How the accounts are now: of what changed while nobody was there nothing is told. */
+static void print_accounts(Watch *watch)
+{
+    g_autoptr(GPtrArray) accounts = ctl_accounts(watch->ctl, NULL);
+
+    for (guint i = 0; accounts && i < accounts->len; i++) {
+        GVariant *account = g_ptr_array_index(accounts, i);
+        g_autofree char *path = postern_account_path(ctl_string(account, "Id"));
+        print_event(watch, path, "changed", account);
+    }
+}
+
+static void on_watch_appeared(GDBusConnection *connection, const char *name, const char *owner,
+                              gpointer data)
+{
+    Watch *watch = data;
+
+    watch->there = TRUE;
+    if (!watch->ended)
+        return;
+    print_event(watch, POSTERN_PATH, "started", NULL);
+    print_accounts(watch);
+}
+
+/* Without a bus there is no daemon to wait for. */
+static void on_bus_closed(GDBusConnection *connection, gboolean vanished, GError *error,
+                          gpointer data)
+{
+    Watch *watch = data;
     g_main_loop_quit(watch->loop);
 }
 
@@ -70,12 +107,14 @@ gboolean cmd_watch(Ctl *ctl, int argc, char **argv, GError **error)
         g_dbus_connection_signal_subscribe(ctl->connection, POSTERN_BUS_NAME, NULL, NULL, NULL,
                                            NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_signal, &watch, NULL);
     guint name = g_bus_watch_name_on_connection(ctl->connection, POSTERN_BUS_NAME,
-                                                G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+                                                G_BUS_NAME_WATCHER_FLAGS_NONE, on_watch_appeared,
                                                 on_watch_vanished, &watch, NULL);
+    g_signal_connect(ctl->connection, "closed", G_CALLBACK(on_bus_closed), &watch);
     g_main_loop_run(watch.loop);
+    g_signal_handlers_disconnect_by_data(ctl->connection, &watch);
     g_bus_unwatch_name(name);
     g_dbus_connection_signal_unsubscribe(ctl->connection, signals);
     g_main_loop_unref(watch.loop);
-    g_set_error(error, CTL_ERROR, CTL_ERROR_NO_DAEMON, "posternd has ended");
+    g_set_error(error, CTL_ERROR, CTL_ERROR_NO_DAEMON, "the session bus has ended");
     return FALSE;
 }

@@ -2,6 +2,7 @@
 /* The dialog that asks for a provider's password. */
 #include "ui/window/password-dialog.h"
 
+#include "ui/window/account-call.h"
 #include "ui/window/toolkit.h"
 
 static void on_stored(GObject *source, GAsyncResult *result, gpointer data)
@@ -9,16 +10,15 @@ static void on_stored(GObject *source, GAsyncResult *result, gpointer data)
     g_autoptr(GtkWidget) parent = data;
     g_autoptr(GError) error = NULL;
 
-    if (postern_account_call_set_password_finish(POSTERN_ACCOUNT(source), result, &error))
-        return;
-    g_dbus_error_strip_remote_error(error);
-    toolkit_tell(parent, "The Password Isn’t Kept", error->message, NULL);
+    if (!account_call_finish(source, result, &error))
+        toolkit_tell(parent, "The Password Isn’t Kept", error->message, NULL);
 }
 
 static void on_entered(GtkWidget *parent, GtkWidget *entry, gpointer account)
 {
-    postern_account_call_set_password(account, gtk_editable_get_text(GTK_EDITABLE(entry)), FALSE,
-                                      NULL, on_stored, g_object_ref(parent));
+    account_call(POSTERN_ACCOUNT(account), "SetPassword",
+                 g_variant_new("(sb)", gtk_editable_get_text(GTK_EDITABLE(entry)), FALSE), NULL,
+                 on_stored, g_object_ref(parent));
 }
 
 void password_dialog_show(GtkWidget *parent, PosternAccount *account)

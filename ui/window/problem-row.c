@@ -2,6 +2,7 @@
 /* A change that the provider has refused, and the buttons beside it. */
 #include "ui/window/problem-row.h"
 
+#include "ui/window/account-call.h"
 #include "ui/window/toolkit.h"
 
 #include <fcntl.h>
@@ -29,58 +30,48 @@ static Problem *problem_of(GtkWidget *row)
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
-/* Tells what went wrong, where anything did; `row` may have left its window meanwhile. */
-static void tell(GtkWidget *row, const char *heading, GError *error)
-{
-    if (!error)
-        return;
-    g_dbus_error_strip_remote_error(error);
-    toolkit_tell(row, heading, error->message, NULL);
-}
+/* What can be asked about a problem, and what is said where that fails. */
+typedef struct {
+    const char *method, *failed;
+} Wish;
 
-static void on_retried(GObject *source, GAsyncResult *result, gpointer data)
+static const Wish RETRY = {"RetryPending", "It Can’t Be Tried Again"};
+static const Wish GIVE_UP = {"GiveUpPending", "It Isn’t Given Up"};
+static const Wish EXPORT = {"ExportPending", "The Message Isn’t Saved"};
+
+typedef struct {
+    const Wish *wish;
+    GtkWidget *row;
+} Answer;
+
+static void on_answer(GObject *source, GAsyncResult *result, gpointer data)
 {
-    g_autoptr(GtkWidget) row = data;
+    g_autofree Answer *answer = data;
+    g_autoptr(GtkWidget) row = answer->row;
     g_autoptr(GError) error = NULL;
 
-    postern_account_call_retry_pending_finish(POSTERN_ACCOUNT(source), result, &error);
-    tell(row, "It Can’t Be Tried Again", error);
+    if (!account_call_finish(source, result, &error))
+        toolkit_tell(row, answer->wish->failed, error->message, NULL);
 }
 
-static void on_given_up(GObject *source, GAsyncResult *result, gpointer data)
+static void ask(GtkWidget *row, const Wish *wish, GVariant *parameters, GUnixFDList *files)
 {
-    g_autoptr(GtkWidget) row = data;
-    g_autoptr(GError) error = NULL;
+    Answer *answer = g_new(Answer, 1);
 
-    postern_account_call_give_up_pending_finish(POSTERN_ACCOUNT(source), result, &error);
-    tell(row, "It Isn’t Given Up", error);
-}
-
-static void on_exported(GObject *source, GAsyncResult *result, gpointer data)
-{
-    g_autoptr(GtkWidget) row = data;
-    g_autoptr(GError) error = NULL;
-
-    postern_account_call_export_pending_finish(POSTERN_ACCOUNT(source), NULL, result, &error);
-    tell(row, "The Message Isn’t Saved", error);
+    *answer = (Answer){wish, g_object_ref(row)};
+    account_call(problem_of(row)->account, wish->method, parameters, files, on_answer, answer);
 }
 
 /* ---- what one can do ----------------------------------------------------------------------- */
 
 static void on_retry(GtkButton *button, GtkWidget *row)
 {
-    Problem *problem = problem_of(row);
-
-    postern_account_call_retry_pending(problem->account, problem->id, NULL, on_retried,
-                                       g_object_ref(row));
+    ask(row, &RETRY, g_variant_new("(x)", problem_of(row)->id), NULL);
 }
 
 static void on_give_up(GtkButton *button, GtkWidget *row)
 {
-    Problem *problem = problem_of(row);
-
-    postern_account_call_give_up_pending(problem->account, problem->id, NULL, on_given_up,
-                                         g_object_ref(row));
+    ask(row, &GIVE_UP, g_variant_new("(x)", problem_of(row)->id), NULL);
 }
 
 static void export_to(GtkWidget *row, GFile *file)
@@ -97,11 +88,9 @@ static void export_to(GtkWidget *row, GFile *file)
     else
         g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_FAILED, "The file can’t be written.");
     if (error)
-        tell(row, "The Message Isn’t Saved", error);
+        toolkit_tell(row, EXPORT.failed, error->message, NULL);
     else
-        postern_account_call_export_pending(problem->account, problem->id,
-                                            g_variant_new_handle(handle), files, NULL, on_exported,
-                                            g_object_ref(row));
+        ask(row, &EXPORT, g_variant_new("(xh)", problem->id, handle), files);
 }
 
 static void on_save(GtkButton *button, GtkWidget *row)

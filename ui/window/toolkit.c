@@ -36,26 +36,31 @@ static void alert_show(Alert *alert, GtkWidget *parent)
 }
 #endif
 
-/* Whether there is a window to stand over; if not, `extra`, which nobody owns yet, is freed. */
-static gboolean is_in_window(GtkWidget *parent, GtkWidget *extra)
+/* What a dialog stands over: `parent`, or the application's window where that has left it meanwhile.
+ * NULL: there is none; then `extra`, which nobody owns yet, is freed. */
+static GtkWidget *place_over(GtkWidget *parent, GtkWidget *extra)
 {
     if (gtk_widget_get_root(parent))
-        return TRUE;
-    if (extra)
+        return parent;
+    GtkWindow *window =
+        gtk_application_get_active_window(GTK_APPLICATION(g_application_get_default()));
+    if (!window && extra)
         g_object_unref(g_object_ref_sink(extra));
-    return FALSE;
+    return window ? GTK_WIDGET(window) : NULL;
 }
 
 /* Neither kind takes its texts for markup unless told to, so they may be a server's words. */
 void toolkit_tell(GtkWidget *parent, const char *heading, const char *body, GtkWidget *extra)
 {
-    if (!is_in_window(parent, extra))
+    GtkWidget *place = place_over(parent, extra);
+
+    if (!place)
         return;
-    Alert *alert = alert_new(parent, heading, body);
+    Alert *alert = alert_new(place, heading, body);
     if (extra)
         alert_(set_extra_child)(alert, extra);
     alert_(add_response)(alert, "close", "_Close");
-    alert_show(alert, parent);
+    alert_show(alert, place);
 }
 
 /* ---- questions ----------------------------------------------------------------------------- */
@@ -84,20 +89,20 @@ static void on_response(Alert *alert, const char *response, Asked *asked)
 void toolkit_ask(GtkWidget *parent, const ToolkitQuestion *question, ToolkitAccepted accepted,
                  GObject *data)
 {
-    Asked *asked;
+    GtkWidget *place = place_over(parent, question->extra);
 
-    if (!is_in_window(parent, question->extra))
+    if (!place)
         return;
-    asked = g_new(Asked, 1);
+    Asked *asked = g_new(Asked, 1);
     *asked = (Asked){g_object_ref(parent), accepted, g_object_ref(data)};
-    Alert *alert = alert_new(parent, question->heading, question->body);
+    Alert *alert = alert_new(place, question->heading, question->body);
     alert_(set_extra_child)(alert, question->extra);
     alert_(add_responses)(alert, "cancel", "_Cancel", "accept", question->accept, NULL);
     alert_(set_response_appearance)(alert, "accept", ADW_RESPONSE_SUGGESTED);
     alert_(set_default_response)(alert, "accept");
     alert_(set_close_response)(alert, "cancel");
     g_signal_connect_data(alert, "response", G_CALLBACK(on_response), asked, asked_free, 0);
-    alert_show(alert, parent);
+    alert_show(alert, place);
 }
 
 /* ---- files --------------------------------------------------------------------------------- */

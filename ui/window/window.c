@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Follows the daemon: the Manager's properties, the accounts of its object manager, and a page of
- * the queue, which is read again whenever the queue says that it has changed.
+ * What is shown of the daemon, which follower.c follows: the Manager's properties, the accounts of its
+ * object manager, and a page of the queue, which is read again whenever the queue says that it has
+ * changed.
  */
 #include "ui/window/window.h"
 
 #include "dbus/error.h"
 #include "dbus/postern-dbus.h"
 #include "ui/window/account-row.h"
+#include "ui/window/follower.h"
 #include "ui/window/queue-row.h"
 
 #include <string.h>
@@ -23,9 +25,10 @@ struct _PosternWindow {
     AdwActionRow *online_row;
     GtkSwitch *offline;
 
-    GCancellable *cancellable; /* ends with the window */
-    GDBusObjectManager *objects;
-    PosternManager *manager;
+    GCancellable *cancellable;            /* ends with the window */
+    Follower *follower;                   /* NULL: there is no session bus */
+    GDBusObjectManager *objects;          /* of this life of the daemon, as `manager` */
+    PosternManager *manager;              /* NULL: it isn't there */
     GHashTable *account_rows;             /* object path → AccountRow */
     GPtrArray *queue_rows, *problem_rows; /* GtkWidget */
     gboolean loading_queue, load_queue_again;
@@ -43,19 +46,11 @@ static void toast(PosternWindow *window, const char *message)
     adw_toast_overlay_add_toast(window->toasts, toast);
 }
 
-static gboolean is_running(PosternWindow *window)
-{
-    g_autofree char *owner = window->objects ? g_dbus_object_manager_client_get_name_owner(
-                                                   G_DBUS_OBJECT_MANAGER_CLIENT(window->objects))
-                                             : NULL;
-    return owner != NULL;
-}
-
 static void choose_page(PosternWindow *window)
 {
     const char *page = "status";
 
-    if (!is_running(window))
+    if (!window->manager)
         page = "stopped";
     else if (g_hash_table_size(window->account_rows) == 0)
         page = "empty";
@@ -115,18 +110,19 @@ static void on_queue(GObject *source, GAsyncResult *result, gpointer data)
     g_autoptr(PosternWindow) window = data;
     g_autoptr(GVariant) entries = NULL;
 
+    if ((gpointer)source != window->manager) /* that daemon has gone */
+        return;
     window->loading_queue = FALSE;
-    if (window->manager &&
-        postern_manager_call_list_queue_finish(POSTERN_MANAGER(source), &entries, result, NULL))
+    if (postern_manager_call_list_queue_finish(POSTERN_MANAGER(source), &entries, result, NULL))
         fill_queue(window, entries);
-    if (window->manager && window->load_queue_again)
+    if (window->load_queue_again)
         load_queue(window);
 }
 
 static void load_queue(PosternWindow *window)
 {
     window->load_queue_again = window->loading_queue;
-    if (window->loading_queue || !is_running(window))
+    if (window->loading_queue || !window->manager)
         return;
     window->loading_queue = TRUE;
     postern_manager_call_list_queue(window->manager, g_variant_new("a{sv}", NULL), 0, QUEUE_ROWS,
@@ -200,67 +196,65 @@ static void on_switch(PosternWindow *window)
         postern_manager_set_forced_offline(window->manager, gtk_switch_get_active(window->offline));
 }
 
-static void on_manager(GObject *source, GAsyncResult *result, gpointer data)
-{
-    g_autoptr(PosternWindow) window = data;
-    PosternManager *manager = postern_manager_proxy_new_finish(result, NULL);
+/* ---- the daemon ---------------------------------------------------------------------------- */
 
-    if (!manager || g_cancellable_is_cancelled(window->cancellable)) {
-        g_clear_object(&manager);
-        return;
-    }
-    window->manager = manager;
+static void on_came(PosternManager *manager, GDBusObjectManager *objects, gpointer data)
+{
+    PosternWindow *window = data;
+
+    window->manager = g_object_ref(manager);
+    window->objects = g_object_ref(objects);
+    g_signal_connect_object(objects, "object-added", G_CALLBACK(on_object_added), window,
+                            G_CONNECT_SWAPPED);
+    g_signal_connect_object(objects, "object-removed", G_CALLBACK(on_object_removed), window,
+                            G_CONNECT_SWAPPED);
     g_signal_connect_object(manager, "notify", G_CALLBACK(update_manager), window,
                             G_CONNECT_SWAPPED);
     g_signal_connect_object(manager, "queue-changed", G_CALLBACK(load_queue), window,
                             G_CONNECT_SWAPPED);
-    g_autolist(GDBusObject) objects = g_dbus_object_manager_get_objects(window->objects);
-    for (GList *at = objects; at; at = at->next)
+    g_autolist(GDBusObject) known = g_dbus_object_manager_get_objects(objects);
+    for (GList *at = known; at; at = at->next)
         on_object_added(window, at->data);
     update_manager(window);
     load_queue(window);
 }
 
-/* ---- the daemon ---------------------------------------------------------------------------- */
-
-/* It came or went. */
-static void on_owner(PosternWindow *window)
+static void forget_daemon(PosternWindow *window)
 {
-    choose_page(window);
-    if (window->manager)
-        load_queue(window);
-}
-
-static void on_objects(GObject *source, GAsyncResult *result, gpointer data)
-{
-    g_autoptr(PosternWindow) window = data;
-    g_autoptr(GError) error = NULL;
-    GDBusObjectManager *objects = postern_object_manager_client_new_for_bus_finish(result, &error);
-
-    if (g_cancellable_is_cancelled(window->cancellable)) {
-        g_clear_object(&objects);
-        return;
+    if (window->manager) {
+        g_signal_handlers_disconnect_by_data(window->manager, window);
+        g_signal_handlers_disconnect_by_data(window->objects, window);
     }
-    window->objects = objects;
-    choose_page(window);
-    if (!objects)
-        return;
-    g_signal_connect_object(objects, "object-added", G_CALLBACK(on_object_added), window,
-                            G_CONNECT_SWAPPED);
-    g_signal_connect_object(objects, "object-removed", G_CALLBACK(on_object_removed), window,
-                            G_CONNECT_SWAPPED);
-    g_signal_connect_object(objects, "notify::name-owner", G_CALLBACK(on_owner), window,
-                            G_CONNECT_SWAPPED);
-    postern_manager_proxy_new_for_bus(G_BUS_TYPE_SESSION, G_DBUS_PROXY_FLAGS_NONE, POSTERN_BUS_NAME,
-                                      POSTERN_PATH, window->cancellable, on_manager,
-                                      g_object_ref(window));
+    g_clear_object(&window->manager);
+    g_clear_object(&window->objects);
+    window->loading_queue = window->load_queue_again = FALSE;
 }
 
-static void connect_to_daemon(PosternWindow *window)
+static void on_went(gpointer data)
 {
-    postern_object_manager_client_new_for_bus(
-        G_BUS_TYPE_SESSION, G_DBUS_OBJECT_MANAGER_CLIENT_FLAGS_NONE, POSTERN_BUS_NAME, POSTERN_PATH,
-        window->cancellable, on_objects, g_object_ref(window));
+    PosternWindow *window = data;
+    GHashTableIter iter;
+    gpointer row;
+
+    forget_daemon(window);
+    g_hash_table_iter_init(&iter, window->account_rows);
+    while (g_hash_table_iter_next(&iter, NULL, &row))
+        adw_preferences_group_remove(window->accounts, row);
+    g_hash_table_remove_all(window->account_rows);
+    remove_rows(window->queue, window->queue_rows);
+    remove_rows(window->problems, window->problem_rows);
+    choose_page(window);
+}
+
+static void follow_daemon(PosternWindow *window)
+{
+    const FollowerEvents events = {on_came, on_went, window};
+    g_autoptr(GDBusConnection) connection = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, NULL);
+
+    if (connection)
+        window->follower = follower_new(connection, &events);
+    else
+        choose_page(window);
 }
 
 /* ---- actions ------------------------------------------------------------------------------- */
@@ -323,7 +317,7 @@ static void postern_window_init(PosternWindow *window)
     window->queue_rows = g_ptr_array_new();
     window->problem_rows = g_ptr_array_new();
     g_signal_connect_swapped(window->offline, "notify::active", G_CALLBACK(on_switch), window);
-    connect_to_daemon(window);
+    follow_daemon(window);
 }
 
 static void postern_window_dispose(GObject *object)
@@ -331,8 +325,8 @@ static void postern_window_dispose(GObject *object)
     PosternWindow *window = POSTERN_WINDOW(object);
 
     g_cancellable_cancel(window->cancellable);
-    g_clear_object(&window->manager);
-    g_clear_object(&window->objects);
+    g_clear_pointer(&window->follower, follower_free);
+    forget_daemon(window);
     G_OBJECT_CLASS(postern_window_parent_class)->dispose(object);
 }
 
