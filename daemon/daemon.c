@@ -105,6 +105,8 @@ static void on_daemon_network(gboolean available, gpointer data)
 {
     Daemon *daemon = data;
 
+    if (available)
+        oauth_tokens_check(daemon->tokens);
     if (daemon->network && available) {
         accounts_check_connections(daemon->accounts);
         return;
@@ -121,6 +123,7 @@ static void on_resumed(gpointer data)
     Daemon *daemon = data;
 
     g_message("The machine was asleep: connecting again");
+    oauth_tokens_check(daemon->tokens);
     accounts_reconnect(daemon->accounts);
 }
 

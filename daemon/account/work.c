@@ -190,23 +190,24 @@ void account_work_set_online(AccountWork *work, gboolean forced_offline, gboolea
         relay_set_online(work->relay, reachable(settings->outgoing, forced_offline, network));
 }
 
-/* A relay has a connection only while it sends, and a short time after. */
-static void hurry_relay(AccountWork *work)
+/* A relay has a connection only while it sends, and a short time after; it isn't cut off where that
+ * would send a message twice. */
+static void check_relay(AccountWork *work)
 {
     if (work->relay)
-        relay_wake(work->relay);
+        relay_check(work->relay);
 }
 
 void account_work_check_connections(AccountWork *work)
 {
     sync_check(work->sync);
-    hurry_relay(work);
+    check_relay(work);
 }
 
 void account_work_reconnect(AccountWork *work)
 {
     sync_reconnect(work->sync);
-    hurry_relay(work);
+    check_relay(work);
 }
 
 /* ---- counting ------------------------------------------------------------------------------ */

@@ -730,6 +730,36 @@ static void back_off(Worker *worker, guint *seconds)
             return;
 }
 
+/* What ends in the present time online, to connect by; NULL: upstream isn't to be used. */
+static NetCancel *present_cancel(FetchBodies *bodies)
+{
+    pthread_mutex_lock(&bodies->lock);
+    NetCancel *cancel = bodies->online && !bodies->stop ? net_cancel_ref(bodies->cancel) : NULL;
+    pthread_mutex_unlock(&bodies->lock);
+    return cancel;
+}
+
+/* Whether a failure is the connection's, not the request's: it was idle and may have been dropped
+ * unnoticed, or the network has changed, or the machine has slept. */
+static gboolean was_replaced(const NetCancel *before, const NetCancel *now, gboolean fresh,
+                             const GError *error)
+{
+    return !fresh || now != before || g_error_matches(error, NET_ERROR, NET_ERROR_STALE);
+}
+
+/* A session's request that failed: once more over a new connection, where that may help. */
+static gboolean request_again(Worker *worker, Fetcher *fetcher, Request *request,
+                              const NetCancel *before, gboolean fresh, GError **error)
+{
+    g_autoptr(NetCancel) now = present_cancel(worker->bodies);
+
+    if (!now || !was_replaced(before, now, fresh, *error))
+        return FALSE;
+    g_clear_error(error);
+    fetcher_disconnect(fetcher);
+    return work_once(worker, fetcher, request, now, error);
+}
+
 /* Under the lock, which is given up while it works. */
 static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
 {
@@ -744,25 +774,22 @@ static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
     /* What can't be kept isn't fetched ahead. */
     gboolean ok = (request || cache_has_room(bodies->cache, &error)) &&
                   work_once(worker, fetcher, request, cancel, &error);
-    /* A connection that was idle may have been dropped unnoticed: once more, with a new one. */
-    if (!ok && !fresh && request && !net_cancel_triggered(cancel)) {
-        g_clear_error(&error);
-        fetcher_disconnect(fetcher);
-        ok = work_once(worker, fetcher, request, cancel, &error);
-    }
+    if (!ok && request)
+        ok = request_again(worker, fetcher, request, cancel, fresh, &error);
     if (!ok)
         fetcher_disconnect(fetcher);
     pthread_mutex_lock(&bodies->lock);
     bodies->busy -= !request;
+    gboolean replaced = !request && !ok && was_replaced(cancel, bodies->cancel, TRUE, error);
     if (request) {
         request_done(request, error);
         request_unref(request);
     }
     gboolean refused = error && g_error_matches(error, FETCH_ERROR, FETCH_ERROR_REFUSED);
     gboolean halving = error && !request && is_break(error) && bodies->breaks++ < BREAKS_MAX;
-    bodies->failing = !ok && !request && !refused && !halving;
+    bodies->failing = !ok && !request && !refused && !halving && !replaced;
     note_space(bodies, ok, error);
-    if (ok || refused || halving) {
+    if (ok || refused || halving || replaced) {
         *backoff = 0;
         return;
     }
@@ -892,6 +919,15 @@ void fetch_bodies_free(FetchBodies *bodies)
     g_free(bodies);
 }
 
+/* Under the lock. */
+static void begin_anew(FetchBodies *bodies)
+{
+    net_cancel_trigger(bodies->cancel);
+    net_cancel_unref(bodies->cancel);
+    bodies->cancel = net_cancel_new();
+    pthread_cond_broadcast(&bodies->work);
+}
+
 void fetch_bodies_set_online(FetchBodies *bodies, gboolean online, const char *reason)
 {
     pthread_mutex_lock(&bodies->lock);
@@ -899,13 +935,24 @@ void fetch_bodies_set_online(FetchBodies *bodies, gboolean online, const char *r
     bodies->reason = g_strdup(reason);
     if (bodies->online != online) {
         bodies->online = online;
-        net_cancel_trigger(bodies->cancel);
-        net_cancel_unref(bodies->cancel);
-        bodies->cancel = net_cancel_new();
+        begin_anew(bodies);
         if (!online)
             fail_requests(bodies);
-        pthread_cond_broadcast(&bodies->work);
     }
+    pthread_mutex_unlock(&bodies->lock);
+}
+
+void fetch_bodies_check(FetchBodies *bodies, NetDoubt doubt)
+{
+    pthread_mutex_lock(&bodies->lock);
+    net_cancel_doubt(bodies->cancel, doubt);
+    pthread_mutex_unlock(&bodies->lock);
+}
+
+void fetch_bodies_reconnect(FetchBodies *bodies)
+{
+    pthread_mutex_lock(&bodies->lock);
+    begin_anew(bodies);
     pthread_mutex_unlock(&bodies->lock);
 }
 

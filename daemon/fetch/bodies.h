@@ -27,6 +27,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchBodies, fetch_bodies_free)
 /* Whether upstream is to be used, and why not. */
 void fetch_bodies_set_online(FetchBodies *bodies, gboolean online, const char *reason);
 
+/* Its connections have to prove that they still are some (net_cancel_doubt()); what was asked over one
+ * that doesn't is asked again over another. */
+void fetch_bodies_check(FetchBodies *bodies, NetDoubt doubt);
+
+/* The same, for all connections, without waiting for a proof. */
+void fetch_bodies_reconnect(FetchBodies *bodies);
+
 /* Looks again for what is to be fetched: what is new, and what was set aside and is due; with
  * `everything` all that was set aside (a person asks for it). */
 void fetch_bodies_wake(FetchBodies *bodies, gboolean everything);

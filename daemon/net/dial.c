@@ -52,34 +52,56 @@ static void *lookup_thread(void *data)
     return NULL;
 }
 
+/* What waiting is bounded by, and ended by. */
+typedef struct {
+    gint64 deadline; /* monotonic microseconds */
+    NetCancel *cancel;
+    int doubt_fd; /* eventfd that watches it */
+} Dialing;
+
 static gboolean set_cancelled(const char *name, GError **error)
 {
     g_set_error(error, NET_ERROR, NET_ERROR_CANCELLED, "%s: cancelled", name);
     return FALSE;
 }
 
-/* Waits for `events` on `fd`; FALSE when cancelled or past `deadline` (monotonic microseconds). */
-static gboolean wait_fd(int fd, short events, gint64 deadline, const char *name, NetCancel *cancel,
-                        GError **error)
+/* What was begun on another network comes to nothing, however long it is waited for. */
+static gboolean is_begun_in_vain(const Dialing *dialing)
 {
-    struct pollfd fds[2] = {{.fd = fd, .events = events},
-                            {.fd = net_cancel_fd(cancel), .events = POLLIN}};
+    guint64 count;
+    ssize_t ignored = read(dialing->doubt_fd, &count, sizeof count);
+    (void)ignored;
+    return net_cancel_doubted(dialing->cancel) == NET_DOUBT_CHANGED;
+}
+
+/* Waits for `events` on `fd`; FALSE when cancelled or past `deadline`, or with STALE. */
+static gboolean wait_fd(int fd, short events, const Dialing *dialing, gint64 deadline,
+                        const char *name, GError **error)
+{
+    struct pollfd fds[3] = {{.fd = fd, .events = events},
+                            {.fd = net_cancel_fd(dialing->cancel), .events = POLLIN},
+                            {.fd = dialing->doubt_fd, .events = POLLIN}};
     for (;;) {
         gint64 left = (deadline - g_get_monotonic_time()) / 1000;
-        int n = left > 0 ? poll(fds, 2, (int)left) : 0;
+        int n = left > 0 ? poll(fds, 3, (int)left) : 0;
         if (n < 0 && errno == EINTR)
             continue;
-        if (fds[1].revents != 0)
+        if (n > 0 && fds[1].revents != 0)
             return set_cancelled(name, error);
-        if (n > 0)
+        if (n > 0 && fds[2].revents != 0 && is_begun_in_vain(dialing)) {
+            g_set_error(error, NET_ERROR, NET_ERROR_STALE, "%s: the network has changed", name);
+            return FALSE;
+        }
+        if (n > 0 && fds[0].revents != 0)
             return TRUE;
+        if (n > 0)
+            continue;
         g_set_error(error, NET_ERROR, NET_ERROR_TIMEOUT, "%s does not answer", name);
         return FALSE;
     }
 }
 
-static Lookup *resolve(const NetEndpoint *endpoint, gint64 deadline, NetCancel *cancel,
-                       GError **error)
+static Lookup *resolve(const NetEndpoint *endpoint, const Dialing *dialing, GError **error)
 {
     Lookup *lookup = g_new0(Lookup, 1);
     lookup->refs = 2;
@@ -97,7 +119,8 @@ static Lookup *resolve(const NetEndpoint *endpoint, gint64 deadline, NetCancel *
         lookup->refs = 1;
         g_set_error(error, NET_ERROR, NET_ERROR_RESOLVE, "can't start a thread: %s",
                     g_strerror(failed));
-    } else if (wait_fd(lookup->done_fd, POLLIN, deadline, endpoint->host, cancel, error)) {
+    } else if (wait_fd(lookup->done_fd, POLLIN, dialing, dialing->deadline, endpoint->host,
+                       error)) {
         /* It is the read, not poll(), that orders the thread's writes before what follows. */
         guint64 done;
         if (read(lookup->done_fd, &done, sizeof done) == sizeof done && lookup->result == 0)
@@ -155,8 +178,8 @@ static void tune(int fd)
         setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(int));
 }
 
-static int connect_one(const struct addrinfo *address, gint64 deadline, const char *name,
-                       NetCancel *cancel, GError **error)
+static int connect_one(const struct addrinfo *address, const Dialing *dialing, gint64 deadline,
+                       const char *name, GError **error)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
@@ -165,7 +188,7 @@ static int connect_one(const struct addrinfo *address, gint64 deadline, const ch
     }
     int result = connect(fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
     if (result == EINPROGRESS) {
-        if (!wait_fd(fd, POLLOUT, deadline, name, cancel, error)) {
+        if (!wait_fd(fd, POLLOUT, dialing, deadline, name, error)) {
             close(fd);
             return -1;
         }
@@ -183,18 +206,18 @@ static int connect_one(const struct addrinfo *address, gint64 deadline, const ch
 }
 
 /* Tries the addresses; each but the last gets a fair share of what is left of the time. */
-static int connect_any(GPtrArray *order, gint64 deadline, const char *name, NetCancel *cancel,
-                       GError **error)
+static int connect_any(GPtrArray *order, const Dialing *dialing, const char *name, GError **error)
 {
     g_autoptr(GError) last = NULL;
     for (guint i = 0; i < order->len; i++) {
         gint64 now = g_get_monotonic_time();
-        gint64 until = now + (deadline - now) / (order->len - i);
+        gint64 until = now + (dialing->deadline - now) / (order->len - i);
         g_clear_error(&last);
-        int fd = connect_one(order->pdata[i], until, name, cancel, &last);
+        int fd = connect_one(order->pdata[i], dialing, until, name, &last);
         if (fd >= 0)
             return fd;
-        if (g_error_matches(last, NET_ERROR, NET_ERROR_CANCELLED))
+        if (g_error_matches(last, NET_ERROR, NET_ERROR_CANCELLED) ||
+            g_error_matches(last, NET_ERROR, NET_ERROR_STALE))
             break;
     }
     if (last == NULL)
@@ -205,27 +228,59 @@ static int connect_any(GPtrArray *order, gint64 deadline, const char *name, NetC
     return -1;
 }
 
+/* A connected socket, or -1. */
+static int connect_to(const NetEndpoint *endpoint, const Dialing *dialing, const char *name,
+                      GError **error)
+{
+    if (net_cancel_triggered(dialing->cancel)) {
+        set_cancelled(name, error);
+        return -1;
+    }
+    Lookup *lookup = resolve(endpoint, dialing, error);
+    if (lookup == NULL)
+        return -1;
+    g_autoptr(GPtrArray) order = interleave(lookup->addresses);
+    int fd = connect_any(order, dialing, name, error);
+    lookup_unref(lookup);
+    return fd;
+}
+
+/* The same, anew whenever the network changes. */
+static int connect_on_any_network(const NetEndpoint *endpoint, Dialing *dialing, guint timeout,
+                                  const char *name, GError **error)
+{
+    for (;;) {
+        g_autoptr(GError) failure = NULL;
+
+        dialing->deadline = g_get_monotonic_time() + (gint64)timeout * G_USEC_PER_SEC;
+        int fd = connect_to(endpoint, dialing, name, &failure);
+        if (fd >= 0)
+            return fd;
+        if (!g_error_matches(failure, NET_ERROR, NET_ERROR_STALE)) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return -1;
+        }
+    }
+}
+
 NetStream *net_dial(const NetEndpoint *endpoint, NetTlsClient *tls, guint timeout,
                     NetCancel *cancel, GError **error)
 {
-    gint64 deadline = g_get_monotonic_time() + (gint64)timeout * G_USEC_PER_SEC;
+    Dialing dialing = {.cancel = cancel, .doubt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     gboolean bracket = strchr(endpoint->host, ':') != NULL;
     g_autofree char *name =
         g_strdup_printf(bracket ? "[%s]:%u" : "%s:%u", endpoint->host, endpoint->port);
-    if (net_cancel_triggered(cancel)) {
-        set_cancelled(name, error);
+
+    net_cancel_watch(cancel, dialing.doubt_fd);
+    int fd = connect_on_any_network(endpoint, &dialing, timeout, name, error);
+    if (fd < 0) {
+        net_cancel_unwatch(cancel, dialing.doubt_fd);
+        close(dialing.doubt_fd);
         return NULL;
     }
-    Lookup *lookup = resolve(endpoint, deadline, cancel, error);
-    if (lookup == NULL)
-        return NULL;
-    g_autoptr(GPtrArray) order = interleave(lookup->addresses);
-    int fd = connect_any(order, deadline, name, cancel, error);
-    lookup_unref(lookup);
-    if (fd < 0)
-        return NULL;
     g_autoptr(NetStream) stream = net_stream_new(fd, name, cancel);
-    gint64 left = (deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
+    net_stream_take_doubts(stream, dialing.doubt_fd);
+    gint64 left = (dialing.deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
     net_stream_set_timeout(stream, (guint)MAX(left, 1));
     if (endpoint->security == NET_SECURITY_TLS &&
         !net_stream_start_tls(stream, tls, endpoint->host, error))

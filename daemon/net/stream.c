@@ -28,6 +28,10 @@
 #define DEFAULT_TIMEOUT 60 /* seconds */
 #define CLOSE_TIMEOUT   1  /* seconds to say goodbye in */
 
+/* Seconds to hear something in once there is a doubt, by NetDoubt. Servers that work on something say
+ * so every 20 s or so. */
+static const guint PROVE_SECONDS[] = {0, 25, 5};
+
 /* Without the static of G_DEFINE_QUARK, which threads would share unguarded. */
 GQuark net_error_quark(void)
 {
@@ -51,6 +55,9 @@ struct NetStream {
     char *name;
     guint timeout;    /* seconds; 0: for ever */
     gint64 deadline;  /* monotonic, microseconds; 0: none */
+    int doubt_fd;     /* eventfd, or -1: nobody doubts this one */
+    guint patience;   /* seconds that a doubt gives at least */
+    gint64 prove_by;  /* monotonic: when something has to have come; 0: no doubt */
     gboolean closing; /* saying goodbye: no longer cancelled, but only a moment left */
 
     guint8 *in; /* NULL while nothing is buffered and the stream waits */
@@ -73,8 +80,19 @@ NetStream *net_stream_new(int fd, const char *name, NetCancel *cancel)
     stream->name = g_strdup(name);
     stream->cancel = net_cancel_ref(cancel);
     stream->timeout = DEFAULT_TIMEOUT;
+    stream->doubt_fd = -1;
     g_unix_set_fd_nonblocking(fd, TRUE, NULL);
     return stream;
+}
+
+void net_stream_take_doubts(NetStream *stream, int fd)
+{
+    stream->doubt_fd = fd;
+}
+
+void net_stream_set_patience(NetStream *stream, guint seconds)
+{
+    stream->patience = seconds;
 }
 
 /* Passwords pass through both buffers: what has been used is wiped before its memory is given back or
@@ -107,6 +125,10 @@ void net_stream_free(NetStream *stream)
     wipe_input(stream);
     wipe_output(stream);
     close(stream->fd);
+    if (stream->doubt_fd >= 0) {
+        net_cancel_unwatch(stream->cancel, stream->doubt_fd);
+        close(stream->doubt_fd);
+    }
     net_cancel_unref(stream->cancel);
     g_free(stream->name);
     g_free(stream->in);
@@ -196,6 +218,7 @@ static IoResult transport_read(NetStream *stream, void *buffer, gsize length, gs
         *got = (gsize)n;
     }
     stream->received += *got;
+    stream->prove_by = 0;
     return IO_DONE;
 }
 
@@ -221,20 +244,41 @@ static IoResult transport_write(NetStream *stream, const void *data, gsize lengt
 
 /* ---- waiting ------------------------------------------------------------------------------- */
 
+/* Clears an eventfd that has been written to. */
+static void clear_event(int fd)
+{
+    guint64 count;
+    ssize_t ignored = read(fd, &count, sizeof count);
+    (void)ignored;
+}
+
+/* There is a doubt: from now on something has to come. An earlier one isn't put off. */
+static void begin_proof(NetStream *stream)
+{
+    guint seconds = PROVE_SECONDS[net_cancel_doubted(stream->cancel)];
+    gint64 until = g_get_monotonic_time() + MAX(seconds, stream->patience) * G_USEC_PER_SEC;
+
+    clear_event(stream->doubt_fd);
+    if (!stream->prove_by || until < stream->prove_by)
+        stream->prove_by = until;
+}
+
 /*
- * One poll() over socket, cancellation and (unless -1) wake_fd. A set of NetWait, where
- * NET_READABLE means that the socket is ready for `events`; -1 when cancelled.
+ * One poll() over socket, cancellation, doubts and (unless -1) wake_fd. A set of NetWait, where
+ * NET_READABLE means that the socket is ready for `events`, and NET_WOKEN may be a doubt; -1 when
+ * cancelled.
  */
 static int wait_for(NetStream *stream, short events, int wake_fd, int timeout_ms, GError **error)
 {
-    struct pollfd fds[3] = {
+    struct pollfd fds[4] = {
         {.fd = stream->fd, .events = events},
         {.fd = stream->closing ? -1 : net_cancel_fd(stream->cancel), .events = POLLIN},
         {.fd = wake_fd, .events = POLLIN},
+        {.fd = stream->closing ? -1 : stream->doubt_fd, .events = POLLIN},
     };
     int n;
     do
-        n = poll(fds, 3, timeout_ms);
+        n = poll(fds, 4, timeout_ms);
     while (n < 0 && errno == EINTR);
     if (fds[1].revents != 0) {
         g_set_error(error, NET_ERROR, NET_ERROR_CANCELLED, "%s: cancelled", stream->name);
@@ -244,9 +288,11 @@ static int wait_for(NetStream *stream, short events, int wake_fd, int timeout_ms
         return NET_TIMED_OUT;
     int result = fds[0].revents != 0 ? NET_READABLE : 0;
     if (fds[2].revents != 0) {
-        guint64 count;
-        ssize_t ignored = read(wake_fd, &count, sizeof count);
-        (void)ignored;
+        clear_event(wake_fd);
+        result |= NET_WOKEN;
+    }
+    if (fds[3].revents != 0) {
+        begin_proof(stream);
         result |= NET_WOKEN;
     }
     return result;
@@ -271,21 +317,46 @@ static gboolean check_deadline(NetStream *stream, GError **error)
     return FALSE;
 }
 
+/* `timeout_ms` (-1: for ever), or what is left to prove that somebody is there. */
+static int within_proof(NetStream *stream, int timeout_ms)
+{
+    if (!stream->prove_by || stream->closing)
+        return timeout_ms;
+    gint64 left = (stream->prove_by - g_get_monotonic_time() + 999) / 1000;
+    left = CLAMP(left, 0, G_MAXINT);
+    return timeout_ms < 0 ? (int)left : MIN(timeout_ms, (int)left);
+}
+
+/* Nothing happened for as long as it may. */
+static gboolean timed_out(NetStream *stream, guint seconds, GError **error)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (!check_deadline(stream, error))
+        return FALSE;
+    if (stream->prove_by && !stream->closing && now >= stream->prove_by)
+        g_set_error(error, NET_ERROR, NET_ERROR_STALE, "%s doesn't answer any more", stream->name);
+    else
+        g_set_error(error, NET_ERROR, NET_ERROR_TIMEOUT, "%s: no answer for %u seconds",
+                    stream->name, seconds);
+    return FALSE;
+}
+
 /* Waits until the transport can go on after `result`; FALSE when cancelled or after the timeout. */
 static gboolean wait_transport(NetStream *stream, IoResult result, GError **error)
 {
     short events = result == IO_WANT_READ ? POLLIN : POLLOUT;
     guint seconds = stream->closing ? CLOSE_TIMEOUT : stream->timeout;
     int timeout = within_deadline(stream, seconds > 0 ? (int)(seconds * 1000) : -1);
-    int ready = wait_for(stream, events, -1, timeout, error);
+    int ready = wait_for(stream, events, -1, within_proof(stream, timeout), error);
     if (ready < 0)
         return FALSE;
-    if (ready != NET_TIMED_OUT)
-        return TRUE;
-    if (check_deadline(stream, error))
-        g_set_error(error, NET_ERROR, NET_ERROR_TIMEOUT, "%s: no answer for %u seconds",
-                    stream->name, seconds);
-    return FALSE;
+    if (ready == NET_TIMED_OUT)
+        return timed_out(stream, seconds, error);
+    /* There is room for more, so the other side has taken what filled it. */
+    if (events == POLLOUT && (ready & NET_READABLE))
+        stream->prove_by = 0;
+    return TRUE;
 }
 
 static gboolean closed_error(NetStream *stream, GError **error)

@@ -24,6 +24,8 @@ typedef enum {
     NET_ERROR_CERTIFICATE, /* the server's certificate is not acceptable; the message says why and
                               what to do */
     NET_ERROR_BUSY,        /* the port to listen on is taken */
+    NET_ERROR_STALE,       /* nothing was heard since the connection was doubted (cancel.h): this
+                              says nothing about what was asked */
 } NetError;
 
 typedef struct NetStream NetStream;
@@ -31,6 +33,14 @@ typedef struct NetStream NetStream;
 /* Takes over the connected socket `fd`. `name` ("imap.example.org:993") is for messages. `cancel`
  * is referenced. The timeout is 60 s until net_stream_set_timeout(). */
 NetStream *net_stream_new(int fd, const char *name, NetCancel *cancel);
+
+/* Doubts of the NetCancel concern this stream from here on; `fd` is an eventfd that watches it, and
+ * is taken over. */
+void net_stream_take_doubts(NetStream *stream, int fd);
+
+/* However much is doubted, the other side has so many seconds at least to be heard of (0: no more than
+ * the doubt gives it): for an answer that may take long, and that one can't ask for again. */
+void net_stream_set_patience(NetStream *stream, guint seconds);
 
 /* Closes without ceremony (buffered output is dropped). */
 void net_stream_free(NetStream *stream);
@@ -89,7 +99,8 @@ typedef enum { NET_READABLE = 1, NET_WOKEN = 2, NET_TIMED_OUT = 4 } NetWait;
 /*
  * Waits for input, for `wake_fd` (an eventfd, read to clear it; -1: none) or for `timeout_ms` (-1:
  * for ever); flushes first. A set of NetWait, or -1 and `error` (CANCELLED, IO). A closed
- * connection counts as readable.
+ * connection counts as readable. A doubt counts as being woken: nothing has to be said while
+ * nothing was asked, so it is for the caller to ask.
  */
 int net_stream_wait(NetStream *stream, int wake_fd, int timeout_ms, GError **error);
 

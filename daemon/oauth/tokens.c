@@ -10,11 +10,13 @@
 #include <pthread.h>
 #include <string.h>
 
-#define SKEW         180 /* seconds that a token has to live at least, to be given out */
-#define YOUNG        10  /* seconds in which a refused token is no reason for another */
-#define BACKOFF_MIN  5   /* seconds */
-#define BACKOFF_MAX  600
-#define BACKOFF_BITS 7
+#define SKEW        180 /* seconds that a token has to live at least, to be given out */
+#define YOUNG       10  /* seconds in which a refused token is no reason for another */
+#define BACKOFF_MIN 5   /* seconds */
+/* What is under way when the network changes has so many seconds to be answered. */
+#define PROVE_SECONDS 5
+#define BACKOFF_MAX   600
+#define BACKOFF_BITS  7
 
 /* One account's; all under the lock, but what only whoever is `busy` changes. */
 typedef struct {
@@ -24,7 +26,8 @@ typedef struct {
     char *places[2];   /* whom it may be shown: incoming, outgoing */
 
     guint failures;
-    gint64 not_before; /* net_clock_usec() */
+    gint64 not_before;  /* net_clock_usec() */
+    gboolean sent_away; /* the server itself asked to wait so long */
     GError *failure;
 
     char *dead;          /* digest of a refresh token that the server doesn't take any more */
@@ -41,6 +44,7 @@ struct OauthTokens {
     pthread_mutex_t lock;
     pthread_cond_t done;
     GHashTable *accounts; /* ID → Token */
+    GPtrArray *asking;    /* GCancellable of each request that is under way */
 };
 
 /* ---- the store ----------------------------------------------------------------------------- */
@@ -109,6 +113,7 @@ OauthTokens *oauth_tokens_new(const WebNetwork *network, const OauthStore *store
     tokens->store = store ? *store : (OauthStore){.load = load_secret, .save = save_secret};
     tokens->clock = net_clock_ref(clock);
     tokens->stop = g_cancellable_new();
+    tokens->asking = g_ptr_array_new_with_free_func(g_object_unref);
     tokens->accounts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, token_free);
     pthread_mutex_init(&tokens->lock, NULL);
     pthread_cond_init(&tokens->done, NULL);
@@ -120,6 +125,7 @@ void oauth_tokens_free(OauthTokens *tokens)
     if (!tokens)
         return;
     g_hash_table_unref(tokens->accounts);
+    g_ptr_array_unref(tokens->asking);
     g_object_unref(tokens->stop);
     net_clock_unref(tokens->clock);
     pthread_cond_destroy(&tokens->done);
@@ -129,7 +135,35 @@ void oauth_tokens_free(OauthTokens *tokens)
 
 void oauth_tokens_stop(OauthTokens *tokens)
 {
+    pthread_mutex_lock(&tokens->lock);
     g_cancellable_cancel(tokens->stop);
+    for (guint i = 0; i < tokens->asking->len; i++)
+        g_cancellable_cancel(tokens->asking->pdata[i]);
+    pthread_mutex_unlock(&tokens->lock);
+}
+
+static gboolean on_unproven(gpointer data)
+{
+    g_cancellable_cancel(data);
+    return G_SOURCE_REMOVE;
+}
+
+void oauth_tokens_check(OauthTokens *tokens)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    pthread_mutex_lock(&tokens->lock);
+    for (guint i = 0; i < tokens->asking->len; i++)
+        g_timeout_add_seconds_full(G_PRIORITY_DEFAULT, PROVE_SECONDS, on_unproven,
+                                   g_object_ref(tokens->asking->pdata[i]), g_object_unref);
+    g_hash_table_iter_init(&iter, tokens->accounts);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Token *token = value;
+        if (!token->busy && !token->sent_away)
+            token->not_before = 0;
+    }
+    pthread_mutex_unlock(&tokens->lock);
 }
 
 /* Under the lock. */
@@ -206,6 +240,7 @@ static void note_trouble(OauthTokens *tokens, Token *token, gint64 retry_after, 
     seconds = MAX(MIN(seconds, BACKOFF_MAX), retry_after);
     token->failures++;
     token->not_before = now(tokens) + seconds * G_USEC_PER_SEC;
+    token->sent_away = retry_after > 0;
     g_clear_error(&token->failure);
     token->failure = why;
 }
@@ -269,6 +304,46 @@ static gboolean save_unsaved(OauthTokens *tokens, Token *token, const char *id, 
     return TRUE;
 }
 
+/* Ends with what the caller frees by end_asking(), or by oauth_tokens_stop(). */
+static GCancellable *begin_asking(OauthTokens *tokens)
+{
+    GCancellable *asking = g_cancellable_new();
+
+    pthread_mutex_lock(&tokens->lock);
+    g_ptr_array_add(tokens->asking, asking);
+    if (g_cancellable_is_cancelled(tokens->stop))
+        g_cancellable_cancel(asking);
+    pthread_mutex_unlock(&tokens->lock);
+    return asking;
+}
+
+static void end_asking(OauthTokens *tokens, GCancellable *asking)
+{
+    pthread_mutex_lock(&tokens->lock);
+    g_ptr_array_remove_fast(tokens->asking, asking);
+    pthread_mutex_unlock(&tokens->lock);
+}
+
+/* Asks; again where the network has changed meanwhile, and nobody answers any more. */
+static gboolean ask_server(OauthTokens *tokens, const OauthGrant *grant, OauthTokenAnswer *answer,
+                           GError **error)
+{
+    for (;;) {
+        g_autoptr(GError) why = NULL;
+        GCancellable *asking = begin_asking(tokens);
+        gboolean ok = oauth_token_refresh(grant, &tokens->network, answer, asking, &why);
+
+        end_asking(tokens, asking);
+        if (ok)
+            return TRUE;
+        if (!g_error_matches(why, G_IO_ERROR, G_IO_ERROR_CANCELLED) ||
+            g_cancellable_is_cancelled(tokens->stop)) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return FALSE;
+        }
+    }
+}
+
 static gboolean refresh(OauthTokens *tokens, Token *token, const char *id, const OauthGrant *grant,
                         GError **error)
 {
@@ -276,7 +351,7 @@ static gboolean refresh(OauthTokens *tokens, Token *token, const char *id, const
     g_autoptr(GError) why = NULL;
     gint64 asked = now(tokens);
 
-    if (!oauth_token_refresh(grant, &tokens->network, &answer, tokens->stop, &why)) {
+    if (!ask_server(tokens, grant, &answer, &why)) {
         explain(tokens, token, id, grant, answer.retry_after, why, error);
         return FALSE;
     }

@@ -26,6 +26,11 @@ void oauth_tokens_free(OauthTokens *tokens);
 /* Ends requests that are under way, for good. */
 void oauth_tokens_stop(OauthTokens *tokens);
 
+/* The network isn't what it was, or the machine has slept: requests that aren't answered in a few seconds
+ * begin anew, and so does what waits after a failure, but where the server itself asked for that. To be
+ * called in the main loop. */
+void oauth_tokens_check(OauthTokens *tokens);
+
 /* An AccountPassword (settings.h); `data` is the OauthTokens. Besides: NET_ERROR_CONNECT, the token
  * endpoint can't be had now, and isn't asked again before a while has passed. */
 char *oauth_tokens_password(const AccountSettings *settings, gboolean outgoing, gpointer data,

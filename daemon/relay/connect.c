@@ -27,8 +27,10 @@ static void note_failure(Relay *relay, const GError *error)
     g_autoptr(GError) failure = NULL;
     gint64 now = relay_now(relay);
 
-    if (g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED))
-        return; /* we are going offline; that is reported by who does it */
+    /* We are going offline, which is reported by who does it; or the network has changed. */
+    if (g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED) ||
+        g_error_matches(error, NET_ERROR, NET_ERROR_STALE))
+        return;
     double delay = relay_connection_backoff(++relay->failures, g_random_double());
     if (g_error_matches(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH))
         delay = REFUSED_AGAIN;

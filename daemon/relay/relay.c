@@ -228,6 +228,14 @@ void relay_set_online(Relay *relay, gboolean online)
     pthread_mutex_unlock(&relay->lock);
 }
 
+void relay_check(Relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    net_cancel_doubt(relay->cancel, NET_DOUBT_CHANGED);
+    pthread_mutex_unlock(&relay->lock);
+    poke(relay->wake_fd);
+}
+
 void relay_wake(Relay *relay)
 {
     poke(relay->wake_fd);

@@ -60,6 +60,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
  * come; TRUE ends any back-off. */
 void relay_set_online(Relay *relay, gboolean online);
 
+/* The network isn't what it was, or the machine has slept: a connection that doesn't answer any more
+ * is replaced, and what was being sent over it is sent again; but the answer to a message's end is
+ * waited for a minute. Ends a back-off as relay_wake() does. */
+void relay_check(Relay *relay);
+
 /*
  * Looks at the queue now: somebody waits for it, or the password may be another. Ends a back-off,
  * as new mail does, but not within two seconds of the last failure; and a password that was refused

@@ -230,8 +230,8 @@ static void transact(Sending *sending, GError **error)
     end_commit(relay);
 }
 
-/* Back to where it was: that we go offline, or that a connection kept open had gone stale, is no
- * attempt. */
+/* Back to where it was: that we go offline, that the network has changed, or that a connection kept
+ * open had gone stale, is no attempt. */
 static gboolean is_no_attempt(const Sending *sending, const GError *error, gboolean reused)
 {
     gboolean asked = sending->outcome.count > 0 && sending->outcome.recipients[0].code != 0;
@@ -239,7 +239,8 @@ static gboolean is_no_attempt(const Sending *sending, const GError *error, gbool
     if (sending->outcome.result == SMTP_SEND_REFUSED)
         return reused && sending->outcome.answer.code == 421;
     return sending->outcome.result == SMTP_SEND_BROKEN &&
-           (g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED) || (reused && !asked));
+           (g_error_matches(error, NET_ERROR, NET_ERROR_CANCELLED) ||
+            g_error_matches(error, NET_ERROR, NET_ERROR_STALE) || (reused && !asked));
 }
 
 static void send_entry(Relay *relay, QueueEntry *entry)

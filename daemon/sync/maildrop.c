@@ -418,7 +418,8 @@ static gboolean fetch_failed(Round *round, guint i, GError *failure, GError **er
 {
     if (is_refusal(failure))
         return put_maildrop_aside(round, i, failure->message, error);
-    gboolean cancelled = g_error_matches(failure, NET_ERROR, NET_ERROR_CANCELLED);
+    gboolean cancelled = g_error_matches(failure, NET_ERROR, NET_ERROR_CANCELLED) ||
+                         g_error_matches(failure, NET_ERROR, NET_ERROR_STALE);
     /* What came before it may have ended too early. */
     if (g_error_matches(failure, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_PROTOCOL) &&
         round->batch->len > 0)

@@ -334,6 +334,12 @@ static gboolean is_again(const GError *error)
            g_error_matches(error, SYNC_ERROR, SYNC_ERROR_CONFIRM);
 }
 
+/* Since the round began the network has changed, or somebody waits: that has nothing to do with it. */
+static gboolean was_doubted(const GError *error)
+{
+    return g_error_matches(error, NET_ERROR, NET_ERROR_STALE);
+}
+
 static gboolean is_stale(const GError *error)
 {
     return (error->domain == NET_ERROR &&
@@ -398,7 +404,7 @@ static gboolean run_imap_round(Sync *sync, SyncRoundKind kind, NetCancel *cancel
         if (round_once(sync, kind, cancel, &reason))
             return TRUE;
         disconnect_upstream(sync);
-        gboolean retry = is_again(reason) || (stale && is_stale(reason));
+        gboolean retry = is_again(reason) || was_doubted(reason) || (stale && is_stale(reason));
         if (!retry || again >= MAX_AGAIN || net_cancel_triggered(cancel)) {
             g_propagate_error(error, g_steal_pointer(&reason));
             return FALSE;
@@ -640,8 +646,6 @@ static void *sync_thread(void *data)
         }
         if (reasons.asked || reasons.doubt)
             sync->heard = 0;
-        if (sync->connected && sync->connected != reasons.cancel)
-            disconnect_others(sync, "Postern is connecting again");
         if (is_doubt_alone(&reasons) && sync->context->imap && is_alive(sync))
             continue;
         sync->context->asked = reasons.asked;
@@ -744,17 +748,45 @@ void sync_free(Sync *sync)
     g_free(sync);
 }
 
+/* Under the lock: what is under way ends, and another time online begins. */
+static void begin_anew(Sync *sync)
+{
+    net_cancel_trigger(sync->cancel);
+    net_cancel_unref(sync->cancel);
+    sync->cancel = net_cancel_new();
+}
+
+/* What else is connected connects again, without being told that there is nothing to be had. */
+static void reconnect_others(Sync *sync)
+{
+    if (sync->watch)
+        sync_watch_reconnect(sync->watch);
+    fetch_bodies_reconnect(sync->bodies);
+}
+
 void sync_set_online(Sync *sync, gboolean online)
 {
     lock(sync);
-    if (sync->online != online) {
-        sync->online = online;
-        net_cancel_trigger(sync->cancel);
-        net_cancel_unref(sync->cancel);
-        sync->cancel = net_cancel_new();
-    }
+    gboolean changed = sync->online != online;
+    sync->online = online;
+    if (changed)
+        begin_anew(sync);
     unlock(sync);
+    /* The thread may not have noticed the time between. */
+    if (changed && online)
+        reconnect_others(sync);
     wake(sync);
+}
+
+/* Of everything that is connected, or about to be. */
+static void doubt_connections(Sync *sync, NetDoubt doubt)
+{
+    lock(sync);
+    net_cancel_doubt(sync->cancel, doubt);
+    unlock(sync);
+    if (sync->watch)
+        sync_watch_check(sync->watch, doubt);
+    fetch_bodies_check(sync->bodies, doubt);
 }
 
 void sync_check(Sync *sync)
@@ -762,16 +794,16 @@ void sync_check(Sync *sync)
     lock(sync);
     sync->doubted = TRUE;
     unlock(sync);
+    doubt_connections(sync, NET_DOUBT_CHANGED);
     wake(sync);
 }
 
 void sync_reconnect(Sync *sync)
 {
     lock(sync);
-    net_cancel_trigger(sync->cancel);
-    net_cancel_unref(sync->cancel);
-    sync->cancel = net_cancel_new();
+    begin_anew(sync);
     unlock(sync);
+    reconnect_others(sync);
     wake(sync);
 }
 
@@ -780,6 +812,7 @@ guint64 sync_now(Sync *sync)
     lock(sync);
     guint64 round = ++sync->requested;
     unlock(sync);
+    doubt_connections(sync, NET_DOUBT_ASKED);
     wake(sync);
     return round;
 }

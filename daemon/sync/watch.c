@@ -25,6 +25,7 @@ struct SyncWatch {
     pthread_mutex_t lock;
     pthread_cond_t woken;
     gboolean stop, allowed;
+    gboolean resting;  /* in a back-off */
     NetCancel *cancel; /* of the present time allowed */
 };
 
@@ -81,9 +82,11 @@ static gboolean idle(SyncWatch *watch, NetCancel *cancel, GError **error)
 /* Under the lock: sleeps for `seconds`, unless it is no more allowed. */
 static void sleep_seconds(SyncWatch *watch, NetCancel *cancel, guint seconds)
 {
+    watch->resting = TRUE;
     pthread_mutex_unlock(&watch->lock);
     net_clock_sleep(watch->access.clock, cancel, seconds);
     pthread_mutex_lock(&watch->lock);
+    watch->resting = FALSE;
 }
 
 static void *watch_thread(void *data)
@@ -108,7 +111,8 @@ static void *watch_thread(void *data)
         if (g_get_monotonic_time() - start > 60 * G_USEC_PER_SEC)
             backoff = 0;
         pthread_mutex_lock(&watch->lock);
-        if (watch->stop || net_cancel_triggered(cancel))
+        if (watch->stop || net_cancel_triggered(cancel) ||
+            g_error_matches(error, NET_ERROR, NET_ERROR_STALE))
             continue;
         g_debug("%s: watching INBOX: %s", watch->access.settings->id, error->message);
         /* Whether upstream is gone, or just this connection, a round finds out. */
@@ -137,16 +141,39 @@ SyncWatch *sync_watch_new(const AccountAccess *access, void (*changed)(gpointer 
     return watch;
 }
 
+/* Under the lock. */
+static void begin_anew(SyncWatch *watch)
+{
+    net_cancel_trigger(watch->cancel);
+    net_cancel_unref(watch->cancel);
+    watch->cancel = net_cancel_new();
+}
+
 void sync_watch_allow(SyncWatch *watch, gboolean allowed)
 {
     pthread_mutex_lock(&watch->lock);
     if (watch->allowed != allowed) {
         watch->allowed = allowed;
-        net_cancel_trigger(watch->cancel);
-        net_cancel_unref(watch->cancel);
-        watch->cancel = net_cancel_new();
+        begin_anew(watch);
         pthread_cond_broadcast(&watch->woken);
     }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void sync_watch_check(SyncWatch *watch, NetDoubt doubt)
+{
+    pthread_mutex_lock(&watch->lock);
+    if (watch->resting)
+        begin_anew(watch);
+    else
+        net_cancel_doubt(watch->cancel, doubt);
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void sync_watch_reconnect(SyncWatch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    begin_anew(watch);
     pthread_mutex_unlock(&watch->lock);
 }
 

@@ -18,3 +18,10 @@ void sync_watch_free(SyncWatch *watch);
 
 /* Whether it may be connected: once a round went well, until one fails. FALSE disconnects. */
 void sync_watch_allow(SyncWatch *watch, gboolean allowed);
+
+/* Its connection has to prove that it still is one (net_cancel_doubt()), else another takes its place
+ * at once; a back-off ends. */
+void sync_watch_check(SyncWatch *watch, NetDoubt doubt);
+
+/* Another connection takes the place of the one there is. */
+void sync_watch_reconnect(SyncWatch *watch);

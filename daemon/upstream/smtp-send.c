@@ -10,6 +10,10 @@
 #include "daemon/proto/smtp/data.h"
 #include "daemon/upstream/smtp-private.h"
 
+/* Seconds for the answer to a message's end, however much its connection is doubted: to give up is to
+ * send it again without knowing. */
+#define END_PATIENCE 60
+
 #define TIMEOUT_WORDS 2 /* seconds, for what a server may have said before it closed */
 
 /* Recipients asked before their answers are read: both directions have buffers. */
@@ -210,7 +214,10 @@ static SmtpSendResult await_answer(Transaction *t, GError **error)
     g_auto(SmtpReply) reply = {0};
 
     net_stream_set_timeout(t->client->stream, t->client->timeouts.end);
-    if (!smtp_client_read(t->client, &reply, error))
+    net_stream_set_patience(t->client->stream, END_PATIENCE);
+    gboolean answered = smtp_client_read(t->client, &reply, error);
+    net_stream_set_patience(t->client->stream, 0);
+    if (!answered)
         return SMTP_SEND_UNKNOWN;
     keep_answer(t, &reply);
     if (reply.code / 100 == 2)

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Connections to the provider that die without a word, and what may be asked of it at login."""
 
+import concurrent.futures
+import functools
 import os
+import smtplib
 import socket
 import struct
 import subprocess
 import time
 import unittest
 
-from harness import LONG, PATIENCE, Case, ControlError, FakeImap, Link, fill
+from harness import LONG, PATIENCE, Case, ControlError, FakeImap, FakePop3, FakeSmtp, Link, fill
 from harness.postern import Bus
 from test_sync import mail, mails
 
@@ -124,9 +127,26 @@ class Logind:
         self._socket.close()
 
 
-class Waking(Case):
-    """logind says that the machine wakes: on a system bus of the test's own."""
+class Machine(Case):
+    """A daemon with a system bus of its own, on which logind says that the machine has slept."""
 
+    def start(self, daemon):
+        folder = daemon.directory / "system"
+        folder.mkdir()
+        system = Bus(folder)
+        self.addCleanup(system.close)
+        daemon.environment["DBUS_SYSTEM_BUS_ADDRESS"] = system.address
+        daemon.start()
+        self.logind = Logind(system)
+        self.addCleanup(self.logind.close)
+        return daemon
+
+    def wake(self):
+        for begins in (True, False):
+            self.logind.prepare_for_sleep(begins)
+
+
+class Waking(Machine):
     def setUp(self):
         self.near = self.provider()
         fill(self.near, mails(3))
@@ -136,25 +156,164 @@ class Waking(Case):
     def test_connections_are_replaced_at_once(self):
         daemon = self.postern(self.near, incoming="imap+insecure", incoming_port=self.link.port,
                               start=False)
-        folder = daemon.directory / "system"
-        folder.mkdir()
-        system = Bus(folder)
-        self.addCleanup(system.close)
-        daemon.environment["DBUS_SYSTEM_BUS_ADDRESS"] = system.address
-        daemon.start()
+        self.start(daemon)
         daemon.sync()
-        logind = Logind(system)
-        self.addCleanup(logind.close)
         daemon.wait(lambda: self.link.connections >= 2, "INBOX to be watched")
         self.link.strand()
         fill(self.near, [mail(4)])
         before = self.link.connections
-        for begins in (True, False):
-            logind.prepare_for_sleep(begins)
-            if begins:
-                time.sleep(0.5)
-                self.assertEqual(self.link.connections, before)
+        self.logind.prepare_for_sleep(True)
+        time.sleep(0.5)
+        self.assertEqual(self.link.connections, before)
+        self.logind.prepare_for_sleep(False)
         daemon.wait(lambda: daemon.state()["Messages"] == 4, "new mail after waking", 10)
+
+
+class UnderWay:
+    """Each kind of connection dies in the middle of something, without a word; then wake() says so. It goes on
+    over another one within seconds, where a socket's timeout is a minute and more."""
+
+    SECONDS = 15
+
+    def prepare(self, prefetch="all", settings=None):
+        self.near = FakeImap()
+        self.addCleanup(self.near.close)
+        self.addCleanup(lambda: self.assertEqual(self.near.problems, []))
+        for number in range(1, 4):
+            self.near.put("INBOX", mail(number))
+        self.smtp = FakeSmtp()
+        self.addCleanup(self.smtp.close)
+        self.out = Link(self.smtp.port)
+        self.addCleanup(self.out.close)
+        self.link = Link(self.near.imap)
+        self.addCleanup(self.link.close)
+        work = {"address": "ada@example.org", "password-command": "echo lovelace", "prefetch": prefetch,
+                "save-sent": "never", "incoming": f"imap+insecure://127.0.0.1:{self.link.port}",
+                "outgoing": f"submission+insecure://127.0.0.1:{self.out.port}"}
+        return self.start(self.postern(accounts={"work": settings or work}, start=False))
+
+    def wait_watched(self, daemon):
+        daemon.wait(lambda: any("IDLE" in str(command) for command in self.near.commands), "INBOX to be watched")
+        daemon.sync()
+
+    def submit(self, daemon):
+        with smtplib.SMTP("127.0.0.1", daemon.ports["submission"], "test.local", timeout=60 * PATIENCE) as session:
+            session.ehlo()
+            session.login(*daemon.login())
+            session.sendmail("ada@example.org", ["bob@example.net"], mail(9))
+
+    def check_round(self, pattern):
+        daemon = self.prepare()
+        self.wait_watched(daemon)
+        self.near.create("New")
+        self.near.put("New", mail(4))
+        self.link.strand_at(pattern)
+        daemon.control("sync")
+        daemon.wait(self.link.is_stranded, f"{pattern} to be said")
+        self.wake()
+        daemon.wait(lambda: daemon.state()["Messages"] == 4, "the new folder's mail", self.SECONDS)
+        self.assertEqual(daemon.state()["LastError"], "")
+
+    def test_a_round_that_lists(self):
+        self.check_round(b"LIST ")
+
+    def test_a_round_that_opens_a_folder(self):
+        self.check_round(b"SELECT ")
+
+    def test_a_round_that_reads_a_folder(self):
+        self.check_round(b"UID FETCH ")
+
+    def test_a_login(self):
+        for pattern in (b"", b"AUTHENTICATE"):
+            with self.subTest(pattern=pattern):
+                daemon = self.prepare()
+                self.wait_watched(daemon)
+                self.near.put("INBOX", mail(4))
+                self.link.strand_at(pattern)
+                self.link.drop_connections()
+                daemon.wait(self.link.is_stranded, "a connection")
+                self.wake()
+                daemon.wait(lambda daemon=daemon: daemon.state()["Messages"] == 4, "new mail", self.SECONDS)
+
+    def test_a_push(self):
+        daemon = self.prepare()
+        self.wait_watched(daemon)
+        self.link.strand_at(b"UID STORE ")
+        client = self.local(daemon)
+        client.command("SELECT INBOX")
+        client.ok("STORE 1 +FLAGS (\\Flagged)")
+        daemon.wait(self.link.is_stranded, "the flag to be sent")
+        self.wake()
+        daemon.wait(lambda: "\\Flagged" in self.near.folders["INBOX"].messages[1].flags, "the flag to be taken",
+                    self.SECONDS)
+
+    def test_idling(self):
+        daemon = self.prepare()
+        self.wait_watched(daemon)
+        time.sleep(1)
+        self.link.strand()
+        self.near.put("INBOX", mail(4))
+        self.wake()
+        daemon.wait(lambda: daemon.state()["Messages"] == 4, "new mail", self.SECONDS)
+
+    def test_a_body_that_somebody_waits_for(self):
+        daemon = self.prepare(prefetch="headers")
+        self.wait_watched(daemon)
+        client = self.local(daemon)
+        client.command("SELECT INBOX")
+        self.link.strand_at(b"BODY.PEEK[]")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            fetched = pool.submit(client.command, "FETCH 2 BODY.PEEK[]")
+            daemon.wait(self.link.is_stranded, "the body to be asked for")
+            begin = time.monotonic()
+            self.wake()
+            self.assertEqual(fetched.result().status, "OK")
+        self.assertLess(time.monotonic() - begin, self.SECONDS * PATIENCE)
+
+    def test_bodies_that_are_fetched_ahead(self):
+        daemon = self.prepare()
+        self.wait_watched(daemon)
+        for number in range(4, 9):
+            self.near.put("INBOX", mail(number))
+        self.link.strand_at(b"BODY.PEEK[]")
+        daemon.control("sync")
+        daemon.wait(self.link.is_stranded, "the bodies to be asked for")
+        self.wake()
+        daemon.wait(lambda: all(self.near.fetched["INBOX", uid] for uid in range(4, 9)), "the bodies", self.SECONDS)
+        self.assertEqual(daemon.state()["LastError"], "")
+
+    def test_a_mail_that_is_sent(self):
+        for pattern in (b"", b"EHLO", b"MAIL", b"DATA"):
+            with self.subTest(pattern=pattern):
+                daemon = self.prepare()
+                self.wait_watched(daemon)
+                self.out.strand_at(pattern)
+                self.submit(daemon)
+                daemon.wait(self.out.is_stranded, "the mail to be on its way")
+                self.wake()
+                daemon.wait(lambda: self.smtp.deliveries, "the mail to be taken", self.SECONDS)
+                daemon.wait(lambda daemon=daemon: [entry["State"] for entry in daemon.queue()] == ["sent"], "it to be noted")
+                self.assertEqual(len(self.smtp.deliveries), 1)
+                self.assertEqual(daemon.queue()[0]["Attempts"], 1)
+
+    def test_a_maildrop(self):
+        for pattern in (b"", b"USER", b"UIDL", b"RETR"):
+            with self.subTest(pattern=pattern):
+                drop = FakePop3([mail(1), mail(2)])
+                self.addCleanup(drop.close)
+                link = Link(drop.port)
+                self.addCleanup(link.close)
+                drop.capa = [word for word in drop.capa if not word.startswith("SASL")]
+                link.strand_at(pattern)
+                daemon = self.prepare(settings=drop.account(incoming=f"pop3+insecure://127.0.0.1:{link.port}"))
+                daemon.wait(link.is_stranded, f"{pattern} to be said")
+                self.wake()
+                daemon.wait(lambda daemon=daemon: daemon.state()["Messages"] == 2, "the maildrop's mail", self.SECONDS)
+                self.assertEqual(daemon.state()["LastError"], "")
+
+
+class WakingUnderWay(UnderWay, Machine):
+    pass
 
 
 class Refused(Case):
@@ -190,32 +349,49 @@ exec "$@"
 """
 
 
-class Network(Case):
-    """One network follows another: in a network namespace, where such can be made."""
-
-    def test_another_network_is_noticed_while_there_is_one_all_the_time(self):
-        if "POSTERN_IN_NETNS" not in os.environ:
-            probe = ["unshare", "-rn", "true"]
-            if subprocess.run(probe, check=False, stderr=subprocess.DEVNULL).returncode:
-                self.skipTest("no network namespace can be made here")
-            done = subprocess.run(["unshare", "-rn", "sh", "-c", NETWORK, "sh", "python3", "-m", "unittest",
-                                   self.id()], env={**os.environ, "POSTERN_IN_NETNS": "1"},
-                                  stderr=subprocess.STDOUT, stdout=subprocess.PIPE, check=False)
-            self.assertEqual(done.returncode, 0, done.stdout.decode(errors="replace"))
+def in_namespace(test):
+    """Runs a test in a network namespace of its own, where such can be made."""
+    @functools.wraps(test)
+    def run(self):
+        if "POSTERN_IN_NETNS" in os.environ:
+            test(self)
             return
-        near = FakeImap()
-        self.addCleanup(near.close)
-        near.put("INBOX", mail(1))
-        link = Link(near.imap)
-        self.addCleanup(link.close)
-        settings = {"address": "ada@example.org", "password-command": "echo lovelace",
-                    "incoming": f"imap+insecure://127.0.0.1:{link.port}"}
-        daemon = self.postern(accounts={"work": settings})
-        daemon.wait(lambda: any("IDLE" in str(command) for command in near.commands), "INBOX to be watched")
-        # The round that watching INBOX begins with has ended, too: nothing is under way when the network changes.
-        daemon.sync()
-        link.strand()
-        near.put("INBOX", mail(2))
-        for change in ("addr add 198.51.100.1/24 dev lo", "route add default via 198.51.100.2 dev lo metric 5"):
+        probe = ["unshare", "-rn", "true"]
+        if subprocess.run(probe, check=False, stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("no network namespace can be made here")
+        done = subprocess.run(["unshare", "-rn", "sh", "-c", NETWORK, "sh", "python3", "-m", "unittest", self.id()],
+                              env={**os.environ, "POSTERN_IN_NETNS": "1"}, stderr=subprocess.STDOUT,
+                              stdout=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout.decode(errors="replace"))
+    return run
+
+
+class AnotherNetwork(Case):
+    """One network follows another, so that there is one all the time."""
+
+    count = 0
+
+    def start(self, daemon):
+        daemon.start()
+        return daemon
+
+    def wake(self):
+        self.count += 1
+        for change in (f"addr add 198.51.100.{self.count}/24 dev lo",
+                       f"route add default via 198.51.100.2{self.count} dev lo metric {self.count}"):
             subprocess.run(["ip", *change.split()], check=True)
-        daemon.wait(lambda: daemon.state()["Messages"] == 2, "new mail on another network", 20)
+
+    SECONDS = UnderWay.SECONDS
+    prepare, wait_watched = UnderWay.prepare, UnderWay.wait_watched
+    submit, check_round = UnderWay.submit, UnderWay.check_round
+
+
+ALWAYS = ("test_a_round_that_reads_a_folder", "test_a_body_that_somebody_waits_for", "test_idling", "test_a_maildrop")
+
+for name in dir(UnderWay):
+    if name in ALWAYS or (name.startswith("test_") and LONG):
+        setattr(AnotherNetwork, name, in_namespace(getattr(UnderWay, name)))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -547,6 +547,47 @@ struct Dialed {
     }
 };
 
+TEST(Doubt, WhoSaysNothingAnyMoreIsGivenUpInSeconds)
+{
+    Dialed dialed("127.0.0.1");
+    g_autoptr(GError) error = nullptr;
+    gint64 begin = g_get_monotonic_time();
+    net_stream_set_timeout(dialed.client, 60);
+    net_cancel_doubt(dialed.cancel, NET_DOUBT_CHANGED);
+    EXPECT_EQ(net_stream_read_line(dialed.client, 100, nullptr, &error), nullptr);
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_STALE)) << error->message;
+    EXPECT_LT(g_get_monotonic_time() - begin, 30 * G_USEC_PER_SEC);
+}
+
+TEST(Doubt, WhoSaysSomethingIsTrustedAgain)
+{
+    Dialed dialed("127.0.0.1");
+    std::thread server([&] {
+        EXPECT_EQ(write(dialed.server, "a\n", 2), 2);
+        g_usleep(7 * G_USEC_PER_SEC);
+        EXPECT_EQ(write(dialed.server, "b\n", 2), 2);
+    });
+    net_stream_set_timeout(dialed.client, 60);
+    net_cancel_doubt(dialed.cancel, NET_DOUBT_CHANGED);
+    EXPECT_STREQ(net_stream_read_line(dialed.client, 100, nullptr, nullptr), "a");
+    EXPECT_STREQ(net_stream_read_line(dialed.client, 100, nullptr, nullptr), "b");
+    server.join();
+}
+
+TEST(Doubt, WhoWaitsForNothingIsWokenAndWhoIsPatientStaysSo)
+{
+    Dialed dialed("127.0.0.1");
+    net_cancel_doubt(dialed.cancel, NET_DOUBT_ASKED);
+    EXPECT_EQ(net_stream_wait(dialed.client, -1, 10000, nullptr), NET_WOKEN);
+    EXPECT_EQ(net_stream_wait(dialed.client, -1, 1, nullptr), NET_TIMED_OUT);
+    net_stream_set_patience(dialed.client, 60);
+    net_stream_set_timeout(dialed.client, 6);
+    net_cancel_doubt(dialed.cancel, NET_DOUBT_CHANGED);
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(net_stream_read_line(dialed.client, 100, nullptr, &error), nullptr);
+    EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_TIMEOUT)) << error->message;
+}
+
 TEST(Peer, TheUserAtTheOtherEndOfLoopbackTcpIsKnown)
 {
     for (const char *host : {"127.0.0.1", "::1"}) {

@@ -219,6 +219,8 @@ class Tokens : public ::testing::Test
 
     std::string answer(const HttpRequest &request)
     {
+        if (hangs)
+            return "";
         if (!says.empty())
             return says == "hang" ? "" : says;
         int number = ++count;
@@ -258,6 +260,7 @@ class Tokens : public ::testing::Test
     std::string stored, says, more = ",\"expires_in\":3600", head, message;
     bool locked = false, rotates = true, slow = false;
     std::atomic<int> count{0};
+    std::atomic<bool> hangs{false};
     NetClock *clock;
     OauthTokens *tokens;
     AccountSettings *settings;
@@ -455,6 +458,43 @@ TEST_F(Tokens, ARequestThatHangsEndsWithTheDaemon)
     EXPECT_EQ(ask(), std::string(g_quark_to_string(NET_ERROR)) + " " +
                          std::to_string(NET_ERROR_CANCELLED));
     stopper.join();
+}
+
+TEST_F(Tokens, WhenTheNetworkChangesARequestThatHangsIsMadeAnewInSeconds)
+{
+    hangs = true;
+    std::atomic<bool> done{false};
+    std::thread asking([this, &done] {
+        EXPECT_EQ(ask(), "a1");
+        done = true;
+        g_main_context_wakeup(nullptr);
+    });
+    while (server.requests().empty())
+        g_usleep(1000);
+    g_usleep(100000);
+    hangs = false;
+    gint64 begin = g_get_monotonic_time();
+    oauth_tokens_check(tokens);
+    while (!done)
+        g_main_context_iteration(nullptr, TRUE);
+    asking.join();
+    EXPECT_LT(g_get_monotonic_time() - begin, 25 * G_USEC_PER_SEC);
+    EXPECT_EQ(server.requests().size(), 2u);
+}
+
+TEST_F(Tokens, WhenTheNetworkChangesABackOffEndsUnlessTheServerAskedForIt)
+{
+    says = HttpServer::answer(500, "");
+    EXPECT_EQ(ask(), LATER);
+    says = HttpServer::answer(503, "", "Retry-After: 100\r\n");
+    oauth_tokens_check(tokens);
+    EXPECT_EQ(ask(), LATER);
+    EXPECT_EQ(server.requests().size(), 2u);
+    says = "";
+    oauth_tokens_check(tokens);
+    EXPECT_EQ(ask(), LATER);
+    net_clock_advance(clock, 101);
+    EXPECT_EQ(ask(), "a1");
 }
 
 TEST_F(Tokens, WhoLeavesSaysSo)

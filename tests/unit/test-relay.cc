@@ -1212,6 +1212,44 @@ TEST_F(RelayTest, BeingToldOfTheNetworkEndsABackOff)
     EXPECT_LT(g_get_monotonic_time() - begin, 2 * G_USEC_PER_SEC);
 }
 
+TEST_F(RelayTest, OnAnotherNetworkWhatHangsBeforeTheEndIsSentAgainAtOnce)
+{
+    for (const char *stage : {"EHLO", "DATA"}) {
+        provider.at(stage, "...");
+        size_t before = provider.delivered().size();
+        int connections = provider.connections;
+        start();
+        gint64 id = add();
+        EXPECT_TRUE(wait([&] { return provider.connections > connections; })) << stage;
+        g_usleep(100000);
+        provider.well();
+        gint64 begin = g_get_monotonic_time();
+        relay_check(relay);
+        EXPECT_TRUE(becomes(id, QUEUE_SENT)) << stage;
+        EXPECT_LT(g_get_monotonic_time() - begin, 25 * G_USEC_PER_SEC) << stage;
+        EXPECT_EQ(provider.delivered().size(), before + 1) << stage;
+        g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+        EXPECT_EQ(entry->attempts, 1u) << stage;
+        stop();
+    }
+}
+
+TEST_F(RelayTest, OnAnotherNetworkTheLastAnswerIsWaitedForSoNothingGoesTwice)
+{
+    provider.play([](const std::string &stage, const std::string &usual) -> std::string {
+        if (stage == "STORED")
+            g_usleep(7 * G_USEC_PER_SEC);
+        return usual;
+    });
+    gint64 id = add();
+    start();
+    EXPECT_TRUE(wait([&] { return provider.delivered().size() == 1; }));
+    relay_check(relay);
+    EXPECT_TRUE(becomes(id, QUEUE_SENT));
+    EXPECT_EQ(provider.delivered().size(), 1u);
+    EXPECT_EQ(provider.connections, 1);
+}
+
 TEST_F(RelayTest, ScheduledMailGoesWhenItsTimeHasCome)
 {
     gint64 when = g_get_real_time() / G_USEC_PER_SEC + 2;

@@ -43,6 +43,8 @@ class Link:
     cut()       refuses new connections and resets the open ones; mend() ends that
     silence()   accepts and reads, but forwards nothing: a hanging network; speak() ends that
     strand()    the open connections never carry anything again, without a word; new ones do
+    strand_at(pattern)  the same for one connection: the next whose client says something with these bytes
+                in it (b"": the next that is made, before anything is said); the server doesn't hear that
     cut_after(direction, k)  resets all connections once k more bytes went in that direction
     delay       seconds each chunk waits
     """
@@ -58,6 +60,7 @@ class Link:
         self._pairs = set()
         self._half = set()
         self._stranded = set()
+        self._strand_at = None
         self._stay_down = False
         self._left = {"up": None, "down": None}
         self._speaking = threading.Event()
@@ -109,6 +112,20 @@ class Link:
         with self._lock:
             self._stranded |= {sock for pair in self._pairs for sock in pair}
 
+    def strand_at(self, pattern):
+        self._strand_at = pattern
+
+    def is_stranded(self):
+        """Whether strand_at() has come to that."""
+        return self._strand_at is None
+
+    def _strand_if_asked(self, data, pair):
+        pattern = self._strand_at
+        if pattern is not None and (pattern in data if data else pattern == b""):
+            with self._lock:
+                self._stranded |= set(pair)
+                self._strand_at = None
+
     def speak(self):
         self._speaking.set()
 
@@ -138,6 +155,7 @@ class Link:
             self.connections += 1
             for sock in (client, server):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._strand_if_asked(b"", (client, server))
             with self._lock:
                 self._pairs.add((client, server))
             for source, sink, direction in ((client, server, "up"), (server, client, "down")):
@@ -153,6 +171,8 @@ class Link:
                 if self.delay:
                     time.sleep(self.delay)
                 self._speaking.wait()
+                if direction == "up":
+                    self._strand_if_asked(data, (source, sink))
                 if source in self._stranded:
                     continue
                 data, cut = self._allowed(data, direction)
