@@ -10,7 +10,17 @@
 /* json-glib reads by recursion, and not every version has a bound of its own. */
 #define MAX_DEPTH 32
 
-static gboolean is_shallow(const char *text, gsize length)
+/*
+ * Whether only that stands outside of strings which JSON has there (RFC 8259, 2 to 6). json-glib takes
+ * more, comments and single quotes among it, and a quote within these would hide from us where strings
+ * begin: so nobody could tell how deep it is.
+ */
+static gboolean belongs_outside(char c)
+{
+    return g_ascii_isalnum(c) || (c != '\0' && strchr(" \t\r\n{}[]:,+-.\"", c));
+}
+
+static gboolean is_shallow_json(const char *text, gsize length)
 {
     gboolean quoted = FALSE;
     int depth = 0;
@@ -20,10 +30,12 @@ static gboolean is_shallow(const char *text, gsize length)
             i++;
         else if (text[i] == '"')
             quoted = !quoted;
+        else if (!quoted && !belongs_outside(text[i]))
+            return FALSE;
         else if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > MAX_DEPTH)
             return FALSE;
-        else if (!quoted && (text[i] == ']' || text[i] == '}'))
-            depth--;
+        else if (!quoted && (text[i] == ']' || text[i] == '}') && --depth < 0)
+            return FALSE;
     }
     return TRUE;
 }
@@ -35,7 +47,7 @@ JsonObject *web_json_read(GBytes *document, GError **error)
     gsize length;
     const char *text = g_bytes_get_data(document, &length);
 
-    if (text && is_shallow(text, length) &&
+    if (text && is_shallow_json(text, length) &&
         json_parser_load_from_data(parser, text, (gssize)length, &failure)) {
         JsonNode *root = json_parser_get_root(parser);
         if (root && JSON_NODE_HOLDS_OBJECT(root))

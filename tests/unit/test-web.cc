@@ -6,6 +6,7 @@
 #include "quiet.h"
 
 extern "C" {
+#include "daemon/web/json.h"
 #include "daemon/web/web.h"
 }
 
@@ -174,6 +175,46 @@ TEST(Web, WhatCantBeReachedIsSaid)
     EXPECT_NE(failure(request_of(url)), -1);
     EXPECT_NE(failure(request_of("nonsense")), -1);
     EXPECT_NE(failure(request_of("ftp://127.0.0.1/")), -1);
+}
+
+// Whether it is read; its member "a" is 1 then.
+bool reads(const std::string &document)
+{
+    g_autoptr(GBytes) bytes = g_bytes_new(document.data(), document.size());
+    g_autoptr(GError) error = nullptr;
+    JsonObject *object = web_json_read(bytes, &error);
+    EXPECT_EQ(object == nullptr, error != nullptr) << document;
+    if (!object)
+        return false;
+    EXPECT_EQ(web_json_number(object, "a", 0), 1) << document;
+    json_object_unref(object);
+    return true;
+}
+
+TEST(Json, IsWhatTheStandardHasAndNoMore)
+{
+    for (const char *good :
+         {"{\"a\":1}", " {\t\"a\" : 1 ,\r\n\"b\":[-1.5e+3,true,null,{}]}",
+          "{\"b\":\"/* ' # \\\" [[[[ // \\\\\",\"a\":1}", "{\"a\":1,\"b\":\"\\u00e9 \303\251\"}"})
+        EXPECT_TRUE(reads(good)) << good;
+    for (const char *bad :
+         {"", "1", "[]", "{", "{\"a\":1", "{\"a\":1}]", "{\"a\":/* x */1}", "// x\n{\"a\":1}",
+          "# x\n{\"a\":1}", "{'a':1}", "{\"b\":'x',\"a\":1}", "var a = {\"a\":1};", "{\"a\":$f}"})
+        EXPECT_FALSE(reads(bad)) << bad;
+}
+
+// Nothing hides how deep it is: json-glib reads by recursion, and the stack ends.
+TEST(Json, IsNeverTooDeep)
+{
+    for (const char *before :
+         {"", "\"b\":/*\"*/1,", "\"b\":'\"',", "//\"\n", "#\"\n", "\"b\":\"\\\\\",",
+          "\"b\":\"\\\"\",", "\"b\":]]]]]]]]]]]]]]]]]]]]]]]],"})
+        for (const char *open : {"[", "{\"x\":", "[{\"y\":", "[[],", "[/*\"*/", "['\"',"}) {
+            std::string text = std::string("{\"a\":1,") + before + "\"c\":";
+            for (int i = 0; i < 200000; i++)
+                text += open;
+            EXPECT_FALSE(reads(text)) << before << open;
+        }
 }
 
 } // namespace
