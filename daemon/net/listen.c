@@ -83,15 +83,17 @@ int net_listen_tcp(const char *host, guint16 port, GError **error)
     int fd = new_listener(&address, length);
     if (fd >= 0)
         return fd;
-    if (errno == EADDRINUSE)
-        g_set_error(error, NET_ERROR, NET_ERROR_BUSY,
-                    "port %u on %s is taken by another program; stop that program, or choose "
-                    "another port in the "
-                    "[listen] group of postern.conf",
-                    port, host);
-    else
-        g_set_error(error, NET_ERROR, NET_ERROR_IO, "can't listen on %s port %u: %s%s", host, port,
-                    g_strerror(errno), errno == EACCES ? "; choose a port above 1023" : "");
+    if (errno == EADDRINUSE) {
+        g_autofree char *holder = net_port_holder(host, port);
+        g_set_error(
+            error, NET_ERROR, NET_ERROR_BUSY,
+            "port %u on %s is taken by %s; stop that program, or choose another port in the "
+            "[listen] group of postern.conf",
+            port, host, holder);
+        return -1;
+    }
+    g_set_error(error, NET_ERROR, NET_ERROR_IO, "can't listen on %s port %u: %s%s", host, port,
+                g_strerror(errno), errno == EACCES ? "; choose a port above 1023" : "");
     return -1;
 }
 

@@ -15,6 +15,10 @@ gboolean net_parse_listen_address(const char *text, char **host, guint16 *port, 
  * NET_ERROR_BUSY naming address and, where it can be found out, the remedy. */
 int net_listen_tcp(const char *host, guint16 port, GError **error);
 
+/* Who listens on a port that is taken, for a sentence: "dovecot (process 123)", "a program of the
+ * user eve, …", or "another program" where that isn't to be seen. The caller frees. */
+char *net_port_holder(const char *host, guint16 port);
+
 /* A listening Unix socket at `path`, mode 0600; one left behind by a dead process is replaced. */
 int net_listen_unix(const char *path, GError **error);
 

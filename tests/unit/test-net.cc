@@ -7,7 +7,9 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -504,6 +506,98 @@ TEST(Listen, ABusyPortIsNamedTogetherWithTheRemedy)
               std::string::npos);
     EXPECT_NE(std::string(error->message).find("postern.conf"), std::string::npos);
     close(first);
+}
+
+/* A process called `name` that listens, as another user where `uid` isn't 0, until it is ended. */
+class Squatter
+{
+  public:
+    Squatter(const char *host, const char *name, uid_t uid)
+    {
+        int fd = listen_on(host), ready[2];
+        port = net_local_port(fd);
+        EXPECT_EQ(pipe(ready), 0);
+        process = fork();
+        if (process == 0) {
+            prctl(PR_SET_NAME, name);
+            if (uid && setuid(uid) < 0)
+                _exit(1);
+            /* Whose a socket is was said when it was made. */
+            close(fd);
+            fd = listen_on(host, port);
+            if (write(ready[1], fd >= 0 ? "y" : "n", 1) == 1)
+                pause();
+            _exit(0);
+        }
+        close(fd);
+        char answer = 'n';
+        EXPECT_EQ(read(ready[0], &answer, 1), 1);
+        EXPECT_EQ(answer, 'y');
+        close(ready[0]);
+        close(ready[1]);
+    }
+    ~Squatter()
+    {
+        kill(process, SIGKILL);
+        waitpid(process, nullptr, 0);
+    }
+
+    pid_t process = 0;
+    guint16 port = 0;
+
+  private:
+    static int listen_on(const char *host, guint16 port = 0)
+    {
+        struct sockaddr_in v4 = {};
+        struct sockaddr_in6 v6 = {};
+        bool six = strchr(host, ':');
+        int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+        v4.sin_family = AF_INET;
+        v6.sin6_family = AF_INET6;
+        v4.sin_port = v6.sin6_port = htons(port);
+        inet_pton(AF_INET, host, &v4.sin_addr);
+        inet_pton(AF_INET6, host, &v6.sin6_addr);
+        if (bind(fd, six ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+                 six ? sizeof v6 : sizeof v4) < 0 ||
+            (port && listen(fd, 1) < 0))
+            return -1;
+        return fd;
+    }
+};
+
+std::string why_not(const char *host, guint16 port)
+{
+    g_autoptr(GError) error = nullptr;
+    EXPECT_EQ(net_listen_tcp(host, port, &error), -1);
+    return error ? error->message : "";
+}
+
+TEST(Listen, WhoHoldsAPortIsNamed)
+{
+    const char *const pairs[][2] = {{"127.0.0.1", "127.0.0.1"},
+                                    {"0.0.0.0", "127.0.0.1"},
+                                    {"::", "127.0.0.1"},
+                                    {"::", "::1"},
+                                    {"::1", "::1"}};
+    for (auto &[theirs, ours] : pairs) {
+        Squatter squatter(theirs, "mail) 1\n\33[2J\"", 0);
+        std::string said = why_not(ours, squatter.port);
+        std::string process = "(process " + std::to_string(squatter.process) + ")";
+        EXPECT_NE(said.find("mail) 1  [2J\" " + process), std::string::npos) << said;
+        EXPECT_EQ(said.find("user"), std::string::npos) << said;
+    }
+}
+
+TEST(Listen, WhoeverOfAnotherUserHoldsAPortIsToldOf)
+{
+    if (getuid() != 0)
+        GTEST_SKIP() << "only root can be another user";
+    Squatter squatter("127.0.0.1", "trap", 65534);
+    std::string said = why_not("127.0.0.1", squatter.port);
+    EXPECT_NE(said.find("trap"), std::string::npos) << said;
+    EXPECT_NE(said.find("of the user nobody, who would be told the password"), std::string::npos)
+        << said;
 }
 
 TEST(Listen, AStaleUnixSocketIsReplacedALiveOneIsNot)
