@@ -324,9 +324,11 @@ static gboolean has_work(const Daemon *daemon)
 
 static void use_config(Daemon *daemon, Config *config)
 {
+    guint16 held[CONFIG_LISTEN_KEYS];
     g_autoptr(GError) error = NULL;
 
-    if (!config_complete_listen(config, &error))
+    listeners_held(daemon->listeners, held);
+    if (!config_complete_listen(config, held, &error))
         g_warning("%s", error->message);
     for (guint i = 0; i < config->warnings->len; i++)
         g_warning("%s", (const char *)g_ptr_array_index(config->warnings, i));

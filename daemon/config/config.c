@@ -827,7 +827,8 @@ static gboolean write_listen(const Config *config, const gboolean missing[CONFIG
     return config_edit_save(edit, error);
 }
 
-gboolean config_complete_listen(Config *config, GError **error)
+gboolean config_complete_listen(Config *config, const guint16 held[CONFIG_LISTEN_KEYS],
+                                GError **error)
 {
     gboolean missing[CONFIG_LISTEN_KEYS];
     guint count = 0;
@@ -836,8 +837,8 @@ gboolean config_complete_listen(Config *config, GError **error)
         missing[i] = !config->listen[i];
         if (!missing[i])
             continue;
-        g_autofree char *value =
-            g_strdup_printf("127.0.0.1:%u", choose_port(config_listen_keys[i].port));
+        guint16 port = held && held[i] ? held[i] : choose_port(config_listen_keys[i].port);
+        g_autofree char *value = g_strdup_printf("127.0.0.1:%u", port);
         parse_listen_key(config, i, value);
         count++;
     }

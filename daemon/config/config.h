@@ -77,8 +77,9 @@ gboolean config_is_account_key(const char *key);
 char *config_suggest_id(const Config *config, const char *address);
 
 /*
- * Gives each port key that the file doesn't have its default, or a free port where that is busy,
- * and writes that into the file. FALSE where it couldn't be written (`config` is complete all the
- * same).
+ * Gives each port key that the file doesn't have the port that is `held` for it (by systemd; by key,
+ * 0: none; or NULL), else its default, or a free port where that is busy, and writes that into the
+ * file. FALSE where it couldn't be written (`config` is complete all the same).
  */
-gboolean config_complete_listen(Config *config, GError **error);
+gboolean config_complete_listen(Config *config, const guint16 held[CONFIG_LISTEN_KEYS],
+                                GError **error);

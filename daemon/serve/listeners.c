@@ -237,6 +237,14 @@ Listeners *listeners_new(Sessions *sessions, const char *run_dir)
     return listeners;
 }
 
+void listeners_held(const Listeners *listeners, guint16 ports[CONFIG_LISTEN_KEYS])
+{
+    for (guint key = 0; key < CONFIG_LISTEN_KEYS; key++) {
+        int fd = listeners->inherited[key][0];
+        ports[key] = fd >= 0 ? net_local_port(fd) : 0;
+    }
+}
+
 void listeners_close(Listeners *listeners)
 {
     g_ptr_array_set_size(listeners->all, 0);
@@ -293,16 +301,13 @@ static void listen_on(Listeners *listeners, guint key, const ConfigAddress *addr
     open_for_clients(listener, error);
 }
 
-static gboolean listen_inherited(Listeners *listeners, guint key)
+static void listen_inherited(Listeners *listeners, guint key)
 {
-    gboolean any = FALSE;
-
     for (guint slot = 0; slot < 4 && listeners->inherited[key][slot] >= 0; slot++) {
         int fd = listeners->inherited[key][slot];
         guint16 port = net_local_port(fd);
         const char *host =
             sd_is_socket_inet(fd, AF_INET6, SOCK_STREAM, -1, 0) > 0 ? "::1" : "127.0.0.1";
-        any = TRUE;
         if (have_port(listeners, key, host, port))
             continue;
         Listener *listener =
@@ -313,7 +318,6 @@ static gboolean listen_inherited(Listeners *listeners, guint key)
         listener->fd = fd;
         open_for_clients(listener, NULL);
     }
-    return any;
 }
 
 void listeners_configure(Listeners *listeners, const Config *config, gboolean tls)
@@ -325,8 +329,10 @@ void listeners_configure(Listeners *listeners, const Config *config, gboolean tl
     }
     listeners->sockets = config && config->sockets;
     for (guint key = 0; config && key < CONFIG_LISTEN_KEYS; key++) {
-        if ((config_listen_keys[key].tls && !tls) || listen_inherited(listeners, key))
+        if (config_listen_keys[key].tls && !tls)
             continue;
+        /* What systemd doesn't hold of what the configuration says is listened on as well. */
+        listen_inherited(listeners, key);
         for (guint i = 0; config->listen[key] && i < config->listen[key]->len; i++)
             listen_on(listeners, key, g_ptr_array_index(config->listen[key], i));
     }

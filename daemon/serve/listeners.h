@@ -15,6 +15,9 @@ typedef struct Listeners Listeners;
  * over by name. */
 Listeners *listeners_new(Sessions *sessions, const char *run_dir);
 
+/* The ports of the sockets that systemd handed over, by key of [listen]; 0: none. */
+void listeners_held(const Listeners *listeners, guint16 ports[CONFIG_LISTEN_KEYS]);
+
 /* Closes all. Sessions must be gone before: they use the listeners' throttles. */
 void listeners_free(Listeners *listeners);
 

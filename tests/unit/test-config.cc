@@ -224,7 +224,7 @@ TEST_F(ConfigTest, TheFirstStartWritesThePorts)
 {
     g_autoptr(Config) config = config_load(path.c_str(), nullptr);
     ASSERT_TRUE(config);
-    ASSERT_TRUE(config_complete_listen(config, nullptr));
+    ASSERT_TRUE(config_complete_listen(config, nullptr, nullptr));
     struct stat st;
     ASSERT_EQ(stat(path.c_str(), &st), 0);
     EXPECT_EQ(st.st_mode & 0777, 0600u);

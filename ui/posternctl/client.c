@@ -30,26 +30,45 @@ static GVariant *servers(GVariant *manager)
     return g_variant_builder_end(&builder);
 }
 
+/* Those with TLS from the first byte, or the others. */
+static void add_servers(CtlTable *table, GVariant *list, gboolean tls)
+{
+    for (gsize i = 0; i < g_variant_n_children(list); i++) {
+        g_autoptr(GVariant) server = g_variant_get_child_value(list, i);
+        g_autofree char *port = g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(server, "Port"));
+        if ((strcmp(ctl_string(server, "Security"), "tls") == 0) != tls)
+            continue;
+        ctl_table_add(table, "", ctl_string(server, "Protocol"), ctl_string(server, "Host"), port,
+                      tls ? "SSL/TLS" : "STARTTLS, or none");
+    }
+}
+
+/* The best first, and why it is. */
 static void print_settings(GVariant *document)
 {
     g_autoptr(GVariant) list = ctl_child(document, "Servers");
+    g_autoptr(GVariant) sockets = ctl_child(document, "Sockets");
     g_autoptr(CtlTable) table = ctl_table_new(5);
+    const char *user = ctl_string(document, "User");
 
-    printf("User name:  %s\n", ctl_string(document, "User"));
+    printf("User name:  %s\n", user);
     if (*ctl_string(document, "Password"))
         printf("Password:   %s   (named “%s”; it is shown only now)\n",
                ctl_string(document, "Password"), ctl_string(document, "Name"));
     else
         printf("Password:   one of this account's local passwords; --new-password makes one\n");
     ctl_table_add(table, "", "Server", "Host", "Port", "Security");
-    for (gsize i = 0; i < g_variant_n_children(list); i++) {
-        g_autoptr(GVariant) server = g_variant_get_child_value(list, i);
-        g_autofree char *port = g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(server, "Port"));
-        gboolean tls = strcmp(ctl_string(server, "Security"), "tls") == 0;
-        ctl_table_add(table, "", ctl_string(server, "Protocol"), ctl_string(server, "Host"), port,
-                      tls ? "SSL/TLS" : "none, or STARTTLS");
-    }
+    add_servers(table, list, TRUE);
+    add_servers(table, list, FALSE);
     ctl_table_print(table);
+    if (sockets && g_variant_n_children(sockets))
+        printf(
+            "\nA mail program that runs a command for its connection (mutt, isync, Emacs) needs "
+            "neither "
+            "port\nnor password: posternctl connect imap %s. That socket is open to you alone.\n",
+            user);
+    printf("\nPrefer SSL/TLS, with ~/.local/share/postern/tls/authority.pem trusted: without it, a "
+           "program\nthat has a port while Postern is down would be told the password.\n");
 }
 
 static gboolean show(Ctl *ctl, const char *id, gboolean new_password, const char *name,
