@@ -24,7 +24,7 @@ PARAMETERS = 7
 
 #: Which rooms a room may use, by #include or by symbol: house rules, arrows point down only. `serve`,
 #: `sync` and `relay` meet in the cache.
-LANGUAGES = {"daemon/net", "daemon/proto"}
+LANGUAGES = {"daemon/net", "daemon/proto", "daemon/proto/sasl"}
 CONTENT = LANGUAGES | {"cache", "daemon/config", "daemon/index"}
 TASKS = {"daemon/fetch", "daemon/relay", "daemon/serve", "daemon/sync", "daemon/upstream"}
 DOORS = {
@@ -33,13 +33,14 @@ DOORS = {
     "daemon": CONTENT | TASKS | {"daemon/oauth", "daemon/web", "cache/queue", "daemon/account", "daemon/bus", "dbus"},
     "daemon/account": CONTENT | TASKS | {"cache/queue", "daemon/oauth"},
     "daemon/bus": CONTENT | TASKS | {"cache/queue", "daemon", "daemon/account", "daemon/discover", "daemon/oauth", "daemon/web", "dbus"},
-    "daemon/config": {"daemon/net"},
+    "daemon/config": {"daemon/net", "daemon/proto/sasl"},
     "daemon/discover": {"daemon/config", "daemon/net", "daemon/upstream", "daemon/web"},
     "daemon/fetch": CONTENT | {"daemon/upstream"},
     "daemon/index": LANGUAGES | {"cache"},
     "daemon/net": set(),
     "daemon/oauth": {"daemon/config", "daemon/net", "daemon/web"},
-    "daemon/proto": set(),
+    "daemon/proto": {"daemon/proto/sasl"},
+    "daemon/proto/sasl": set(),
     "daemon/relay": CONTENT | {"cache/queue", "daemon/upstream"},
     "daemon/serve": CONTENT | {"cache/queue", "daemon/fetch"},
     "daemon/sync": CONTENT | {"daemon/fetch", "daemon/upstream"},

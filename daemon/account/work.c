@@ -74,10 +74,17 @@ static gboolean open_cache(AccountWork *work, const AccountWorkContext *context,
 
 static gboolean open_tls(AccountWork *work, GError **error)
 {
-    work->tls = net_tls_client_new(work->settings->tls_ca_file, error);
-    if (!work->tls && work->settings->tls_ca_file)
-        g_prefix_error(error, "tls-ca-file=%s can't be used: ", work->settings->tls_ca_file);
-    return work->tls != NULL;
+    const AccountSettings *settings = work->settings;
+
+    work->tls = net_tls_client_new(settings->tls_ca_file, error);
+    if (!work->tls && settings->tls_ca_file)
+        g_prefix_error(error, "tls-ca-file=%s can't be used: ", settings->tls_ca_file);
+    if (!work->tls || !settings->tls_client_cert)
+        return work->tls != NULL;
+    if (net_tls_client_identify(work->tls, settings->tls_client_cert, error))
+        return TRUE;
+    g_prefix_error(error, "tls-client-cert: ");
+    return FALSE;
 }
 
 static void watch_changes(AccountWork *work)

@@ -209,19 +209,20 @@ static void probe_thread(GTask *task, gpointer source, gpointer data, GCancellab
         g_task_return_error(task, error);
         return;
     }
-    ProbeServer server = {.endpoint = probing->incoming,
-                          .users = probing->users,
-                          .secret = probing->sign_in
-                                        ? oauth_sign_in_tokens(probing->sign_in)->access_token
-                                        : probing->password,
-                          .oauth2 = probing->oauth2,
-                          .tls = tls,
-                          .timeout = PROBE_TIMEOUT,
-                          .cancel = probing->bus->cancel};
+    ProbeServer server = {
+        .login = {.endpoint = probing->incoming,
+                  .secret = probing->sign_in ? oauth_sign_in_tokens(probing->sign_in)->access_token
+                                             : probing->password,
+                  .oauth2 = probing->oauth2,
+                  .tls = tls,
+                  .timeout = PROBE_TIMEOUT,
+                  .cancel = probing->bus->cancel},
+        .users = probing->users,
+    };
     g_variant_dict_init(&dict, NULL);
     probe_side(&dict, &server, probe_incoming, "User", "IncomingError");
     if (probing->outgoing) {
-        server.endpoint = probing->outgoing;
+        server.login.endpoint = probing->outgoing;
         server.users = probing->outgoing_users;
         probe_side(&dict, &server, probe_outgoing, "OutgoingUser", "OutgoingError");
     }

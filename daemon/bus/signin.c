@@ -8,6 +8,7 @@
 #include "daemon/discover/probe.h"
 #include "daemon/oauth/signin.h"
 #include "daemon/upstream/imap.h"
+#include "daemon/upstream/pop3.h"
 
 #include <string.h>
 
@@ -255,17 +256,21 @@ static gboolean fits_account(const Authorizing *authorizing, GError **error)
     if (!authorizing->online)
         return TRUE;
     g_autoptr(NetTlsClient) tls = net_tls_client_new(settings->tls_ca_file, error);
-    ProbeServer server = {.endpoint = settings->incoming,
-                          .users = users,
-                          .secret = oauth_sign_in_tokens(authorizing->sign_in)->access_token,
-                          .oauth2 = TRUE,
-                          .tls = tls,
-                          .timeout = PROBE_TIMEOUT,
-                          .cancel = authorizing->bus->cancel};
+    ProbeServer server = {
+        .login = {.endpoint = settings->incoming,
+                  .secret = oauth_sign_in_tokens(authorizing->sign_in)->access_token,
+                  .oauth2 = TRUE,
+                  .mechanisms = settings->mechanisms,
+                  .tls = tls,
+                  .timeout = PROBE_TIMEOUT,
+                  .cancel = authorizing->bus->cancel},
+        .users = users,
+    };
     if (!tls)
         return FALSE;
     g_autofree char *user = probe_incoming(&server, &failure);
-    if (user || !g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH))
+    if (user || !(g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
+                  g_error_matches(failure, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH)))
         return TRUE;
     g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_AUTH_REQUIRED,
                 "the sign-in isn't that of %s, or mail isn't allowed to it, and wasn't kept: %s",

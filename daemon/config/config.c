@@ -245,17 +245,57 @@ static gboolean parse_outgoing_command(AccountSettings *settings, const char *va
     return set_text(&settings->outgoing_password_command, value);
 }
 
+/* Some go without password and token: by the certificate, by a Kerberos ticket. */
 static gboolean parse_auth(AccountSettings *settings, const char *value, GError **error)
 {
+    static const struct {
+        const char *word;
+        guint mechanism;
+    } words[] = {{"", 0},
+                 {"password", 0},
+                 {"oauth2", 0},
+                 {"external", SASL_EXTERNAL},
+                 {"gssapi", SASL_GSSAPI}};
+
     settings->oauth2 = strcmp(value, "oauth2") == 0;
-    if (*value && !settings->oauth2 && strcmp(value, "password") != 0)
-        return bad(error, "is not known; write password or oauth2");
-    return TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (strcmp(value, words[i].word) == 0) {
+            settings->by_key = words[i].mechanism;
+            return TRUE;
+        }
+    }
+    return bad(error, "is not known; write password, oauth2, external or gssapi");
 }
 
 static gboolean parse_token_command(AccountSettings *settings, const char *value, GError **error)
 {
     return set_text(&settings->token_command, value);
+}
+
+static gboolean parse_mechanism(AccountSettings *settings, const char *value, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit_set(value, ",; ", -1);
+
+    settings->mechanisms = 0;
+    for (char **word = words; *word; word++) {
+        guint mechanism = sasl_mechanism_of(*word);
+        if (**word && !mechanism)
+            return bad(error,
+                       "is not known; leave it out for the best one, or write one or more of "
+                       "SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, "
+                       "PLAIN, LOGIN, CRAM-MD5, OAUTHBEARER, XOAUTH2");
+        settings->mechanisms |= mechanism;
+    }
+    if (settings->mechanisms & SASL_BY_KEY)
+        return bad(error, "can't be EXTERNAL or GSSAPI; write auth=external or auth=gssapi");
+    return TRUE;
+}
+
+static gboolean parse_client_cert(AccountSettings *settings, const char *value, GError **error)
+{
+    if (*value && !g_path_is_absolute(value))
+        return bad(error, "has to be an absolute path");
+    return set_text(&settings->tls_client_cert, value);
 }
 
 static gboolean parse_oauth2_server(AccountSettings *settings, const char *value, GError **error)
@@ -430,6 +470,8 @@ static const struct {
     {"secret", refuse_password},
     {"token-command", parse_token_command},
     {"oauth2", parse_oauth2_server},
+    {"mechanism", parse_mechanism},
+    {"tls-client-cert", parse_client_cert},
     {"goa", refuse_oauth},
 };
 
@@ -461,6 +503,18 @@ static gboolean check_required(AccountSettings *settings, const char **key, GErr
         return bad(error, "goes with auth=oauth2, and without password-command");
     if (settings->oauth2_server && settings->token_command)
         return bad(error, "and token-command exclude each other; take one of them out");
+    *key = "auth";
+    if (settings->by_key && (settings->password_command || settings->mechanisms))
+        return bad(error, "=external and =gssapi go without password-command and mechanism; take "
+                          "them out");
+    if (settings->by_key == SASL_EXTERNAL && !settings->tls_client_cert)
+        return bad(error, "=external needs the certificate to show: add tls-client-cert=");
+    *key = "mechanism";
+    guint fitting = settings->oauth2 ? SASL_TOKEN : ~SASL_TOKEN;
+    if (settings->mechanisms && !(settings->mechanisms & fitting))
+        return bad(error, settings->oauth2 ? "takes a password, and auth=oauth2 gives a token"
+                                           : "takes a token; add auth=oauth2");
+    settings->mechanisms = settings->by_key ? settings->by_key : settings->mechanisms & fitting;
     *key = "token-command";
     if (settings->token_command && !settings->oauth2)
         return bad(error, "goes with auth=oauth2; add that line");

@@ -14,8 +14,9 @@
 #define REFUSED_USEC ((gint64)3600 * G_USEC_PER_SEC)
 
 struct AccountGate {
-    gint refs; /* atomic */
-    int turn;  /* eventfd as a semaphore */
+    gint refs;     /* atomic */
+    int turn;      /* eventfd as a semaphore */
+    guint lacking; /* theirs whose turn it is */
 
     pthread_mutex_t lock; /* over what follows */
     char *refused;        /* the password's SHA-256, or NULL */
@@ -73,6 +74,11 @@ gboolean account_gate_enter(AccountGate *gate, NetCancel *cancel, GError **error
 void account_gate_leave(AccountGate *gate)
 {
     eventfd_write(gate->turn, 1);
+}
+
+guint *account_gate_lacking(AccountGate *gate)
+{
+    return &gate->lacking;
 }
 
 static char *digest(const char *password)

@@ -17,6 +17,9 @@ void account_gate_unref(AccountGate *gate);
 gboolean account_gate_enter(AccountGate *gate, NetCancel *cancel, GError **error);
 void account_gate_leave(AccountGate *gate);
 
+/* What was found that the server lacks (UpstreamLogin.lacking); for whose turn it is. */
+guint *account_gate_lacking(AccountGate *gate);
+
 /* FALSE with the words of the refusal: this password was refused within the last hour. */
 gboolean account_gate_check(AccountGate *gate, const char *password, GError **error);
 

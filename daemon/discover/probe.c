@@ -13,32 +13,18 @@
 
 /* Some servers let one in and then serve nothing ("User is authenticated but not connected", where
  * IMAP is switched off for the mailbox), so something is asked for. */
-static gboolean try_imap(const ProbeServer *server, const char *user, GError **error)
+static gboolean try_imap(const UpstreamLogin *login, GError **error)
 {
-    ImapClientOptions options = {
-        .endpoint = server->endpoint,
-        .tls = server->tls,
-        .user = user,
-        .secret = server->secret,
-        .oauth2 = server->oauth2,
-        .timeout = server->timeout,
-        .cancel = server->cancel,
-    };
-    g_autoptr(ImapClient) client = imap_client_connect(&options, error);
+    g_autoptr(ImapClient) client = imap_client_connect(login, error);
 
     return client && imap_client_run(client, NULL, error, "LIST \"\" \"\"");
 }
 
-static gboolean try_smtp(const ProbeServer *server, const char *user, GError **error)
+static gboolean try_smtp(const UpstreamLogin *login, GError **error)
 {
     SmtpClientOptions options = {
-        .endpoint = server->endpoint,
-        .tls = server->tls,
-        .user = user,
-        .secret = server->secret,
-        .oauth2 = server->oauth2,
-        .timeouts = {.connect = server->timeout, .command = server->timeout},
-        .cancel = server->cancel,
+        .login = *login,
+        .timeouts = {.connect = login->timeout, .command = login->timeout},
     };
     SmtpClient *client = smtp_client_connect(&options, error);
 
@@ -49,33 +35,25 @@ static gboolean try_smtp(const ProbeServer *server, const char *user, GError **e
 }
 
 /* The maildrop is opened and left as it is: only one can have it open at a time. */
-static gboolean try_pop3(const ProbeServer *server, const char *user, GError **error)
+static gboolean try_pop3(const UpstreamLogin *login, GError **error)
 {
-    Pop3ClientOptions options = {
-        .endpoint = server->endpoint,
-        .tls = server->tls,
-        .user = user,
-        .secret = server->secret,
-        .oauth2 = server->oauth2,
-        .timeout = server->timeout,
-        .cancel = server->cancel,
-    };
-    g_autoptr(Pop3Client) client = pop3_client_connect(&options, error);
+    g_autoptr(Pop3Client) client = pop3_client_connect(login, error);
 
     if (client)
         pop3_client_quit(client, NULL);
     return client != NULL;
 }
 
-static char *try_users(const ProbeServer *server,
-                       gboolean (*try)(const ProbeServer *, const char *, GError **),
+static char *try_users(const ProbeServer *server, gboolean (*try)(const UpstreamLogin *, GError **),
                        GError **error)
 {
+    UpstreamLogin login = server->login;
     g_autoptr(GError) failure = NULL;
 
     for (char *const *user = server->users; *user; user++) {
         g_autoptr(GError) refusal = NULL;
-        if (try(server, *user, &refusal))
+        login.user = *user;
+        if (try(&login, &refusal))
             return g_strdup(*user);
         gboolean refused = g_error_matches(refusal, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
                            g_error_matches(refusal, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH) ||
@@ -95,7 +73,7 @@ static char *try_users(const ProbeServer *server,
 
 char *probe_incoming(const ProbeServer *server, GError **error)
 {
-    gboolean pop3 = strcmp(server->endpoint->protocol, "pop3") == 0;
+    gboolean pop3 = strcmp(server->login.endpoint->protocol, "pop3") == 0;
     return try_users(server, pop3 ? try_pop3 : try_imap, error);
 }
 

@@ -5,16 +5,11 @@
  */
 #pragma once
 
-#include "daemon/net/dial.h"
+#include "daemon/upstream/login.h"
 
 typedef struct {
-    const NetEndpoint *endpoint;
-    char *const *users; /* login names to try in this order, one try each; NULL-terminated */
-    const char *secret; /* the password, or an access token */
-    gboolean oauth2;    /* which of the two it is */
-    NetTlsClient *tls;
-    guint timeout; /* seconds that each step may be silent */
-    NetCancel *cancel;
+    UpstreamLogin login; /* without its user */
+    char *const *users;  /* login names to try in this order, one try each; NULL-terminated */
 } ProbeServer;
 
 /*

@@ -140,7 +140,7 @@ gboolean net_stream_is_tls(NetStream *stream);
 /* DEFLATE in both directions from here on (RFC 4978); raw deflate, inside TLS. */
 gboolean net_stream_start_deflate(NetStream *stream, GError **error);
 
-/* For SCRAM-PLUS (RFC 5802, 9266): "tls-exporter" or "tls-server-end-point" data, or NULL where
+/* For SCRAM-PLUS (RFC 5802, 9266): "tls-exporter", "tls-unique" or "tls-server-end-point" data, or NULL where
  * there is none. */
 GBytes *net_stream_channel_binding(NetStream *stream, const char *type);
 

@@ -89,6 +89,20 @@ NetTlsClient *net_tls_client_new(const char *ca_file, GError **error)
     return g_steal_pointer(&tls);
 }
 
+gboolean net_tls_client_identify(NetTlsClient *tls, const char *file, GError **error)
+{
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_chain_file(tls->context, file) == 1 &&
+        SSL_CTX_use_PrivateKey_file(tls->context, file, SSL_FILETYPE_PEM) == 1)
+        return TRUE;
+    g_set_error(
+        error, NET_ERROR, NET_ERROR_TLS,
+        "%s can't be used: %s. It has to be a readable PEM file with a certificate and its key, "
+        "without a passphrase",
+        file, openssl_reason());
+    return FALSE;
+}
+
 NetTlsClient *net_tls_client_ref(NetTlsClient *tls)
 {
     tls->refs++;
@@ -271,12 +285,28 @@ static GBytes *server_end_point(SSL *ssl)
     return g_bytes_new(hash, length);
 }
 
+/* The first Finished message (RFC 5929, 3), which TLS 1.3 has no such thing for, and which isn't safe
+ * without the extended master secret. The client's comes first, but for a resumed session. */
+static GBytes *unique(SSL *ssl)
+{
+    guint8 data[EVP_MAX_MD_SIZE];
+    gboolean ours = SSL_is_server(ssl) == SSL_session_reused(ssl);
+
+    if (SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) != 1)
+        return NULL;
+    gsize length = ours ? SSL_get_finished(ssl, data, sizeof data)
+                        : SSL_get_peer_finished(ssl, data, sizeof data);
+    return length > 0 && length <= sizeof data ? g_bytes_new(data, length) : NULL;
+}
+
 GBytes *net_tls_channel_binding(SSL *ssl, const char *type)
 {
     static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266, 2 */
     guint8 data[32];
     if (strcmp(type, "tls-server-end-point") == 0)
         return server_end_point(ssl);
+    if (strcmp(type, "tls-unique") == 0)
+        return unique(ssl);
     if (strcmp(type, "tls-exporter") != 0)
         return NULL;
     /* Unique per connection only with TLS 1.3, or with the extended master secret before it. */

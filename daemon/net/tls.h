@@ -12,6 +12,8 @@ typedef struct NetTlsServer NetTlsServer;
 /* Trusts the system's roots and, where `ca_file` is not NULL, the certificates in it too. TLS 1.2
  * at least. */
 NetTlsClient *net_tls_client_new(const char *ca_file, GError **error);
+/* Shows servers that ask for one the certificate (chain) in this PEM file, which holds its key too. */
+gboolean net_tls_client_identify(NetTlsClient *tls, const char *file, GError **error);
 NetTlsClient *net_tls_client_ref(NetTlsClient *tls);
 void net_tls_client_unref(NetTlsClient *tls);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetTlsClient, net_tls_client_unref)

@@ -49,16 +49,19 @@ static SmtpClient *dial(Relay *relay, const char *secret, GError **error)
     pthread_mutex_unlock(&relay->lock);
     const char *address = relay->access.settings->address;
     const char *domain = address ? strrchr(address, '@') : NULL;
+    const AccountSettings *settings = relay->access.settings;
     SmtpClientOptions options = {
-        .endpoint = relay->access.settings->outgoing,
-        .tls = relay->access.tls,
-        .user = relay->access.settings->outgoing_user,
-        .secret = secret,
-        .oauth2 = relay->access.settings->oauth2,
+        .login = {.endpoint = settings->outgoing,
+                  .tls = relay->access.tls,
+                  .user = settings->outgoing_user,
+                  .secret = secret,
+                  .oauth2 = settings->oauth2,
+                  .mechanisms = settings->mechanisms,
+                  .lacking = &relay->lacking,
+                  .cancel = cancel},
         .domain = domain ? domain + 1 : NULL,
         .hello = &relay->hello,
         .timeouts = relay->timeouts,
-        .cancel = cancel,
     };
     return smtp_client_connect(&options, error);
 }

@@ -33,6 +33,7 @@ struct Relay {
     gboolean woken; /* a back-off may end soon */
     SmtpClient *client;
     guint hello;           /* smtp.h */
+    guint lacking;         /* login.h */
     gint64 linger;         /* monotonic ms: when an idle connection is closed */
     guint failures;        /* to connect, in a row */
     gint64 failed_at;      /* monotonic ms of the last */

@@ -8,39 +8,35 @@
 
 #define TIMEOUT 60 /* seconds */
 
-/* Logs in with `secret`; a client of its protocol, or NULL. */
-typedef gpointer (*Connect)(const AccountAccess *access, const char *secret, NetCancel *cancel,
-                            GError **error);
+/* Dials and logs in: a client of its protocol, or NULL. */
+typedef gpointer (*Connect)(const UpstreamLogin *login, GError **error);
 
-static gpointer connect_imap(const AccountAccess *access, const char *secret, NetCancel *cancel,
-                             GError **error)
+static gpointer connect_imap(const UpstreamLogin *login, GError **error)
 {
-    const AccountSettings *settings = access->settings;
-    ImapClientOptions options = {.endpoint = settings->incoming,
-                                 .tls = access->tls,
-                                 .user = settings->user,
-                                 .secret = secret,
-                                 .oauth2 = settings->oauth2,
-                                 .habits = access->habits,
-                                 .timeout = TIMEOUT,
-                                 .cancel = cancel};
-
-    return imap_client_connect(&options, error);
+    return imap_client_connect(login, error);
 }
 
-static gpointer connect_pop3(const AccountAccess *access, const char *secret, NetCancel *cancel,
-                             GError **error)
+static gpointer connect_pop3(const UpstreamLogin *login, GError **error)
+{
+    return pop3_client_connect(login, error);
+}
+
+static UpstreamLogin login_of(const AccountAccess *access, const char *secret, NetCancel *cancel)
 {
     const AccountSettings *settings = access->settings;
-    Pop3ClientOptions options = {.endpoint = settings->incoming,
-                                 .tls = access->tls,
-                                 .user = settings->user,
-                                 .secret = secret,
-                                 .oauth2 = settings->oauth2,
-                                 .timeout = TIMEOUT,
-                                 .cancel = cancel};
 
-    return pop3_client_connect(&options, error);
+    return (UpstreamLogin){
+        .endpoint = settings->incoming,
+        .tls = access->tls,
+        .user = settings->user,
+        .secret = secret,
+        .oauth2 = settings->oauth2,
+        .mechanisms = settings->mechanisms,
+        .lacking = access->gate ? account_gate_lacking(access->gate) : NULL,
+        .habits = access->habits,
+        .timeout = TIMEOUT,
+        .cancel = cancel,
+    };
 }
 
 static gboolean is_refused(const GError *error)
@@ -56,7 +52,8 @@ static gpointer connection_log_in(const AccountAccess *access, Connect connect, 
 
     if (access->gate && !account_gate_check(access->gate, secret, error))
         return NULL;
-    gpointer client = connect(access, secret, cancel, &why);
+    const UpstreamLogin login = login_of(access, secret, cancel);
+    gpointer client = connect(&login, &why);
     if (client)
         return client;
     if (access->gate && is_refused(why))

@@ -5,6 +5,7 @@
  */
 #include "daemon/upstream/imap-private.h"
 #include "daemon/upstream/refusal.h"
+#include "daemon/upstream/sign-in.h"
 
 #include <string.h>
 
@@ -118,83 +119,65 @@ static gboolean write_line(ImapClient *client, const char *line, GError **error)
            net_stream_puts(client->stream, "\r\n", error);
 }
 
-/*
- * AUTHENTICATE with one message of ours, at once where the server takes that (RFC 4959). A further
- * challenge is OAuth's way to explain a failure; it is answered with nothing (RFC 7628, 3.2.3).
- */
-static gboolean imap_exchange(ImapClient *client, guint number, const char *message, GError **error)
+/* What a command's answer means for the mechanism (RFC 5530: CANNOT). */
+static SignInAnswer meaning_of_answer(const ImapReply *reply)
 {
-    for (guint round = 0; round < 4; round++) {
-        gboolean answered;
-
-        if (!imap_client_await_continuation(client, number, &answered, error))
-            return FALSE;
-        if (answered)
-            return TRUE;
-        if (!write_line(client, message ? message : "", error))
-            return FALSE;
-        message = NULL;
-    }
-    return fail(error, IMAP_CLIENT_ERROR_PROTOCOL, "%s never ends its questions at login",
-                client->endpoint->host);
+    if (reply->cond == IMAP_COND_OK)
+        return SIGN_IN_YES;
+    if (reply->cond == IMAP_COND_BAD)
+        return SIGN_IN_GARBLED;
+    if (g_strcmp0(reply->code, "CANNOT") == 0)
+        return SIGN_IN_UNKNOWN;
+    return is_temporary(reply) ? SIGN_IN_LATER : SIGN_IN_NO;
 }
 
-static gboolean imap_authenticate(ImapClient *client, const char *mechanism, const char *data,
-                                  gsize length, GError **error)
+/* A challenge, or the command's answer. */
+static gboolean read_step(ImapClient *client, SignInReply *step, GError **error)
 {
-    g_autofree char *encoded = g_base64_encode((const guchar *)data, length);
     g_auto(ImapReply) reply = {0};
-    gboolean initial = imap_client_has(client, IMAP_CAP_SASL_IR);
+    gboolean answered;
+
+    if (!imap_client_await_continuation(client, client->signing_in, &answered, error))
+        return FALSE;
+    if (!answered) {
+        step->answer = SIGN_IN_CHALLENGE;
+        step->text = g_strstrip(g_strdup(client->continuation ? client->continuation : ""));
+        return TRUE;
+    }
+    if (!imap_client_finish(client, client->signing_in, &reply, error))
+        return FALSE;
+    step->answer = meaning_of_answer(&reply);
+    check_imap_login(client, &reply, &step->refusal);
+    return TRUE;
+}
+
+/* AUTHENTICATE; what we have to say first goes with it where the server takes that (RFC 4959). */
+static gboolean begin_authenticate(gpointer data, const char *mechanism, const char *initial,
+                                   SignInReply *step, GError **error)
+{
+    ImapClient *client = data;
     ImapClientCommand *command = imap_client_command(client, "AUTHENTICATE");
 
     /* No printf() of secrets: it grows its buffer, and leaves copies. */
     imap_client_command_printf(command, initial ? " %s " : " %s", mechanism);
     if (initial)
-        imap_client_command_text(command, encoded);
-    guint number = imap_client_send(client, command, error);
-    gboolean ok = number != 0 && imap_exchange(client, number, initial ? NULL : encoded, error);
-    explicit_bzero(encoded, strlen(encoded));
-    return ok && imap_client_finish(client, number, &reply, error) &&
-           check_imap_login(client, &reply, error);
+        imap_client_command_text(command, *initial ? initial : "=");
+    client->signing_in = imap_client_send(client, command, error);
+    return client->signing_in != 0 && read_step(client, step, error);
 }
 
-static gboolean authenticate_plain(ImapClient *client, const ImapClientOptions *options,
-                                   GError **error)
+static gboolean respond_to_challenge(gpointer client, const char *line, SignInReply *step,
+                                     GError **error)
 {
-    /* Large enough from the start: growing would leave copies. */
-    g_autoptr(GString) message =
-        g_string_sized_new(strlen(options->user) + strlen(options->secret) + 3);
-
-    g_string_append_c(message, 0);
-    g_string_append(message, options->user);
-    g_string_append_c(message, 0);
-    g_string_append(message, options->secret);
-    gboolean ok = imap_authenticate(client, "PLAIN", message->str, message->len, error);
-    explicit_bzero(message->str, message->len);
-    return ok;
+    return write_line(client, line, error) && read_step(client, step, error);
 }
 
-static gboolean authenticate_token(ImapClient *client, const ImapClientOptions *options,
-                                   GError **error)
+static void fail_insecure(const char *text, GError **error)
 {
-    gboolean bearer = imap_client_has(client, IMAP_CAP_OAUTHBEARER);
-    g_autoptr(GString) message = g_string_sized_new(
-        strlen(options->user) + strlen(options->endpoint->host) + strlen(options->secret) + 64);
-    if (bearer)
-        g_string_append_printf(message, "n,a=%s,\001host=%s\001port=%u\001", options->user,
-                               options->endpoint->host, options->endpoint->port);
-    else
-        g_string_append_printf(message, "user=%s\001", options->user);
-    g_string_append(message, "auth=Bearer ");
-    g_string_append(message, options->secret);
-    g_string_append(message, "\001\001");
-    gboolean ok = imap_authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message->str,
-                                    message->len, error);
-    explicit_bzero(message->str, message->len);
-    return ok;
+    fail(error, IMAP_CLIENT_ERROR_SECURITY, "%s", text);
 }
 
-static gboolean login(ImapClient *client, const ImapClientOptions *options, GError **error)
+static gboolean login(ImapClient *client, const UpstreamLogin *options, GError **error)
 {
     g_auto(ImapReply) reply = {0};
     ImapClientCommand *command = imap_client_command(client, "LOGIN");
@@ -206,28 +189,41 @@ static gboolean login(ImapClient *client, const ImapClientOptions *options, GErr
            check_imap_login(client, &reply, error);
 }
 
-static gboolean imap_log_in(ImapClient *client, const ImapClientOptions *options, GError **error)
+/* The command comes last, where no mechanism could be used. */
+static gboolean may_use_login(const ImapClient *client, const UpstreamLogin *options)
+{
+    return !options->oauth2 && !imap_client_has(client, IMAP_CAP_LOGINDISABLED) &&
+           (!options->mechanisms || (options->mechanisms & SASL_LOGIN));
+}
+
+static gboolean log_in_somehow(ImapClient *client, const UpstreamLogin *options, GError **error)
+{
+    const SignInDoor door = {.begin = begin_authenticate,
+                             .respond = respond_to_challenge,
+                             .fail = fail_insecure,
+                             .initial_max =
+                                 imap_client_has(client, IMAP_CAP_SASL_IR) ? G_MAXSIZE : 0};
+    const SaslContext context = {.login = options, .stream = client->stream, .service = "imap"};
+    g_autoptr(GError) failure = NULL;
+    gboolean none;
+
+    if (sign_in(&door, client, &context, client->mechanisms, &none, &failure))
+        return TRUE;
+    if (none && may_use_login(client, options))
+        return login(client, options, error);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
+}
+
+static gboolean imap_log_in(ImapClient *client, const UpstreamLogin *options, GError **error)
 {
     if (client->greeted_preauth)
         return client->capabilities || ask_imap_capabilities(client, error);
     if (!client->capabilities && !ask_imap_capabilities(client, error))
         return FALSE;
-    guint before = client->capabilities;
     client->capabilities_fresh = FALSE;
-    gboolean ok;
-    if (options->oauth2)
-        ok = authenticate_token(client, options, error);
-    else if (imap_client_has(client, IMAP_CAP_AUTH_PLAIN))
-        ok = authenticate_plain(client, options, error);
-    else if (!(before & IMAP_CAP_LOGINDISABLED))
-        ok = login(client, options, error);
-    else
-        ok = fail(error, IMAP_CLIENT_ERROR_SECURITY,
-                  "%s offers no way to log in with a password over this connection",
-                  client->endpoint->host);
-    if (!ok)
-        return FALSE;
-    return client->capabilities_fresh || ask_imap_capabilities(client, error);
+    return log_in_somehow(client, options, error) &&
+           (client->capabilities_fresh || ask_imap_capabilities(client, error));
 }
 
 /* ---- once per connection --------------------------------------------------------------------- */
@@ -331,7 +327,7 @@ static gboolean introduce(ImapClient *client, AccountHabits *habits, GError **er
     return TRUE;
 }
 
-static gboolean set_up(ImapClient *client, const ImapClientOptions *options, GError **error)
+static gboolean set_up(ImapClient *client, const UpstreamLogin *options, GError **error)
 {
     const NetEndpoint *endpoint = options->endpoint;
 
@@ -341,8 +337,7 @@ static gboolean set_up(ImapClient *client, const ImapClientOptions *options, GEr
         return FALSE;
     if (!imap_log_in(client, options, error))
         return FALSE;
-    client->line_limit =
-        options->limits.line ? options->limits.line : imap_response_limits_default.line;
+    client->line_limit = client->later_limit;
     return introduce(client, options->habits, error) && enable(client, error) &&
            compress(client, error);
 }
@@ -357,16 +352,17 @@ static void explain_early_close(ImapClient *client, GError **error)
          client->endpoint->host, client->bye);
 }
 
-ImapClient *imap_client_start(NetStream *stream, const ImapClientOptions *options, GError **error)
+ImapClient *imap_client_start(NetStream *stream, const UpstreamLogin *options,
+                              const ImapResponseLimits *limits, GError **error)
 {
     g_autoptr(ImapClient) client = g_new0(ImapClient, 1);
     g_autoptr(GError) reason = NULL;
-    const ImapResponseLimits *limits =
-        options->limits.line ? &options->limits : &imap_response_limits_default;
 
+    limits = limits ? limits : &imap_response_limits_default;
     client->stream = stream;
     client->endpoint = net_endpoint_copy(options->endpoint);
     client->parser = imap_response_parser_new(limits);
+    client->later_limit = limits->line;
     client->line_limit = MIN(limits->line, GREETING_LIMIT);
     client->pending = g_array_new(FALSE, TRUE, sizeof(ImapPending));
     imap_client_allow_more(client);
@@ -381,10 +377,10 @@ ImapClient *imap_client_start(NetStream *stream, const ImapClientOptions *option
     return NULL;
 }
 
-ImapClient *imap_client_connect(const ImapClientOptions *options, GError **error)
+ImapClient *imap_client_connect(const UpstreamLogin *options, GError **error)
 {
     NetStream *stream = net_dial(options->endpoint, options->tls,
                                  options->timeout ? options->timeout : 60, options->cancel, error);
 
-    return stream ? imap_client_start(stream, options, error) : NULL;
+    return stream ? imap_client_start(stream, options, NULL, error) : NULL;
 }

@@ -25,8 +25,11 @@ struct ImapClient {
     NetEndpoint *endpoint;
     ImapResponseParser *parser;
     guint64 line_limit;
+    guint64 later_limit; /* the same, once logged in */
 
     guint capabilities;          /* ImapCapability bits; QRESYNC and CONDSTORE only once enabled */
+    guint mechanisms;            /* SaslMechanism bits: AUTH= */
+    guint signing_in;            /* the number of AUTHENTICATE, while it runs */
     gboolean capabilities_fresh; /* said since this was last cleared */
     guint lacking;               /* of these: announced, and not to be used */
     char **words;                /* the capabilities as they were said */

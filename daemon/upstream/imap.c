@@ -27,9 +27,6 @@ static const struct {
     guint bit;
 } capability_words[] = {
     {"IMAP4REV1", IMAP_CAP_IMAP4REV1},
-    {"AUTH=PLAIN", IMAP_CAP_AUTH_PLAIN},
-    {"AUTH=OAUTHBEARER", IMAP_CAP_OAUTHBEARER},
-    {"AUTH=XOAUTH2", IMAP_CAP_XOAUTH2},
     {"SASL-IR", IMAP_CAP_SASL_IR},
     {"LOGINDISABLED", IMAP_CAP_LOGINDISABLED},
     {"STARTTLS", IMAP_CAP_STARTTLS},
@@ -77,9 +74,13 @@ static void set_capabilities(ImapClient *client, const ImapNode *first)
     for (guint i = 0; i < G_N_ELEMENTS(capability_words); i++)
         if (words && imap_words_have((const char *const *)words, capability_words[i].word))
             client->capabilities |= capability_words[i].bit;
-    for (guint i = 0; words && words[i]; i++)
+    client->mechanisms = 0;
+    for (guint i = 0; words && words[i]; i++) {
         if (g_str_has_prefix(words[i], "RIGHTS="))
             client->capabilities |= IMAP_CAP_RIGHTS;
+        if (g_ascii_strncasecmp(words[i], "AUTH=", 5) == 0)
+            client->mechanisms |= sasl_mechanism_of(words[i] + 5);
+    }
     client->append_limit = append_limit_of((const char *const *)words);
     client->capabilities &= ~client->lacking;
     g_strfreev(client->words);
@@ -145,6 +146,7 @@ static guint most_under_way(const ImapClient *client)
 void imap_client_forget(ImapClient *client)
 {
     client->capabilities = 0;
+    client->mechanisms = 0;
     client->capabilities_fresh = FALSE;
     client->append_limit = 0;
     client->greeted_preauth = FALSE;

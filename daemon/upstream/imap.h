@@ -13,10 +13,9 @@
  */
 #pragma once
 
-#include "daemon/config/habits.h"
-#include "daemon/net/dial.h"
 #include "daemon/proto/imap/client-command.h"
 #include "daemon/proto/imap/response-data.h"
+#include "daemon/upstream/login.h"
 
 #define IMAP_CLIENT_ERROR (imap_client_error_quark())
 GQuark imap_client_error_quark(void);
@@ -32,7 +31,6 @@ typedef enum {
 
 /* What a server may offer; bits. */
 typedef enum {
-    IMAP_CAP_AUTH_PLAIN = 1 << 0,
     IMAP_CAP_SASL_IR = 1 << 1,
     IMAP_CAP_LOGINDISABLED = 1 << 2,
     IMAP_CAP_STARTTLS = 1 << 3,
@@ -51,8 +49,6 @@ typedef enum {
     IMAP_CAP_GMAIL = 1 << 16, /* X-GM-EXT-1 */
     IMAP_CAP_LITERAL_PLUS = 1 << 17,
     IMAP_CAP_LITERAL_MINUS = 1 << 18,
-    IMAP_CAP_OAUTHBEARER = 1 << 19,
-    IMAP_CAP_XOAUTH2 = 1 << 20,
     IMAP_CAP_ESEARCH = 1 << 21,
     IMAP_CAP_UNSELECT = 1 << 22,
     IMAP_CAP_IMAP4REV1 = 1 << 23,
@@ -70,24 +66,14 @@ typedef enum {
 
 typedef struct ImapClient ImapClient;
 
-typedef struct {
-    const NetEndpoint *endpoint;
-    NetTlsClient *tls;
-    const char *user;
-    const char *secret;        /* the password, or an access token */
-    gboolean oauth2;           /* which of the two it is */
-    AccountHabits *habits;     /* what is known of the server; NULL: nothing */
-    guint timeout;             /* seconds that connecting may take, and a server be silent */
-    NetCancel *cancel;         /* ends everything that blocks */
-    ImapResponseLimits limits; /* imap_response_limits_default where zeroed */
-} ImapClientOptions;
-
 /* Dials, reads the greeting, secures, logs in, says who we are, enables QRESYNC or CONDSTORE, and
  * compresses where that helps. NULL and `error` on failure. */
-ImapClient *imap_client_connect(const ImapClientOptions *options, GError **error);
+ImapClient *imap_client_connect(const UpstreamLogin *options, GError **error);
 
-/* The same over a connected stream, which it takes over (also on failure). */
-ImapClient *imap_client_start(NetStream *stream, const ImapClientOptions *options, GError **error);
+/* The same over a connected stream, which it takes over (also on failure); `limits` NULL:
+ * imap_response_limits_default. */
+ImapClient *imap_client_start(NetStream *stream, const UpstreamLogin *options,
+                              const ImapResponseLimits *limits, GError **error);
 
 /* Drops the connection; with LOGOUT before, if the client is in order (imap_client_close). */
 void imap_client_free(ImapClient *client);

@@ -3,6 +3,7 @@
 #include "daemon/upstream/pop3-private.h"
 
 #include "daemon/upstream/refusal.h"
+#include "daemon/upstream/sign-in.h"
 
 #include <string.h>
 
@@ -88,58 +89,59 @@ static gboolean run_secret(Pop3Client *client, const char *verb, const char *sec
     return ok;
 }
 
-/*
- * AUTH (RFC 5034), always on two lines: Microsoft wants that, and commands may have 255 octets only.
- * A further challenge is OAuth's way to explain a failure; it is answered with nothing.
- */
-static gboolean pop3_authenticate(Pop3Client *client, const char *mechanism, GString *message,
-                                  GError **error)
+/* A challenge, or the answer to AUTH. */
+static SignInAnswer meaning_of_status(const Pop3Client *client, const Pop3Status *status)
+{
+    if (status->goes_on)
+        return SIGN_IN_CHALLENGE;
+    if (status->ok)
+        return SIGN_IN_YES;
+    return meaning_of(client, status) == POP3_CLIENT_ERROR_AUTH ? SIGN_IN_NO : SIGN_IN_LATER;
+}
+
+static void note_step(const Pop3Client *client, Pop3Status *status, SignInReply *step)
+{
+    step->answer = meaning_of_status(client, status);
+    if (status->goes_on)
+        step->text = g_steal_pointer(&status->text);
+    else
+        check_pop3_login(client, status, &step->refusal);
+}
+
+/* AUTH (RFC 5034), always alone: Microsoft wants that, and commands may have 255 octets only. A refusal of
+ * it is one of the mechanism. */
+static gboolean begin_auth(gpointer client, const char *mechanism, const char *initial,
+                           SignInReply *step, GError **error)
 {
     g_autofree char *command = g_strconcat("AUTH ", mechanism, NULL);
-    g_autofree char *encoded = g_base64_encode((const guchar *)message->str, message->len);
     g_auto(Pop3Status) status = {0};
 
-    wipe(message);
-    gboolean ok = pop3_client_run(client, command, &status, error);
-    if (ok && status.goes_on) {
-        pop3_status_clear(&status);
-        ok = run_secret(client, "", encoded, &status, error);
-    }
-    explicit_bzero(encoded, strlen(encoded));
-    for (guint round = 0; ok && status.goes_on && round < 4; round++) {
-        pop3_status_clear(&status);
-        ok = pop3_client_run(client, "", &status, error);
-    }
-    return ok && check_pop3_login(client, &status, error);
+    if (!pop3_client_run(client, command, &status, error))
+        return FALSE;
+    note_step(client, &status, step);
+    gboolean bare = !status.ok && !status.goes_on && !status.code;
+    if (bare && !upstream_words_say_later(status.text))
+        step->answer = SIGN_IN_UNKNOWN;
+    return TRUE;
 }
 
-static gboolean log_in_with_token(Pop3Client *client, const Pop3ClientOptions *options,
-                                  GError **error)
+static gboolean respond_in_auth(gpointer client, const char *line, SignInReply *step,
+                                GError **error)
 {
-    gboolean bearer = (client->capabilities.bits & POP3_CAP_SASL_OAUTHBEARER) != 0;
-    GString *message = g_string_new(NULL);
+    g_auto(Pop3Status) status = {0};
 
-    if (bearer)
-        g_string_printf(message, "n,a=%s,\001host=%s\001port=%u\001auth=Bearer %s\001\001",
-                        options->user, options->endpoint->host, options->endpoint->port,
-                        options->secret);
-    else
-        g_string_printf(message, "user=%s\001auth=Bearer %s\001\001", options->user,
-                        options->secret);
-    return pop3_authenticate(client, bearer ? "OAUTHBEARER" : "XOAUTH2", message, error);
+    if (!run_secret(client, "", line, &status, error))
+        return FALSE;
+    note_step(client, &status, step);
+    return TRUE;
 }
 
-static gboolean log_in_plainly(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
+static void fail_auth(const char *text, GError **error)
 {
-    GString *message = g_string_new(NULL);
-
-    g_string_append_len(message, "", 1);
-    g_string_append_len(message, options->user, (gssize)strlen(options->user) + 1);
-    g_string_append(message, options->secret);
-    return pop3_authenticate(client, "PLAIN", message, error);
+    pop3_client_fail(error, POP3_CLIENT_ERROR_SECURITY, "%s", text);
 }
 
-static gboolean log_in_by_user_and_pass(Pop3Client *client, const Pop3ClientOptions *options,
+static gboolean log_in_by_user_and_pass(Pop3Client *client, const UpstreamLogin *options,
                                         GError **error)
 {
     g_autofree char *user = g_strconcat("USER ", options->user, NULL);
@@ -155,13 +157,26 @@ static gboolean log_in_by_user_and_pass(Pop3Client *client, const Pop3ClientOpti
            check_pop3_login(client, &status, error);
 }
 
-static gboolean authorize(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
+/* USER and PASS come last, where no mechanism could be used. A server without CAPA doesn't say what it has. */
+static gboolean authorize(Pop3Client *client, const UpstreamLogin *options, GError **error)
 {
-    if (options->oauth2)
-        return log_in_with_token(client, options, error);
-    if (client->capabilities.bits & POP3_CAP_SASL_PLAIN)
-        return log_in_plainly(client, options, error);
-    return log_in_by_user_and_pass(client, options, error);
+    static const SignInDoor door = {
+        .begin = begin_auth, .respond = respond_in_auth, .fail = fail_auth};
+    const SaslContext context = {.login = options, .stream = client->stream, .service = "pop"};
+    gboolean plain =
+        !options->oauth2 && (!options->mechanisms || (options->mechanisms & SASL_LOGIN));
+    guint offered = client->capabilities.mechanisms;
+    g_autoptr(GError) failure = NULL;
+    gboolean none;
+
+    if (!client->capabilities.bits && !offered && !plain)
+        offered = options->mechanisms ? options->mechanisms : (guint)SASL_XOAUTH2;
+    if (sign_in(&door, client, &context, offered, &none, &failure))
+        return TRUE;
+    if (none && plain)
+        return log_in_by_user_and_pass(client, options, error);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
 }
 
 /* ---- all of it ----------------------------------------------------------------------------- */
@@ -191,7 +206,7 @@ static gboolean start_pop3_tls(Pop3Client *client, NetTlsClient *tls, GError **e
     return net_stream_start_tls(client->stream, tls, host, error);
 }
 
-static gboolean pop3_log_in(Pop3Client *client, const Pop3ClientOptions *options, GError **error)
+static gboolean pop3_log_in(Pop3Client *client, const UpstreamLogin *options, GError **error)
 {
     if (!read_pop3_greeting(client, error))
         return FALSE;
@@ -201,7 +216,7 @@ static gboolean pop3_log_in(Pop3Client *client, const Pop3ClientOptions *options
     return ask_pop3_capabilities(client, error) && authorize(client, options, error);
 }
 
-Pop3Client *pop3_client_start(NetStream *stream, const Pop3ClientOptions *options, GError **error)
+Pop3Client *pop3_client_start(NetStream *stream, const UpstreamLogin *options, GError **error)
 {
     g_autoptr(Pop3Client) client = g_new0(Pop3Client, 1);
 
@@ -211,7 +226,7 @@ Pop3Client *pop3_client_start(NetStream *stream, const Pop3ClientOptions *option
     return pop3_log_in(client, options, error) ? g_steal_pointer(&client) : NULL;
 }
 
-Pop3Client *pop3_client_connect(const Pop3ClientOptions *options, GError **error)
+Pop3Client *pop3_client_connect(const UpstreamLogin *options, GError **error)
 {
     NetStream *stream = net_dial(options->endpoint, options->tls,
                                  options->timeout ? options->timeout : 60, options->cancel, error);

@@ -9,8 +9,8 @@
  */
 #pragma once
 
-#include "daemon/net/dial.h"
 #include "daemon/proto/pop3/answer.h"
+#include "daemon/upstream/login.h"
 
 #define POP3_CLIENT_ERROR (pop3_client_error_quark())
 GQuark pop3_client_error_quark(void);
@@ -25,21 +25,11 @@ typedef enum {
 
 typedef struct Pop3Client Pop3Client;
 
-typedef struct {
-    const NetEndpoint *endpoint;
-    NetTlsClient *tls;
-    const char *user;
-    const char *secret; /* the password, or an access token */
-    gboolean oauth2;    /* which of the two it is */
-    guint timeout;      /* seconds that connecting may take, and a server be silent; 0: 60 */
-    NetCancel *cancel;  /* ends everything that blocks */
-} Pop3ClientOptions;
-
 /* Dials, reads the greeting, secures, logs in. NULL and `error` on failure. */
-Pop3Client *pop3_client_connect(const Pop3ClientOptions *options, GError **error);
+Pop3Client *pop3_client_connect(const UpstreamLogin *options, GError **error);
 
 /* The same over a connected stream, which it takes over (also on failure). */
-Pop3Client *pop3_client_start(NetStream *stream, const Pop3ClientOptions *options, GError **error);
+Pop3Client *pop3_client_start(NetStream *stream, const UpstreamLogin *options, GError **error);
 
 /* Drops the connection without QUIT: the server deletes nothing (RFC 1939, 6). */
 void pop3_client_free(Pop3Client *client);

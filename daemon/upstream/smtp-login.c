@@ -2,6 +2,7 @@
 /* From a connection to one that mail can be sent over: greeting, EHLO, STARTTLS, AUTH. */
 #include <string.h>
 
+#include "daemon/upstream/sign-in.h"
 #include "daemon/upstream/smtp-private.h"
 
 /* What we call ourselves, the same for everyone: where we are is nobody's business. Some servers
@@ -46,7 +47,7 @@ static char *hello_line(const SmtpClientOptions *options, guint n)
     n -= G_N_ELEMENTS(HELLOS);
     if (n < named)
         return g_strconcat("EHLO ", options->domain, NULL);
-    gboolean simple = options->endpoint->security == NET_SECURITY_NONE;
+    gboolean simple = options->login.endpoint->security == NET_SECURITY_NONE;
     return simple && n == named ? g_strdup("HELO localhost.localdomain") : NULL;
 }
 
@@ -95,137 +96,88 @@ static gboolean start_smtp_tls(SmtpClient *client, const SmtpClientOptions *opti
     if (reply.code != 220)
         return refuse(client, &reply, SMTP_CLIENT_ERROR_SECURITY, "refuses STARTTLS", error);
     client->ehlo = (SmtpEhlo){0};
-    return net_stream_start_tls(client->stream, options->tls, host, error) &&
+    return net_stream_start_tls(client->stream, options->login.tls, host, error) &&
            ehlo(client, options, error);
 }
 
 /* ---- AUTH (RFC 4954) ------------------------------------------------------------------------- */
 
-/* Base64 of what holds a secret; wipes it. */
-static char *encode_secret(GString *plain)
+/* What goes with AUTH: more than a line of old servers holds (RFC 5321, 4.5.3.1.4) waits for their 334. */
+#define INITIAL_MAX 450
+
+/* RFC 4954, 4 and 6: 504 and 534 are about the mechanism. */
+static SignInAnswer meaning_of_code(guint code)
 {
-    char *encoded = g_base64_encode((const guint8 *)plain->str, plain->len);
-    explicit_bzero(plain->str, plain->len);
-    g_string_free(plain, TRUE);
-    return encoded;
+    if (code == 334)
+        return SIGN_IN_CHALLENGE;
+    if (code / 100 == 2)
+        return SIGN_IN_YES;
+    if (code == 504 || code == 534)
+        return SIGN_IN_UNKNOWN;
+    if (code / 100 == 4)
+        return SIGN_IN_LATER;
+    return code == 500 || code == 501 || code == 502 ? SIGN_IN_GARBLED : SIGN_IN_NO;
 }
 
-static char *plain_message(const SmtpClientOptions *options)
+static void note_reply(SmtpClient *client, const SmtpReply *reply, SignInReply *step)
 {
-    GString *plain = g_string_sized_new(strlen(options->user) + strlen(options->secret) + 3);
-    g_string_append_len(plain, "", 1);
-    g_string_append_len(plain, options->user, (gssize)strlen(options->user) + 1);
-    g_string_append(plain, options->secret);
-    return encode_secret(plain);
+    step->answer = meaning_of_code(reply->code);
+    if (step->answer == SIGN_IN_CHALLENGE)
+        step->text = g_strdup(reply->lines->len ? g_ptr_array_index(reply->lines, 0) : "");
+    else if (step->answer == SIGN_IN_UNKNOWN)
+        refuse(client, reply, SMTP_CLIENT_ERROR_SECURITY, "doesn't know the login that it offers",
+               &step->refusal);
+    else if (step->answer != SIGN_IN_YES)
+        refuse(client, reply, SMTP_CLIENT_ERROR_AUTH, "refuses the user name or password",
+               &step->refusal);
 }
 
-static char *user_message(const SmtpClientOptions *options)
+/* Sends a line that may hold a secret. */
+static gboolean ask_step(gpointer client, const char *line, SignInReply *step, GError **error)
 {
-    return encode_secret(g_string_new(options->user));
-}
+    g_auto(SmtpReply) reply = {0};
 
-static char *secret_message(const SmtpClientOptions *options)
-{
-    return encode_secret(g_string_new(options->secret));
-}
-
-static char *xoauth2_message(const SmtpClientOptions *options)
-{
-    GString *text = g_string_sized_new(strlen(options->user) + strlen(options->secret) + 64);
-    g_string_append_printf(text, "user=%s\001auth=Bearer ", options->user);
-    g_string_append(text, options->secret);
-    g_string_append(text, "\001\001");
-    return encode_secret(text);
-}
-
-static char *oauthbearer_message(const SmtpClientOptions *options)
-{
-    GString *text = g_string_sized_new(strlen(options->user) + strlen(options->secret) + 64);
-    g_string_append_printf(text, "n,a=%s,\001auth=Bearer ", options->user);
-    g_string_append(text, options->secret);
-    g_string_append(text, "\001\001");
-    return encode_secret(text);
-}
-
-/* Each message of ours is the answer to a 334; the first where the name says so comes with AUTH. */
-typedef struct {
-    SmtpCapability capability;
-    gboolean oauth2;
-    const char *name;
-    gboolean initial;
-    char *(*messages[2])(const SmtpClientOptions *options);
-} Mechanism;
-
-static const Mechanism MECHANISMS[] = {
-    {SMTP_AUTH_PLAIN, FALSE, "PLAIN", TRUE, {plain_message}},
-    {SMTP_AUTH_LOGIN, FALSE, "LOGIN", FALSE, {user_message, secret_message}},
-    {SMTP_AUTH_OAUTHBEARER, TRUE, "OAUTHBEARER", TRUE, {oauthbearer_message}},
-    {SMTP_AUTH_XOAUTH2, TRUE, "XOAUTH2", TRUE, {xoauth2_message}},
-};
-
-static gboolean ask_secret(SmtpClient *client, const char *before, char *secret, SmtpReply *reply,
-                           GError **error)
-{
-    g_autofree char *line = g_strconcat(before, secret, NULL);
-    gboolean ok = smtp_client_ask(client, line, reply, error);
-
-    explicit_bzero(line, strlen(line));
-    explicit_bzero(secret, strlen(secret));
-    g_free(secret);
-    return ok;
-}
-
-/* A 334 beyond our messages is OAuth's way to explain a failure; it is answered with nothing. */
-static gboolean smtp_exchange(SmtpClient *client, const Mechanism *mechanism,
-                              const SmtpClientOptions *options, SmtpReply *reply, GError **error)
-{
-    g_autofree char *command = g_strconcat("AUTH ", mechanism->name, NULL);
-    guint next = 0;
-
-    if (mechanism->initial) {
-        g_autofree char *with = g_strconcat(command, " ", NULL);
-        if (!ask_secret(client, with, mechanism->messages[next++](options), reply, error))
-            return FALSE;
-    } else if (!smtp_client_ask(client, command, reply, error)) {
+    if (!smtp_client_ask(client, line, &reply, error))
         return FALSE;
-    }
-    for (guint round = 0; reply->code == 334 && round < 4; round++) {
-        gboolean more = next < G_N_ELEMENTS(mechanism->messages) && mechanism->messages[next];
-        char *message = more ? mechanism->messages[next++](options) : g_strdup("");
-        if (!ask_secret(client, "", message, reply, error))
-            return FALSE;
-    }
+    note_reply(client, &reply, step);
     return TRUE;
 }
 
-static const Mechanism *choose(SmtpClient *client, gboolean oauth2)
+static gboolean begin_smtp_auth(gpointer client, const char *mechanism, const char *initial,
+                                SignInReply *step, GError **error)
 {
-    for (guint i = 0; i < G_N_ELEMENTS(MECHANISMS); i++)
-        if (MECHANISMS[i].oauth2 == oauth2 &&
-            (client->ehlo.capabilities & MECHANISMS[i].capability))
-            return &MECHANISMS[i];
-    return NULL;
+    const char *empty = initial && !*initial ? "=" : "";
+    g_autofree char *line =
+        g_strconcat("AUTH ", mechanism, initial ? " " : "", initial ? initial : "", empty, NULL);
+    gboolean ok = ask_step(client, line, step, error);
+
+    explicit_bzero(line, strlen(line));
+    return ok;
 }
 
-static gboolean smtp_authenticate(SmtpClient *client, const SmtpClientOptions *options,
-                                  GError **error)
+static void fail_login(const char *text, GError **error)
 {
-    g_auto(SmtpReply) reply = {0};
-    const Mechanism *mechanism = choose(client, options->oauth2);
+    g_set_error_literal(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_SECURITY, text);
+}
 
-    if (!mechanism) {
-        /* A server on this machine may know us already. */
-        if (client->endpoint->security == NET_SECURITY_NONE)
-            return TRUE;
-        g_set_error(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_SECURITY,
-                    "%s offers no login that Postern knows (%s)", client->endpoint->host,
-                    options->oauth2 ? "OAUTHBEARER, XOAUTH2" : "PLAIN, LOGIN");
-        return FALSE;
-    }
-    if (!smtp_exchange(client, mechanism, options, &reply, error))
-        return FALSE;
-    return reply.code == 235 || refuse(client, &reply, SMTP_CLIENT_ERROR_AUTH,
-                                       "refuses the user name or password", error);
+static gboolean smtp_authenticate(SmtpClient *client, const UpstreamLogin *login, GError **error)
+{
+    static const SignInDoor door = {.begin = begin_smtp_auth,
+                                    .respond = ask_step,
+                                    .fail = fail_login,
+                                    .initial_max = INITIAL_MAX};
+    const SaslContext context = {.login = login, .stream = client->stream, .service = "smtp"};
+    g_autoptr(GError) failure = NULL;
+    gboolean none;
+
+    if (sign_in(&door, client, &context, client->ehlo.mechanisms, &none, &failure))
+        return TRUE;
+    /* A server on this machine may know us already. */
+    if (none && client->endpoint->security == NET_SECURITY_NONE &&
+        g_error_matches(failure, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_SECURITY))
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
 }
 
 gboolean smtp_client_log_in(SmtpClient *client, const SmtpClientOptions *options, GError **error)
@@ -235,5 +187,5 @@ gboolean smtp_client_log_in(SmtpClient *client, const SmtpClientOptions *options
     if (client->endpoint->security == NET_SECURITY_STARTTLS &&
         !start_smtp_tls(client, options, error))
         return FALSE;
-    return smtp_authenticate(client, options, error);
+    return smtp_authenticate(client, &options->login, error);
 }

@@ -31,7 +31,7 @@ SmtpClient *smtp_client_start(NetStream *stream, const SmtpClientOptions *option
     g_autoptr(SmtpClient) client = g_new0(SmtpClient, 1);
 
     client->stream = stream;
-    client->endpoint = net_endpoint_copy(options->endpoint);
+    client->endpoint = net_endpoint_copy(options->login.endpoint);
     client->timeouts = timeouts_of(options);
     net_stream_set_timeout(stream, client->timeouts.command);
     return smtp_client_log_in(client, options, error) ? g_steal_pointer(&client) : NULL;
@@ -39,8 +39,8 @@ SmtpClient *smtp_client_start(NetStream *stream, const SmtpClientOptions *option
 
 SmtpClient *smtp_client_connect(const SmtpClientOptions *options, GError **error)
 {
-    NetStream *stream = net_dial(options->endpoint, options->tls, timeouts_of(options).connect,
-                                 options->cancel, error);
+    NetStream *stream = net_dial(options->login.endpoint, options->login.tls,
+                                 timeouts_of(options).connect, options->login.cancel, error);
     return stream ? smtp_client_start(stream, options, error) : NULL;
 }
 

@@ -9,8 +9,8 @@
  */
 #pragma once
 
-#include "daemon/net/dial.h"
 #include "daemon/proto/smtp/reply.h"
+#include "daemon/upstream/login.h"
 
 #define SMTP_CLIENT_ERROR (smtp_client_error_quark())
 GQuark smtp_client_error_quark(void);
@@ -36,16 +36,11 @@ typedef struct {
 } SmtpTimeouts;
 
 typedef struct {
-    const NetEndpoint *endpoint;
-    NetTlsClient *tls;
-    const char *user;
-    const char *secret; /* the password, or an access token */
-    gboolean oauth2;    /* which of the two it is */
-    const char *domain; /* of the account's address: the last that EHLO is tried with; or NULL */
+    UpstreamLogin login; /* without its timeout */
+    const char *domain;  /* of the account's address: the last that EHLO is tried with; or NULL */
     guint *hello; /* which name this server takes in EHLO, kept by the caller from one connection
                            to the next; 0 in the beginning; or NULL */
     SmtpTimeouts timeouts;
-    NetCancel *cancel; /* ends everything that blocks */
 } SmtpClientOptions;
 
 /* Dials, secures, logs in. NULL and `error` on failure. */

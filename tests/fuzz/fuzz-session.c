@@ -165,9 +165,9 @@ static gboolean ignore(const ImapResponse *response, gpointer data, GError **err
 static void run_imap_client(NetStream *stream, gboolean oauth2)
 {
     g_autoptr(NetEndpoint) endpoint = net_endpoint_parse("imap+insecure://127.0.0.1:143", NULL);
-    const ImapClientOptions options = {
+    const UpstreamLogin options = {
         .endpoint = endpoint, .user = "ada", .secret = "s3cret", .oauth2 = oauth2, .timeout = 10};
-    g_autoptr(ImapClient) client = imap_client_start(stream, &options, NULL);
+    g_autoptr(ImapClient) client = imap_client_start(stream, &options, NULL, NULL);
     const ImapSelect inbox = {.name = "INBOX", .uidvalidity = 7, .modseq = 100, .handler = ignore};
     g_auto(ImapSelected) selected = {};
     if (!client)
@@ -195,11 +195,9 @@ static void run_smtp_client(NetStream *stream, gboolean oauth2)
 {
     g_autoptr(NetEndpoint) endpoint =
         net_endpoint_parse("submission+insecure://127.0.0.1:587", NULL);
-    const SmtpClientOptions options = {.endpoint = endpoint,
-                                       .user = "ada",
-                                       .secret = "s3cret",
-                                       .oauth2 = oauth2,
-                                       .timeouts = {10, 10, 10, 10, 10}};
+    const SmtpClientOptions options = {
+        .login = {.endpoint = endpoint, .user = "ada", .secret = "s3cret", .oauth2 = oauth2},
+        .timeouts = {10, 10, 10, 10, 10}};
     g_autoptr(SmtpClient) client = smtp_client_start(stream, &options, NULL);
     SmtpClientRecipient recipients[] = {{.address = "a@example.org", .notify = "NEVER"},
                                         {.address = "b@example.org"}};
@@ -236,7 +234,7 @@ static gboolean fetch_and_delete(Pop3Client *client, const Pop3Message *message)
 static void run_pop3_client(NetStream *stream, gboolean oauth2)
 {
     g_autoptr(NetEndpoint) endpoint = net_endpoint_parse("pop3+insecure://127.0.0.1:110", NULL);
-    const Pop3ClientOptions options = {
+    const UpstreamLogin options = {
         .endpoint = endpoint, .user = "ada", .secret = "s3cret", .oauth2 = oauth2, .timeout = 10};
     g_autoptr(Pop3Client) client = pop3_client_start(stream, &options, NULL);
     g_autoptr(GArray) messages = client ? pop3_client_list(client, NULL) : NULL;

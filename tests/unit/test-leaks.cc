@@ -206,7 +206,7 @@ TEST_F(Leaks, AProvidersPasswordIsNowhereAfterTheLogin)
         g_autoptr(NetEndpoint) endpoint =
             net_endpoint_parse("imap+insecure://127.0.0.1:143", nullptr);
         char *password = secret.tell();
-        ImapClientOptions options = {};
+        UpstreamLogin options = {};
         options.endpoint = endpoint;
         options.user = "ada";
         options.secret = password;
@@ -215,7 +215,7 @@ TEST_F(Leaks, AProvidersPasswordIsNowhereAfterTheLogin)
         g_autoptr(NetCancel) cancel = net_cancel_new();
         g_autoptr(GError) error = nullptr;
         ImapClient *client =
-            imap_client_start(net_stream_new(fd, "imap", cancel), &options, &error);
+            imap_client_start(net_stream_new(fd, "imap", cancel), &options, nullptr, &error);
         EXPECT_NE(client, nullptr) << one.name << ": " << error->message;
         Secret::forget(password);
         expect_none(secret, one.name);

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 extern "C" {
+#include "daemon/proto/sasl/mechanism.h"
 #include "daemon/proto/smtp/data.h"
 #include "daemon/proto/smtp/path.h"
 #include "daemon/proto/smtp/reply.h"
@@ -186,8 +187,8 @@ TEST(SmtpReply, ReadsLinesAndCapabilities)
     SmtpEhlo ehlo = smtp_ehlo_read(&reply);
     EXPECT_EQ(ehlo.size, 35882577u);
     EXPECT_EQ(ehlo.capabilities,
-              (guint)(SMTP_PIPELINING | SMTP_SIZE | SMTP_AUTH_LOGIN | SMTP_AUTH_PLAIN |
-                      SMTP_AUTH_XOAUTH2 | SMTP_8BITMIME | SMTP_SMTPUTF8));
+              (guint)(SMTP_PIPELINING | SMTP_SIZE | SMTP_8BITMIME | SMTP_SMTPUTF8));
+    EXPECT_EQ(ehlo.mechanisms, (guint)(SASL_LOGIN | SASL_PLAIN | SASL_XOAUTH2));
 }
 
 TEST(SmtpReply, IsShownOnOneCleanLine)

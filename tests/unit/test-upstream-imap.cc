@@ -30,7 +30,7 @@ class Connection
   public:
     Connection(Server &server, Options settings = {})
     {
-        ImapClientOptions options = {};
+        UpstreamLogin options = {};
         cancel = net_cancel_new();
         endpoint = net_endpoint_parse(settings.url, nullptr);
         tls = net_tls_client_new(nullptr, nullptr);
@@ -39,10 +39,10 @@ class Connection
         options.user = settings.user;
         options.secret = settings.secret;
         options.oauth2 = settings.oauth2;
-        options.limits = settings.limits;
         options.timeout = 10;
         NetStream *stream = net_stream_new(server.client_fd, "test:143", cancel);
-        client = imap_client_start(stream, &options, &error);
+        client = imap_client_start(stream, &options,
+                                   settings.limits.line ? &settings.limits : nullptr, &error);
     }
 
     ~Connection()

@@ -24,7 +24,7 @@ class Connection
     explicit Connection(const std::string &script, Options options = {}) : server(script)
     {
         g_autoptr(NetEndpoint) endpoint = net_endpoint_parse(options.url, nullptr);
-        Pop3ClientOptions how = {};
+        UpstreamLogin how = {};
         how.endpoint = endpoint;
         how.user = "ada";
         how.secret = options.secret;
@@ -266,8 +266,8 @@ TEST(Pop3Answers, CapabilitiesInAnyCase)
     Pop3Capabilities capabilities = {};
     for (const char *line : {"top", "SASL plain Xoauth2", "LOGIN-DELAY 900 USER", "PIPELINING", ""})
         pop3_capabilities_add(&capabilities, line, strlen(line));
-    EXPECT_EQ(capabilities.bits, (guint)(POP3_CAP_TOP | POP3_CAP_SASL_PLAIN |
-                                         POP3_CAP_SASL_XOAUTH2 | POP3_CAP_PIPELINING));
+    EXPECT_EQ(capabilities.bits, (guint)(POP3_CAP_TOP | POP3_CAP_PIPELINING));
+    EXPECT_EQ(capabilities.mechanisms, (guint)(SASL_PLAIN | SASL_XOAUTH2));
     EXPECT_EQ(capabilities.login_delay, 900u);
 }
 

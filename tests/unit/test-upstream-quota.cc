@@ -35,7 +35,7 @@ std::string quota_of(const std::string &answer)
         EXPECT_EQ(read_line(fd), "A1 GETQUOTAROOT INBOX\r");
         EXPECT_GT(write(fd, answer.data(), answer.size()), 0);
     });
-    ImapClientOptions options = {};
+    UpstreamLogin options = {};
     NetCancel *cancel = net_cancel_new();
     NetEndpoint *endpoint = net_endpoint_parse("imap+insecure://127.0.0.1:143", nullptr);
     GError *error = nullptr;
@@ -43,7 +43,7 @@ std::string quota_of(const std::string &answer)
     options.user = options.secret = "ada";
     options.timeout = 10;
     ImapClient *client =
-        imap_client_start(net_stream_new(fds[0], "test:143", cancel), &options, &error);
+        imap_client_start(net_stream_new(fds[0], "test:143", cancel), &options, nullptr, &error);
     EXPECT_NE(client, nullptr) << error->message;
     EXPECT_TRUE(imap_client_has(client, IMAP_CAP_QUOTA));
     char *text = imap_client_quota(client, &error);

@@ -2,6 +2,8 @@
 /* Lines of a POP3 server's answers. */
 #include "daemon/proto/pop3/answer.h"
 
+#include "daemon/proto/sasl/mechanism.h"
+
 #include <string.h>
 
 #define WORDS_MAX 1000 /* octets that are kept of what a server says, or calls a message */
@@ -22,7 +24,7 @@ static gboolean has_prefix(const char *line, gsize length, const char *prefix)
 /* What a server says, fit to be shown. */
 static char *words_of(const char *text, gsize length)
 {
-    g_autofree char *valid = g_utf8_make_valid(text, (gssize)MIN(length, WORDS_MAX));
+    g_autofree char *valid = g_utf8_make_valid(text, (gssize)length);
     GString *out = g_string_new(NULL);
 
     for (const char *c = valid; *c; c = g_utf8_next_char(c))
@@ -58,7 +60,8 @@ gboolean pop3_status_parse(const char *line, gsize length, Pop3Status *status)
     } else {
         return FALSE;
     }
-    g_autofree char *words = words_of(line + skip, length - skip);
+    g_autofree char *words =
+        words_of(line + skip, status->goes_on ? length - skip : MIN(length - skip, WORDS_MAX));
     const char *rest = status->goes_on ? words : take_code(words, &status->code);
     status->text = g_strstrip(g_strdup(rest));
     return TRUE;
@@ -78,22 +81,6 @@ static const struct {
     {"AUTH-RESP-CODE", POP3_CAP_AUTH_RESP_CODE},
 };
 
-static const struct {
-    const char *name;
-    Pop3Capability bit;
-} mechanism_names[] = {
-    {"PLAIN", POP3_CAP_SASL_PLAIN},
-    {"XOAUTH2", POP3_CAP_SASL_XOAUTH2},
-    {"OAUTHBEARER", POP3_CAP_SASL_OAUTHBEARER},
-};
-
-static void add_mechanism(Pop3Capabilities *capabilities, const char *name)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(mechanism_names); i++)
-        if (g_ascii_strcasecmp(name, mechanism_names[i].name) == 0)
-            capabilities->bits |= mechanism_names[i].bit;
-}
-
 void pop3_capabilities_add(Pop3Capabilities *capabilities, const char *line, gsize length)
 {
     g_autofree char *text = g_strndup(line, MIN(length, WORDS_MAX));
@@ -104,7 +91,7 @@ void pop3_capabilities_add(Pop3Capabilities *capabilities, const char *line, gsi
             capabilities->bits |= capability_names[i].bit;
     if (words[0] && g_ascii_strcasecmp(words[0], "SASL") == 0)
         for (guint i = 1; words[i]; i++)
-            add_mechanism(capabilities, words[i]);
+            capabilities->mechanisms |= sasl_mechanism_of(words[i]);
     if (words[0] && words[1] && g_ascii_strcasecmp(words[0], "LOGIN-DELAY") == 0)
         capabilities->login_delay = (guint)MIN(g_ascii_strtoull(words[1], NULL, 10), 86400);
 }

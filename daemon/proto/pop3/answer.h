@@ -28,13 +28,11 @@ typedef enum {
     POP3_CAP_STLS = 1 << 3,
     POP3_CAP_PIPELINING = 1 << 4,
     POP3_CAP_AUTH_RESP_CODE = 1 << 5,
-    POP3_CAP_SASL_PLAIN = 1 << 6,
-    POP3_CAP_SASL_XOAUTH2 = 1 << 7,
-    POP3_CAP_SASL_OAUTHBEARER = 1 << 8,
 } Pop3Capability;
 
 typedef struct {
     guint bits;        /* Pop3Capability */
+    guint mechanisms;  /* SaslMechanism: SASL */
     guint login_delay; /* seconds between logins; 0: not said */
 } Pop3Capabilities;
 

@@ -2,6 +2,8 @@
 /* Replies and capabilities. */
 #include "daemon/proto/smtp/reply.h"
 
+#include "daemon/proto/sasl/mechanism.h"
+
 #include <string.h>
 
 #define TEXT_MAX 1000
@@ -77,19 +79,12 @@ static const Keyword KEYWORDS[] = {
     {"STARTTLS", SMTP_STARTTLS},     {"SIZE", SMTP_SIZE},
 };
 
-static const Keyword MECHANISMS[] = {
-    {"PLAIN", SMTP_AUTH_PLAIN},
-    {"LOGIN", SMTP_AUTH_LOGIN},
-    {"OAUTHBEARER", SMTP_AUTH_OAUTHBEARER},
-    {"XOAUTH2", SMTP_AUTH_XOAUTH2},
-};
-
 /* The capability that `word` stands for; 0: none that matters here. */
-static guint look_up(const Keyword *table, gsize count, const char *word)
+static guint look_up(const char *word)
 {
-    for (gsize i = 0; i < count; i++)
-        if (g_ascii_strcasecmp(word, table[i].name) == 0)
-            return table[i].capability;
+    for (gsize i = 0; i < G_N_ELEMENTS(KEYWORDS); i++)
+        if (g_ascii_strcasecmp(word, KEYWORDS[i].name) == 0)
+            return KEYWORDS[i].capability;
     return 0;
 }
 
@@ -100,14 +95,14 @@ static void read_keyword(const char *line, SmtpEhlo *ehlo)
 
     if (!words[0])
         return;
-    guint keyword = look_up(KEYWORDS, G_N_ELEMENTS(KEYWORDS), words[0]);
+    guint keyword = look_up(words[0]);
     ehlo->capabilities |= keyword;
     if (keyword == SMTP_SIZE && words[1])
         ehlo->size = g_ascii_strtoull(words[1], NULL, 10);
     if (g_ascii_strcasecmp(words[0], "AUTH") != 0)
         return;
     for (char **word = words + 1; *word; word++)
-        ehlo->capabilities |= look_up(MECHANISMS, G_N_ELEMENTS(MECHANISMS), *word);
+        ehlo->mechanisms |= sasl_mechanism_of(*word);
 }
 
 SmtpEhlo smtp_ehlo_read(const SmtpReply *reply)

@@ -30,14 +30,11 @@ typedef enum {
     SMTP_DSN = 1 << 3,
     SMTP_STARTTLS = 1 << 4,
     SMTP_SIZE = 1 << 5,
-    SMTP_AUTH_PLAIN = 1 << 6,
-    SMTP_AUTH_LOGIN = 1 << 7,
-    SMTP_AUTH_OAUTHBEARER = 1 << 8,
-    SMTP_AUTH_XOAUTH2 = 1 << 9,
 } SmtpCapability;
 
 typedef struct {
     guint capabilities; /* SmtpCapability */
+    guint mechanisms;   /* SaslMechanism: AUTH */
     guint64 size;       /* the largest message it takes; 0: not said */
 } SmtpEhlo;
 
