@@ -4,6 +4,7 @@
  */
 #include "daemon/daemon.h"
 
+#include "daemon/config/paths.h"
 #include "daemon/net/thread.h"
 
 #include <errno.h>
@@ -63,11 +64,8 @@ static void find_paths(Daemon *daemon, const char *config_path, const char *data
 {
     const char *runtime = g_getenv("XDG_RUNTIME_DIR");
 
-    daemon->config_path =
-        config_path ? absolute(config_path)
-                    : g_build_filename(g_get_user_config_dir(), "postern", "postern.conf", NULL);
-    daemon->data_dir =
-        data_dir ? absolute(data_dir) : g_build_filename(g_get_user_data_dir(), "postern", NULL);
+    daemon->config_path = config_path ? absolute(config_path) : paths_config();
+    daemon->data_dir = data_dir ? absolute(data_dir) : paths_data();
     daemon->run_dir = data_dir || !runtime ? g_build_filename(daemon->data_dir, "run", NULL)
                                            : g_build_filename(runtime, "postern", NULL);
 }
@@ -235,6 +233,68 @@ static ServeAccount *find_account(const char *login, gpointer data, GError **err
     return accounts_find_login(daemon->accounts, login, error);
 }
 
+/* ---- what posternctl sendmail left ----------------------------------------------------------- */
+
+static gboolean dispatch_told(GSource *source, GSourceFunc callback, gpointer data)
+{
+    g_source_set_ready_time(source, -1);
+    return callback(data);
+}
+
+static gboolean on_handed_told(gpointer data)
+{
+    tell_changed(data);
+    return G_SOURCE_CONTINUE;
+}
+
+/* Called by the pickup's thread. */
+static void pickup_changed(gpointer data)
+{
+    g_source_set_ready_time(((Daemon *)data)->handed_told, 0);
+}
+
+static void on_handed(GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event,
+                      gpointer data)
+{
+    if (event == G_FILE_MONITOR_EVENT_CREATED || event == G_FILE_MONITOR_EVENT_RENAMED ||
+        event == G_FILE_MONITOR_EVENT_MOVED_IN)
+        pickup_check(((Daemon *)data)->pickup);
+}
+
+/* Looks again where it runs: another configuration may be what the mail waits for. */
+static void start_pickup(Daemon *daemon)
+{
+    static GSourceFuncs functions = {.dispatch = dispatch_told};
+    const ServeDaemon serve = {
+        .find_account = find_account, .queue = daemon->queue, .data = daemon};
+    g_autofree char *path = paths_handed();
+    g_autoptr(GFile) folder = g_file_new_for_path(path);
+
+    if (daemon->pickup)
+        pickup_check(daemon->pickup);
+    if (daemon->pickup || !daemon->queue)
+        return;
+    daemon->handed_told = g_source_new(&functions, sizeof(GSource));
+    g_source_set_callback(daemon->handed_told, on_handed_told, daemon, NULL);
+    g_source_attach(daemon->handed_told, NULL);
+    daemon->pickup = pickup_new(&serve, path, pickup_changed);
+    /* A folder that isn't there yet is watched as well. */
+    daemon->handed = g_file_monitor_directory(folder, G_FILE_MONITOR_WATCH_MOVES, NULL, NULL);
+    if (daemon->handed)
+        g_signal_connect(daemon->handed, "changed", G_CALLBACK(on_handed), daemon);
+}
+
+static void end_pickup(Daemon *daemon)
+{
+    g_clear_object(&daemon->handed);
+    g_clear_pointer(&daemon->pickup, pickup_free);
+    if (daemon->handed_told)
+        g_source_destroy(daemon->handed_told);
+    g_clear_pointer(&daemon->handed_told, g_source_unref);
+}
+
+/* ---- the daemon ------------------------------------------------------------------------------ */
+
 /* The certificate is made when there is something to serve for the first time. */
 static void prepare_tls(Daemon *daemon)
 {
@@ -291,6 +351,7 @@ void daemon_free(Daemon *daemon)
 {
     g_clear_pointer(&daemon->changes, changes_free);
     g_clear_handle_id(&daemon->purge_timer, g_source_remove);
+    end_pickup(daemon);
     g_clear_pointer(&daemon->sessions, sessions_free);
     g_clear_pointer(&daemon->listeners, listeners_free);
     g_clear_pointer(&daemon->accounts, accounts_free);
@@ -364,6 +425,7 @@ gboolean daemon_reload(Daemon *daemon, AccountsDone done, gpointer data, GError 
     listeners_configure(daemon->listeners, has_work(daemon) ? daemon->config : NULL,
                         daemon->tls != NULL);
     accounts_apply(daemon->accounts, daemon->config, done, data);
+    start_pickup(daemon);
     tell_changed(daemon);
     return TRUE;
 }
@@ -391,6 +453,8 @@ char **daemon_problems(const Daemon *daemon)
         g_ptr_array_add(problems, notice);
     for (guint i = 0; daemon->config && i < daemon->config->warnings->len; i++)
         g_ptr_array_add(problems, g_strdup(g_ptr_array_index(daemon->config->warnings, i)));
+    if (daemon->pickup)
+        pickup_problems(daemon->pickup, problems);
     listeners_problems(daemon->listeners, problems);
     accounts_problems(daemon->accounts, problems);
     g_ptr_array_add(problems, NULL);

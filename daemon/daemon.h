@@ -6,6 +6,7 @@
 
 #include "daemon/account/accounts.h"
 #include "daemon/changes.h"
+#include "daemon/serve/pickup.h"
 
 #include <pthread.h>
 
@@ -37,6 +38,9 @@ typedef struct {
     guint purge_timer;
     pthread_t queue_thread; /* opens the queue, while `queue_opened` is there */
     GSource *queue_opened;  /* comes when it has tried */
+    Pickup *pickup;         /* NULL: there is no queue */
+    GFileMonitor *handed;   /* the folder it looks at */
+    GSource *handed_told;   /* comes when what it says is another */
     gboolean stopping;
 } Daemon;
 

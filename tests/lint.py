@@ -47,8 +47,9 @@ DOORS = {
     "daemon/upstream": LANGUAGES | {"daemon/config"},
     "daemon/web": set(),
     "dbus": set(),
-    # posternctl edits postern.conf by the same code as the daemon, also while there is none.
-    "ui": {"dbus", "daemon/config"},
+    # posternctl edits postern.conf by the same code as the daemon, also while there is none, and reads the
+    # addresses of what it sends by the same parser.
+    "ui": {"dbus", "daemon/config", "daemon/proto"},
 }
 #: Where the headers of a library may be included.
 LIBRARIES = {

@@ -56,12 +56,25 @@ static gboolean insert_parts(Db *db, gint64 id, GArray *parts, GError **error)
     return TRUE;
 }
 
+/* The key of `meta` that a ticket is remembered under. */
+static char *ticket_key(const char *ticket)
+{
+    return g_strconcat("ticket/", ticket, NULL);
+}
+
+static gboolean remember_ticket(Db *db, const QueueEntry *entry, GError **error)
+{
+    g_autofree char *key = entry->ticket ? ticket_key(entry->ticket) : NULL;
+
+    return !key || db_run(db, error, "INSERT INTO meta VALUES (?1, '')", DB_TEXT(key));
+}
+
 static gboolean accept_work(Queue *queue, Db *db, gpointer data, GError **error)
 {
     Addition *add = data;
     queue_note_due(queue, add->entry->account);
     return queue_entry_insert(db, add->id, add->entry, error) &&
-           insert_parts(db, add->id, add->parts, error) &&
+           insert_parts(db, add->id, add->parts, error) && remember_ticket(db, add->entry, error) &&
            (!add->staged ||
             db_run(db, error, "DELETE FROM staging WHERE entry = ?1", DB_INT(add->id)));
 }
@@ -158,4 +171,38 @@ gboolean queue_add(Queue *queue, QueueEntry *entry, GBytes *body, int body_fd, G
         queue_commit(queue, unstage_work, &add, NULL); /* else when the queue is opened again */
     g_array_unref(add.parts);
     return ok;
+}
+
+/* ---- tickets --------------------------------------------------------------------------------- */
+
+static gboolean find_ticket(Db *db, const char *ticket, gboolean *has, GError **error)
+{
+    g_autofree char *key = ticket_key(ticket);
+    g_auto(DbQuery) query = db_query(db, "SELECT 1 FROM meta WHERE key = ?1", DB_TEXT(key));
+
+    *has = db_next(&query);
+    return db_done(&query, error);
+}
+
+gboolean queue_has_ticket(Queue *queue, const char *ticket, gboolean *has, GError **error)
+{
+    Db *db = queue_reader(queue, error);
+
+    if (!db)
+        return FALSE;
+    gboolean ok = find_ticket(db, ticket, has, error);
+    queue_reader_done(queue);
+    return ok;
+}
+
+static gboolean forget_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    return db_run(db, error, "DELETE FROM meta WHERE key = ?1", DB_TEXT((const char *)data));
+}
+
+gboolean queue_forget_ticket(Queue *queue, const char *ticket, GError **error)
+{
+    g_autofree char *key = ticket_key(ticket);
+
+    return queue_commit(queue, forget_work, key, error);
 }

@@ -50,6 +50,7 @@ typedef struct {
     gint64 next_attempt; /* Unix seconds; 0: at once */
     gint64 send_at;      /* Unix seconds: not before; 0: at once */
     char *last_error;
+    char *ticket; /* for queue_add() alone: see queue_has_ticket(); or NULL */
 } QueueEntry;
 
 QueueRecipient *queue_recipient_new(const char *address);
@@ -92,6 +93,14 @@ int queue_temporary_file(Queue *queue, GError **error);
  * entry->size bytes. CACHE_ERROR_FULL: the disk is full; nothing was kept.
  */
 gboolean queue_add(Queue *queue, QueueEntry *entry, GBytes *body, int body_fd, GError **error);
+
+/*
+ * Whether a message with this ticket was stored. A ticket is the unique name under which a message
+ * is offered again until whoever offers it knows that it is here; it is remembered, whatever becomes
+ * of the message, until it is forgotten.
+ */
+gboolean queue_has_ticket(Queue *queue, const char *ticket, gboolean *has, GError **error);
+gboolean queue_forget_ticket(Queue *queue, const char *ticket, GError **error);
 
 /* NULL and CACHE_ERROR_NOT_FOUND where there is none. */
 QueueEntry *queue_get(Queue *queue, gint64 id, GError **error);

@@ -38,6 +38,7 @@ void queue_entry_free(QueueEntry *entry)
     g_free(entry->envid);
     g_free(entry->subject);
     g_free(entry->last_error);
+    g_free(entry->ticket);
     g_free(entry);
 }
 

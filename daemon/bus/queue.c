@@ -4,9 +4,11 @@
  * The queue is read in worker threads only. Entries that somebody has read are kept in mind (some
  * hundred, the oldest leave), so that PropertiesChanged can be sent for them.
  */
+#include "cache/export.h"
 #include "daemon/bus/private.h"
 
 #include <errno.h>
+#include <gio/gunixfdlist.h>
 #include <glib-unix.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +80,7 @@ typedef struct {
     GVariant *parameters; /* of the call */
     guint64 offset;       /* ListQueue */
     guint limit;
+    int fd;               /* Export; -1: none was passed */
     GVariant *properties; /* the entry's, after a read: kept in mind */
 } QueueCall;
 
@@ -86,6 +89,8 @@ static void call_free(QueueCall *call)
     g_free(call->method);
     g_clear_pointer(&call->parameters, g_variant_unref);
     g_clear_pointer(&call->properties, g_variant_unref);
+    if (call->fd >= 0)
+        close(call->fd);
     g_free(call);
 }
 
@@ -183,6 +188,7 @@ void bus_queue_list(Bus *bus, GDBusMethodInvocation *invocation, GVariant *filte
     QueueCall *call = g_new0(QueueCall, 1);
 
     call->parameters = g_variant_ref(filter);
+    call->fd = -1;
     call->offset = offset;
     call->limit = limit ? MIN(limit, LIST_LIMIT) : LIST_DEFAULT;
     run(bus, call, invocation, list_thread);
@@ -239,13 +245,33 @@ static gboolean send_at(Queue *queue, QueueCall *call, GError **error)
     return queue_send_at(queue, call->id, when, error);
 }
 
+static gboolean export(Queue *queue, QueueCall *call, GError **error)
+{
+    gsize length = EXPORT_PIECE;
+
+    if (call->fd < 0) {
+        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_INVALID_ARGUMENT,
+                            "no file was passed along");
+        return FALSE;
+    }
+    for (guint64 offset = 0; length == EXPORT_PIECE; offset += length) {
+        g_autoptr(GBytes) bytes = queue_read(queue, call->id, offset, EXPORT_PIECE, error);
+        if (!bytes)
+            return FALSE;
+        const char *data = g_bytes_get_data(bytes, &length);
+        if (!export_write(call->fd, data, length, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static const struct {
     const char *name;
     gboolean (*simple)(Queue *queue, gint64 id, GError **error);
     gboolean (*full)(Queue *queue, QueueCall *call, GError **error);
 } methods[] = {
     {"Retry", queue_retry, NULL},   {"Hold", queue_hold, NULL}, {"Release", queue_release, NULL},
-    {"Cancel", queue_cancel, NULL}, {"SendAt", NULL, send_at},
+    {"Cancel", queue_cancel, NULL}, {"SendAt", NULL, send_at},  {"Export", NULL, export},
 };
 
 static void method_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
@@ -275,6 +301,15 @@ static void method_thread(GTask *task, gpointer source, gpointer data, GCancella
     g_task_return_error(task, error);
 }
 
+/* The descriptor that came with the call, or -1. */
+static int passed_file(GDBusMethodInvocation *invocation)
+{
+    GUnixFDList *files =
+        g_dbus_message_get_unix_fd_list(g_dbus_method_invocation_get_message(invocation));
+
+    return files && g_unix_fd_list_get_length(files) == 1 ? g_unix_fd_list_get(files, 0, NULL) : -1;
+}
+
 static void on_method_call(GDBusConnection *connection, const char *sender, const char *path,
                            const char *interface, const char *method, GVariant *parameters,
                            GDBusMethodInvocation *invocation, gpointer data)
@@ -293,6 +328,7 @@ static void on_method_call(GDBusConnection *connection, const char *sender, cons
     call->id = (gint64)id;
     call->method = g_strdup(method);
     call->parameters = g_variant_ref(parameters);
+    call->fd = passed_file(invocation);
     run(bus, call, invocation,
         strcmp(interface, POSTERN_OUTGOING_INTERFACE) == 0 ? method_thread : properties_thread);
 }

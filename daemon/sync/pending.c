@@ -3,20 +3,11 @@
 #include "daemon/sync/pending.h"
 
 #include "cache/content.h"
+#include "cache/export.h"
 #include "cache/folder.h"
 #include "cache/problem.h"
 #include "daemon/sync/decide.h"
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <unistd.h>
-
-/* What a pipe takes without blocking once it is writable (PIPE_BUF), and how long to wait for that:
- * the account can't be stopped meanwhile. */
-#define WRITE_PIECE   4096
-#define WRITE_SECONDS 10
-
-#define READ_PIECE (1024 * 1024)
 
 static CacheProblem *find_problem(CacheTxn *txn, gint64 id, GError **error)
 {
@@ -246,25 +237,6 @@ gboolean sync_give_up_pending(Cache *cache, gint64 id, GError **error)
 
 /* ---- a copy -------------------------------------------------------------------------------- */
 
-static gboolean write_piece(int fd, const char *data, gsize length, GError **error)
-{
-    struct pollfd ready = {.fd = fd, .events = POLLOUT};
-
-    while (length > 0) {
-        gssize n = poll(&ready, 1, WRITE_SECONDS * 1000) == 1
-                       ? write(fd, data, MIN(length, WRITE_PIECE))
-                       : (errno = ETIMEDOUT, -1);
-        if (n < 0 && errno != EINTR && errno != EAGAIN) {
-            g_set_error(error, CACHE_ERROR, errno == ENOSPC ? CACHE_ERROR_FULL : CACHE_ERROR_FAILED,
-                        "The message can't be written: %s.", g_strerror(errno));
-            return FALSE;
-        }
-        data += MAX(n, 0);
-        length -= (gsize)MAX(n, 0);
-    }
-    return TRUE;
-}
-
 /* The message that the problem is about; 0: none, or not just one. */
 static gint64 message_of(Cache *cache, gint64 id, GError **error)
 {
@@ -285,17 +257,17 @@ static gint64 message_of(Cache *cache, gint64 id, GError **error)
 gboolean sync_export_pending(Cache *cache, gint64 id, int fd, GError **error)
 {
     gint64 message = message_of(cache, id, error);
-    gsize length = READ_PIECE;
+    gsize length = EXPORT_PIECE;
 
-    for (guint64 offset = 0; message && length == READ_PIECE; offset += length) {
+    for (guint64 offset = 0; message && length == EXPORT_PIECE; offset += length) {
         g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
         g_autoptr(GBytes) bytes =
-            txn ? cache_content_read(txn, message, offset, READ_PIECE, error) : NULL;
+            txn ? cache_content_read(txn, message, offset, EXPORT_PIECE, error) : NULL;
         if (!bytes)
             return FALSE;
         g_clear_pointer(&txn, cache_end);
         const char *data = g_bytes_get_data(bytes, &length);
-        if (!write_piece(fd, data, length, error))
+        if (!export_write(fd, data, length, error))
             return FALSE;
     }
     return message != 0;

@@ -14,6 +14,7 @@ typedef struct {
     gboolean json;               /* one JSON document on stdout instead of text */
     gboolean no_start;           /* don't activate a daemon */
     gboolean failed;             /* a command has told on stderr itself what failed */
+    int status;                  /* exit status of a failure that has its own; 0: the usual one */
 } Ctl;
 
 /* What is no error of the daemon's. */
@@ -65,6 +66,9 @@ gboolean ctl_daemon(Ctl *ctl, GError **error);
 /* Calls a method and waits as long as it takes; the answer, or NULL. `parameters` is consumed. */
 GVariant *ctl_call(Ctl *ctl, const char *path, const char *interface, const char *method,
                    GVariant *parameters, GError **error);
+/* The same for a method that writes to a file: handle 0 in `parameters` is stdout. */
+gboolean ctl_call_stdout(Ctl *ctl, const char *path, const char *interface, const char *method,
+                         GVariant *parameters, GError **error);
 /* The Manager's methods. */
 GVariant *ctl_manager(Ctl *ctl, const char *method, GVariant *parameters, GError **error);
 /* A method of account `id`; says so where there is none. */
@@ -196,4 +200,5 @@ gboolean cmd_queue_list(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_show(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_change(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_send_at(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_sendmail(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_watch(Ctl *ctl, int argc, char **argv, GError **error);

@@ -4,7 +4,9 @@
  */
 #include "ui/posternctl/ctl.h"
 
+#include <gio/gunixfdlist.h>
 #include <string.h>
+#include <unistd.h>
 
 #define START_SECONDS 10
 
@@ -88,6 +90,20 @@ GVariant *ctl_call(Ctl *ctl, const char *path, const char *interface, const char
     else
         g_propagate_error(error, g_steal_pointer(&failure));
     return NULL;
+}
+
+gboolean ctl_call_stdout(Ctl *ctl, const char *path, const char *interface, const char *method,
+                         GVariant *parameters, GError **error)
+{
+    g_autoptr(GVariant) owned = g_variant_ref_sink(parameters);
+    g_autoptr(GUnixFDList) files = g_unix_fd_list_new();
+
+    if (!ctl_daemon(ctl, error) || g_unix_fd_list_append(files, STDOUT_FILENO, error) < 0)
+        return FALSE;
+    g_autoptr(GVariant) answer = g_dbus_connection_call_with_unix_fd_list_sync(
+        ctl->connection, POSTERN_BUS_NAME, path, interface, method, owned, NULL,
+        G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, files, NULL, NULL, error);
+    return answer != NULL;
 }
 
 GVariant *ctl_manager(Ctl *ctl, const char *method, GVariant *parameters, GError **error)

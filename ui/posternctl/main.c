@@ -52,6 +52,8 @@ static const CtlCommand commands[] = {
     {"pending", "[ID] [retry|give-up|export N…]", "What the provider hasn't taken, and why",
      "posternctl pending ada retry 3", cmd_pending},
     {"queue", "", "Outgoing mail", NULL, NULL, queue_commands},
+    {"sendmail", "[RECIPIENT…]", "Sends a message from stdin, as sendmail(8) does",
+     "printf 'Subject: hello\\n\\nText\\n' | posternctl sendmail bob@example.org", cmd_sendmail},
     {"watch", "", "What happens, as it happens", "posternctl watch", cmd_watch},
     {"help", "[COMMAND…]", "Tells more about a command", "posternctl help queue list", cmd_help},
     {NULL},
@@ -140,5 +142,7 @@ int main(int argc, char **argv)
         g_autofree char *message = ctl_escape(error->message);
         fprintf(stderr, "posternctl: %s\n", message);
     }
+    if (error && ctl.status)
+        return ctl.status;
     return error ? exit_status(error) : ctl.failed ? 1 : 0;
 }

@@ -4,9 +4,7 @@
  */
 #include "ui/posternctl/ctl.h"
 
-#include <gio/gunixfdlist.h>
 #include <stdio.h>
-#include <unistd.h>
 
 /* One account's problems, each with its account, appended to `list`. */
 static gboolean collect(Ctl *ctl, GVariant *account, GVariantBuilder *list, GError **error)
@@ -84,20 +82,11 @@ static gboolean list(Ctl *ctl, const char *only, GError **error)
 
 /* ---- deciding about some ------------------------------------------------------------------- */
 
-/* To stdout, whose descriptor the daemon gets. */
 static gboolean export_one(Ctl *ctl, const char *id, gint64 number, GError **error)
 {
     g_autofree char *path = postern_account_path(id);
-    g_autoptr(GUnixFDList) files = g_unix_fd_list_new();
-    int handle = g_unix_fd_list_append(files, STDOUT_FILENO, error);
-
-    if (handle < 0)
-        return FALSE;
-    g_autoptr(GVariant) answer = g_dbus_connection_call_with_unix_fd_list_sync(
-        ctl->connection, POSTERN_BUS_NAME, path, POSTERN_ACCOUNT_INTERFACE, "ExportPending",
-        g_variant_new("(xh)", number, handle), NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT,
-        files, NULL, NULL, error);
-    return answer != NULL;
+    return ctl_call_stdout(ctl, path, POSTERN_ACCOUNT_INTERFACE, "ExportPending",
+                           g_variant_new("(xh)", number, 0), error);
 }
 
 static gboolean decide_one(Ctl *ctl, const char *id, const char *method, gint64 number,

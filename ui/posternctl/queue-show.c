@@ -43,13 +43,20 @@ static void print_entry(GVariant *entry)
 
 gboolean cmd_queue_show(Ctl *ctl, int argc, char **argv, GError **error)
 {
+    gboolean raw = FALSE;
+    const GOptionEntry entries[] = {{"raw", 0, 0, G_OPTION_ARG_NONE, &raw,
+                                     "Print the message itself, as it was submitted", NULL},
+                                    {NULL}};
     guint64 id;
 
-    if (!ctl_parse(ctl, &(CtlUsage){NULL, 1, 1}, &argc, &argv, error))
+    if (!ctl_parse(ctl, &(CtlUsage){entries, 1, 1}, &argc, &argv, error))
         return FALSE;
     if (!g_ascii_string_to_unsigned(argv[1], 10, 1, G_MAXINT64, &id, NULL))
         return ctl_usage(error, "“%s” is no number of a message", argv[1]);
     g_autofree char *path = g_strdup_printf("%s/%" G_GUINT64_FORMAT, POSTERN_QUEUE_PATH, id);
+    if (raw)
+        return ctl_call_stdout(ctl, path, POSTERN_OUTGOING_INTERFACE, "Export",
+                               g_variant_new("(h)", 0), error);
     g_autoptr(GVariant) answer = ctl_call(ctl, path, "org.freedesktop.DBus.Properties", "GetAll",
                                           g_variant_new("(s)", POSTERN_OUTGOING_INTERFACE), error);
     g_autoptr(GVariant) properties = answer ? g_variant_get_child_value(answer, 0) : NULL;

@@ -20,33 +20,48 @@ static gboolean refuse_storing(Submission *session, const GError *failure, GErro
     return submission_reply(session, error, 451, "4.3.0", "Nothing was kept: %s", failure->message);
 }
 
-static gboolean store(Submission *session, GError **error)
+gboolean submission_queue(Queue *queue, const AccountSettings *settings, QueueEntry *entry,
+                          Spool *spool, GError **error)
 {
-    QueueEntry *entry = session->entry;
-    Spool *spool = session->spool;
-    g_autoptr(GError) failure = NULL;
-
-    entry->eightbit |= session->reader.eightbit;
     entry->subject = spool_subject(spool);
     entry->submitted = g_get_real_time() / G_USEC_PER_SEC;
-    if (session->account->settings->undo_delay > 0)
-        entry->send_at =
-            MAX(entry->send_at, entry->submitted + session->account->settings->undo_delay);
+    if (settings->undo_delay > 0)
+        entry->send_at = MAX(entry->send_at, entry->submitted + settings->undo_delay);
     spool_complete(spool);
     entry->size = spool->size;
-    if (spool->error)
-        return refuse_storing(session, spool->error, error);
+    if (spool->error) {
+        g_propagate_error(error, g_error_copy(spool->error));
+        return FALSE;
+    }
     g_autoptr(GBytes) body =
         spool->fd < 0 ? g_byte_array_free_to_bytes(g_steal_pointer(&spool->memory)) : NULL;
     spool->memory = spool->memory ? spool->memory : g_byte_array_new();
-    if (!queue_add(session->daemon->queue, entry, body, spool->fd, &failure))
+    return queue_add(queue, entry, body, spool->fd, error);
+}
+
+static gboolean store(Submission *session, GError **error)
+{
+    QueueEntry *entry = session->entry;
+    g_autoptr(GError) failure = NULL;
+
+    entry->eightbit |= session->reader.eightbit;
+    if (!submission_queue(session->daemon->queue, session->account->settings, entry, session->spool,
+                          &failure))
         return refuse_storing(session, failure, error);
     return submission_reply(session, error, 250, "2.0.0", "Queued as %" G_GINT64_FORMAT, entry->id);
+}
+
+const char *submission_flaw(const SmtpDataReader *reader)
+{
+    if (reader->bare)
+        return "The message has a CR or LF alone; lines must end in CRLF";
+    return reader->nul ? "The message has a NUL; send it encoded (base64)" : NULL;
 }
 
 /* The message has ended. */
 static gboolean finish(Submission *session, GError **error)
 {
+    const char *flaw = submission_flaw(&session->reader);
     gboolean ok;
 
     if (session->spool->error)
@@ -54,27 +69,20 @@ static gboolean finish(Submission *session, GError **error)
     else if (spool_too_large(session->spool))
         ok = submission_reply(session, error, 552, "5.3.4", "At most %u bytes are taken",
                               SUBMISSION_SIZE_MAX);
-    else if (session->reader.bare)
-        ok = submission_reply(session, error, 550, "5.6.0",
-                              "The message has a CR or LF alone; lines must end in CRLF");
-    else if (session->reader.nul)
-        ok = submission_reply(session, error, 550, "5.6.0",
-                              "The message has a NUL; send it encoded (base64)");
+    else if (flaw)
+        ok = submission_reply(session, error, 550, "5.6.0", "%s", flaw);
     else
         ok = store(session, error);
     submission_reset(session);
     return ok;
 }
 
-/* Fields that are missing get the domain of the sender, or where that is <> the account's. */
-static Spool *new_spool(Submission *session)
+Spool *submission_spool(Queue *queue, const AccountSettings *settings, const QueueEntry *entry)
 {
-    const char *sender = session->entry->sender;
-    const char *address = *sender ? sender : session->account->settings->address;
+    const char *address = *entry->sender ? entry->sender : settings->address;
     const char *domain = strrchr(address, '@');
 
-    return spool_new(session->daemon->queue, SUBMISSION_SIZE_MAX,
-                     domain ? domain + 1 : "localhost");
+    return spool_new(queue, SUBMISSION_SIZE_MAX, domain ? domain + 1 : "localhost");
 }
 
 /* ---- DATA ------------------------------------------------------------------------------------ */
@@ -90,7 +98,8 @@ gboolean submission_data(Submission *session, const char *arguments, GError **er
     if (!submission_reply(session, error, 354, NULL, "Go ahead, end with CRLF.CRLF") ||
         !net_stream_flush(session->stream, error))
         return FALSE;
-    session->spool = new_spool(session);
+    session->spool =
+        submission_spool(session->daemon->queue, session->account->settings, session->entry);
     while (!session->reader.done) {
         gsize length;
         const char *piece = net_stream_peek(session->stream, &length, error);
@@ -140,7 +149,8 @@ gboolean submission_bdat(Submission *session, const char *arguments, GError **er
     }
     gboolean keep = session->entry && session->entry->recipients->len > 0;
     if (keep && !session->spool)
-        session->spool = new_spool(session);
+        session->spool =
+            submission_spool(session->daemon->queue, session->account->settings, session->entry);
     if (!read_chunk(session, size, keep, last, error))
         return FALSE;
     gboolean refused;

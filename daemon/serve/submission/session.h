@@ -49,3 +49,14 @@ gboolean submission_refuse_state(Submission *session, gboolean *refused, GError 
 
 /* Ends a mail transaction (RSET). */
 void submission_reset(Submission *session);
+
+/* Where the entry's message is collected. Fields that it lacks get the domain of the sender, or where
+ * that is <> the account's. */
+Spool *submission_spool(Queue *queue, const AccountSettings *settings, const QueueEntry *entry);
+
+/* Why a message that was read can't be passed on as it is; NULL: it can. */
+const char *submission_flaw(const SmtpDataReader *reader);
+
+/* Stores the message in `spool` with the entry's envelope; returns when it is on the disk. */
+gboolean submission_queue(Queue *queue, const AccountSettings *settings, QueueEntry *entry,
+                          Spool *spool, GError **error);

@@ -289,6 +289,11 @@ class Postern:
         listed = self.control("queue", "list")
         return [entry for entry in listed if not states or entry["State"] in states]
 
+    def queued_message(self, number):
+        """The bytes of a message in the queue."""
+        return subprocess.run([find_program("posternctl"), "queue", "show", str(number), "--raw"], env=self.environment,
+                              stdout=subprocess.PIPE, check=True).stdout
+
     def sync(self, account="work", timeout=300):
         """Brings the account up to date, and waits for it."""
         self.control("sync", account, "--wait", timeout=timeout)
