@@ -397,6 +397,43 @@ static gboolean parse_quirks(AccountSettings *settings, const char *value, GErro
     return set_text(&settings->quirks, value) && quirks_add(&quirks, value, error);
 }
 
+/* One folder isn't for two things, and INBOX for none of these. */
+static gboolean parse_role_folder(AccountSettings *settings, AccountRole role, const char *value,
+                                  GError **error)
+{
+    if (g_ascii_strcasecmp(value, "INBOX") == 0)
+        return bad(error, "can't be INBOX; name another folder");
+    for (guint i = 0; i < ACCOUNT_ROLES; i++)
+        if (i != role && *value && g_strcmp0(settings->role_folders[i], value) == 0)
+            return bad(error, "names a folder that is for something else already");
+    return set_text(&settings->role_folders[role], value);
+}
+
+static gboolean parse_sent_folder(AccountSettings *settings, const char *value, GError **error)
+{
+    return parse_role_folder(settings, ACCOUNT_ROLE_SENT, value, error);
+}
+
+static gboolean parse_drafts_folder(AccountSettings *settings, const char *value, GError **error)
+{
+    return parse_role_folder(settings, ACCOUNT_ROLE_DRAFTS, value, error);
+}
+
+static gboolean parse_trash_folder(AccountSettings *settings, const char *value, GError **error)
+{
+    return parse_role_folder(settings, ACCOUNT_ROLE_TRASH, value, error);
+}
+
+static gboolean parse_junk_folder(AccountSettings *settings, const char *value, GError **error)
+{
+    return parse_role_folder(settings, ACCOUNT_ROLE_JUNK, value, error);
+}
+
+static gboolean parse_archive_folder(AccountSettings *settings, const char *value, GError **error)
+{
+    return parse_role_folder(settings, ACCOUNT_ROLE_ARCHIVE, value, error);
+}
+
 static gboolean parse_undo_delay(AccountSettings *settings, const char *value, GError **error)
 {
     char *end;
@@ -460,6 +497,11 @@ static const struct {
     {"leave-on-server", parse_leave},
     {"undo-delay", parse_undo_delay},
     {"quirks", parse_quirks},
+    {"sent-folder", parse_sent_folder},
+    {"drafts-folder", parse_drafts_folder},
+    {"trash-folder", parse_trash_folder},
+    {"junk-folder", parse_junk_folder},
+    {"archive-folder", parse_archive_folder},
     {"pop3-folder", parse_pop3_folder},
     {"pop3-delete", parse_pop3_delete},
     {"pop3-window", parse_pop3_window},

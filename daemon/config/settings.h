@@ -30,6 +30,16 @@ typedef enum {
     ACCOUNT_LOCAL, /* nowhere: it lives here only */
 } AccountKind;
 
+/* What folders are for, where the user says it. */
+typedef enum {
+    ACCOUNT_ROLE_SENT,
+    ACCOUNT_ROLE_DRAFTS,
+    ACCOUNT_ROLE_TRASH,
+    ACCOUNT_ROLE_JUNK,
+    ACCOUNT_ROLE_ARCHIVE,
+    ACCOUNT_ROLES
+} AccountRole;
+
 #define ACCOUNT_LEAVE_ALWAYS (-1)
 
 #define ACCOUNT_PREFETCH_ALL     (-1)
@@ -59,10 +69,11 @@ typedef struct {
     AccountSaveSent save_sent;
     char *pop3_folder; /* what POP3 clients see; NULL: INBOX */
     AccountPop3Delete pop3_delete;
-    guint pop3_days;     /* they see that many days' mail; 0: all */
-    guint undo_delay;    /* seconds between accepting a message and sending it */
-    char *quirks;        /* names of quirks, see quirks.h; or NULL */
-    GKeyFile *providers; /* providers.ini; or NULL */
+    guint pop3_days;                   /* they see that many days' mail; 0: all */
+    guint undo_delay;                  /* seconds between accepting a message and sending it */
+    char *role_folders[ACCOUNT_ROLES]; /* names of folders, or NULL */
+    char *quirks;                      /* names of quirks, see quirks.h; or NULL */
+    GKeyFile *providers;               /* providers.ini; or NULL */
     gboolean enabled;
     gint refs; /* atomic */
 } AccountSettings;

@@ -12,6 +12,7 @@
 #include "daemon/sync/aside.h"
 #include "daemon/sync/listing.h"
 #include "daemon/sync/pull.h"
+#include "daemon/sync/roles.h"
 #include <string.h>
 
 /* So many messages have to agree before another name is taken for the same folder. */
@@ -385,12 +386,12 @@ static CacheRole folder_role_of(const Reconcile *reconcile, const CacheFolder *r
     const guint given = 1u << CACHE_ROLE_ARCHIVE | 1u << CACHE_ROLE_DRAFTS | 1u << CACHE_ROLE_JUNK |
                         1u << CACHE_ROLE_SENT | 1u << CACHE_ROLE_TRASH;
     const SyncListing *listing = reconcile->listing;
-    CacheRole role = sync_listed_role(listing, listed);
+    CacheRole role = listed->role;
 
     if (role != CACHE_ROLE_NONE || !(given & 1u << row->role))
         return role;
     for (guint i = 0; i < listing->folders->len; i++)
-        if (sync_listed_role(listing, listing->folders->pdata[i]) == row->role)
+        if (((SyncListed *)listing->folders->pdata[i])->role == row->role)
             return CACHE_ROLE_NONE;
     return row->role;
 }
@@ -483,7 +484,7 @@ static gboolean add_row(Reconcile *reconcile, CacheTxn *txn, SyncListed *listed,
 {
     CacheFolder row = {.name = listed->name,
                        .delimiter = listed->delimiter,
-                       .role = sync_listed_role(reconcile->listing, listed),
+                       .role = listed->role,
                        .selectable = sync_listed_selectable(listed),
                        .pushed = TRUE,
                        .base_name = listed->name,
@@ -690,6 +691,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
     g_clear_pointer(&txn, cache_end);
     if (!reconcile.rows)
         return FALSE;
+    sync_give_roles(reconcile.listing, context->settings, reconcile.rows);
     assign_by_name(&reconcile);
     assign_attempted(&reconcile);
     if (!assign_renamed(&reconcile, error))

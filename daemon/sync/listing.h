@@ -14,6 +14,7 @@ typedef struct {
     guint64 highestmodseq; /* 0: not said */
     char *mailboxid;       /* or NULL */
     guint32 rights;        /* as in CacheFolder; 0: not said */
+    CacheRole role;        /* set by roles.c */
     gint64 row;            /* for folders.c: the folder it turned out to be; 0: none yet */
 } SyncListed;
 
@@ -29,9 +30,6 @@ void sync_listing_free(SyncListing *listing);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SyncListing, sync_listing_free)
 
 SyncListed *sync_listing_find(const SyncListing *listing, const char *name);
-
-/* A folder's role: as the provider says, else, where it names no roles at all, by its name. */
-CacheRole sync_listed_role(const SyncListing *listing, const SyncListed *listed);
 
 /* Whether it can be selected. */
 gboolean sync_listed_selectable(const SyncListed *listed);

@@ -3,9 +3,11 @@
 and none with it, from wherever the quirk is known: providers.ini, what the server says of itself, or `quirks=`."""
 
 import itertools
+import re
 from pathlib import Path
 
 from harness import Case, FakeImap, faults
+from harness.fakeimap import plain_name
 from test_set_aside import Fake, mail
 
 TABLE = Path(__file__).resolve().parents[2] / "data" / "providers.ini"
@@ -149,3 +151,45 @@ class Shown(Case):
         self.assertEqual(self.upstream_of(table=table), ("mine", ["files-sent", "no-move", "pipeline=3"]))
         self.assertEqual(self.upstream_of("move,no-files-sent pipeline=0;no-idle", table), ("mine", ["no-idle"]))
         self.assertEqual(self.upstream_of("no-idle"), ("", ["no-idle"]))
+
+
+class Roles(Case):
+    """What folders are for is told to clients, though the server doesn't say it (no SPECIAL-USE)."""
+
+    def begin(self, *folders, without=("SPECIAL-USE",), **settings):
+        fake = FakeImap(without=without)
+        self.addCleanup(fake.close)
+        if without:
+            for name in ("Sent", "Drafts", "Trash"):
+                del fake.folders[name]
+        for name in folders:
+            fake.create(name)
+        self.fake = fake
+        daemon = self.postern(accounts={"work": {"address": "ada@example.org", "password-command": "echo lovelace",
+                                                 "incoming": f"imap+insecure://127.0.0.1:{fake.imap}", **settings}})
+        daemon.control("sync", "--wait")
+        return daemon
+
+    def roles(self, daemon):
+        answer = self.local(daemon).command('LIST (SPECIAL-USE) "" "*"')
+        return {plain_name(line.split(b'"/" ')[1].strip(b'"')): re.search(rb"\\(Sent|Drafts|Trash|Junk|Archive)", line)[1].decode()
+                for line in answer.untagged if b"LIST" in line}
+
+    def test_names_in_other_languages_are_announced(self):
+        for folders in (("Éléments envoyés", "Brouillons", "Corbeille", "Courrier indésirable", "Archives"),
+                        ("已发送", "草稿箱", "已删除", "垃圾邮件", "存档"),
+                        ("Gesendete Objekte", "Entwürfe", "INBOX/Papierkorb", "Spamverdacht", "Archiv"),
+                        ("Отправленные", "Черновики", "Корзина", "Спам", "Архив")):
+            daemon = self.begin(*folders)
+            self.assertEqual(self.roles(daemon), dict(zip(folders, ("Sent", "Drafts", "Trash", "Junk", "Archive"))))
+
+    def test_folders_set_by_hand_are_announced(self):
+        settings = {"sent-folder": "Ausgang/Weg", "junk-folder": "Müll"}
+        daemon = self.begin("Ausgang", "Ausgang/Weg", "Müll", "Sent", "Drafts", **settings)
+        self.assertEqual(self.roles(daemon), {"Ausgang/Weg": "Sent", "Müll": "Junk", "Drafts": "Drafts"})
+        daemon = self.begin("Ausgang", "Ausgang/Weg", "Müll", without=(), **settings)
+        self.assertEqual(self.roles(daemon), {"Ausgang/Weg": "Sent", "Müll": "Junk", "Drafts": "Drafts", "Trash": "Trash"})
+        daemon.control("account", "set", "work", "sent-folder=")
+        daemon.control("sync", "--wait")
+        self.assertEqual(self.roles(daemon)["Sent"], "Sent")
+        self.assertNotIn("Ausgang/Weg", self.roles(daemon))
