@@ -9,9 +9,13 @@ struct SmtpClient {
     NetEndpoint *endpoint;
     SmtpTimeouts timeouts; /* none is 0 */
     SmtpEhlo ehlo;
+    guint timeout;   /* of the stream, seconds */
     gboolean failed; /* good for freeing only */
     gboolean dirty;  /* a transaction came to nothing, and RSET was not said yet */
 };
+
+/* Seconds that the server may be silent; a whole reply may take twice that. */
+void smtp_client_set_timeout(SmtpClient *client, guint seconds);
 
 /* Reads a whole reply, after flushing. */
 gboolean smtp_client_read(SmtpClient *client, SmtpReply *reply, GError **error);

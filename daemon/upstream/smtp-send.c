@@ -198,9 +198,8 @@ static gboolean send_text(Transaction *t, GError **error)
 static gboolean spoke_early(Transaction *t)
 {
     g_auto(SmtpReply) reply = {0};
-    NetStream *stream = t->client->stream;
 
-    net_stream_set_timeout(stream, TIMEOUT_WORDS);
+    smtp_client_set_timeout(t->client, TIMEOUT_WORDS);
     gboolean spoke = smtp_client_read(t->client, &reply, NULL) && reply.code >= 400;
     t->client->failed = TRUE;
     if (spoke)
@@ -213,7 +212,7 @@ static SmtpSendResult await_answer(Transaction *t, GError **error)
 {
     g_auto(SmtpReply) reply = {0};
 
-    net_stream_set_timeout(t->client->stream, t->client->timeouts.end);
+    smtp_client_set_timeout(t->client, t->client->timeouts.end);
     net_stream_set_patience(t->client->stream, END_PATIENCE);
     gboolean answered = smtp_client_read(t->client, &reply, error);
     net_stream_set_patience(t->client->stream, 0);
@@ -255,7 +254,7 @@ static SmtpSendResult send_data(Transaction *t, GError **error)
     g_auto(SmtpReply) reply = {0};
     g_autoptr(GError) failure = NULL;
 
-    net_stream_set_timeout(t->client->stream, t->client->timeouts.data);
+    smtp_client_set_timeout(t->client, t->client->timeouts.data);
     if (!smtp_client_ask(t->client, "DATA", &reply, error))
         return broken(t);
     if (reply.code != 354) {
@@ -267,7 +266,7 @@ static SmtpSendResult send_data(Transaction *t, GError **error)
                     t->answer->reply);
         return broken(t);
     }
-    net_stream_set_timeout(t->client->stream, t->client->timeouts.block);
+    smtp_client_set_timeout(t->client, t->client->timeouts.block);
     if (!send_text(t, &failure)) {
         gboolean net = failure->domain == NET_ERROR && failure->code != NET_ERROR_CANCELLED;
         if (net && spoke_early(t))
@@ -282,14 +281,20 @@ SmtpSendResult smtp_client_send(SmtpClient *client, SmtpClientMessage *message,
                                 SmtpSendAnswer *answer, GError **error)
 {
     Transaction t = {.client = client, .message = message, .answer = answer};
+    g_autoptr(GError) failure = NULL;
 
     *answer = (SmtpSendAnswer){0};
     if (!server_can(&t))
         return SMTP_SEND_REFUSED;
-    net_stream_set_timeout(client->stream, client->timeouts.command);
-    if (!reset(client, error) || !send_envelope(&t, error))
+    smtp_client_set_timeout(client, client->timeouts.command);
+    gboolean asked = reset(client, &failure) && send_envelope(&t, &failure);
+    if (!answer->reply && !asked) {
+        g_propagate_error(error, g_steal_pointer(&failure));
         return broken(&t);
-    if (answer->reply) { /* MAIL was refused; what came for the recipients follows from that */
+    }
+    /* MAIL was refused; what came for the recipients follows from that, also where it is an end. */
+    if (answer->reply) {
+        client->failed |= !asked;
         for (guint i = 0; i < message->recipients_count; i++)
             message->recipients[i].code = 0;
         return abandon(&t, SMTP_SEND_REFUSED);

@@ -33,7 +33,7 @@ SmtpClient *smtp_client_start(NetStream *stream, const SmtpClientOptions *option
     client->stream = stream;
     client->endpoint = net_endpoint_copy(options->login.endpoint);
     client->timeouts = timeouts_of(options);
-    net_stream_set_timeout(stream, client->timeouts.command);
+    smtp_client_set_timeout(client, client->timeouts.command);
     return smtp_client_log_in(client, options, error) ? g_steal_pointer(&client) : NULL;
 }
 
@@ -58,7 +58,7 @@ void smtp_client_close(SmtpClient *client)
     g_auto(SmtpReply) reply = {0};
 
     if (client && smtp_client_is_good(client)) {
-        net_stream_set_timeout(client->stream, QUIT_TIMEOUT);
+        smtp_client_set_timeout(client, QUIT_TIMEOUT);
         smtp_client_ask(client, "QUIT", &reply, NULL);
         net_stream_close(client->stream);
     }
@@ -98,10 +98,27 @@ static gboolean read_reply(SmtpClient *client, SmtpReply *reply, GError **error)
     }
 }
 
+void smtp_client_set_timeout(SmtpClient *client, guint seconds)
+{
+    client->timeout = seconds;
+    net_stream_set_timeout(client->stream, seconds);
+}
+
+/* What comes in drops is no answer either: it is there in twice the time that silence may last. */
+static gboolean await_reply(SmtpClient *client, SmtpReply *reply, GError **error)
+{
+    gint64 time = (gint64)client->timeout * 2 * G_USEC_PER_SEC;
+
+    net_stream_set_deadline(client->stream, g_get_monotonic_time() + time);
+    gboolean ok = read_reply(client, reply, error);
+    net_stream_set_deadline(client->stream, 0);
+    return ok;
+}
+
 gboolean smtp_client_read(SmtpClient *client, SmtpReply *reply, GError **error)
 {
     smtp_reply_clear(reply);
-    if (!net_stream_flush(client->stream, error) || !read_reply(client, reply, error)) {
+    if (!net_stream_flush(client->stream, error) || !await_reply(client, reply, error)) {
         client->failed = TRUE;
         return FALSE;
     }

@@ -109,7 +109,7 @@ class Provider
     }
 
     /* Asked at each stage, under the lock: gives the answer in place of the one it is given.
-     * "<wait>" in front of it takes two seconds, "<half>" lacks its end and is the last that is
+     * "<drip>" in front of it is said every half second for ever, "<wait>" in front of it takes two seconds, "<half>" lacks its end and is the last that is
      * heard, "<close>" is the last of the connection. */
     using Script = std::function<std::string(const std::string &stage, const std::string &usual)>;
     /* Told, under the lock, when a message was taken: its text and for whom; or when nothing came
@@ -183,6 +183,10 @@ class Provider
     {
         if (take_prefix(answer, "<wait>"))
             net_cancel_sleep(cancel, 2);
+        if (take_prefix(answer, "<drip>"))
+            while (net_stream_puts(stream, (answer + "x\r\n").c_str(), nullptr) &&
+                   net_stream_flush(stream, nullptr) && net_cancel_sleep(cancel, 0.5))
+                ;
         bool half = take_prefix(answer, "<half>"), last = take_prefix(answer, "<close>");
         if (answer.empty())
             return false;
@@ -1018,6 +1022,314 @@ TEST_F(RelayTest, OnlyAddressesAndHeadersNeedSmtputf8)
         EXPECT_TRUE(becomes(subject, QUEUE_FAILED));
         stop();
     }
+}
+
+/* ---- every fault at every step ------------------------------------------------------------------ */
+
+/* What an answer comes to. */
+enum Sense { LATER, NEVER, BREAKS };
+
+struct Fault {
+    const char *name;
+    Sense sense;
+    bool closes, silent;
+    std::string answer;
+};
+
+static std::string repeated(const std::string &line, int times, const std::string &last)
+{
+    std::string text;
+    for (int i = 0; i < times; i++)
+        text += line + "\r\n";
+    return text + last;
+}
+
+static std::vector<Fault> every_fault()
+{
+    const std::string long_line(5000, 'x');
+    return {
+        {"4xx", LATER, false, false, "450 4.7.1 too many"},
+        {"4xx in lines", LATER, false, false, "451-4.3.0 not\r\n451-4.3.0 now\r\n451 4.3.0 please"},
+        {"4xx without words", LATER, false, false, "452"},
+        {"4xx and closes", LATER, true, false, "<close>451 4.3.0 later"},
+        {"421", LATER, true, false, "421 4.3.2 going down"},
+        {"5xx", NEVER, false, false, "550 5.7.1 no"},
+        {"5xx in lines", NEVER, false, false, "552-5.2.2 over\r\n552 5.2.2 quota"},
+        {"5xx without words", NEVER, false, false, "554"},
+        {"5xx and closes", NEVER, true, false, "<close>554 5.0.0 never"},
+        {"5xx in controls", NEVER, false, false, "550 \x1b[2Jno\x07"},
+        {"closes", BREAKS, true, false, ""},
+        {"says nothing", BREAKS, true, true, "..."},
+        {"half a line", BREAKS, true, true, "<half>250 2.0.0 o"},
+        {"half a code", BREAKS, true, true, "<half>4"},
+        {"half of its lines", BREAKS, true, true, "<half>250-2.0.0 first\r\n"},
+        {"octets", BREAKS, false, false, "\xff\xfe\x01 \xc3"},
+        {"HTTP", BREAKS, false, false, "HTTP/1.1 400 Bad Request"},
+        {"no code", BREAKS, false, false, "ok"},
+        {"two figures", BREAKS, false, false, "25 ok"},
+        {"a code that is none", BREAKS, false, false, "999 ok"},
+        {"a code and no space", BREAKS, false, false, "250ok"},
+        {"codes that differ", BREAKS, false, false, "250-one\r\n251 two"},
+        {"an empty line", BREAKS, false, false, "250-one\r\n\r\n250 two"},
+        {"a long line", BREAKS, false, false, "250 " + long_line},
+        {"a huge yes", BREAKS, false, false, repeated("250-2.0.0 ok", 100000, "250 2.0.0 ok")},
+        {"a huge no", BREAKS, false, false, repeated("550-5.7.1 no", 100000, "550 5.7.1 no")},
+        {"a huge later", BREAKS, false, false, repeated("450-4.7.1 no", 100000, "450 4.7.1 no")},
+    };
+}
+
+/* Where a fault is made: a stage of Provider, and for text at which piece of it. */
+struct Step {
+    const char *stage;
+    int piece;
+    bool of_connection; /* before there is a message */
+};
+
+static const Step STEPS[] = {
+    {"CONNECT", 1, true},      {"EHLO", 1, true},         {"AUTH", 1, true},
+    {"MAIL", 1, false},        {"RCPT <r0@b>", 1, false}, {"RCPT <r1@b>", 1, false},
+    {"RCPT <r2@b>", 1, false}, {"DATA", 1, false},        {"TEXT", 1, false},
+    {"TEXT", 2, false},        {"TEXT", 5, false},        {"DOT", 1, false},
+    {"STORED", 1, false},
+};
+
+class EveryStep : public RelayTest
+{
+  protected:
+    /* What is expected of the mail that meets the fault, when that was tried once. */
+    struct Expected {
+        std::set<QueueState> states;
+        std::vector<std::set<QueueRecipientState>> recipients;
+        int copies = 1;        /* that each recipient gets in the end, where it isn't refused */
+        bool in_doubt = false; /* and it says so */
+        bool may_be_in_doubt = false;
+        bool words = false; /* the server's are shown */
+    };
+
+    static std::vector<std::set<QueueRecipientState>> all(QueueRecipientState state)
+    {
+        return std::vector<std::set<QueueRecipientState>>(3, std::set<QueueRecipientState>{state});
+    }
+
+    static Expected expect(const Step &step, const Fault &fault)
+    {
+        const auto PENDING = QUEUE_RECIPIENT_PENDING, SENT = QUEUE_RECIPIENT_SENT,
+                   FAILED = QUEUE_RECIPIENT_FAILED, UNKNOWN = QUEUE_RECIPIENT_UNKNOWN;
+        std::string stage = step.stage;
+        Expected wait = {{QUEUE_WAITING}, all(PENDING)};
+        Expected failed = {{QUEUE_FAILED}, all(FAILED)};
+        Expected sent = {{QUEUE_SENT}, all(SENT)};
+
+        wait.words = failed.words = fault.sense != BREAKS;
+        if (stage == "EHLO" && fault.sense != BREAKS && !fault.closes)
+            return sent; /* it is greeted by another name */
+        if (step.of_connection)
+            return wait;
+        if (stage.compare(0, 4, "RCPT") == 0) {
+            int which = stage[strlen("RCPT <r")] - '0';
+            Expected one = fault.sense == BREAKS || fault.closes ? wait : sent;
+            if (fault.sense == LATER && !fault.closes)
+                one.states = {QUEUE_WAITING};
+            if (fault.sense == NEVER && !fault.closes)
+                one.states = {QUEUE_FAILED};
+            if (fault.sense != BREAKS)
+                one.recipients[which] = all(fault.sense == LATER ? PENDING : FAILED)[0];
+            one.words = fault.sense != BREAKS && !fault.closes;
+            return one;
+        }
+        if (stage == "DOT" && fault.sense == BREAKS) {
+            wait.recipients = all(UNKNOWN);
+            wait.in_doubt = true;
+            return wait;
+        }
+        if (stage == "STORED") {
+            wait.recipients = all(UNKNOWN);
+            wait.in_doubt = true;
+            wait.copies = 2;
+            return wait;
+        }
+        if (stage == "TEXT") { /* the network may lose what is said, or the end have gone out */
+            for (auto &recipient : wait.recipients)
+                recipient.insert({FAILED, UNKNOWN});
+            wait.states.insert(QUEUE_FAILED);
+            wait.words = false;
+            wait.may_be_in_doubt = true;
+            return wait;
+        }
+        return fault.sense == NEVER ? failed : wait;
+    }
+
+    void check_first(const QueueEntry *entry, const Expected &expected, const Fault &fault)
+    {
+        EXPECT_TRUE(expected.states.count(entry->state)) << entry->state;
+        for (guint i = 0; i < entry->recipients->len; i++) {
+            auto one = (const QueueRecipient *)g_ptr_array_index(entry->recipients, i);
+            EXPECT_TRUE(expected.recipients[i].count(one->state)) << i << " " << one->state;
+            if (one->state == QUEUE_RECIPIENT_FAILED) {
+                ASSERT_NE(one->reply, nullptr);
+                EXPECT_EQ(one->reply[0], '5') << one->reply;
+            }
+        }
+        if (entry->state == QUEUE_SENT)
+            return;
+        ASSERT_NE(entry->last_error, nullptr);
+        EXPECT_NE(*entry->last_error, '\0');
+        if (!expected.may_be_in_doubt) {
+            EXPECT_EQ(strstr(entry->last_error, "may have been sent") != nullptr, expected.in_doubt)
+                << entry->last_error;
+        }
+        if (expected.words) {
+            std::string code =
+                fault.answer.substr(fault.answer[0] == '<' ? strlen("<close>") : 0, 3);
+            EXPECT_NE(strstr(entry->last_error, code.c_str()), nullptr) << entry->last_error;
+        }
+        for (const char *c = entry->last_error; *c; c++)
+            EXPECT_FALSE(g_ascii_iscntrl(*c)) << entry->last_error;
+        EXPECT_LT(strlen(entry->last_error), 1500u);
+    }
+
+    void check_last(gint64 id, const std::string &name, const Expected &expected, size_t before)
+    {
+        g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
+        std::map<std::string, int> copies;
+        auto all = provider.delivered();
+        for (size_t i = before; i < all.size(); i++)
+            for (auto &to : all[i].to)
+                copies[all[i].data.substr(0, all[i].data.find("\r\n")) + to]++;
+        for (guint i = 0; i < entry->recipients->len; i++) {
+            auto one = recipient(entry, i);
+            bool refused = one->state == QUEUE_RECIPIENT_FAILED;
+            EXPECT_TRUE(refused || one->state == QUEUE_RECIPIENT_SENT) << one->state;
+            EXPECT_EQ(copies[name + "<" + one->address + ">"], refused ? 0 : expected.copies)
+                << one->address;
+        }
+    }
+
+    void check_case(const Step &step, const Fault &fault, int number)
+    {
+        SCOPED_TRACE(std::string(step.stage) + " " + std::to_string(step.piece) + ": " +
+                     fault.name);
+        std::string name = "mail " + std::to_string(number);
+        Expected expected = expect(step, fault);
+        size_t before = provider.delivered().size();
+        std::atomic<int> left{step.piece};
+
+        for (auto to : {"<r0@b>", "<r1@b>", "<r2@b>"})
+            provider.at(std::string("RCPT ") + to, "250 2.1.5 ok");
+        provider.play([&](const std::string &stage, const std::string &usual) -> std::string {
+            return stage == step.stage && --left == 0 ? fault.answer : usual;
+        });
+        clock = net_clock_new();
+        gint64 id = add(name + "\r\n\r\n" + std::string(step.piece > 1 ? 600000 : 10, 'y') + "\r\n",
+                        {"r0@b", "r1@b", "r2@b"});
+        gint64 other = add("other " + std::to_string(number) + "\r\n", {"carol@b"});
+        start();
+        g_autoptr(QueueEntry) entry = attempted(id);
+        check_first(entry, expected, fault);
+        /* Another mail isn't held up by what became of the first. */
+        if (!step.of_connection) {
+            EXPECT_TRUE(becomes(other, QUEUE_SENT));
+        }
+        EXPECT_TRUE(wait([&] {
+            guint64 counts[5];
+            net_clock_advance(clock, 1800);
+            g_usleep(2000);
+            queue_counts(queue, "work", counts, nullptr);
+            return counts[QUEUE_WAITING] + counts[QUEUE_SENDING] == 0;
+        }));
+        stop();
+        provider.come_to_rest();
+        provider.play(nullptr);
+        provider.well();
+        g_clear_pointer(&clock, net_clock_unref);
+        check_last(id, name, expected, before);
+        check_last(other, "other " + std::to_string(number), {}, before);
+    }
+};
+
+TEST_F(EveryStep, HasTheSameOutcomeForTheSameFault)
+{
+    int cases = 0;
+    timeouts = {1, 1, 1, 1, 1};
+    for (auto &step : STEPS)
+        for (auto &fault : every_fault()) {
+            bool stored = g_str_equal(step.stage, "STORED");
+            if (stored && fault.sense != BREAKS)
+                continue; /* who has taken a message doesn't refuse it */
+            if (fault.silent && !g_str_equal(fault.name, "says nothing") &&
+                !g_getenv("POSTERN_LONG"))
+                continue; /* takes a second */
+            check_case(step, fault, ++cases);
+            ASSERT_FALSE(HasFailure());
+        }
+    printf("%d cases\n", cases);
+}
+
+/* After a mail that is refused the next begins with RSET. */
+TEST_F(EveryStep, TheNextMailGoesWhateverIsSaidToRset)
+{
+    int cases = 0;
+    timeouts = {1, 1, 1, 1, 1};
+    for (auto &fault : every_fault()) {
+        if (fault.silent && !g_getenv("POSTERN_LONG"))
+            continue;
+        SCOPED_TRACE(fault.name);
+        std::string name = "next " + std::to_string(++cases);
+        size_t before = provider.delivered().size();
+        std::atomic<bool> refused{false}, said{false};
+        provider.play([&](const std::string &stage, const std::string &usual) -> std::string {
+            if (stage == "MAIL" && !refused.exchange(true))
+                return "550 5.7.1 no";
+            return stage == "RSET" && !said.exchange(true) ? fault.answer : usual;
+        });
+        clock = net_clock_new();
+        gint64 first = add("first\r\n"), next = add(name + "\r\n\r\n", {"carol@b"});
+        start();
+        EXPECT_TRUE(becomes(first, QUEUE_FAILED));
+        EXPECT_TRUE(wait([&] {
+            net_clock_advance(clock, 60);
+            g_usleep(2000);
+            return state_of(next) == QUEUE_SENT;
+        }));
+        stop();
+        provider.come_to_rest();
+        provider.play(nullptr);
+        g_clear_pointer(&clock, net_clock_unref);
+        EXPECT_TRUE(said);
+        EXPECT_EQ(provider.delivered().size(), before + 1);
+        ASSERT_FALSE(HasFailure());
+    }
+    printf("%d cases\n", cases);
+}
+
+TEST_F(EveryStep, WhatIsSaidToQuitChangesNothing)
+{
+    int cases = 0;
+    for (auto &fault : every_fault()) {
+        SCOPED_TRACE(fault.name);
+        cases++;
+        provider.at("QUIT", fault.answer);
+        gint64 id = add();
+        start();
+        EXPECT_TRUE(becomes(id, QUEUE_SENT));
+        gint64 begin = g_get_monotonic_time();
+        stop();
+        EXPECT_LT(g_get_monotonic_time() - begin, 20 * G_USEC_PER_SEC);
+    }
+    EXPECT_EQ(provider.delivered().size(), (size_t)cases);
+    printf("%d cases\n", cases);
+}
+
+/* A byte every half second, in lines that never end: that isn't silence, and no answer either. */
+TEST_F(EveryStep, AnAnswerThatNeverEndsIsNone)
+{
+    timeouts = {2, 2, 2, 2, 2};
+    provider.at("MAIL", "<drip>250-");
+    gint64 id = add();
+    start();
+    g_autoptr(QueueEntry) entry = attempted(id);
+    EXPECT_EQ(entry->state, QUEUE_WAITING);
+    EXPECT_NE(entry->last_error, nullptr);
 }
 
 /* ---- everything that can go wrong, at random ------------------------------------------------- */
