@@ -646,6 +646,36 @@ static gboolean parse_keys(Config *config, GKeyFile *file, const char *group,
     return !*at;
 }
 
+/* What the account's provider is known to want, where the account doesn't say: of [oauth2 NAME] in
+ * postern.conf, of that in providers.ini, or of the provider's group there. */
+static char *known_mechanism(GKeyFile *file, const AccountSettings *settings)
+{
+    GKeyFile *table = settings->providers;
+    g_autofree char *provider =
+        table ? providers_find(table, settings->incoming, settings->address) : NULL;
+    g_autofree char *name =
+        provider ? g_key_file_get_string(table, provider, "oauth2", NULL) : NULL;
+
+    if (!settings->oauth2)
+        return provider ? g_key_file_get_string(table, provider, "mechanism", NULL) : NULL;
+    const char *server = settings->oauth2_server ? settings->oauth2_server : name;
+    g_autofree char *group = server ? g_strdup_printf("oauth2 %s", server) : NULL;
+    char *own = group ? g_key_file_get_string(file, group, "mechanism", NULL) : NULL;
+    return own || !group || !table ? own : g_key_file_get_string(table, group, "mechanism", NULL);
+}
+
+static void fill_mechanisms(GKeyFile *file, AccountSettings *settings)
+{
+    g_autofree char *known = known_mechanism(file, settings);
+    g_autoptr(GError) error = NULL;
+
+    if (settings->mechanisms || !known)
+        return;
+    if (!parse_mechanism(settings, known, &error))
+        g_warning("What is known of %s's provider: mechanism %s", settings->id, error->message);
+    settings->mechanisms &= settings->oauth2 ? SASL_TOKEN : ~(SASL_TOKEN | SASL_BY_KEY);
+}
+
 static void parse_account(Config *config, GKeyFile *file, const char *group, const char *id)
 {
     ConfigAccount *account = config_account_new(id);
@@ -663,6 +693,7 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
 
     if (parse_keys(config, file, group, account, settings, &at, &error)) {
         fill_defaults(settings);
+        fill_mechanisms(file, settings);
         if (settings->kind != ACCOUNT_POP3 && settings->leave_days != ACCOUNT_LEAVE_ALWAYS)
             warn(config, group, "leave-on-server", "has no effect without a POP3 server");
         account->settings = g_steal_pointer(&settings);

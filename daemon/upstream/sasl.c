@@ -32,11 +32,16 @@ GQuark sasl_client_error_quark(void)
 /* The server says something before we do. */
 #define LATER (guint)(SASL_LOGIN | SASL_CRAM_MD5)
 
-/* RFC 9266 for TLS 1.3, RFC 5929 before it. */
+/* tls-unique (RFC 5929) where TLS 1.3, which has none, isn't spoken: it is what servers have known for
+ * long, and Dovecot 2.4.1 breaks when it is asked for the other one there. Else tls-exporter (RFC 9266). */
 static GBytes *binding_of(const SaslContext *context, gboolean exporter)
 {
-    const char *type = exporter ? "tls-exporter" : "tls-unique";
-    return context->stream ? net_stream_channel_binding(context->stream, type) : NULL;
+    if (!context->stream)
+        return NULL;
+    g_autoptr(GBytes) unique = net_stream_channel_binding(context->stream, "tls-unique");
+    if (!exporter || unique)
+        return exporter ? NULL : g_steal_pointer(&unique);
+    return net_stream_channel_binding(context->stream, "tls-exporter");
 }
 
 static gboolean can_bind(const SaslContext *context)

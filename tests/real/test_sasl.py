@@ -6,7 +6,7 @@ import smtplib
 import subprocess
 import unittest
 
-from harness import Case, dovecot_settings, fill
+from harness import Case, dovecot_settings, fill, kerberos
 from test_sync import mail, mails
 
 OFFERED = "auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 {}\n"
@@ -19,9 +19,10 @@ def hashed(password):
 
 
 class Mechanisms(Case):
-    def server(self, mechanisms="", **options):
-        server = self.provider(settings=OFFERED.format(mechanisms), **options)
-        fill(server, mails(2))
+    def server(self, mechanisms="", start=True, **options):
+        server = self.provider(settings=OFFERED.format(mechanisms), start=start, **options)
+        if start:
+            fill(server, mails(2))
         return server
 
     def log_in(self, server, protocol="imap", **settings):
@@ -36,7 +37,7 @@ class Mechanisms(Case):
         daemon.wait(lambda: len(server.relay.deliveries) > delivered, "the mail to arrive")
         log = server.log()[before:]
         return {service: set(re.findall(
-            rf"{service}-login: (?:Info: )?Login: .*?method=([A-Za-z0-9-]+)", log))
+            rf"{service}-login: Info: (?:Login|Logged in): .*?method=([A-Za-z0-9-]+)", log))
                 for service in (protocol, "submission")}
 
     def test_scram_is_taken_where_it_is_offered(self):
@@ -62,11 +63,12 @@ class Mechanisms(Case):
 
     @unittest.skipUnless(dovecot_settings.is_newer(), "Dovecot 2.3 doesn't bind to the TLS channel")
     def test_it_is_bound_to_tls_1_2_as_well(self):
-        server = self.provider(settings=OFFERED.format("scram-sha-256-plus") + "ssl_min_protocol = TLSv1.2\n"
-                               "ssl_cipher_suites =\n")
-        fill(server, mails(2))
-        self.assertEqual(self.log_in(server), {"imap": {"SCRAM-SHA-256-PLUS"},
-                                               "submission": {"SCRAM-SHA-256-PLUS"}})
+        server = self.server("scram-sha-256-plus")
+        config = server.directory / "openssl.cnf"
+        config.write_text("openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n"
+                          "[tls]\nMaxProtocol = TLSv1.2\n")
+        self.assertEqual(self.log_in(server, environment={"OPENSSL_CONF": str(config)}),
+                         {"imap": {"SCRAM-SHA-256-PLUS"}, "submission": {"SCRAM-SHA-256-PLUS"}})
 
     def test_after_a_refusal_no_other_is_tried(self):
         server = self.server()
@@ -79,9 +81,8 @@ class Mechanisms(Case):
             self.assertEqual(set(tried), {("1", "SCRAM-SHA-256")})
 
     def test_a_server_without_a_verifier_for_scram_lets_in_by_plain(self):
-        server = self.server()
-        (server.directory / "users").write_text(f"ada@example.org:{hashed('lovelace')}\n")
-        lacking, mismatch = "Requested SCRAM-SHA-256 scheme", "Password mismatch"
+        server = self.server(stored={"ada@example.org": hashed("lovelace")})
+        lacking, mismatch = "Requested SCRAM-SHA-256 scheme", "assword mismatch"
         for protocol in ("imap", "pop3"):
             before = len(server.log())
             self.assertEqual(self.log_in(server, protocol),
@@ -92,6 +93,36 @@ class Mechanisms(Case):
         daemon = self.postern(server, synced=False, password="wrong", outgoing=None)
         daemon.wait_state("auth-required")
         self.assertEqual(server.log()[before:].count(mismatch), 1)
+
+    def test_a_certificate_opens_what_takes_one(self):
+        server = self.server(start=False)
+        server.start(settings=dovecot_settings.external(server.ca_file))
+        fill(server, mails(2))
+        certificate = server.authority.client("ada@example.org")
+        for protocol in ("imap", "pop3"):
+            self.assertEqual(self.log_in(server, protocol, auth="external", password_command=None,
+                                         tls_client_cert=str(certificate)),
+                             {protocol: {"EXTERNAL"}, "submission": {"EXTERNAL"}})
+        daemon = self.postern(server, synced=False, auth="external", password_command=None,
+                              tls_client_cert="/nowhere/ada.pem")
+        daemon.wait_state("error")
+        self.assertRegex(daemon.state()["LastError"], "tls-client-cert.*/nowhere/ada.pem.*PEM file")
+
+    @unittest.skipUnless(kerberos.is_installed(), "krb5-kdc and krb5-user aren't installed")
+    def test_a_kerberos_ticket_opens_and_without_one_it_says_so(self):
+        realm = kerberos.Kerberos({"ada": "lovelace"})
+        self.addCleanup(realm.close)
+        server = self.server(start=False, users={"ada": "lovelace"})
+        server.start(settings=dovecot_settings.gssapi(realm))
+        fill(server, mails(2))
+        settings = {"auth": "gssapi", "password_command": None, "address": "ada@example.org"}
+        ticket = realm.ticket("ada", "lovelace")
+        for protocol in ("imap", "pop3"):
+            self.assertEqual(self.log_in(server, protocol, environment=ticket, **settings),
+                             {protocol: {"GSSAPI"}, "submission": {"GSSAPI"}})
+        daemon = self.postern(server, synced=False, environment=realm.without_ticket(), **settings)
+        daemon.wait_state("locked")
+        self.assertIn("kinit", daemon.state()["LastError"])
 
 
 if __name__ == "__main__":

@@ -141,6 +141,77 @@ TEST_F(ConfigTest, BadValuesNameFileGroupKeyAndRemedy)
     EXPECT_NE(error_of("name=a\\qb\n").find("[account work] name: "), std::string::npos);
 }
 
+TEST_F(ConfigTest, AMechanismHasToFitWhatOneSignsInWith)
+{
+    const struct {
+        const char *lines;
+        guint mechanisms; // 0: an error
+        const char *says;
+    } cases[] = {
+        {"mechanism=plain\n", SASL_PLAIN, ""},
+        {"mechanism=PLAIN, login\n", SASL_PLAIN | SASL_LOGIN, ""},
+        {"mechanism=CRAM-MD5;SCRAM-SHA-256\n", SASL_CRAM_MD5 | SASL_SCRAM_SHA_256, ""},
+        {"mechanism=NTLM\n", 0, "mechanism: is not known"},
+        {"mechanism=XOAUTH2\n", 0, "takes a token; add auth=oauth2"},
+        {"mechanism=GSSAPI\n", 0, "write auth=external or auth=gssapi"},
+        {"auth=oauth2\ntoken-command=x\nmechanism=XOAUTH2\n", SASL_XOAUTH2, ""},
+        {"auth=oauth2\ntoken-command=x\nmechanism=PLAIN\n", 0, "takes a password"},
+        {"auth=gssapi\n", SASL_GSSAPI, ""},
+        {"auth=gssapi\npassword-command=x\n", 0, "go without password-command"},
+        {"auth=gssapi\nmechanism=PLAIN\n", 0, "and mechanism"},
+        {"auth=external\n", 0, "tls-client-cert"},
+        {"auth=external\ntls-client-cert=ada.pem\n", 0, "absolute path"},
+        {"auth=external\ntls-client-cert=/ada.pem\n", SASL_EXTERNAL, ""},
+        {"auth=ntlm\n", 0, "password, oauth2, external or gssapi"},
+    };
+    for (const auto &one : cases) {
+        g_autoptr(Config) config =
+            config_parse("postern.conf", (std::string(work) + one.lines).c_str(), nullptr);
+        const ConfigAccount *account = config_find(config, "work");
+        ASSERT_EQ(account->settings ? account->settings->mechanisms : 0, one.mechanisms)
+            << one.lines;
+        EXPECT_NE(std::string(account->error ? account->error : "").find(one.says),
+                  std::string::npos)
+            << account->error;
+    }
+}
+
+// The account's own word counts, then postern.conf's [oauth2 NAME], then the table's, then the provider's.
+TEST_F(ConfigTest, WhatAProviderIsKnownToWantIsTakenWhereTheAccountDoesntSay)
+{
+    const std::string table = dir + "/providers.ini";
+    ASSERT_TRUE(g_file_set_contents(
+        table.c_str(),
+        "[example]\nincoming=imaps://imap.example.org\nmechanism=LOGIN\noauth2=ours\n"
+        "[oauth2 ours]\nissuer=https://a.example\nmechanism=XOAUTH2\n"
+        "[oauth2 other]\nissuer=https://b.example\nmechanism=OAUTHBEARER\n",
+        -1, nullptr));
+    const std::string token = "auth=oauth2\ntoken-command=x\n";
+    const struct {
+        std::string lines;
+        guint mechanisms;
+    } cases[] = {
+        {"", SASL_LOGIN},
+        {"mechanism=PLAIN\n", SASL_PLAIN},
+        {token, SASL_XOAUTH2},
+        {token + "mechanism=OAUTHBEARER\n", SASL_OAUTHBEARER},
+        {token + "[oauth2 ours]\nmechanism=OAUTHBEARER\n", SASL_OAUTHBEARER},
+        {"auth=oauth2\noauth2=other\n", SASL_OAUTHBEARER},
+        {"auth=oauth2\noauth2=unheard-of\n", 0},
+        {"auth=gssapi\n", SASL_GSSAPI},
+    };
+    for (const auto &one : cases) {
+        write(work + one.lines);
+        ASSERT_EQ(g_chmod(path.c_str(), 0600), 0);
+        g_autoptr(GError) error = nullptr;
+        g_autoptr(Config) config = config_load(path.c_str(), &error);
+        ASSERT_NE(config, nullptr) << error->message;
+        const ConfigAccount *account = config_find(config, "work");
+        ASSERT_NE(account->settings, nullptr) << account->error;
+        EXPECT_EQ(account->settings->mechanisms, one.mechanisms) << one.lines;
+    }
+}
+
 TEST_F(ConfigTest, APasswordInTheFileIsRefused)
 {
     EXPECT_NE(error_of("password=geheim\n").find("--password-stdin"), std::string::npos);

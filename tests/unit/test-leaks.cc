@@ -14,6 +14,7 @@
 
 extern "C" {
 #include "daemon/upstream/imap.h"
+#include "daemon/upstream/pop3.h"
 #include "daemon/upstream/smtp.h"
 }
 
@@ -222,6 +223,62 @@ TEST_F(Leaks, AProvidersPasswordIsNowhereAfterTheLogin)
         expect_none(base64, one.name);
         imap_client_free(client);
         expect_none(secret, one.name);
+        waitpid(child, nullptr, 0);
+    }
+}
+
+TEST_F(Leaks, AProvidersPasswordIsNowhereWhateverTheProtocolAndMechanism)
+{
+    const struct {
+        const char *name;
+        const char *url;
+        std::vector<std::string> says;
+    } cases[] = {
+        {"IMAP LOGIN mechanism",
+         "imap",
+         {"* OK [CAPABILITY IMAP4rev1 AUTH=LOGIN SASL-IR] hi\r\n", "+ VXNlcm5hbWU6\r\n",
+          "+ UGFzc3dvcmQ6\r\n", "A1 OK [CAPABILITY IMAP4rev1] in\r\n"}},
+        {"SMTP PLAIN", "submission", {"220 hi\r\n", "250-hi\r\n250 AUTH PLAIN\r\n", "235 in\r\n"}},
+        {"SMTP LOGIN",
+         "submission",
+         {"220 hi\r\n", "250-hi\r\n250 AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n",
+          "334 UGFzc3dvcmQ6\r\n", "235 in\r\n"}},
+        {"POP3 PLAIN",
+         "pop3",
+         {"+OK hi\r\n", "+OK\r\nSASL PLAIN\r\n.\r\n", "+ \r\n", "+OK in\r\n"}},
+        {"POP3 PASS", "pop3", {"+OK hi\r\n", "+OK\r\nUSER\r\n.\r\n", "+OK\r\n", "+OK in\r\n"}},
+        // A challenge that isn't for us: the password was prepared and hashed, or wasn't needed.
+        {"IMAP SCRAM",
+         "imap",
+         {"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256 SASL-IR] hi\r\n",
+          "+ cj14LHM9QUFBQSxpPTQwOTY=\r\n", "A1 BAD ended\r\n"}},
+    };
+    for (const auto &one : cases) {
+        Secret secret = random_secret("provider-");
+        Secret base64 = encoded(secret, std::string("\0ada\0", 5));
+        Secret alone = encoded(secret, "");
+        pid_t child;
+        int fd = other_side(script(one.says), &child);
+        g_autofree char *url = g_strdup_printf("%s+insecure://127.0.0.1:143", one.url);
+        g_autoptr(NetEndpoint) endpoint = net_endpoint_parse(url, nullptr);
+        char *password = secret.tell();
+        SmtpClientOptions options = {};
+        options.login.endpoint = endpoint;
+        options.login.user = "ada";
+        options.login.secret = password;
+        options.login.timeout = 10;
+        g_autoptr(NetCancel) cancel = net_cancel_new();
+        NetStream *stream = net_stream_new(fd, one.url, cancel);
+        if (g_str_equal(one.url, "imap"))
+            imap_client_free(imap_client_start(stream, &options.login, nullptr, nullptr));
+        else if (g_str_equal(one.url, "pop3"))
+            pop3_client_free(pop3_client_start(stream, &options.login, nullptr));
+        else
+            smtp_client_free(smtp_client_start(stream, &options, nullptr));
+        Secret::forget(password);
+        expect_none(secret, one.name);
+        expect_none(base64, one.name);
+        expect_none(alone, one.name);
         waitpid(child, nullptr, 0);
     }
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the tests with real servers and real clients stand on: providers, links, Postern itself."""
 
-from . import corpus, faults, postfix
+from . import corpus, faults, kerberos, postfix
 from .case import LONG, Case, SharedCase
 from .dovecot import Provider
 from .fakeimap import FakeImap

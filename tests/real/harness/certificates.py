@@ -30,6 +30,9 @@ extendedKeyUsage = serverAuth
 subjectAltName = DNS:mail.elsewhere.example
 basicConstraints = CA:false
 extendedKeyUsage = serverAuth
+[person]
+basicConstraints = CA:false
+extendedKeyUsage = clientAuth
 """
 
 #: variant: (extensions, first day, last day), as `openssl ca` wants them
@@ -75,16 +78,25 @@ class Authority:
                      "-subj", "/CN=localhost", "-config", self._request_config(),
                      "-extensions", "valid")
             return certificate, key
-        extensions, first, last = _VARIANTS[variant]
-        request = self.directory / f"{variant}.csr"
+        self._sign("localhost", certificate, key, *_VARIANTS[variant])
+        return certificate, key
+
+    def client(self, name):
+        """A file with the certificate of `name` and its key, for a client to show."""
+        certificate, key = self.directory / "client.pem", self.directory / "client.key"
+        self._sign(name, certificate, key, "person", *_VARIANTS["valid"][1:])
+        certificate.write_text(certificate.read_text() + key.read_text())
+        return certificate
+
+    def _sign(self, name, certificate, key, extensions, first, last):
+        request = certificate.with_suffix(".csr")
         _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                 "-keyout", str(key), "-out", str(request), "-subj", "/CN=localhost",
+                 "-keyout", str(key), "-out", str(request), "-subj", f"/CN={name}",
                  "-config", self._request_config())
         _openssl("ca", "-batch", "-notext", "-config", str(self._config),
                  "-cert", str(self.ca_file), "-keyfile", f"{self.directory}/ca.key",
                  "-startdate", first, "-enddate", last, "-extensions", extensions,
                  "-in", str(request), "-out", str(certificate))
-        return certificate, key
 
     def _request_config(self):
         path = self.directory / "request.cnf"

@@ -32,14 +32,16 @@ class Provider:
     without      capabilities it does not announce, such as {"QRESYNC"}
     separator, prefix  of the personal namespace
     settings     what the functions of dovecot_settings say, joined
+    stored       user: what the server keeps in place of the password, such as {SHA512-CRYPT}…
 
     Mail that is submitted to it (`submission`, `submissions`) is passed to `self.relay`, a FakeSmtp,
     which keeps it and delivers it to the users of this provider.
     """
 
     def __init__(self, users=None, storage="mdbox", certificate="valid", without=(), directory=None,
-                 separator="/", prefix="", settings="", start=True):
+                 separator="/", prefix="", settings="", stored=None, start=True):
         self.users = users or {"ada@example.org": "lovelace"}
+        self._stored = stored or {}
         self.directory = Path(directory or tempfile.mkdtemp(prefix="provider-"))
         self._temporary = directory is None
         self.authority = Authority(self.directory / "tls")
@@ -181,7 +183,8 @@ class Provider:
             prefix=self._options["prefix"], **self.ports)
         (self.directory / "dovecot.conf").write_text(text + self._options["settings"])
         (self.directory / "users").write_text(
-            "".join(f"{user}:{{PLAIN}}{password}\n" for user, password in self.users.items()))
+            "".join(f"{user}:{self._stored.get(user, '{PLAIN}' + password)}\n"
+                    for user, password in self.users.items()))
 
     def _as_user(self):
         """What setpriv(1) needs to run a program as the server's user."""

@@ -316,3 +316,25 @@ def introspected(url, file):
     file.chmod(0o644)
     return ("auth_mechanisms = plain login xoauth2 oauthbearer\npassdb {\n  driver = oauth2\n"
             f"  mechanisms = xoauth2 oauthbearer\n  args = {file}\n}}\n")
+
+
+def external(ca_file):
+    """Lets in who shows a certificate of that authority, under the name in it (SASL EXTERNAL)."""
+    names = {"ssl_server_ca_file": ca_file, "ssl_server_require_crl": "no", "ssl_server_request_client_cert": "yes",
+             "ssl_server_cert_username_field": "commonName"} if is_newer() else \
+            {"ssl_ca": f"<{ca_file}", "ssl_require_crl": "no", "ssl_verify_client_cert": "yes",
+             "ssl_cert_username_field": "commonName"}
+    text = "".join(f"{key} = {value}\n" for key, value in names.items())
+    text += "auth_mechanisms = plain login external\nauth_ssl_username_from_cert = yes\n"
+    if is_newer():
+        return text + "passdb static {\n  mechanisms_filter = external\n  fields {\n    nopassword = yes\n  }\n}\n"
+    return text + "passdb {\n  driver = static\n  mechanisms = external\n  args = nopassword=y\n}\n"
+
+
+def gssapi(kerberos):
+    """Lets in who has a ticket for a service in the keytab of a harness.Kerberos."""
+    environment = "" if is_newer() else f"import_environment = TZ KRB5_CONFIG={kerberos.config}\n"
+    if is_newer():
+        environment = f"import_environment {{\n  KRB5_CONFIG = {kerberos.config}\n}}\n"
+    return (f"{environment}auth_mechanisms = plain login gssapi\nauth_krb5_keytab = {kerberos.keytab}\n"
+            "auth_gssapi_hostname = \"$ALL\"\n")
