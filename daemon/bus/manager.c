@@ -279,7 +279,10 @@ void bus_manager_export(Bus *bus)
 
     bus->manager = postern_manager_skeleton_new();
     postern_manager_set_version(bus->manager, POSTERN_VERSION);
+    g_autofree char *authority =
+        g_build_filename(bus->daemon->data_dir, "tls", "authority.pem", NULL);
     postern_manager_set_config_file(bus->manager, bus->daemon->config_path);
+    postern_manager_set_authority(bus->manager, authority);
     postern_manager_set_queue_counts(bus->manager, no_counts());
     bus_manager_update(bus);
     bus_manager_update_sessions(bus);

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import (Postern, Provider, RawImap, SharedCase, account, fill_real, find_program,
+from harness import (ControlError, Postern, Provider, RawImap, SharedCase, account, fill_real, find_program,
                      trusting)
 
 COUNT = 60
@@ -223,6 +223,78 @@ set record=""
                     "swaks", "--server", "localhost", "--port", port, "--from", "ada@example.org",
                     "--to", "bob@example.net", "--auth-user", self.user, "--auth-password",
                     self.password, "--data", "-", *arguments, data=data))
+
+    # posternctl client --format: each configuration, used by its program as it is
+
+    def configuration(self, program, password=True):
+        words = ["--new-password", "--name", f"{program}-{os.urandom(4).hex()}"] if password else []
+        text = self.shared_postern.control("client", "work", *words, "--format", program, json_output=False)
+        self.assertNotRegex(text, "@[A-Z]+@")
+        return text
+
+    def in_path(self):
+        """posternctl as the programs find it."""
+        self.environment["PATH"] = f"{Path(find_program('posternctl')).parent}:{self.environment['PATH']}"
+
+    def test_mbsync_as_configured(self):
+        self.in_path()
+        (self.home / "Mail").mkdir()
+        path = self.write("mbsyncrc", self.configuration("mbsync", password=False))
+        self.run_client("mbsync", "--config", path, "work")
+        self.assertEqual(len(list((self.home / "Mail/INBOX").glob("[cn]*/*"))), COUNT)
+
+    def test_fetchmail_as_configured(self):
+        self.write(".fetchmailrc", self.configuration("fetchmail") +
+                   f'  mda "cat >> {self.home}/got; echo END-OF-MAIL >> {self.home}/got" fetchall\n')
+        self.run_client("fetchmail", "--silent", "--nosyslog", "--pidfile", self.home / "pid")
+        self.assertEqual((self.home / "got").read_bytes().count(b"END-OF-MAIL"), COUNT)
+
+    @unittest.skipUnless(shutil.which("getmail"), "no getmail")
+    def test_getmail_as_configured(self):
+        # It delivers nothing as root, but for a command that may run as root.
+        (self.home / ".getmail").mkdir(mode=0o700)
+        take = self.write("take", f"#!/bin/sh\ncat >> {self.home}/got; echo END-OF-MAIL >> {self.home}/got\n")
+        take.chmod(0o700)
+        text = self.configuration("getmail")
+        self.assertRegex(text, r"\[destination\]\ntype = Maildir\npath = ~/Maildir/\n$")
+        (self.home / ".getmail/getmailrc").write_text(
+            f"{text.partition('[destination]')[0]}[destination]\ntype = MDA_external\nallow_root_commands = true\npath = {take}\n")
+        self.run_client("getmail", "--quiet")
+        self.assertEqual((self.home / "got").read_bytes().count(b"END-OF-MAIL"), COUNT)
+
+    @unittest.skipUnless(shutil.which("offlineimap"), "no offlineimap")
+    def test_offlineimap_as_configured(self):
+        self.in_path()
+        path = self.write("offlineimaprc", self.configuration("offlineimap", password=False))
+        self.run_client("offlineimap", "-o", "-u", "quiet", "-c", path, "-f", "INBOX")
+        self.assertEqual(len(list((self.home / "OfflineIMAP/INBOX").glob("[cn]*/*"))), COUNT)
+
+    @unittest.skipUnless(shutil.which("msmtp"), "no msmtp")
+    def test_msmtp_as_configured(self):
+        path = self.write("msmtprc", self.configuration("msmtp"))
+        self.sends(lambda data: self.run_client("msmtp", "-C", path, "bob@example.net", data=data))
+
+    def test_neomutt_as_configured(self):
+        self.in_path()
+        text = self.configuration("neomutt", password=False)
+        self.assertEqual(text, self.configuration("mutt", password=False))
+        saved = self.home / "saved"
+        path = self.write("neomuttrc", text + f"set header_cache=''\nset confirmappend=no\nset confirmcreate=no\nset wait_key=no\n"
+                          f"set mark_old=no\nset quit=yes\nset sort=mailbox-order\n"
+                          f"push '<jump>9<enter><copy-message>{saved}<enter><exit>'\n")
+        self.environment.update(TERM="xterm", LINES="24", COLUMNS="80")
+        self.run_client("script", "-qec", f"neomutt -n -F {shlex.quote(str(path))}", os.devnull)
+        self.assertIn(self.subject(8), saved.read_bytes())
+
+    def test_thunderbird_and_evolution_and_aerc_are_told_the_ports(self):
+        for program in ("thunderbird", "evolution", "aerc"):
+            text = self.configuration(program)
+            for name in ("imaps", "submissions"):
+                self.assertRegex(text, rf"\b{self.ports[name]}\b")
+        with self.assertRaises(ControlError) as caught:
+            self.shared_postern.control("client", "work", "--format", "frob")
+        self.assertEqual(caught.exception.status, 2)
+        self.assertIn("mbsync", str(caught.exception))
 
     # posternctl connect
 

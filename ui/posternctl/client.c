@@ -2,7 +2,7 @@
 /*
  * posternctl client: what to type into a mail client, and its local passwords.
  */
-#include "ui/posternctl/ctl.h"
+#include "ui/posternctl/client-format.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,8 +71,43 @@ static void print_settings(GVariant *document)
            "program\nthat has a port while Postern is down would be told the password.\n");
 }
 
-static gboolean show(Ctl *ctl, const char *id, gboolean new_password, const char *name,
-                     GError **error)
+/* A program's configuration instead of what there is to type. */
+static gboolean print_format(Ctl *ctl, const char *program, GVariant *account, GVariant *manager,
+                             GVariant *document, GError **error)
+{
+    g_autoptr(GVariant) settings = ctl_child(account, "Settings");
+    g_autoptr(GVariant) list = ctl_child(document, "Servers");
+    const char *address = ctl_string(account, "Address"), *name = ctl_string(settings, "name");
+    const char *password = ctl_string(document, "Password");
+    const CtlClient client = {ctl_string(account, "Id"),        address,
+                              *name ? name : address,           *password ? password : NULL,
+                              ctl_string(manager, "Authority"), list};
+    g_autofree char *text = ctl_client_format(program, &client, error);
+
+    if (text && ctl->json) {
+        GVariantDict dict;
+        g_variant_dict_init(&dict, document);
+        g_variant_dict_insert(&dict, "Configuration", "s", text);
+        ctl_print_json(g_variant_dict_end(&dict), FALSE);
+    } else if (text) {
+        fputs(text, stdout);
+    }
+    return text != NULL;
+}
+
+typedef struct {
+    gboolean new_password;
+    char *name, *program; /* of the password; of --format; or NULL */
+} Wish;
+
+static void wish_clear(Wish *wish)
+{
+    g_free(wish->name);
+    g_free(wish->program);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Wish, wish_clear)
+
+static gboolean show(Ctl *ctl, const char *id, const Wish *wish, GError **error)
 {
     g_autoptr(GVariant) account = ctl_account(ctl, id, error);
     g_autoptr(GVariant) manager = account ? ctl_manager_properties(ctl, error) : NULL;
@@ -81,9 +116,10 @@ static gboolean show(Ctl *ctl, const char *id, gboolean new_password, const char
 
     if (!manager)
         return FALSE;
-    if (new_password) {
-        g_autoptr(GVariant) answer = ctl_account_call(
-            ctl, id, "NewLocalPassword", g_variant_new("(s)", name ? name : ""), error);
+    if (wish->new_password) {
+        const char *name = wish->name ? wish->name : wish->program ? wish->program : "";
+        g_autoptr(GVariant) answer =
+            ctl_account_call(ctl, id, "NewLocalPassword", g_variant_new("(s)", name), error);
         if (!answer)
             return FALSE;
         login = g_variant_get_child_value(answer, 0);
@@ -94,6 +130,8 @@ static gboolean show(Ctl *ctl, const char *id, gboolean new_password, const char
     g_variant_dict_insert_value(&dict, "Servers", servers(manager));
     g_variant_dict_insert_value(&dict, "Sockets", sockets);
     g_autoptr(GVariant) document = g_variant_ref_sink(g_variant_dict_end(&dict));
+    if (wish->program)
+        return print_format(ctl, wish->program, account, manager, document, error);
     if (ctl->json)
         ctl_print_json(document, FALSE);
     else
@@ -103,19 +141,21 @@ static gboolean show(Ctl *ctl, const char *id, gboolean new_password, const char
 
 gboolean cmd_client(Ctl *ctl, int argc, char **argv, GError **error)
 {
-    gboolean new_password = FALSE;
-    g_autofree char *name = NULL;
+    g_auto(Wish) wish = {0};
     g_auto(GStrv) revoke = NULL;
     const GOptionEntry entries[] = {
-        {"new-password", 0, 0, G_OPTION_ARG_NONE, &new_password, "Make a local password", NULL},
-        {"name", 0, 0, G_OPTION_ARG_STRING, &name, "What to call it", "NAME"},
+        {"new-password", 0, 0, G_OPTION_ARG_NONE, &wish.new_password, "Make a local password",
+         NULL},
+        {"name", 0, 0, G_OPTION_ARG_STRING, &wish.name, "What to call it", "NAME"},
+        {"format", 0, 0, G_OPTION_ARG_STRING, &wish.program,
+         "Print a configuration for mutt, mbsync, thunderbird, …", "PROGRAM"},
         {"revoke", 0, 0, G_OPTION_ARG_STRING_ARRAY, &revoke,
          "End the local password of that name (may be given several times)", "NAME"},
         {NULL}};
 
     if (!ctl_parse(ctl, &(CtlUsage){entries, 1, 1}, &argc, &argv, error))
         return FALSE;
-    if (name && !new_password)
+    if (wish.name && !wish.new_password)
         return ctl_usage(error, "--name goes with --new-password");
     for (guint i = 0; revoke && revoke[i]; i++) {
         g_autoptr(GVariant) answer = ctl_account_call(ctl, argv[1], "RevokeLocalPassword",
@@ -123,7 +163,7 @@ gboolean cmd_client(Ctl *ctl, int argc, char **argv, GError **error)
         if (!answer)
             return FALSE;
     }
-    if (revoke && !new_password)
+    if (revoke && !wish.new_password)
         return TRUE;
-    return show(ctl, argv[1], new_password, name, error);
+    return show(ctl, argv[1], &wish, error);
 }
