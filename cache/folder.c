@@ -53,6 +53,8 @@ static const char SQL_KILL_ALL[] =
     "UPDATE placement SET alive = 0, modseq = ?2 WHERE folder = ?1 AND alive";
 static const char SQL_NEEDLESS[] =
     "SELECT uid, message FROM placement WHERE folder = ?1 AND NOT alive AND (?2 OR base = 0)"
+    " AND NOT (?3 AND EXISTS (SELECT 1 FROM vanished v WHERE v.folder = placement.folder"
+    " AND v.uid = placement.uid))"
     " AND NOT EXISTS (SELECT 1 FROM attempt_item i WHERE i.folder = placement.folder"
     " AND i.uid = placement.uid)";
 static const char SQL_FORGET[] = "DELETE FROM placement WHERE folder = ? AND uid = ?";
@@ -364,13 +366,20 @@ static gboolean exists_error(const char *name, GError **error)
     return FALSE;
 }
 
-/* Dead rows that nothing needs; with `bases`, also those that upstream has. */
-static gboolean drop_placements(CacheTxn *txn, gint64 folder, gboolean bases, GError **error)
+/* Which dead rows of a folder go with it. */
+typedef struct {
+    gboolean bases;    /* also those that upstream has */
+    gboolean vanished; /* also those that may return */
+} Dropped;
+
+/* Dead rows that nothing needs. */
+static gboolean drop_placements(CacheTxn *txn, gint64 folder, Dropped which, GError **error)
 {
     g_autoptr(GArray) uids = g_array_new(FALSE, FALSE, sizeof(gint64));
     g_autoptr(GArray) messages = g_array_new(FALSE, FALSE, sizeof(gint64));
     {
-        g_auto(DbQuery) query = db_query(txn->db, SQL_NEEDLESS, DB_INT(folder), DB_INT(bases));
+        g_auto(DbQuery) query = db_query(txn->db, SQL_NEEDLESS, DB_INT(folder), DB_INT(which.bases),
+                                         DB_INT(!which.vanished));
         while (db_next(&query)) {
             gint64 uid = db_int(&query, 0), message = db_int(&query, 1);
             g_array_append_val(uids, uid);
@@ -388,7 +397,7 @@ static gboolean drop_placements(CacheTxn *txn, gint64 folder, gboolean bases, GE
 }
 
 /* Takes all messages from the view. No expunged UIDs are kept: the folder can't be selected. */
-static gboolean kill_placements(CacheTxn *txn, gint64 id, GError **error)
+static gboolean kill_placements(CacheTxn *txn, gint64 id, Dropped which, GError **error)
 {
     if (!set_like_touch_all(txn, id, error))
         return FALSE;
@@ -402,7 +411,7 @@ static gboolean kill_placements(CacheTxn *txn, gint64 id, GError **error)
     folder->missing = folder->headless = folder->failing = 0;
     folder->highestmodseq = (gint64)txn_modseq(txn);
     folder->dirty = folder->view_changed = TRUE;
-    return drop_placements(txn, id, FALSE, error);
+    return drop_placements(txn, id, which, error);
 }
 
 static gboolean row_needed(CacheTxn *txn, gint64 id)
@@ -411,22 +420,25 @@ static gboolean row_needed(CacheTxn *txn, gint64 id)
     return db_next(&query) && db_int(&query, 0);
 }
 
-/* A row without names goes, unless an open attempt is still about it. */
-static gboolean drop_nameless(CacheTxn *txn, gint64 id, GError **error)
+/* A row without names goes, unless an open attempt is still about it, or it may return with what has
+ * vanished in it: then what upstream called it is still there. */
+static gboolean drop_nameless(CacheTxn *txn, const CacheFolder *folder, GError **error)
 {
-    if (!kill_placements(txn, id, error) || !drop_placements(txn, id, TRUE, error))
+    const Dropped which = {.bases = TRUE, .vanished = !folder->wire_name};
+
+    if (!kill_placements(txn, folder->id, which, error))
         return FALSE;
-    if (row_needed(txn, id))
+    if (row_needed(txn, folder->id))
         return TRUE;
-    counters_forget(txn, id);
-    return db_run(txn->db, error, SQL_DELETE, DB_INT(id));
+    counters_forget(txn, folder->id);
+    return db_run(txn->db, error, SQL_DELETE, DB_INT(folder->id));
 }
 
 gboolean folder_drop_if_nameless(CacheTxn *txn, gint64 id, GError **error)
 {
     g_autoptr(CacheFolder) folder = read_one(txn, SQL_GET, DB_INT(id), NULL);
 
-    return !folder || folder->name || folder->base_name || drop_nameless(txn, id, error);
+    return !folder || folder->name || folder->base_name || drop_nameless(txn, folder, error);
 }
 
 /* ---- by sync ------------------------------------------------------------------------------ */
@@ -470,7 +482,7 @@ gboolean cache_folder_update(CacheTxn *txn, const CacheFolder *folder, GError **
     if (!take_name(txn, old, row.name, error) || !update_row(txn, &row, error))
         return FALSE;
     counters_forget(txn, row.id);
-    return row.name || row.base_name || drop_nameless(txn, row.id, error);
+    return row.name || row.base_name || drop_nameless(txn, &row, error);
 }
 
 /* ---- by clients --------------------------------------------------------------------------- */
@@ -608,10 +620,14 @@ gboolean cache_folder_delete(CacheTxn *txn, gint64 id, GError **error)
             return FALSE;
         g_clear_pointer(&folder->name, g_free);
     }
+    /* Of one that upstream doesn't have nothing is to return. */
+    if (!folder->base_name)
+        g_clear_pointer(&folder->wire_name, g_free);
     txn->pending |= folder->pushed && folder->base_name;
-    if (!update_row(txn, folder, error) || !kill_placements(txn, id, error))
+    if (!update_row(txn, folder, error) ||
+        !kill_placements(txn, id, (Dropped){.vanished = TRUE}, error))
         return FALSE;
-    return folder->name || folder->base_name || drop_nameless(txn, id, error);
+    return folder->name || folder->base_name || drop_nameless(txn, folder, error);
 }
 
 static gboolean rename_row(CacheTxn *txn, CacheFolder *folder, const char *name, GError **error)

@@ -119,7 +119,8 @@ gint64 cache_folder_add(CacheTxn *txn, const CacheFolder *folder, GError **error
 
 /*
  * Writes name, role, selectable, pushed, delimiter and every base field of `folder` to the row
- * `folder->id` (name or base_name may become NULL; a row with neither goes, with its placements).
+ * `folder->id` (name or base_name may become NULL; a row with neither goes, with its placements; but
+ * one that has wire_name stays as long as something that has vanished in it may return).
  * EXISTS where another row has the name. A name that was shown with a higher UIDVALIDITY before
  * gives the folder a new one.
  */

@@ -460,7 +460,9 @@ gboolean cache_placement_remove(CacheTxn *txn, gint64 folder, guint32 uid, GErro
                     "The message is still needed: it is here, or upstream, or on its way there");
         return FALSE;
     }
-    return forget(txn, &placement, error);
+    /* A folder that has gone stays for what may return in it. */
+    return forget(txn, &placement, error) &&
+           (cache_vanished_any(txn, folder) || folder_drop_if_nameless(txn, folder, error));
 }
 
 gboolean placement_kill(CacheTxn *txn, CachePlacement *placement, GError **error)

@@ -174,6 +174,45 @@ static gboolean assign_renamed(Reconcile *reconcile, GError **error)
     return TRUE;
 }
 
+/* It has gone from upstream, but what was in it may return. */
+static gboolean is_away(const CacheFolder *row)
+{
+    return !row->base_name && row->wire_name && row->pushed;
+}
+
+/* Unless there is another one of that name here, which nobody has sent yet. */
+static gboolean is_awaited(Reconcile *reconcile, const CacheFolder *row, const SyncListed *listed)
+{
+    if (listed->row != 0 || !sync_listed_selectable(listed))
+        return FALSE;
+    if (row->remote_id && listed->mailboxid && g_str_equal(row->remote_id, listed->mailboxid))
+        return TRUE;
+    if (!g_str_equal(row->wire_name, listed->wire))
+        return FALSE;
+    for (guint i = 0; i < reconcile->rows->len; i++) {
+        const CacheFolder *other = reconcile->rows->pdata[i];
+        if (other != row && !other->base_name && g_strcmp0(other->name, listed->name) == 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Folders that had gone and are there again: with their rows they get back their UIDs. */
+static void assign_returned(Reconcile *reconcile)
+{
+    GPtrArray *all = reconcile->listing->folders;
+
+    for (guint i = reconcile->rows->len; i > 0; i--) { /* the last that had the name */
+        CacheFolder *row = reconcile->rows->pdata[i - 1];
+        for (guint k = 0; is_away(row) && k < all->len; k++) {
+            if (!is_awaited(reconcile, row, all->pdata[k]))
+                continue;
+            assign(reconcile, row, all->pdata[k]);
+            break;
+        }
+    }
+}
+
 /* Made by us, with an answer that said so, and not listed under the name that was asked for. */
 static gboolean is_unseen(Reconcile *reconcile, const CacheFolder *row)
 {
@@ -409,7 +448,7 @@ static void folder_follow(Reconcile *reconcile, CacheFolder *row, const SyncList
 {
     gboolean agreed = row->selectable == row->base_selectable;
 
-    if (row->name && g_strcmp0(row->name, row->base_name) == 0)
+    if (row->name ? g_strcmp0(row->name, row->base_name) == 0 : is_away(row) && row->selectable)
         set_string(&row->name, listed->name);
     set_string(&row->base_name, listed->name);
     set_string(&row->wire_name, listed->wire);
@@ -696,6 +735,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
     assign_attempted(&reconcile);
     if (!assign_renamed(&reconcile, error))
         return FALSE;
+    assign_returned(&reconcile);
     assign_rest(&reconcile, TRUE);
     assign_made(&reconcile);
     return confirm_gone(&reconcile, error) && write_folder_listing(&reconcile, error) &&
@@ -718,6 +758,8 @@ static gboolean has_children(CacheTxn *txn, const CacheFolder *row)
     return FALSE;
 }
 
+/* wire_name and remote_id stay, so that it is known should it return (is_away()). One that was deleted
+ * here keeps its numbers, by which push sees whether it still is as it was, and isn't selectable. */
 static gboolean finish_gone(CacheTxn *txn, gint64 id, GError **error)
 {
     g_autoptr(CacheFolder) row = cache_folder_get(txn, id, NULL);
@@ -725,9 +767,10 @@ static gboolean finish_gone(CacheTxn *txn, gint64 id, GError **error)
     if (!row)
         return TRUE;
     g_clear_pointer(&row->base_name, g_free);
-    g_clear_pointer(&row->wire_name, g_free);
-    g_clear_pointer(&row->remote_id, g_free);
-    row->base_uidvalidity = row->base_uidnext = 0;
+    if (row->name)
+        row->base_uidvalidity = row->base_uidnext = 0;
+    else
+        row->selectable = FALSE;
     row->base_highestmodseq = 0;
     row->base_selectable = FALSE;
     row->synced = 0;

@@ -61,17 +61,33 @@ LOSSES = (lags, expunged, same_uids, renumbered)
 SERVERS = ((), ("QRESYNC",), ("CONDSTORE",))
 
 
-class Returns(Fake):
-    def lose(self, loss, uids, folder="INBOX"):
-        undo = loss(self.server, folder, uids)
-        self.assertIsNone(self.sync())
-        self.pass_time(600)
-        return undo
+class Days(Fake):
+    """With time that goes by."""
 
     def pass_time(self, seconds):
         self.server.clock.advance(seconds)
         self.account("advance", seconds)
         self.assertIsNone(self.sync())
+
+    def settle(self):
+        self.assertIsNone(self.account.settle(6))
+
+    def pass_time_anyhow(self, seconds):
+        self.server.clock.advance(seconds)
+        self.account("advance", seconds)
+        self.sync()
+
+    def database(self, command):
+        with contextlib.closing(sqlite3.connect(os.path.join(self.account.directory, "mail.db"))) as database, database:
+            return database.execute(command).fetchall()
+
+
+class Returns(Days):
+    def lose(self, loss, uids, folder="INBOX"):
+        undo = loss(self.server, folder, uids)
+        self.assertIsNone(self.sync())
+        self.pass_time(600)
+        return undo
 
     def each(self, check, servers=SERVERS):
         for loss, without in itertools.product(LOSSES, servers):
@@ -81,9 +97,6 @@ class Returns(Fake):
                 self.fill(count=12)
                 self.assertIsNone(self.sync())
                 check(loss)
-
-    def settle(self):
-        self.assertIsNone(self.account.settle(6))
 
     def test_it_has_its_uid_flags_and_content(self):
         def check(loss):
@@ -116,11 +129,6 @@ class Returns(Fake):
             self.assertEqual((self.there()["m3"], self.there()["m4"]), ({"\\Flagged"}, {"Work"}))
         self.each(check)
 
-    def pass_time_anyhow(self, seconds):
-        self.server.clock.advance(seconds)
-        self.account("advance", seconds)
-        self.sync()
-
     def test_where_a_client_knows_that_it_was_gone_it_has_a_higher_uid(self):
         def check(loss):
             self.account("store", "INBOX", 3, "+\\Flagged")
@@ -135,10 +143,6 @@ class Returns(Fake):
             self.assertEqual(self.database("SELECT uid FROM vanished"), [])
             self.assertEqual(self.database("SELECT uid FROM placement WHERE NOT alive"), [])
         self.each(check, SERVERS[:1])
-
-    def database(self, command):
-        with contextlib.closing(sqlite3.connect(os.path.join(self.account.directory, "mail.db"))) as database, database:
-            return database.execute(command).fetchall()
 
     def test_a_copy_without_its_body_whose_original_is_gone_is_said_until_it_returns(self):
         for (loss, change), end in itertools.product(itertools.product((lags, expunged, renumbered), ("copy", "move")),
@@ -303,6 +307,176 @@ class Returns(Fake):
                     undo()
                     self.settle()
                     self.assertEqual(self.account.messages("INBOX"), before)
+
+
+def unlisted(server, name):
+    """Its storage is away: it isn't in LIST, and there again as it was."""
+    gone = server.folders.pop(name)
+    return lambda: server.folders.__setitem__(name, gone)
+
+
+def made_anew(server, name):
+    """Deleted, and restored from a backup: another UIDVALIDITY, other UIDs."""
+    undo = unlisted(server, name)
+
+    def restore():
+        undo()
+        server.renumber(name, first=random.choice([1, 50]))
+        server.folders[name].identity += "x"
+    return restore
+
+
+class Folders(Days):
+    """A whole folder that is gone for some days."""
+
+    def lose_folder(self, loss, name="Work"):
+        """Believed after three minutes where it is large, and confirmed by another connection."""
+        with self.server.lock:
+            undo = loss(self.server, name)
+        self.server.drop_connections()
+        for _ in range(3):
+            self.pass_time_anyhow(200)
+        self.assertNotIn(name, self.account.folders())
+        return undo
+
+    def give_back(self, undo):
+        with self.server.lock:
+            undo()
+        self.pass_time_anyhow(60)
+        self.settle()
+
+    def each_folder(self, check, count=12):
+        for loss, without, also in itertools.product((unlisted, made_anew), SERVERS[:2], ((), ("OBJECTID",))):
+            with self.subTest(loss=loss.__name__, without=without, also=also):
+                self.without, self.also = without, also
+                self.setUp()
+                self.fill("Work", count=count)
+                self.assertIsNone(self.sync())
+                check(loss)
+
+    def test_it_has_its_uids_flags_and_content(self):
+        def check(loss):
+            self.account("store", "Work", 3, "+\\Flagged")
+            self.account("expunge", "Work", 5)
+            self.settle()
+            before, fetched = self.account.messages("Work"), dict(self.server.fetched)
+            validity = self.database("SELECT uidvalidity FROM folder WHERE name = 'Work'")
+            undo = self.lose_folder(loss)
+            self.pass_time(6 * DAY)
+            self.give_back(undo)
+            self.assertEqual(self.account.messages("Work"), before)
+            self.assertEqual(dict(self.server.fetched), fetched)
+            self.assertEqual(self.database("SELECT uidvalidity FROM folder WHERE name = 'Work'"), validity)
+            self.assertEqual(self.database("SELECT * FROM vanished"), [])
+        self.each_folder(check)
+
+    def test_a_large_one_too(self):
+        self.fill("Work", count=60)
+        self.assertIsNone(self.sync())
+        before = self.account.messages("Work")
+        self.give_back(self.lose_folder(unlisted))
+        self.assertEqual(self.account.messages("Work"), before)
+
+    def test_what_was_still_to_be_sent_is_sent(self):
+        def check(loss):
+            self.server.faults = [faults.Refuse("UID (MOVE|COPY|STORE|EXPUNGE)|EXPUNGE", "NO [INUSE] busy")]
+            self.account("store", "Work", 3, "+\\Flagged")
+            self.account("store", "Work", 4, "+Work")
+            self.sync()
+            undo = self.lose_folder(loss)
+            self.server.faults = []
+            self.give_back(undo)
+            self.pass_time_anyhow(DAY)
+            self.settle()
+            self.assertEqual(self.there("Work"), self.here("Work"))
+            self.assertEqual((self.there("Work")["m3"], self.there("Work")["m4"]), ({"\\Flagged"}, {"Work"}))
+        self.each_folder(check)
+
+    def test_what_was_put_into_it_here_is_in_it_once(self):
+        def check(loss):
+            self.server.faults = [faults.Refuse("APPEND", "NO [INUSE] busy")]
+            self.account.append("Work", mail("new"))
+            self.sync()
+            self.server.faults = []
+            with self.server.lock:
+                undo = loss(self.server, "Work")
+            self.server.faults = [faults.Refuse("CREATE|APPEND", "NO [INUSE] busy")]
+            self.server.drop_connections()
+            for _ in range(3):
+                self.pass_time_anyhow(200)
+            self.server.faults = []
+            self.give_back(undo)
+            self.pass_time_anyhow(DAY)
+            self.settle()
+            self.assertEqual(set(self.here("Work")), {f"m{number}" for number in range(1, 13)} | {"new"})
+            self.assertEqual(self.there("Work"), self.here("Work"))
+            self.assertEqual(len(self.account.messages("Work")), 13)
+        self.each_folder(check)
+
+    def test_what_was_deleted_here_stays_so(self):
+        """The folder itself, while its storage was away."""
+        self.fill("Work", count=5)
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.Refuse("DELETE", "NO [INUSE] busy")]
+        self.account("delete", "Work")
+        self.sync()
+        undo = self.lose_folder(unlisted)
+        self.server.faults = []
+        self.give_back(undo)
+        self.pass_time_anyhow(DAY)
+        self.settle()
+        self.assertNotIn("Work", self.account.folders())
+        self.assertNotIn("Work", self.server.folders)
+
+    def test_one_that_was_deleted_here_after_it_had_gone_is_another(self):
+        self.fill("Work", count=5)
+        self.assertIsNone(self.sync())
+        self.lose_folder(unlisted)
+        self.account("create", "Work")
+        self.account.append("Work", mail("new"))
+        self.settle()
+        self.assertEqual(self.there("Work"), {"new": set()})
+        self.account("delete", "Work")
+        self.settle()
+        self.pass_time(8 * DAY)
+        self.assertEqual(self.database("SELECT name FROM folder WHERE name IS NULL"), [])
+
+    def test_after_seven_days_nothing_is_kept(self):
+        def check(loss):
+            undo = self.lose_folder(loss)
+            self.pass_time(8 * DAY)
+            self.assertEqual(self.database("SELECT id FROM folder WHERE name IS NULL"), [])
+            self.assertEqual(self.database("SELECT uid FROM placement p WHERE NOT EXISTS"
+                                           " (SELECT 1 FROM folder WHERE id = p.folder)"), [])
+            self.give_back(undo)
+            self.assertEqual(set(self.here("Work")), {f"m{number}" for number in range(1, 13)})
+        self.each_folder(check)
+
+    def test_it_may_come_and_go_again_and_again(self):
+        for seed in range(40 if LONG else 3):
+            with self.subTest(seed=seed):
+                chance = random.Random(seed)
+                self.without, self.also = chance.choice(SERVERS), chance.choice(((), ("OBJECTID",)))
+                self.setUp()
+                for name in ("Work", "Archive"):
+                    self.fill(name, count=6, prefix=name[0])
+                self.assertIsNone(self.sync())
+                for name, uid in itertools.product(("Work", "Archive"), range(1, 7)):
+                    if chance.random() < 0.5:
+                        self.account("store", name, uid, "+" + chance.choice(["\\Seen", "\\Flagged", "Work"]))
+                self.settle()
+                before = {name: self.account.messages(name) for name in ("Work", "Archive")}
+                for _ in range(4):
+                    undo = self.lose_folder(chance.choice((unlisted, made_anew)), chance.choice(("Work", "Archive")))
+                    if chance.random() < 0.4:
+                        self.account.kill()
+                        self.account.restart()
+                        self.account("advance", self.server.clock.ahead)
+                    if chance.random() < 0.5:
+                        self.pass_time(chance.choice([3600, DAY]))
+                    self.give_back(undo)
+                    self.assertEqual({name: self.account.messages(name) for name in before}, before)
+
 
 if __name__ == "__main__":
     unittest.main()
