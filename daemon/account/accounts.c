@@ -5,6 +5,7 @@
 #include "daemon/account/accounts.h"
 
 #include "daemon/account/logins.h"
+#include "daemon/account/owner.h"
 #include "daemon/account/private.h"
 #include "daemon/account/purge.h"
 
@@ -260,6 +261,8 @@ static void configure(Accounts *accounts, Account *account, ConfigAccount *confi
 
     if (!config && known && observer->removed)
         observer->removed(account, observer->data);
+    if (!config && known && !accounts->host.closing && account->config->settings)
+        account_owner_leaves(accounts->data_dir, account->config->settings);
     account_set_config(account, config);
     if (config && !known && observer->added)
         observer->added(account, observer->data);

@@ -8,6 +8,7 @@
 #include "cache/folder.h"
 #include "cache/problem.h"
 #include "daemon/account/kind.h"
+#include "daemon/account/owner.h"
 #include "daemon/account/paths.h"
 #include "daemon/account/rebuild.h"
 #include "daemon/account/trouble.h"
@@ -59,6 +60,8 @@ static gboolean open_cache(AccountWork *work, const AccountWorkContext *context,
     g_autofree char *dir = account_data_dir(data_dir, settings->id);
     g_autofree char *passwords = g_build_filename(dir, "local-passwords", NULL);
 
+    if (!account_owner_enters(data_dir, settings, error))
+        return FALSE;
     restore_floor(data_dir, settings->id);
     work->cache = rebuild_open(dir, context->progress, &work->notice, error);
     if (!work->cache) {
