@@ -212,10 +212,16 @@ static const char VERSION_13[] =
 /* Addresses as the envelope has them, and links, alt and title of HTML, weren't in texts before. */
 #define VERSION_14 VERSION_7
 
+/* What sync knows of its own work (note.h). */
+static const char VERSION_15[] =
+    "CREATE TABLE note (key TEXT PRIMARY KEY, value INTEGER NOT NULL, since INTEGER NOT NULL)"
+    " WITHOUT ROWID;";
+
 const CacheMigration cache_migrations[] = {
-    {1, VERSION_1},   {2, VERSION_2},   {3, VERSION_3},   {4, VERSION_4},   {5, VERSION_5},
-    {6, VERSION_6},   {7, VERSION_7},   {8, VERSION_8},   {9, VERSION_9},   {10, VERSION_10},
-    {11, VERSION_11}, {12, VERSION_12}, {13, VERSION_13}, {14, VERSION_14}, {0},
+    {1, VERSION_1},   {2, VERSION_2},   {3, VERSION_3},   {4, VERSION_4},
+    {5, VERSION_5},   {6, VERSION_6},   {7, VERSION_7},   {8, VERSION_8},
+    {9, VERSION_9},   {10, VERSION_10}, {11, VERSION_11}, {12, VERSION_12},
+    {13, VERSION_13}, {14, VERSION_14}, {15, VERSION_15}, {0},
 };
 
 gboolean schema_version(Db *db, int *version, GError **error)

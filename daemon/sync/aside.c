@@ -79,6 +79,16 @@ gboolean sync_count_aside(const SyncContext *context, gint64 folder, guint *coun
     return TRUE;
 }
 
+gboolean sync_has_aside_from(const SyncContext *context, gint64 folder, guint32 base_uid)
+{
+    for (guint i = 0; i < context->aside->len; i++) {
+        const Aside *aside = &g_array_index(context->aside, Aside, i);
+        if (aside->folder == folder && aside->base_uid != 0 && aside->base_uid >= base_uid)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 gboolean sync_has_due(const SyncContext *context, gint64 folder)
 {
     for (guint i = 0; i < context->aside->len; i++) {

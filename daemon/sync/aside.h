@@ -24,6 +24,9 @@ gboolean sync_is_closed(const SyncContext *context, gint64 folder);
 /* How many messages of a folder that the base doesn't have are set aside. */
 gboolean sync_count_aside(const SyncContext *context, gint64 folder, guint *count, GError **error);
 
+/* Whether a message of the folder from that UID on is set aside. */
+gboolean sync_has_aside_from(const SyncContext *context, gint64 folder, guint32 base_uid);
+
 /* Sets a folder (`base_uid` 0) or a message of it aside: a minute the first time, from then on as
  * long as it has lasted already, a day at most. */
 gboolean sync_set_aside(SyncContext *context, gint64 folder, guint32 base_uid, const char *words,

@@ -2,6 +2,8 @@
 /* Which arrivals are the effect of our own commands. */
 #include "daemon/sync/attempts.h"
 
+#include "daemon/sync/aside.h"
+
 #include "cache/message.h"
 
 #include "daemon/sync/expire.h"
@@ -391,15 +393,64 @@ static gboolean attempt_is_complete(CacheTxn *txn, const CacheAttempt *attempt)
     return TRUE;
 }
 
-/* Providers may store a message some time after the connection broke: until then what isn't found
- * isn't known not to be. A time in the future is of a clock that was wrong. */
-static gboolean may_still_come(SyncContext *context, const CacheAttempt *attempt)
+/* Whether something of it would be sent again. */
+static gboolean is_any_unsent_yet(CacheTxn *txn, const CacheAttempt *attempt)
 {
-    gint64 age = sync_time(context) - attempt->started;
+    for (guint i = 0; i < attempt->items->len; i++) {
+        const CacheAttemptItem *item = &g_array_index(attempt->items, CacheAttemptItem, i);
+        CachePlacement placement;
+        if (cache_placement_get(txn, item->folder, item->uid, &placement, NULL) &&
+            placement.alive && placement.base == CACHE_BASE_NONE)
+            return TRUE;
+    }
+    return FALSE;
+}
 
-    if (age < 0 || age >= SYNC_ATTEMPT_SECONDS)
+static gboolean count_seen(const CachePlacement *placement, gpointer data)
+{
+    ++*(guint *)data;
+    return TRUE;
+}
+
+/* Whether the target has given UIDs since, to messages that it doesn't show: one may be the effect. */
+static gboolean has_unseen(CacheTxn *txn, const CacheAttempt *attempt)
+{
+    g_autoptr(CacheFolder) target = cache_folder_get(txn, attempt->target, NULL);
+    guint seen = 0;
+
+    if (!target || target->base_uidvalidity != attempt->uidvalidity || attempt->uidnext == 0 ||
+        target->base_uidnext <= attempt->uidnext)
         return FALSE;
-    sync_look_again(context, attempt->started + SYNC_ATTEMPT_SECONDS);
+    return cache_placement_each_base(txn, target->id, attempt->uidnext, G_MAXUINT32, count_seen,
+                                     &seen, NULL) &&
+           seen < target->base_uidnext - attempt->uidnext;
+}
+
+/*
+ * Providers may store a message some time after the connection broke: until then what isn't found isn't
+ * known not to be. Nor is it for longer where a message is there that isn't shown, or that the
+ * provider doesn't tell of, which is said.
+ */
+static gint64 attempt_seconds(SyncContext *context, CacheTxn *txn, const CacheAttempt *attempt)
+{
+    if (!is_any_unsent_yet(txn, attempt))
+        return SYNC_ATTEMPT_SECONDS;
+    if (sync_has_aside_from(context, attempt->target, attempt->uidnext))
+        return SYNC_ATTEMPT_ASIDE_SECONDS;
+    return has_unseen(txn, attempt) ? SYNC_ATTEMPT_UNSEEN_SECONDS : SYNC_ATTEMPT_SECONDS;
+}
+
+/* A time in the future is of a clock that was wrong. */
+static gboolean may_still_come(SyncContext *context, CacheTxn *txn, const CacheAttempt *attempt)
+{
+    const gint64 age = sync_time(context) - attempt->started;
+    gint64 wait = SYNC_ATTEMPT_SECONDS;
+
+    if (age >= wait)
+        wait = attempt_seconds(context, txn, attempt);
+    if (age < 0 || age >= wait)
+        return FALSE;
+    sync_look_again(context, attempt->started + wait);
     return TRUE;
 }
 
@@ -415,7 +466,7 @@ gboolean sync_close_attempts(SyncContext *context, GError **error)
             txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
         if (!txn)
             return FALSE;
-        if (!attempt_is_complete(txn, attempt) && may_still_come(context, attempt))
+        if (!attempt_is_complete(txn, attempt) && may_still_come(context, txn, attempt))
             continue;
         if (!attempt_was_pulled(context, txn, attempt->target) ||
             !attempt_was_pulled(context, txn, attempt->source))

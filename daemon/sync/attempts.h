@@ -21,5 +21,7 @@ gboolean sync_match_effects(SyncContext *context, gint64 folder, GArray *candida
 
 /* Ends the attempts whose folders have all been pulled: what isn't found by then, and is older than
  * SYNC_ATTEMPT_SECONDS, did not happen. */
-#define SYNC_ATTEMPT_SECONDS 150
+#define SYNC_ATTEMPT_SECONDS        150
+#define SYNC_ATTEMPT_UNSEEN_SECONDS 900
+#define SYNC_ATTEMPT_ASIDE_SECONDS  (24 * 60 * 60)
 gboolean sync_close_attempts(SyncContext *context, GError **error);

@@ -34,10 +34,9 @@ SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBo
     context->recognised = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->losses = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     context->unsure = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    context->epochs = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     context->closed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    context->refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    context->dropped = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    context->doubts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    context->notes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     context->suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->aside = g_array_new(FALSE, FALSE, 1);
     context->vanished = g_array_new(FALSE, FALSE, sizeof(SyncVanished));
@@ -77,10 +76,9 @@ void sync_context_free(SyncContext *context)
     g_hash_table_unref(context->recognised);
     g_hash_table_unref(context->losses);
     g_hash_table_unref(context->unsure);
+    g_hash_table_unref(context->epochs);
     g_hash_table_unref(context->closed);
-    g_hash_table_unref(context->refused);
-    g_hash_table_unref(context->dropped);
-    g_hash_table_unref(context->doubts);
+    g_hash_table_unref(context->notes);
     g_hash_table_unref(context->suspects);
     g_array_unref(context->aside);
     g_array_unref(context->vanished);

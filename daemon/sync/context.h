@@ -34,6 +34,7 @@ typedef struct {
     gint64 folder;
     guint32 uidvalidity, uidnext;
     guint64 highestmodseq;
+    gboolean compared; /* with all that the server has, not with what it calls changed */
 } SyncComplete;
 
 typedef struct {
@@ -53,11 +54,11 @@ typedef struct {
     GHashTable *losses;       /* folder -> since when (gint64) it seems to have lost most */
     GHashTable *unsure;       /* folders (gint64) whose numbers didn't add up the last time */
     GHashTable *recognised;   /* folder -> connection on which its newest were looked at */
+    GHashTable *epochs;       /* folder -> its UIDVALIDITY, and on which connection, see here.c */
     GHashTable *closed;       /* folders (gint64) whose SELECT broke the connection */
-    GHashTable *refused;      /* pairs of folders between which all is refused, see push-run.c */
-    GHashTable *dropped;      /* flags that were not kept, see push-dropped.c */
-    GHashTable *doubts;       /* flags whose STORE wasn't answered, see doubt.c */
-    GHashTable *suspects;     /* what broke a connection and wasn't done since, see push-run.c */
+    GHashTable *suspects;     /* what isn't needed and broke a connection, see round.c */
+    GHashTable *notes;        /* what is remembered over restarts, see notes.h; */
+    gboolean notes_loaded;    /* it has been read */
     GArray *aside;            /* what is set aside, see aside.c */
     guint connection;         /* counts connections */
     gboolean (*reconnect)(gpointer data, GError **error); /* in the middle of a round */

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Flags that were stored without an answer. */
+/* Flags of which only the next pull shows what has become of them: notes "doubt". */
 #include "daemon/sync/doubt.h"
 
-#include "cache/flags.h"
+#include "daemon/sync/notes.h"
 
-/* Either value of these may be there. */
-typedef struct {
-    gint64 folder;
-    CacheFlags flags;
-} Doubt;
+#include <string.h>
 
-static char *doubt_key_of(gint64 folder, guint32 uid)
-{
-    return g_strdup_printf("%" G_GINT64_FORMAT " %u", folder, uid);
-}
+#define DOUBT "doubt"
 
 static void add_keywords(CacheTxn *txn, CacheFlags *flags, guint32 keywords)
 {
@@ -23,28 +16,34 @@ static void add_keywords(CacheTxn *txn, CacheFlags *flags, guint32 keywords)
         flags->keywords = all;
 }
 
-void sync_doubt_flags(SyncContext *context, CacheTxn *txn, const SyncAction *action)
+void sync_doubt_flags(SyncContext *context, CacheTxn *txn, const CachePlacement *row,
+                      CacheFlags flags)
 {
-    char *key = doubt_key_of(action->folder, action->uid);
-    const Doubt *known = g_hash_table_lookup(context->doubts, key);
-    Doubt doubt = known ? *known : (Doubt){.folder = action->folder};
+    g_autofree char *key = sync_note_key(DOUBT, row->folder, row->uid);
+    CacheFlags doubt = sync_note_flags(sync_note(context, key));
 
-    doubt.flags.system |= action->add.system | action->remove.system;
-    add_keywords(txn, &doubt.flags, action->add.keywords);
-    add_keywords(txn, &doubt.flags, action->remove.keywords);
-    g_hash_table_insert(context->doubts, key, g_memdup2(&doubt, sizeof doubt));
+    doubt.system |= flags.system;
+    add_keywords(txn, &doubt, flags.keywords);
+    sync_set_note(context, txn, key, sync_note_of_flags(doubt));
+}
+
+void sync_doubt_store(SyncContext *context, CacheTxn *txn, const SyncAction *action)
+{
+    const CachePlacement row = {.folder = action->folder, .uid = action->uid};
+
+    sync_doubt_flags(context, txn, &row, action->add);
+    sync_doubt_flags(context, txn, &row, action->remove);
 }
 
 gboolean sync_settle_doubt(SyncContext *context, CacheTxn *txn, CachePlacement *row,
                            CacheFlags server, GError **error)
 {
-    if (g_hash_table_size(context->doubts) == 0)
-        return TRUE;
-    g_autofree char *key = doubt_key_of(row->folder, row->uid);
-    const Doubt *doubt = g_hash_table_lookup(context->doubts, key);
+    g_autofree char *key = sync_note_key(DOUBT, row->folder, row->uid);
+    const gint64 doubt = sync_note(context, key);
+
     if (!doubt)
         return TRUE;
-    const CacheFlags in = doubt->flags;
+    const CacheFlags in = sync_note_flags(doubt);
     row->base_flags.system = (row->base_flags.system & ~in.system) | (server.system & in.system);
     /* Of the base what isn't in doubt, and of what is what the server has. */
     guint32 sure = cache_keywords_subtract(txn, row->base_flags.keywords, in.keywords, error);
@@ -58,20 +57,37 @@ gboolean sync_settle_doubt(SyncContext *context, CacheTxn *txn, CachePlacement *
     return row->base_flags.keywords != G_MAXUINT32;
 }
 
-static gboolean doubt_was_pulled(gpointer key, gpointer value, gpointer data)
+/* The folder of a note about a doubt; 0: it is about something else. */
+static gint64 doubted_folder(const char *key)
 {
-    return g_hash_table_contains(((SyncContext *)data)->pulled, &((Doubt *)value)->folder);
+    return g_str_has_prefix(key, DOUBT " ") ? g_ascii_strtoll(key + strlen(DOUBT " "), NULL, 10)
+                                            : 0;
 }
 
 void sync_end_doubts(SyncContext *context)
 {
-    g_hash_table_foreach_remove(context->doubts, doubt_was_pulled, context);
+    g_autoptr(GPtrArray) over = g_ptr_array_new_with_free_func(g_free);
+    GHashTableIter iter;
+    gpointer key;
+
+    g_hash_table_iter_init(&iter, context->notes);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        gint64 folder = doubted_folder(key);
+        if (folder && g_hash_table_contains(context->pulled, &folder))
+            g_ptr_array_add(over, g_strdup(key));
+    }
+    if (over->len == 0)
+        return;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, NULL);
+    for (guint i = 0; txn && i < over->len; i++)
+        sync_set_note(context, txn, over->pdata[i], 0);
+    if (txn)
+        cache_commit(g_steal_pointer(&txn), NULL);
 }
 
-void sync_end_doubt(SyncContext *context, const SyncAction *action)
+void sync_end_doubt(SyncContext *context, CacheTxn *txn, const SyncAction *action)
 {
-    if (g_hash_table_size(context->doubts) == 0)
-        return;
-    g_autofree char *key = doubt_key_of(action->folder, action->uid);
-    g_hash_table_remove(context->doubts, key);
+    g_autofree char *key = sync_note_key(DOUBT, action->folder, action->uid);
+
+    sync_set_note(context, txn, key, 0);
 }

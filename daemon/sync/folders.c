@@ -10,8 +10,10 @@
 #include "cache/subscription.h"
 
 #include "daemon/sync/aside.h"
+#include "daemon/sync/here.h"
 #include "daemon/sync/listing.h"
 #include "daemon/sync/pull.h"
+#include "daemon/sync/recognise.h"
 #include "daemon/sync/roles.h"
 #include <string.h>
 
@@ -674,10 +676,12 @@ static gboolean is_as_pulled(SyncContext *context, const CacheFolder *row, const
 {
     guint count, aside;
 
-    if (sync_was_aside(context, row->id) || sync_has_due(context, row->id) || !row->synced ||
-        !knows_rights(context, row) || !listed->has_status ||
-        row->base_uidvalidity != listed->uidvalidity || row->base_uidnext != listed->uidnext ||
-        listed->highestmodseq == 0 || row->base_highestmodseq != listed->highestmodseq)
+    if (sync_is_to_compare(context, row) || sync_may_renumber(context, row->id) ||
+        sync_is_unrecognised(context, row->id) || sync_was_aside(context, row->id) ||
+        sync_has_due(context, row->id) || !row->synced || !knows_rights(context, row) ||
+        !listed->has_status || row->base_uidvalidity != listed->uidvalidity ||
+        row->base_uidnext != listed->uidnext || listed->highestmodseq == 0 ||
+        row->base_highestmodseq != listed->highestmodseq)
         return FALSE;
     return sync_base_count(context, row->id, &count, NULL) &&
            sync_count_aside(context, row->id, &aside, NULL) &&

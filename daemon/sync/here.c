@@ -1,12 +1,149 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Content over sync's own connection. */
+/* Folders that have another UIDVALIDITY on each connection, and their content. */
 #include "daemon/sync/here.h"
 
 #include "cache/content.h"
+#include "cache/problem.h"
 #include "daemon/fetch/fetcher.h"
+#include "daemon/sync/notes.h"
+
+#include <string.h>
 
 /* Messages of one command. */
 #define PIECE 100
+
+/* Connections in a row with another UIDVALIDITY each: then the next will have another, too; and then it
+ * is said. */
+#define EXPECTED 2
+#define SAID     3
+
+/* So long after the last of them it isn't said any more. */
+#define SAID_SECONDS (60 * 60)
+
+/* ---- which they are ------------------------------------------------------------------------ */
+
+typedef struct {
+    guint connection;
+    guint32 uidvalidity;
+} Epoch;
+
+/* The note "renumbers": how often in a row, and when last. */
+static char *renumbers_key(gint64 folder)
+{
+    return sync_note_key("renumbers", folder, 0);
+}
+
+static guint times_of(gint64 note)
+{
+    return (guint)(note & 3);
+}
+
+gboolean sync_renumbers(const SyncContext *context, gint64 folder)
+{
+    g_autofree char *key = renumbers_key(folder);
+
+    return times_of(sync_note(context, key)) >= EXPECTED;
+}
+
+gboolean sync_may_renumber(const SyncContext *context, gint64 folder)
+{
+    g_autofree char *key = renumbers_key(folder);
+    const Epoch *known = g_hash_table_lookup(context->epochs, &folder);
+
+    return sync_note(context, key) && !(known && known->connection == context->connection);
+}
+
+static gboolean say_renumbers(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
+                              GError **error)
+{
+    g_autofree char *text = g_strdup_printf(
+        "The provider numbers %s anew on each connection: all of it is compared each time, and its "
+        "messages are fetched one connection after the other.",
+        folder->base_name);
+    const CacheProblem problem = {.operation = (char *)"renumbers",
+                                  .folder = folder->id,
+                                  .text = text,
+                                  .since = sync_time(context)};
+
+    return cache_problem_set(txn, &problem, error) != 0;
+}
+
+static gboolean unsay_renumbers(CacheTxn *txn, gint64 folder, GError **error)
+{
+    g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        if (problem->folder == folder && g_str_equal(problem->operation, "renumbers") &&
+            !cache_problem_clear(txn, problem->id, error))
+            return FALSE;
+    }
+    return problems != NULL;
+}
+
+static gboolean write_times(SyncContext *context, const CacheFolder *folder, guint times,
+                            GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
+    g_autofree char *key = renumbers_key(folder->id);
+
+    if (!txn)
+        return FALSE;
+    sync_set_note(context, txn, key, times ? sync_time(context) << 2 | times : 0);
+    if (times == SAID ? !say_renumbers(context, txn, folder, error)
+                      : !unsay_renumbers(txn, folder->id, error))
+        return FALSE;
+    return cache_commit(g_steal_pointer(&txn), error);
+}
+
+gboolean sync_note_epoch(SyncContext *context, const CacheFolder *folder, GError **error)
+{
+    const Epoch now = {context->connection, context->state.uidvalidity};
+    const Epoch *known = g_hash_table_lookup(context->epochs, &folder->id);
+    const Epoch before = known ? *known : (Epoch){0, folder->base_uidvalidity};
+    g_autofree char *key = renumbers_key(folder->id);
+    const guint times = times_of(sync_note(context, key));
+
+    g_hash_table_replace(context->epochs, g_memdup2(&folder->id, sizeof folder->id),
+                         g_memdup2(&now, sizeof now));
+    if (before.uidvalidity == 0 || before.connection == now.connection)
+        return TRUE;
+    if (before.uidvalidity == now.uidvalidity)
+        return times == 0 || write_times(context, folder, 0, error);
+    return write_times(context, folder, MIN(times + 1, SAID), error);
+}
+
+/* The folder of a note; 0: it is about something else, or was renumbered just now. */
+static gint64 renumbered_long_ago(const SyncContext *context, const char *key, gint64 note)
+{
+    static const char prefix[] = "renumbers ";
+
+    return g_str_has_prefix(key, prefix) && (note >> 2) < sync_time(context) - SAID_SECONDS
+               ? g_ascii_strtoll(key + strlen(prefix), NULL, 10)
+               : 0;
+}
+
+gboolean sync_end_renumbering(SyncContext *context, GError **error)
+{
+    g_autoptr(GArray) over = g_array_new(FALSE, FALSE, sizeof(gint64));
+    GHashTableIter iter;
+    gpointer key, note;
+
+    g_hash_table_iter_init(&iter, context->notes);
+    while (g_hash_table_iter_next(&iter, &key, &note)) {
+        gint64 folder = renumbered_long_ago(context, key, *(const gint64 *)note);
+        if (folder)
+            g_array_append_val(over, folder);
+    }
+    for (guint i = 0; i < over->len; i++) {
+        const CacheFolder folder = {.id = g_array_index(over, gint64, i)};
+        if (!write_times(context, &folder, 0, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* ---- their content ------------------------------------------------------------------------- */
 
 static void note_arrived(gpointer data)
 {
@@ -67,10 +204,6 @@ static gboolean fetch_folder(SyncContext *context, gint64 id, GError **error)
     g_clear_pointer(&txn, cache_end);
     if (!folder || !folder->base_name)
         return TRUE;
-    if (g_hash_table_add(context->suspects, g_strdup_printf("renumbers %" G_GINT64_FORMAT, id)))
-        g_message("%s: the provider numbers %s anew on each connection, so its messages are "
-                  "fetched over one",
-                  context->settings->id, folder->base_name);
     g_autoptr(Fetcher) fetcher = fetcher_new(&access, context->cache, note_arrived, NULL);
     context->selected = 0;
     fetcher_lend(fetcher, context->imap);

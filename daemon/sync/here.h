@@ -10,3 +10,16 @@
 /* Fetches what prefetch wants of such folders, which were just pulled. FALSE: the connection or the
  * cache failed. */
 gboolean sync_fetch_here(SyncContext *context, GError **error);
+
+/* A folder has been selected for a pull: notes whether it has another UIDVALIDITY than on the connection
+ * before. Three in a row are a problem ("renumbers"). */
+gboolean sync_note_epoch(SyncContext *context, const CacheFolder *folder, GError **error);
+
+/* Whether it will have another on the next connection, as far as is known. */
+gboolean sync_renumbers(const SyncContext *context, gint64 folder);
+
+/* Whether a folder that was renumbered is to be looked at on this connection. */
+gboolean sync_may_renumber(const SyncContext *context, gint64 folder);
+
+/* What hasn't happened for an hour is no problem any more. */
+gboolean sync_end_renumbering(SyncContext *context, GError **error);

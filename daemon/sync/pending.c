@@ -6,6 +6,7 @@
 #include "cache/export.h"
 #include "cache/folder.h"
 #include "cache/problem.h"
+#include "cache/subscription.h"
 #include "daemon/sync/decide.h"
 #include <string.h>
 
@@ -212,13 +213,20 @@ static gboolean give_up_rename(CacheTxn *txn, const CacheProblem *problem, GErro
                           : pending_is_gone(error);
 }
 
+static gboolean give_up_subscribe(CacheTxn *txn, const CacheProblem *problem, GError **error)
+{
+    g_autoptr(CacheFolder) row = cache_folder_get(txn, problem->folder, NULL);
+
+    return !row || !row->name || cache_subscribe(txn, row->name, FALSE, error);
+}
+
 static const struct {
     const char *operation;
     gboolean (*give_up)(CacheTxn *txn, const CacheProblem *problem, GError **error);
 } operations[] = {
     {"flags", give_up_flags},   {"expunge", give_up_expunge}, {"append", give_up_placing},
     {"copy", give_up_placing},  {"move", give_up_placing},    {"create", give_up_create},
-    {"delete", give_up_delete}, {"rename", give_up_rename},
+    {"delete", give_up_delete}, {"rename", give_up_rename},   {"subscribe", give_up_subscribe},
 };
 
 gboolean sync_give_up_pending(Cache *cache, gint64 id, GError **error)

@@ -11,6 +11,9 @@
 #include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
 #include "daemon/sync/doubt.h"
+#include "daemon/sync/here.h"
+#include "daemon/sync/notes.h"
+#include "daemon/sync/recognise.h"
 #include "daemon/sync/reset.h"
 #include "daemon/sync/returned.h"
 #include "daemon/sync/sets.h"
@@ -20,9 +23,6 @@
 
 /* So many messages of a folder are set aside one by one; more, and it is the folder. */
 #define MAX_ASIDE 20
-
-/* So many of the newest messages are looked at to see whether they are what they were. */
-#define NEWEST 10
 
 /* When a folder that doesn't add up is looked at again. */
 #define UNSURE_SECONDS 30
@@ -47,6 +47,7 @@ typedef struct {
     ImapSet *silent;      /* UIDs that are there and whose flags can't be had */
     char *words;          /* of a refusal, or NULL */
     gboolean unsure;      /* what the server says doesn't add up: nothing is believed to be gone */
+    gboolean compares;    /* all is to be compared, or was */
     gboolean losing;      /* most of it seems to be gone, which isn't believed yet */
     guint connection;     /* the pull began on */
     guint64 unread;       /* responses passed over before it began */
@@ -132,22 +133,29 @@ static gboolean share_flags(SyncContext *context, CacheTxn *txn, const CachePlac
     return TRUE;
 }
 
+/* What the server shows of a message that the base has. */
+static gboolean follow_shown(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
+                             CachePlacement *row, CacheFlags server, GError **error)
+{
+    const CacheFlags base = row->base_flags;
+    gboolean changed;
+
+    if (!sync_settle_doubt(context, txn, row, server, error))
+        return FALSE;
+    const gboolean settled = !cache_flags_equal(base, row->base_flags);
+    return sync_follow_flags(txn, row, server, sync_mask(folder), &changed, error) &&
+           ((!changed && !settled) || cache_placement_put(txn, row, error));
+}
+
 static gboolean apply_flags(Pull *pull, CacheTxn *txn, const ServerFlags *change, GError **error)
 {
     CachePlacement placement;
-    gboolean changed;
 
     if (!cache_placement_by_base(txn, pull->folder->id, change->uid, &placement, NULL)) {
         imap_set_add(pull->unknown, change->uid);
         return TRUE;
     }
-    const CacheFlags base = placement.base_flags;
-    if (!sync_settle_doubt(pull->context, txn, &placement, change->flags, error))
-        return FALSE;
-    const gboolean settled = !cache_flags_equal(base, placement.base_flags);
-    return sync_follow_flags(txn, &placement, change->flags, sync_mask(pull->folder), &changed,
-                             error) &&
-           ((!changed && !settled) || cache_placement_put(txn, &placement, error)) &&
+    return follow_shown(pull->context, txn, pull->folder, &placement, change->flags, error) &&
            share_flags(pull->context, txn, &placement, change->flags, error);
 }
 
@@ -286,11 +294,41 @@ static gboolean complete_told(Pull *pull, GError **error)
     return TRUE;
 }
 
+/*
+ * What servers call changed may lack something: a replica that was behind, a modseq that wasn't given. So
+ * a folder that has changed is compared as a whole once more, some time after: rarely where that is
+ * much.
+ */
+static gint64 compare_seconds(guint messages)
+{
+    const gint64 hour = 60 * 60;
+
+    return messages <= 2000 ? hour : messages <= 50000 ? 24 * hour : 7 * 24 * hour;
+}
+
+/* The note "compared": when (Unix seconds), and whether the folder has changed since. */
+#define CHANGED_SINCE 1
+
+static char *compared_key(gint64 folder)
+{
+    return sync_note_key("compared", folder, 0);
+}
+
+gboolean sync_is_to_compare(const SyncContext *context, const CacheFolder *folder)
+{
+    g_autofree char *key = compared_key(folder->id);
+    const gint64 note = sync_note(context, key);
+
+    return (note & CHANGED_SINCE) &&
+           sync_time(context) >= (note >> 1) + compare_seconds(folder->exists);
+}
+
 /* All UIDs and flags are fetched and compared with the base. */
 static gboolean pull_by_comparison(Pull *pull, GError **error)
 {
     guint known;
 
+    pull->compares = TRUE;
     if (!sync_base_count(pull->context, pull->folder->id, &known, error))
         return FALSE;
     if (known == 0) {
@@ -457,12 +495,10 @@ static gboolean add_arrival(SyncContext *context, CacheTxn *txn, const CacheFold
                             const SyncServerMessage *message, GError **error)
 {
     CachePlacement placement;
-    gboolean changed;
 
     if (cache_placement_by_base(txn, folder->id, message->uid, &placement, NULL))
-        return message->flagless || (sync_follow_flags(txn, &placement, message->flags,
-                                                       sync_mask(folder), &changed, error) &&
-                                     (!changed || cache_placement_put(txn, &placement, error)));
+        return message->flagless ||
+               follow_shown(context, txn, folder, &placement, message->flags, error);
     placement = (CachePlacement){.folder = folder->id,
                                  .alive = TRUE,
                                  .flags = message->flags,
@@ -671,9 +707,14 @@ gboolean sync_write_complete(SyncContext *context, const SyncComplete *complete,
         return FALSE;
     if (!row || row->base_uidvalidity != complete->uidvalidity)
         return TRUE;
+    const gboolean changed = row->base_highestmodseq != complete->highestmodseq;
     row->base_uidnext = complete->uidnext;
     row->base_highestmodseq = complete->highestmodseq;
     row->synced = sync_time(context);
+    g_autofree char *key = compared_key(row->id);
+    const gint64 note = complete->compared ? 0 : sync_note(context, key);
+    if (!note || changed)
+        sync_set_note(context, txn, key, note ? note | CHANGED_SINCE : row->synced << 1);
     return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
@@ -703,7 +744,8 @@ static gboolean complete_pull(Pull *pull, GError **error)
     SyncComplete complete = {.folder = pull->folder->id,
                              .uidvalidity = context->state.uidvalidity,
                              .uidnext = context->state.uidnext,
-                             .highestmodseq = context->state.highestmodseq};
+                             .highestmodseq = context->state.highestmodseq,
+                             .compared = pull->compares};
 
     if (pull->unsure)
         return note_unsure(pull, error);
@@ -880,7 +922,7 @@ static void begin_again(Pull *pull)
 static gboolean pull_selected(Pull *pull, gboolean qresync, GError **error)
 {
     gboolean by_modseq = pull->folder->synced && pull->folder->base_highestmodseq &&
-                         pull->context->state.highestmodseq;
+                         pull->context->state.highestmodseq && !pull->compares;
     gboolean adds_up = TRUE;
 
     if (!(by_modseq ? pull_by_modseq(pull, qresync, error) : pull_by_comparison(pull, error)) ||
@@ -900,8 +942,9 @@ static gboolean select_for_pull(Pull *pull, gboolean *qresync, GError **error)
 {
     SyncContext *context = pull->context;
 
+    pull->compares = sync_is_to_compare(context, pull->folder);
     *qresync = sync_has(context, IMAP_CAP_QRESYNC) && pull->folder->synced &&
-               pull->folder->base_highestmodseq > 0;
+               pull->folder->base_highestmodseq > 0 && !pull->compares;
     gboolean ok =
         sync_select_since(context, pull->folder, *qresync ? pull->folder->base_highestmodseq : 0,
                           note_change, pull, error);
@@ -924,55 +967,6 @@ static gboolean is_reset(const Pull *pull)
            (state->uidvalidity != pull->folder->base_uidvalidity ||
             (state->uidnext != 0 && state->uidnext < pull->folder->base_uidnext) ||
             (state->highestmodseq != 0 && state->highestmodseq < pull->folder->base_highestmodseq));
-}
-
-/* Those of `rows` whose Message-IDs aren't `ids`: both are known, and differ. */
-static gboolean is_any_other(Pull *pull, const GArray *rows, GHashTable *ids, gboolean *other,
-                             GError **error)
-{
-    g_autoptr(CacheTxn) txn = cache_begin(pull->context->cache, CACHE_READ, error);
-    gboolean known;
-
-    for (guint i = 0; txn && i < rows->len && !*other; i++) {
-        const CachePlacement *row = &g_array_index(rows, CachePlacement, i);
-        const char *there = g_hash_table_lookup(ids, GUINT_TO_POINTER(row->base_uid));
-        g_autofree char *here = sync_message_id(txn, row->message, &known);
-        *other = here && there && *there && !g_str_equal(here, there);
-    }
-    return txn != NULL;
-}
-
-/*
- * A server that was set up from a backup and has gone on since has numbers that look right, and gives
- * UIDs to other messages that it had given before: the newest of what is known here. They are
- * looked at once on each connection. *other: some are other messages, so it is another epoch.
- */
-static gboolean look_at_newest(Pull *pull, gboolean *other, GError **error)
-{
-    SyncContext *context = pull->context;
-    gint64 id = pull->folder->id;
-    gpointer connection = GUINT_TO_POINTER(context->connection);
-
-    *other = FALSE;
-    if (!pull->folder->synced || imap_client_exists(context->imap) == 0 ||
-        g_hash_table_lookup(context->recognised, &id) == connection)
-        return TRUE;
-    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
-    g_autoptr(GArray) rows = txn ? cache_placement_newest(txn, id, NEWEST, error) : NULL;
-    g_clear_pointer(&txn, cache_end);
-    if (!rows)
-        return FALSE;
-    g_autoptr(ImapSet) uids = imap_set_new();
-    for (guint i = 0; i < rows->len; i++)
-        imap_set_add(uids, g_array_index(rows, CachePlacement, i).base_uid);
-    if (rows->len > 0) {
-        g_autoptr(GHashTable) ids = sync_fetch_message_ids(context, uids, error);
-        if (!ids || !is_any_other(pull, rows, ids, other, error))
-            return FALSE;
-    }
-    if (!*other)
-        g_hash_table_replace(context->recognised, g_memdup2(&id, sizeof id), connection);
-    return TRUE;
 }
 
 static gboolean is_other_folder(const Pull *pull, GError **error)
@@ -1027,10 +1021,11 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
     pull.silent = imap_set_new();
     pull.connection = context->connection;
     pull.unread = imap_client_unread(context->imap);
-    if (!select_for_pull(&pull, &qresync, error) || is_other_folder(&pull, error))
+    if (!select_for_pull(&pull, &qresync, error) || is_other_folder(&pull, error) ||
+        !sync_note_epoch(context, pull.folder, error))
         return FALSE;
     other = is_reset(&pull);
-    if (!other && !look_at_newest(&pull, &other, error))
+    if (!other && !sync_recognise(context, pull.folder, &other, error))
         return FALSE;
     if (other)
         return pull_reset(&pull, error);

@@ -11,6 +11,9 @@
  * was listed. What of it can't be read is set aside (aside.h). */
 gboolean sync_pull_folder(SyncContext *context, gint64 folder, GError **error);
 
+/* Whether a folder is to be pulled, and compared as a whole, though its numbers are what they were. */
+gboolean sync_is_to_compare(const SyncContext *context, const CacheFolder *folder);
+
 /* Gives messages that the base doesn't have their places (all of them but those matched). */
 gboolean sync_add_arrivals(SyncContext *context, gint64 folder, GArray *messages, GError **error);
 

@@ -6,6 +6,7 @@
 #include "daemon/sync/push-private.h"
 
 #include "cache/message.h"
+#include "daemon/sync/doubt.h"
 #include "daemon/sync/sets.h"
 
 /* Messages and bytes under way. */
@@ -126,6 +127,7 @@ static gboolean place_appended(Append *append, const ImapReply *reply, GError **
         return FALSE;
     if (uid && !sync_is_set_like(push->context) && has_other_row(txn, &row, uid))
         uid = 0;
+    sync_doubt_flags(push->context, txn, &row, append->flags);
     if (!unname(push, txn, &row, error) ||
         !(uid ? sync_place_in_set(push->context, txn, &row, uid, append->flags, error)
               : place_unknown(txn, &row, append->flags, error)) ||

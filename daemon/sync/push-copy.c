@@ -6,6 +6,7 @@
 #include "daemon/sync/push-private.h"
 
 #include "cache/set-like.h"
+#include "daemon/sync/doubt.h"
 #include "daemon/sync/sets.h"
 
 #define BATCH 500
@@ -127,6 +128,7 @@ static gboolean place_copy(Copy *copy, CacheTxn *txn, const SyncAction *action, 
     if (!sync_place_in_set(copy->push->context, txn, &target, uid, flags, error) ||
         !touch_others(copy, txn, &target, error))
         return FALSE;
+    sync_doubt_flags(copy->push->context, txn, &target, flags);
     if (source.base != CACHE_BASE_PRESENT || source.base_uid != source_uid)
         return TRUE;
     return empty_source(copy, txn, &source, error);
@@ -293,7 +295,7 @@ static gboolean copy_some(Push *push, const SyncAction *actions, guint count, gb
 static gboolean run_copy(Push *push, const SyncAction *actions, guint count, gboolean *refused,
                          ImapReply *reply, GError **error)
 {
-    return sync_select_epoch(push->context, actions[0].source_folder, error) &&
+    return push_select(push, actions[0].source_folder, error) &&
            copy_some(push, actions, count, refused, reply, error);
 }
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Flags that the provider takes with an OK and doesn't keep. Each is held for its message, as a
- * problem; the message's other flags are stored as ever. Which they are is known for as long as the
- * program runs, and found out once more after that.
+ * problem; the message's other flags are stored as ever. Which they are is kept as two notes.
  */
 #include "daemon/sync/push-private.h"
 
 #include "cache/problem.h"
+#include "daemon/sync/notes.h"
 
 #define WORDS "The provider doesn't keep this flag."
+
+#define ADD    "not added"
+#define REMOVE "not removed"
 
 /* What is held of a message's difference. */
 typedef struct {
@@ -18,6 +21,25 @@ typedef struct {
 static char *dropped_key_of(gint64 folder, guint32 uid)
 {
     return g_strdup_printf("%" G_GINT64_FORMAT " %u", folder, uid);
+}
+
+static Dropped dropped_read(const Push *push, gint64 folder, guint32 uid)
+{
+    g_autofree char *add = sync_note_key(ADD, folder, uid);
+    g_autofree char *remove = sync_note_key(REMOVE, folder, uid);
+
+    return (Dropped){sync_note_flags(sync_note(push->context, add)),
+                     sync_note_flags(sync_note(push->context, remove))};
+}
+
+static void dropped_write(Push *push, CacheTxn *txn, gint64 folder, guint32 uid,
+                          const Dropped *dropped)
+{
+    g_autofree char *add = sync_note_key(ADD, folder, uid);
+    g_autofree char *remove = sync_note_key(REMOVE, folder, uid);
+
+    sync_set_note(push->context, txn, add, sync_note_of_flags(dropped->add));
+    sync_set_note(push->context, txn, remove, sync_note_of_flags(dropped->remove));
 }
 
 /* Of the set `a` what is in `b` as well. */
@@ -43,9 +65,7 @@ gboolean push_is_shown(CacheTxn *txn, const SyncAction *action, CacheFlags answe
 gboolean push_note_dropped(Push *push, CacheTxn *txn, const SyncAction *action, CacheFlags answer,
                            GError **error)
 {
-    g_autofree char *key = dropped_key_of(action->folder, action->uid);
-    const Dropped *known = g_hash_table_lookup(push->context->dropped, key);
-    Dropped dropped = known ? *known : (Dropped){0};
+    Dropped dropped = dropped_read(push, action->folder, action->uid);
     CacheProblem problem = {.operation = (char *)"flags",
                             .folder = action->folder,
                             .uid = action->uid,
@@ -62,8 +82,7 @@ gboolean push_note_dropped(Push *push, CacheTxn *txn, const SyncAction *action, 
                              intersect(txn, action->remove.keywords, answer.keywords), error);
     if (dropped.add.keywords == G_MAXUINT32 || dropped.remove.keywords == G_MAXUINT32)
         return FALSE;
-    g_hash_table_insert(push->context->dropped, g_steal_pointer(&key),
-                        g_memdup2(&dropped, sizeof dropped));
+    dropped_write(push, txn, action->folder, action->uid, &dropped);
     push_block(push, action->folder, action->uid, SYNC_STORE);
     return cache_problem_set(txn, &problem, error) != 0;
 }
@@ -87,21 +106,18 @@ gboolean push_holds_dropped(const Push *push, gint64 folder, guint32 uid)
 
 gboolean push_leave_dropped(Push *push, CacheTxn *txn, SyncAction *action)
 {
-    g_autofree char *key = dropped_key_of(action->folder, action->uid);
-    const Dropped *dropped = g_hash_table_lookup(push->context->dropped, key);
+    const Dropped dropped = dropped_read(push, action->folder, action->uid);
 
-    if (!dropped)
-        return TRUE;
     /* It is to be tried again, or nobody wants it any more. */
-    if (!g_hash_table_contains(push->held, key)) {
-        g_hash_table_remove(push->context->dropped, key);
+    if (!push_holds_dropped(push, action->folder, action->uid)) {
+        dropped_write(push, txn, action->folder, action->uid, &(const Dropped){0});
         return TRUE;
     }
-    action->add.system &= ~dropped->add.system;
-    action->remove.system &= ~dropped->remove.system;
-    action->add.keywords = dropped_subtract(txn, action->add.keywords, dropped->add.keywords);
+    action->add.system &= ~dropped.add.system;
+    action->remove.system &= ~dropped.remove.system;
+    action->add.keywords = dropped_subtract(txn, action->add.keywords, dropped.add.keywords);
     action->remove.keywords =
-        dropped_subtract(txn, action->remove.keywords, dropped->remove.keywords);
+        dropped_subtract(txn, action->remove.keywords, dropped.remove.keywords);
     return action->add.system || action->remove.system || action->add.keywords ||
            action->remove.keywords;
 }

@@ -117,7 +117,7 @@ static gboolean expunge_batch(Push *push, const SyncAction *actions, guint count
     /* It goes as a whole, see push_old_folders(). */
     if (!folder->name)
         return TRUE;
-    if (!sync_select_epoch(push->context, folder->id, error))
+    if (!push_select(push, folder->id, error))
         return FALSE;
     for (guint i = 0; i < count; i++)
         imap_set_add(set, actions[i].base_uid);

@@ -232,22 +232,25 @@ static gboolean store_all(Store *store, gboolean *refused, ImapReply *reply, GEr
     return (*refused || ask_flag_rest(store, error)) && flush_answers(store, error);
 }
 
-/* Whether or not it was done isn't known. */
-static void note_doubts(Store *store)
+/* Until it is answered it isn't known whether it was done, be it that the program ends meanwhile. */
+static gboolean note_doubts(Store *store, GError **error)
 {
     SyncContext *context = store->push->context;
-    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, NULL);
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
 
     for (guint i = 0; txn && i < store->count; i++)
-        sync_doubt_flags(context, txn, &store->actions[i]);
-    if (txn)
-        cache_commit(g_steal_pointer(&txn), NULL);
+        sync_doubt_store(context, txn, &store->actions[i]);
+    return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
-static void end_doubts(Store *store)
+static gboolean end_doubts(Store *store, GError **error)
 {
-    for (guint i = 0; i < store->count; i++)
-        sync_end_doubt(store->push->context, &store->actions[i]);
+    SyncContext *context = store->push->context;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
+
+    for (guint i = 0; txn && i < store->count; i++)
+        sync_end_doubt(context, txn, &store->actions[i]);
+    return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
 static gboolean run_store(Push *push, const SyncAction *actions, guint count, gboolean *refused,
@@ -255,7 +258,7 @@ static gboolean run_store(Push *push, const SyncAction *actions, guint count, gb
 {
     Store batch = {.push = push, .actions = actions, .count = count};
 
-    if (!sync_select_epoch(push->context, actions[0].folder, error))
+    if (!push_select(push, actions[0].folder, error))
         return FALSE;
     if (sync_is_set_like(push->context) &&
         ((actions[0].add.system | actions[0].remove.system) & CACHE_FLAGGED))
@@ -263,11 +266,8 @@ static gboolean run_store(Push *push, const SyncAction *actions, guint count, gb
     batch.by_uid = g_hash_table_new(NULL, NULL);
     batch.answered = g_hash_table_new(NULL, NULL);
     batch.answers = g_array_new(FALSE, FALSE, sizeof(Answer));
-    gboolean ok = store_all(&batch, refused, reply, error);
-    if (ok)
-        end_doubts(&batch);
-    else
-        note_doubts(&batch);
+    gboolean ok = note_doubts(&batch, error) && store_all(&batch, refused, reply, error) &&
+                  end_doubts(&batch, error);
     g_hash_table_unref(batch.by_uid);
     g_hash_table_unref(batch.answered);
     g_array_unref(batch.answers);

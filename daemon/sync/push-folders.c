@@ -527,35 +527,89 @@ static gboolean write_subscribed(Push *push, const char *name, gboolean subscrib
            cache_commit(g_steal_pointer(&txn), error);
 }
 
-static gboolean push_subscription(Push *push, const CacheSubscription *row, GError **error)
+/* The folder of a name in the view; 0: there is none. */
+static gint64 folder_named(const Push *push, const char *name)
+{
+    GHashTableIter iter;
+    gpointer row;
+
+    g_hash_table_iter_init(&iter, push->folders);
+    while (g_hash_table_iter_next(&iter, NULL, &row))
+        if (g_strcmp0(((const CacheFolder *)row)->name, name) == 0)
+            return ((const CacheFolder *)row)->id;
+    return 0;
+}
+
+static gboolean note_unsubscribed(Push *push, gint64 folder, const char *name, ImapReply *reply,
+                                  GError **error)
+{
+    char *words = reply->text;
+
+    reply->text = g_strdup_printf("The provider doesn't note the subscription to %s%s%s", name,
+                                  words && *words ? ": " : ".", words ? words : "");
+    g_free(words);
+    return push_add_problem(push, "subscribe", folder, 0, reply, error);
+}
+
+/* Those that stay refused are added to `refused` (folder numbers). */
+static gboolean push_subscription(Push *push, const CacheSubscription *row, GHashTable *refused,
+                                  GError **error)
 {
     ImapClient *imap = push->context->imap;
-    ImapClientCommand *command = imap_client_command(imap, row->view ? "SUBSCRIBE" : "UNSUBSCRIBE");
+    const CacheFolder folder = {.id = folder_named(push, row->name)};
     g_auto(ImapReply) reply = {0};
     g_autoptr(GError) failure = NULL;
 
+    if (row->view && folder_is_refused(push, "subscribe", &folder)) {
+        g_hash_table_add(refused, g_memdup2(&folder.id, sizeof folder.id));
+        return TRUE;
+    }
+    ImapClientCommand *command = imap_client_command(imap, row->view ? "SUBSCRIBE" : "UNSUBSCRIBE");
     imap_client_command_mailbox(command, row->name);
     if (!imap_client_run_command(imap, command, NULL, NULL, &reply, &failure))
         return push_survives(push, failure, error);
-    /* Refused to forget what it doesn't know: done. Refused to note it: the next round asks again.
-     */
-    if (reply.cond != IMAP_COND_OK && row->view) {
-        g_info("%s: SUBSCRIBE: %s", push->context->settings->id, reply.text);
-        return TRUE;
+    /* Refused to forget what it doesn't know: done. */
+    if (reply.cond == IMAP_COND_OK || !row->view)
+        return write_subscribed(push, row->name, row->view, error);
+    g_hash_table_add(refused, g_memdup2(&folder.id, sizeof folder.id));
+    return note_unsubscribed(push, folder.id, row->name, &reply, error);
+}
+
+/* What is noted by now, or nobody wants any more, is no problem. */
+static gboolean end_subscribed(Push *push, GHashTable *refused, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
+    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, error) : NULL;
+    gboolean writes = FALSE;
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = problems->pdata[i];
+        if (!g_str_equal(problem->operation, "subscribe") ||
+            g_hash_table_contains(refused, &problem->folder))
+            continue;
+        if (!writes) {
+            g_clear_pointer(&txn, cache_end);
+            txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+            writes = TRUE;
+        }
+        if (!txn || !cache_problem_clear(txn, problem->id, error))
+            return FALSE;
     }
-    return write_subscribed(push, row->name, row->view, error);
+    return problems && (!writes || cache_commit(g_steal_pointer(&txn), error));
 }
 
 gboolean push_subscriptions(Push *push, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, error);
     g_autoptr(GPtrArray) all = txn ? cache_subscriptions(txn, error) : NULL;
+    g_autoptr(GHashTable) refused =
+        g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 
     g_clear_pointer(&txn, cache_end);
     for (guint i = 0; all && i < all->len; i++) {
         const CacheSubscription *row = all->pdata[i];
-        if (row->view != row->base && !push_subscription(push, row, error))
+        if (row->view != row->base && !push_subscription(push, row, refused, error))
             return FALSE;
     }
-    return all != NULL;
+    return all && end_subscribed(push, refused, error);
 }

@@ -48,6 +48,10 @@ void push_touch_role(Push *push, CacheRole role);
 typedef gboolean (*PushBatch)(Push *push, const SyncAction *actions, guint count, gboolean *refused,
                               ImapReply *reply, GError **error);
 
+/* Selects a folder whose messages are about to be changed: it must be in the epoch that the base is from,
+ * and they have to be those that the base knows, else AGAIN. */
+gboolean push_select(Push *push, gint64 folder, GError **error);
+
 /* Whether another list of the folders didn't help with the same the last time, so that it is a
  * problem. FALSE: they are listed again after this pass. */
 gboolean push_repeats(Push *push, const GError *again);
@@ -67,11 +71,11 @@ gboolean push_is_suspect(const Push *push, const char *operation, gint64 folder,
 void push_unsuspect(Push *push, const char *operation, gint64 folder, guint32 uid);
 
 /* Whether copies and moves from that source to that target have been refused as a whole, and aren't
- * due. After a restart that is found out once more. */
+ * due. */
 gboolean push_is_refused(const Push *push, const SyncAction *action);
 
 /* What was refused went well: TRUE if it was between these two, or nobody knows between which. */
-gboolean push_ends_refusal(Push *push, const SyncAction *action);
+gboolean push_ends_refusal(Push *push, CacheTxn *txn, const SyncAction *action);
 
 /* How many messages may go in one command between the two folders of an action: fewer after one
  * that has broken the connection. */

@@ -97,7 +97,7 @@ gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count,
         const CacheProblem *problem = problems->pdata[i];
         if (problem->folder != actions[0].folder || !g_str_equal(problem->operation, operation))
             continue;
-        gboolean over = problem->uid == 0 && push_ends_refusal(push, &actions[0]);
+        gboolean over = problem->uid == 0 && push_ends_refusal(push, txn, &actions[0]);
         for (guint k = 0; !over && k < count; k++)
             over = actions[k].uid == problem->uid;
         /* Held since just now: the server said OK, and didn't do it. */

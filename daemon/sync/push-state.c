@@ -6,6 +6,9 @@
  */
 #include "daemon/sync/push-private.h"
 
+#include "daemon/sync/notes.h"
+#include "daemon/sync/recognise.h"
+
 /* Connections that one pass may cost; more, and it isn't about single batches. */
 #define MAX_BREAKS 24
 
@@ -125,42 +128,61 @@ gboolean push_survives(Push *push, const GError *failure, GError **error)
     return FALSE;
 }
 
+gboolean push_select(Push *push, gint64 id, GError **error)
+{
+    const CacheFolder *folder = push_folder(push, id);
+    gboolean other;
+
+    if (!sync_select_epoch(push->context, id, error))
+        return FALSE;
+    if (!folder)
+        return TRUE;
+    if (!sync_recognise(push->context, folder, &other, error))
+        return FALSE;
+    if (other)
+        g_set_error(error, SYNC_ERROR, SYNC_ERROR_AGAIN,
+                    "%s has other messages than when it was last read", folder->base_name);
+    return !other;
+}
+
 /* ---- what has broken connections --------------------------------------------------------------- */
 
 static char *suspect_key(const char *operation, gint64 folder, guint32 uid)
 {
-    return g_strdup_printf("%s %" G_GINT64_FORMAT " %u", operation, folder, uid);
+    g_autofree char *what = g_strdup_printf("broken %s", operation);
+
+    return sync_note_key(what, folder, uid);
 }
 
 guint push_suspect(Push *push, const char *operation, gint64 folder, guint32 uid)
 {
-    char *key = suspect_key(operation, folder, uid);
-    guint times = GPOINTER_TO_UINT(g_hash_table_lookup(push->context->suspects, key)) + 1;
+    g_autofree char *key = suspect_key(operation, folder, uid);
+    gint64 times = sync_note(push->context, key) + 1;
 
-    g_hash_table_insert(push->context->suspects, key, GUINT_TO_POINTER(times));
-    return times;
+    sync_set_note(push->context, NULL, key, times);
+    return (guint)times;
 }
 
 gboolean push_is_suspect(const Push *push, const char *operation, gint64 folder, guint32 uid)
 {
     g_autofree char *key = suspect_key(operation, folder, uid);
 
-    return g_hash_table_contains(push->context->suspects, key);
+    return sync_note(push->context, key) != 0;
 }
 
 void push_unsuspect(Push *push, const char *operation, gint64 folder, guint32 uid)
 {
     g_autofree char *key = suspect_key(operation, folder, uid);
 
-    g_hash_table_remove(push->context->suspects, key);
+    sync_set_note(push->context, NULL, key, 0);
 }
 
 /* ---- between two folders ----------------------------------------------------------------------- */
 
-/* Commands between two folders that are sent in parts. */
-static char *batch_key(const SyncAction *action)
+/* Commands between two folders that are sent in parts ("limit"), or refused as a whole ("refused"). */
+static char *batch_key(const char *what, const SyncAction *action)
 {
-    return g_strdup_printf("%s %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+    return g_strdup_printf("%s %s %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, what,
                            push_operation(action->kind), action->source_folder, action->folder);
 }
 
@@ -171,47 +193,67 @@ static gboolean is_between_folders(const SyncAction *action)
 
 gboolean push_is_refused(const Push *push, const SyncAction *action)
 {
-    g_autofree char *key = batch_key(action);
+    g_autofree char *key = batch_key("refused", action);
 
     return is_between_folders(action) && push_blocks(push, action->folder, 0, action->kind) &&
-           g_hash_table_contains(push->context->refused, key);
+           sync_note(push->context, key);
 }
 
-gboolean push_ends_refusal(Push *push, const SyncAction *action)
+/* Whether it is known between which folders something is refused. */
+static gboolean is_any_refused(const Push *push)
 {
-    g_autofree char *key = batch_key(action);
+    GHashTableIter iter;
+    gpointer key;
 
-    return !is_between_folders(action) || g_hash_table_size(push->context->refused) == 0 ||
-           g_hash_table_remove(push->context->refused, key);
+    g_hash_table_iter_init(&iter, push->context->notes);
+    while (g_hash_table_iter_next(&iter, &key, NULL))
+        if (g_str_has_prefix(key, "refused "))
+            return TRUE;
+    return FALSE;
+}
+
+gboolean push_ends_refusal(Push *push, CacheTxn *txn, const SyncAction *action)
+{
+    g_autofree char *key = batch_key("refused", action);
+
+    if (!is_between_folders(action) || !is_any_refused(push))
+        return TRUE;
+    const gboolean known = sync_note(push->context, key) != 0;
+    sync_set_note(push->context, txn, key, 0);
+    return known;
 }
 
 guint push_batch_limit(const Push *push, const SyncAction *action)
 {
-    g_autofree char *key = batch_key(action);
-    gpointer limit = g_hash_table_lookup(push->context->suspects, key);
+    g_autofree char *key = batch_key("limit", action);
+    const gint64 limit = sync_note(push->context, key);
 
-    return limit ? GPOINTER_TO_UINT(limit) : PUSH_MESSAGES;
+    return limit ? (guint)limit : PUSH_MESSAGES;
 }
 
 void push_limit_batch(Push *push, const SyncAction *action, guint limit)
 {
-    g_hash_table_insert(push->context->suspects, batch_key(action), GUINT_TO_POINTER(limit));
+    g_autofree char *key = batch_key("limit", action);
+
+    sync_set_note(push->context, NULL, key, limit);
 }
 
 void push_note_refused(Push *push, const SyncAction *action)
 {
+    g_autofree char *key = batch_key("refused", action);
+
     if (is_between_folders(action))
-        g_hash_table_add(push->context->refused, batch_key(action));
+        sync_set_note(push->context, NULL, key, 1);
 }
 
 void push_trust(Push *push, const SyncAction *actions, guint count)
 {
     const char *operation = push_operation(actions[0].kind);
-    g_autofree char *key = batch_key(&actions[0]);
+    g_autofree char *key = batch_key("limit", &actions[0]);
 
-    if (g_hash_table_size(push->context->suspects) == 0)
+    if (g_hash_table_size(push->context->notes) == 0)
         return;
-    g_hash_table_remove(push->context->suspects, key);
+    sync_set_note(push->context, NULL, key, 0);
     for (guint i = 0; i < count; i++)
         push_unsuspect(push, operation, actions[i].folder, actions[i].uid);
 }

@@ -6,6 +6,7 @@
 
 #include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
+#include "daemon/sync/doubt.h"
 #include "daemon/sync/expire.h"
 #include "daemon/sync/returned.h"
 #include "daemon/sync/sets.h"
@@ -199,6 +200,7 @@ static gboolean write_matched(Reset *reset, CacheTxn *txn, CachePlacement *row,
     row->base_uid = message->uid;
     message->matched = TRUE;
     return take_remote_id(reset, txn, row->message, message->remote_id, error) &&
+           sync_settle_doubt(reset->context, txn, row, message->flags, error) &&
            sync_follow_flags(txn, row, message->flags, sync_mask(reset->folder), &changed, error) &&
            cache_placement_put(txn, row, error);
 }

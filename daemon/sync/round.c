@@ -9,6 +9,7 @@
 #include "daemon/sync/expire.h"
 #include "daemon/sync/folders.h"
 #include "daemon/sync/here.h"
+#include "daemon/sync/notes.h"
 #include "daemon/sync/pull.h"
 #include "daemon/sync/push.h"
 #include "daemon/sync/sets.h"
@@ -35,8 +36,8 @@ static gboolean begin(SyncContext *context, GError **error)
         if (((CacheFolder *)folders->pdata[i])->synced)
             context->track_arrivals = TRUE;
     g_clear_pointer(&txn, cache_end);
-    return sync_learn_store(context, error) && sync_load_attempts(context, error) &&
-           sync_load_aside(context, error);
+    return sync_load_notes(context, error) && sync_learn_store(context, error) &&
+           sync_load_attempts(context, error) && sync_load_aside(context, error);
 }
 
 static void wake_bodies(SyncContext *context)
@@ -86,22 +87,27 @@ static gboolean pull_one(SyncContext *context, gint64 folder, GError **error)
     }
 }
 
-/* Those that were set aside come last: they may break the connection. */
+/* When a folder is pulled: those that were set aside may break the connection, and what is numbered
+ * anew on each needs the one that lasts, for its bodies. */
+enum { FIRST, LAST, LAST_OF_ALL, NOT_NOW };
+
+static guint8 turn_of(const SyncContext *context, gint64 folder)
+{
+    return sync_renumbers(context, folder)   ? LAST_OF_ALL
+           : sync_was_aside(context, folder) ? LAST
+                                             : FIRST;
+}
+
 static gboolean pull_each(SyncContext *context, const gint64 *folders, guint count, GError **error)
 {
-    g_autoptr(GArray) last = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autofree guint8 *turns = g_new0(guint8, MAX(count, 1));
 
-    for (guint i = 0; i < count; i++) {
-        if (sync_is_aside(context, folders[i], 0))
-            continue;
-        if (sync_was_aside(context, folders[i]))
-            g_array_append_val(last, folders[i]);
-        else if (!pull_one(context, folders[i], error))
-            return FALSE;
-    }
-    for (guint i = 0; i < last->len; i++)
-        if (!pull_one(context, g_array_index(last, gint64, i), error))
-            return FALSE;
+    for (guint i = 0; i < count; i++)
+        turns[i] = sync_is_aside(context, folders[i], 0) ? NOT_NOW : turn_of(context, folders[i]);
+    for (guint8 turn = 0; turn < NOT_NOW; turn++)
+        for (guint i = 0; i < count; i++)
+            if (turns[i] == turn && !pull_one(context, folders[i], error))
+                return FALSE;
     return TRUE;
 }
 
@@ -211,7 +217,8 @@ static gboolean pull_everything(SyncContext *context, GError **error)
         return FALSE;
     g_hash_table_remove_all(context->touched);
     return conclude(context, error) && sync_clear_aside_gone(context, error) &&
-           sync_fetch_here(context, error) && pull_quota(context, error) &&
+           sync_fetch_here(context, error) && sync_end_renumbering(context, error) &&
+           pull_quota(context, error) &&
            sync_purge_vanished(context->cache, sync_time(context), error);
 }
 

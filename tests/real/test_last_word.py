@@ -63,6 +63,114 @@ class Flags(Fake):
             self.assertIsNone(self.account.settle(4))
             self.assertEqual((self.there()["m1"], self.here()["m1"]), ({"\\Flagged", "Theirs"},) * 2)
 
+    def test_where_each_connection_has_other_numbers(self):
+        for first, then in (("+\\Seen", "-\\Seen"), ("+Work", "-Work"), ("-\\Flagged", "+\\Flagged")):
+            for without in WITHOUT:
+                with self.subTest(first=first, without=without):
+                    self.without = without
+                    self.setUp()
+                    self.fill()
+                    self.server.set_flags("INBOX", 2, ["\\Flagged"])
+                    numbers = faults.Renumbers(folder="INBOX")
+                    self.server.faults = [numbers]
+                    self.assertIsNone(self.sync())
+                    self.account("offline")
+                    self.account("store", "INBOX", 2, first)
+                    self.server.faults = [numbers, faults.Break("UID STORE", when="after"), faults.NoConnection(skip=1)]
+                    self.account("online")
+                    self.sync()
+                    self.account("offline")
+                    self.account("store", "INBOX", 2, then)
+                    self.server.faults = []
+                    self.account("online")
+                    self.assertIsNone(self.account.settle(4))
+                    self.assertEqual((self.there()["m2"], self.here()["m2"]), ({"\\Flagged"},) * 2)
+
+
+class Sent(Fake):
+    """Flags that go out with a message, and that the provider doesn't keep, are said, and stay here."""
+
+    def check(self, name, without):
+        for _ in range(3):
+            self.sync()
+            self.account("advance", 60)
+        self.assertEqual(self.here("Work")[name], {"\\Seen", "Mine"}, without)
+        self.assertEqual(self.there("Work")[name], {"\\Seen"}, without)
+        self.assertEqual([problem[:2] for problem in self.account.problems()], [("flags", "Work")], without)
+        self.server.faults = []
+        self.account("retry")
+        self.assertIsNone(self.account.settle(3))
+        self.assertEqual(self.there("Work")[name], {"\\Seen", "Mine"}, without)
+
+    def begin(self, without):
+        self.without = without
+        self.setUp()
+        self.fill(count=2)
+        self.server.set_flags("INBOX", 1, ["\\Seen", "Mine"])
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.ForgetsFlags("Mine", folder="Work")]
+
+    def test_by_append(self):
+        for without in (*WITHOUT, ("UIDPLUS",)):
+            self.begin(without)
+            self.account.append("Work", mail("new"), "\\Seen Mine")
+            self.check("new", without)
+
+    def test_by_copy_and_move(self):
+        for kind, without in itertools.product(("copy", "move"), (*WITHOUT, ("UIDPLUS",), ("MOVE",))):
+            self.begin(without)
+            self.account(kind, "INBOX", 1, "Work")
+            self.check("m1", (kind, without))
+
+
+class Restarts(Fake):
+    """What isn't known to have happened is still in doubt after the program was killed."""
+
+    def kill(self):
+        self.account.kill()
+        self.account.restart()
+
+    def test_a_change_that_was_sent_is_taken_back_offline_and_the_program_was_killed(self):
+        for when, without in itertools.product(("before", "after"), WITHOUT):
+            with self.subTest(when=when, without=without):
+                self.without = without
+                self.setUp()
+                self.fill()
+                self.assertIsNone(self.sync())
+                self.account("offline")
+                self.account("store", "INBOX", 2, "+\\Seen")
+                self.server.faults = [faults.Break("UID STORE", when=when), faults.NoConnection(skip=1)]
+                self.account("online")
+                self.sync()
+                self.kill()
+                self.account("offline")
+                self.account("store", "INBOX", 2, "-\\Seen")
+                self.server.faults = []
+                self.account("online")
+                self.assertIsNone(self.account.settle(4))
+                self.assertEqual((self.there()["m2"], self.here()["m2"]), (set(), set()))
+
+    def test_a_move_that_broke_the_connection_goes_on_in_the_parts_it_was_in(self):
+        self.fill(count=32)
+        self.assertIsNone(self.sync())
+        breaks = faults.Break(r"UID MOVE \S*[,:]", times=3)
+        self.server.faults = [breaks]
+        self.account("move", "INBOX", "1:32", "Work")
+        for _ in range(2):
+            self.sync()
+            self.account("advance", 200)
+        sizes = [self.size(line) for _, line in self.server.commands if line.startswith("UID MOVE")]
+        self.kill()
+        self.account("advance", 1000)
+        self.sync()
+        after = [self.size(line) for _, line in self.server.commands if line.startswith("UID MOVE")][len(sizes):]
+        self.assertLess(max(after), 32, (sizes, after))
+
+    @staticmethod
+    def size(line):
+        low, _, high = line.split()[2].partition(":")
+        return int(high or low) - int(low) + 1
+
 
 class FoldersLast(Fake):
     folders = ("X", "Work")

@@ -343,6 +343,7 @@ class Folders(ServerCase):
                     self.sync(account)
                 self.check_equal(account)
                 uids = set(account.messages("Archive"))
+                renumbers = [problem[:2] for problem in account.problems()]
                 # Mail that comes, changes, and new connections.
                 self.server.put("Archive", mail("a4"))
                 self.server.set_flags("Archive", 1, ["\\Flagged"])
@@ -357,7 +358,13 @@ class Folders(ServerCase):
                 self.sync(account)
                 self.check_equal(account)
                 self.assertLessEqual(uids, set(account.messages("Archive")))
+                self.assertEqual(renumbers, [])
+                self.assertEqual([problem[:2] for problem in account.problems()], [("renumbers", "Archive")])
                 self.server.faults = []
+                for _ in range(2):
+                    self.server.drop_connections()
+                    account("advance", 400)
+                    self.sync(account)
                 self.assertIsNone(account.settle(6))
                 self.check_equal(account)
 

@@ -348,6 +348,98 @@ class Bodies(Fake):
         self.assertEqual((self.missing("Archive"), self.account.problems()), (set(), []))
 
 
+class Untold(Fake):
+    """Changes that aren't told when they should be."""
+
+    def test_a_change_that_was_left_out_is_found_by_a_comparison(self):
+        for without in ((), ("QRESYNC",)):
+            with self.subTest(without=without):
+                self.without = without
+                self.setUp()
+                self.fill()
+                self.assertIsNone(self.sync())
+                self.server.faults = [faults.Lags(counted=True, folder="INBOX")]
+                self.server.set_flags("INBOX", 3, ["\\Flagged"])
+                self.sync()
+                self.server.faults = []
+                self.sync()
+                self.account("advance", 4000)
+                self.assertIsNone(self.sync())
+                self.assertEqual(self.here()["m3"], {"\\Flagged"})
+                # Once, not each time.
+                self.server.commands.clear()
+                self.account("advance", 4000)
+                self.assertIsNone(self.sync())
+                self.assertEqual([line for _, line in self.server.commands if line.startswith("UID FETCH 1:* (UID FLAGS)")],
+                                 [])
+
+    def test_what_is_there_and_not_shown_is_not_sent_again(self):
+        """An APPEND whose answer is lost, and a folder that seems to be empty for some minutes."""
+        for without in ((), ("UIDPLUS",)):
+            with self.subTest(without=without):
+                self.without = without
+                self.setUp()
+                self.fill("Work", 3)
+                self.assertIsNone(self.sync())
+                self.account.append("Work", mail("new"))
+                self.server.faults = [faults.LateAppend(0, times=1), faults.Lags(folder="Work")]
+                for _ in range(4):
+                    self.sync()
+                    self.account("advance", 100)
+                self.server.faults = []
+                for _ in range(3):
+                    self.account("advance", 300)
+                    self.sync()
+                self.assertEqual([name for name, _, _ in self.server.state()["Work"]], ["m1", "m2", "m3", "new"])
+                self.assertEqual(set(self.here("Work")), {"m1", "m2", "m3", "new"})
+
+    def test_what_is_copied_and_cannot_be_read_is_not_copied_again(self):
+        self.without = ("UIDPLUS",)
+        self.setUp()
+        self.fill(count=2)
+        self.fill("Work", 2, "w")
+        self.assertIsNone(self.sync())
+        self.account("copy", "INBOX", 1, "Work")
+        self.server.faults = [faults.LeavesOut("NO [SERVERBUG] damaged", folder="Work", uid=3)]
+        for _ in range(6):
+            self.sync()
+            self.account("advance", 300)
+        self.server.faults = []
+        for _ in range(3):
+            self.account("advance", 2000)
+            self.sync()
+        self.assertEqual([name for name, _, _ in self.server.state()["Work"]], ["m1", "w1", "w2"])
+        self.assertEqual((sorted(self.here("Work")), self.account.problems()), (["m1", "w1", "w2"], []))
+
+
+class Subscriptions(Fake):
+    def test_one_that_is_refused_is_said_until_it_is_noted_or_nobody_wants_it(self):
+        for end in ("noted", "unsubscribed", "given up"):
+            with self.subTest(end=end):
+                self.setUp()
+                self.server.folders["Work"].subscribed = False
+                self.assertIsNone(self.sync())
+                refusal = faults.Refuse("SUBSCRIBE", "NO [OVERQUOTA] too many")
+                self.server.faults = [refusal]
+                self.account("subscribe", "Work")
+                for _ in range(3):
+                    self.sync()
+                problem, = self.account.problems()
+                self.assertEqual(problem[:3], ("subscribe", "Work", 0))
+                self.assertIn("too many", problem[4])
+                self.assertEqual(refusal.hits, 1)
+                if end == "noted":
+                    self.server.faults = []
+                    self.account("retry")
+                elif end == "unsubscribed":
+                    self.account("unsubscribe", "Work")
+                else:
+                    self.account("give-up", self.account("problems")[0][0])
+                self.assertIsNone(self.sync())
+                self.assertEqual(self.account.problems(), [])
+                self.assertEqual(self.server.folders["Work"].subscribed, end == "noted")
+
+
 class Identity(Fake):
     """The right bytes under the right UID."""
 
@@ -470,6 +562,31 @@ class Identity(Fake):
                 self.assertEqual(list(self.there("Work")), ["moved"])
                 for name, digest in self.digests().values():
                     self.assertEqual(digest, hashlib.sha256(mail(name.strip("<>").split("@")[0])).hexdigest(), name)
+
+    def test_a_server_that_is_set_up_from_a_backup_with_the_same_numbers(self):
+        """Nothing that it lists has changed, and yet some UIDs are other messages: none of ours is done to them."""
+        for change in (("store", "INBOX", 7, "+\\Flagged"), ("expunge", "INBOX", 7), ("move", "INBOX", 7, "Work"),
+                       ("copy", "INBOX", 7, "Work")):
+            for without in ((), ("QRESYNC",)):
+                with self.subTest(change=change[0], without=without):
+                    self.without = without
+                    self.setUp()
+                    self.fill(count=5)
+                    self.assertIsNone(self.sync())
+                    kept = self.server.backup()
+                    self.fill(count=2, prefix="later")
+                    self.assertIsNone(self.sync())
+                    numbers = self.server.modseq
+                    self.account("offline")
+                    self.account(*change)
+                    self.server.restore(kept)
+                    self.fill(count=2, prefix="other")
+                    self.server.modseq = numbers
+                    self.account("online")
+                    self.account.settle(6)
+                    self.assertEqual(self.here(), self.there())
+                    self.assertEqual(self.there()["other2"], set())
+                    self.assertNotIn("other2", self.there("Work"))
 
 
 class Once(Fake):

@@ -11,6 +11,7 @@
 #include "cache/change.h"
 #include "cache/folder.h"
 #include "cache/problem.h"
+#include "cache/subscription.h"
 #include "daemon/config/config.h"
 #include "daemon/config/habits.h"
 #include "daemon/config/providers.h"
@@ -28,7 +29,7 @@
 /* ---- dying at any step --------------------------------------------------------------------- */
 
 /*
- * With POSTERN_ABORT_AT=N the program is killed at the N-th step: before a commit, before commands
+ * With POSTERN_ABORT_AT=N, or the command abort-at, the program is killed at the N-th step: before a commit, before commands
  * go out, and after they have. The linker puts these in the place of the real functions
  * (meson.build), so that nothing of it is in the daemon.
  */
@@ -98,6 +99,24 @@ static void report(AccountState state, double progress, const char *message, gpo
 static CacheFolder *find(CacheTxn *txn, const char *name, GError **error)
 {
     return cache_folder_find(txn, name, error);
+}
+
+/* As the servers for mail programs do it: what the provider doesn't let the user do is refused here, too
+ * (RFC 4314, 4). */
+static gboolean allows(const CacheFolder *folder, guint32 needs, GError **error)
+{
+    if (!(needs & ~cache_folder_rights(folder)))
+        return TRUE;
+    g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID, "not allowed in %s", folder->name);
+    return FALSE;
+}
+
+/* The same for setting or clearing flags. */
+static gboolean allows_flags(const CacheFolder *folder, CacheFlags flags, GError **error)
+{
+    const CacheFlags kept = cache_rights_limit(cache_folder_rights(folder), flags);
+
+    return cache_flags_equal(kept, flags) || allows(folder, CACHE_RIGHTS_FLAGS, error);
 }
 
 static guint32 system_flags(CacheTxn *txn, const char *words, CacheFlags *flags, GError **error)
@@ -223,6 +242,7 @@ static gboolean do_store(Tool *tool, char **words, GError **error)
         g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_WRITE_FULL, error);
         g_autoptr(CacheFolder) folder = txn ? find(txn, words[1], error) : NULL;
         if (!folder || !system_flags(txn, words[3] + (mode != CACHE_FLAGS_SET), &flags, error) ||
+            !allows_flags(folder, flags, error) ||
             !cache_store(txn,
                          (CacheSelection){folder->id, &g_array_index(uids, guint32, i),
                                           MIN(500, uids->len - i)},
@@ -233,21 +253,25 @@ static gboolean do_store(Tool *tool, char **words, GError **error)
     return TRUE;
 }
 
+#define TAKING (CACHE_RIGHT_DELETE | CACHE_RIGHT_EXPUNGE)
+
 static gboolean do_copy(Tool *tool, char **words, GError **error)
 {
     g_autoptr(GArray) uids = uids_of(words[2]);
     g_autoptr(GArray) from = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(GArray) to = g_array_new(FALSE, FALSE, sizeof(guint32));
+    gboolean move = g_str_equal(words[0], "move");
 
     for (guint i = 0; i < uids->len; i += 500) {
         g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_WRITE_FULL, error);
         g_autoptr(CacheFolder) folder = txn ? find(txn, words[1], error) : NULL;
         g_autoptr(CacheFolder) target = folder ? find(txn, words[3], error) : NULL;
-        if (!target ||
+        if (!target || !allows(target, CACHE_RIGHT_INSERT, error) ||
+            (move && !allows(folder, TAKING, error)) ||
             !cache_copy(txn,
                         (CacheSelection){folder->id, &g_array_index(uids, guint32, i),
                                          MIN(500, uids->len - i)},
-                        target->id, g_str_equal(words[0], "move"), from, to, error) ||
+                        target->id, move, from, to, error) ||
             !cache_commit(g_steal_pointer(&txn), error))
             return FALSE;
     }
@@ -263,7 +287,7 @@ static gboolean do_expunge(Tool *tool, char **words, GError **error)
     for (guint i = 0; i < uids->len; i += 500) {
         g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_WRITE_FULL, error);
         g_autoptr(CacheFolder) folder = txn ? find(txn, words[1], error) : NULL;
-        if (!folder ||
+        if (!folder || !allows(folder, TAKING, error) ||
             !cache_expunge(txn, folder->id, &g_array_index(uids, guint32, i),
                            MIN(500, uids->len - i), TRUE, NULL, error) ||
             !cache_commit(g_steal_pointer(&txn), error))
@@ -286,7 +310,8 @@ static gboolean do_append(Tool *tool, char **words, GError **error)
     g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_WRITE_FULL, error);
     g_autoptr(CacheFolder) folder = txn ? find(txn, words[1], error) : NULL;
     guint32 uid = 0;
-    if (folder && system_flags(txn, words[2], &flags, error))
+    if (folder && allows(folder, CACHE_RIGHT_INSERT, error) &&
+        system_flags(txn, words[2], &flags, error))
         uid = cache_append(txn, folder->id, writer, &rendered,
                            (CacheAppend){flags, g_get_real_time() / G_USEC_PER_SEC, 0}, error);
     cache_rendered_clear(&rendered);
@@ -339,6 +364,21 @@ static gboolean count(const CachePlacement *row, gpointer data)
 {
     ++*(guint *)data;
     return TRUE;
+}
+
+/* The program is killed at the N-th step from now on; 0: not at all. */
+static gboolean do_abort_at(Tool *tool, char **words, GError **error)
+{
+    g_atomic_int_set(&steps_left, atoi(words[1]));
+    return TRUE;
+}
+
+static gboolean do_subscribe(Tool *tool, char **words, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_WRITE_FULL, error);
+
+    return txn && cache_subscribe(txn, words[1], g_str_equal(words[0], "subscribe"), error) &&
+           cache_commit(g_steal_pointer(&txn), error);
 }
 
 /* All problems are to be tried again. */
@@ -410,13 +450,30 @@ static const struct {
     guint words;
     gboolean (*run)(Tool *tool, char **words, GError **error);
 } commands[] = {
-    {"sync", 1, do_sync},         {"online", 1, do_online},     {"offline", 1, do_online},
-    {"folders", 1, do_folders},   {"list", 2, do_list},         {"store", 4, do_store},
-    {"copy", 4, do_copy},         {"move", 4, do_copy},         {"expunge", 3, do_expunge},
-    {"append", 4, do_append},     {"create", 2, do_folder},     {"delete", 2, do_folder},
-    {"rename", 3, do_folder},     {"need", 3, do_need},         {"pending", 1, do_pending},
-    {"state", 1, do_state},       {"retry", 1, do_retry},       {"advance", 2, do_advance},
-    {"problems", 1, do_problems}, {"retry-one", 2, do_problem}, {"give-up", 2, do_problem},
+    {"sync", 1, do_sync},
+    {"online", 1, do_online},
+    {"offline", 1, do_online},
+    {"folders", 1, do_folders},
+    {"list", 2, do_list},
+    {"store", 4, do_store},
+    {"copy", 4, do_copy},
+    {"move", 4, do_copy},
+    {"expunge", 3, do_expunge},
+    {"append", 4, do_append},
+    {"create", 2, do_folder},
+    {"delete", 2, do_folder},
+    {"rename", 3, do_folder},
+    {"need", 3, do_need},
+    {"pending", 1, do_pending},
+    {"state", 1, do_state},
+    {"retry", 1, do_retry},
+    {"subscribe", 2, do_subscribe},
+    {"unsubscribe", 2, do_subscribe},
+    {"advance", 2, do_advance},
+    {"abort-at", 2, do_abort_at},
+    {"problems", 1, do_problems},
+    {"retry-one", 2, do_problem},
+    {"give-up", 2, do_problem},
 };
 
 static void run_line(Tool *tool, char *line)

@@ -74,7 +74,7 @@ struct Txn {
 /* SQL that takes away what version 11 of the schema and later ones added: as an older version left
  * it. */
 #define BEFORE_VERSION_11                                                                          \
-    "DROP TABLE maildrop; DROP TRIGGER vanished_gone; DROP TABLE vanished;"                        \
+    "DROP TABLE note; DROP TABLE maildrop; DROP TRIGGER vanished_gone; DROP TABLE vanished;"       \
     "DROP TRIGGER problem_added; DROP TRIGGER problem_gone;"                                       \
     "ALTER TABLE folder DROP COLUMN headless; ALTER TABLE folder DROP COLUMN failing;"             \
     "ALTER TABLE folder DROP COLUMN unread; ALTER TABLE folder DROP COLUMN unreadable;"

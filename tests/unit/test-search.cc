@@ -725,7 +725,7 @@ TEST_F(EarlierTexts, AreMadeAnewAndWhatTheyMissIsFoundAtOnce)
     expect_each_found(0); /* so they are as they were */
     client.reset();
     close();
-    run_sql("PRAGMA user_version = 13");
+    run_sql("DROP TABLE note; PRAGMA user_version = 13");
     open();
     account.cache = bodies.cache = cache;
     EXPECT_EQ(due(), (gint64)(2 * count));

@@ -122,7 +122,9 @@ static char *title_of(const char *operation, const char *folder)
                   {"expunge", "Delete from %s"},
                   {"create", "Make the folder %s"},
                   {"delete", "Delete the folder %s"},
-                  {"rename", "Call a folder %s"}};
+                  {"rename", "Call a folder %s"},
+                  {"subscribe", "Subscribe to %s"},
+                  {"renumbers", "Read %s"}};
 
     for (guint i = 0; i < G_N_ELEMENTS(titles); i++) {
         if (strcmp(titles[i].operation, operation) != 0)

@@ -900,8 +900,8 @@ class Session:
         for uid in self.chosen(words[0], by_uid):
             message = self.folder.messages.get(uid)
             if message:
-                pairs.append((uid, self.server.put(name, message.data, message.flags, message.date,
-                                                   identity=message.identity)))
+                flags = self.server.change("stored", set(message.flags), self, self.server.folders[name])
+                pairs.append((uid, self.server.put(name, message.data, flags, message.date, identity=message.identity)))
         if not pairs:
             return None
         code = ""
