@@ -3,7 +3,8 @@
 
 Each round takes a random provider (what it can, which folders and mails it has), a working account, and one to
 three faults of the grammar (harness/faults.py). While they last, mail is appended, flagged, moved, copied and
-deleted here and there, each message by one side only, so that it is known what has to come of it. Then:
+deleted here and there, each message by one side only, so that it is known what has to come of it. In some rounds the
+account's process is killed at random steps, and started again. Then:
 
 - what the faults don't touch is complete and in step on both sides after a few minutes of the account's time;
 - what isn't is said: by `sync --wait`, a problem, a folder's state or progress below 1;
@@ -26,6 +27,7 @@ from harness.syncaccount import SyncAccount, SyncError
 SECONDS = 75
 AT_LEAST = 10
 ROUNDS = 2000 if LONG else None
+KILLED = 0.3  # so many rounds, as a share
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "Work", "$Junk")
 FOLDERS = ("INBOX", "Archive", "Work", "Sent")
 
@@ -99,6 +101,9 @@ GRAMMAR = {
                                                                        times=chance.randint(1, 3)),
     "ForgetsFlags": lambda chance, server, folder: faults.ForgetsFlags(chance.choice(FLAGS), folder=folder),
     "Renumbers": lambda chance, server, folder: faults.Renumbers(folder=folder),
+    "ReadOnly": lambda chance, server, folder: faults.ReadOnly(folder=folder, **span(chance)),
+    "Lags": lambda chance, server, folder: faults.Lags(folder=folder, counted=chance.random() < 0.5,
+                                                       uid=chance.choice([None, some_uid(chance, server, folder)]), **span(chance)),
     "LateAppend": lambda chance, server, folder: faults.LateAppend(chance.choice([0, 5, 75]), times=chance.randint(1, 2)),
     "Throttled": lambda chance, server, folder: faults.Refuse(
         "UID|SELECT|APPEND|STATUS", "BAD Request is throttled. Suggested Backoff Time: 5000 milliseconds", touches="account", seconds=30),
@@ -107,10 +112,6 @@ GRAMMAR = {
     "AppendUid": lambda chance, server, folder: faults.AnswersUid(lambda code: code.replace("UID ", "UID 1", 1),
                                                                   times=chance.randint(1, 3)),
 }
-#: Not yet whole: a flag that is set where the folder gets another UIDVALIDITY on every connection may be
-#: lost, and of one that the provider doesn't keep on a message that is appended nothing is said. Long
-#: runs have them, and POSTERN_FAULTS=Renumbers.
-OPEN = {"ForgetsFlags", "Renumbers"}
 
 
 class World:
@@ -129,13 +130,16 @@ class World:
                 self.server.create(name)
             for _ in range(self.chance.randint(2, 14)):
                 self.put(name, old=True)
-        kinds = [name for name in GRAMMAR if LONG or name not in OPEN]
-        chosen = names or self.chance.sample(kinds, self.chance.randint(1, 3))
+        chosen = names or self.chance.sample(list(GRAMMAR), self.chance.randint(1, 3))
         self.faults = [GRAMMAR[name](self.chance, self.server, self.chance.choice(FOLDERS)) for name in chosen]
         self.account = SyncAccount(self.server.imap, plain=True)
+        # What kills are decided by is apart, so that rounds with and without them are the same else.
+        self.fate = random.Random(~seed)
+        self.kills = self.fate.randint(1, 3) if self.fate.random() < KILLED else 0
 
     def __repr__(self):
-        return f"POSTERN_SEED={self.seed} without {sorted(set(CAPABILITIES) - set(self.server.capabilities))}, {self.faults}"
+        return (f"POSTERN_SEED={self.seed} without {sorted(set(CAPABILITIES) - set(self.server.capabilities))}, {self.faults}" +
+                f", {self.kills} kills" * bool(self.kills))
 
     def close(self):
         self.account.close()
@@ -162,6 +166,14 @@ class World:
         return None
 
     def change_here(self):
+        """A change by a mail program; where the provider doesn't allow it, as far as is known, nothing happens."""
+        try:
+            self.really_change_here()
+        except SyncError as error:
+            if not str(error).startswith("not allowed"):
+                raise
+
+    def really_change_here(self):
         folder, other = self.chance.sample(FOLDERS, 2)
         kind = self.chance.choice(["append", "flag", "unflag", "move", "copy", "expunge"])
         if kind == "append":
@@ -211,6 +223,21 @@ class World:
         self.server.clock.advance(seconds)
         self.server.tick()
         self.account("advance", seconds)
+
+    def sync_killed(self):
+        """Syncs, and is killed at some step of it: before or after something is written, or sent."""
+        self.kills -= 1
+        self.account("abort-at", self.fate.choice([self.fate.randint(1, 10), self.fate.randint(1, 60)]))
+        try:
+            self.account("sync")
+            self.account("abort-at", 0)
+            return
+        except SyncError:
+            if not self.account.ended:
+                self.account("abort-at", 0)
+                return
+        self.account.restart()
+        self.account("advance", int(self.server.clock.ahead))
 
     def sync(self):
         """What `sync --wait` says; None: all is well."""
@@ -277,6 +304,8 @@ class Faults(Case):
         for _ in range(3):
             for _ in range(world.chance.randint(1, 4)):
                 world.chance.choice([world.change_here, world.change_there])()
+            if world.kills and world.fate.random() < 0.7:
+                world.sync_killed()
             world.sync()
             world.advance(world.chance.choice([1, 20, 60]))
         for _ in range(4):
@@ -296,8 +325,17 @@ class Faults(Case):
         for folder in set(world.wanted) - touched:
             for side in sides.values():
                 self.assertEqual(self.difference(side, side, {folder: expected[folder]}), [], world)
+        # What a provider takes out of a folder for the time being looks like what it has deleted, and a change that it
+        # doesn't tell is found when the folder is compared as a whole.
+        hidden = {fault.folder: fault.hides for fault in world.faults if fault.hides != "nothing"}
+        here, there, expected = ({folder: self.visible(found, hidden.get(folder)) for folder, found in side.items()}
+                                 for side in (here, there, expected))
         if here != expected or there != expected:
             self.assertFalse(world.is_silent(), ("nothing is said", world, self.difference(here, there, expected)))
+
+    @staticmethod
+    def visible(found, hides):
+        return {"messages": [], "flags": [(name, ()) for name, _ in found]}.get(hides, found)
 
     @staticmethod
     def difference(here, there, expected):

@@ -14,7 +14,8 @@ All take, beside what their own kind needs:
 
 `touches` says what the fault may cost while it is on, for tests that check that all the rest goes well:
 "bodies" (the bodies of these messages), "messages" (they), "folder" (what is read from and sent to it), "push"
-(what is sent to it), "account" (everything waits), or "nothing". `what` is the fault in words."""
+(what is sent to it), "account" (everything waits), or "nothing". `hides`: what nobody can see
+while it is on: "nothing", "flags" (that they have changed), "messages" (that they are there)."""
 
 import random
 import re
@@ -26,6 +27,7 @@ from .fakeimap import Cut, mailbox_of, quoted, wire_name
 
 class Fault:
     touches = "nothing"
+    hides = "nothing"
 
     def __init__(self, folder=None, uid=None, times=None, skip=0, seconds=None):
         self.folder, self.times, self.skip, self.seconds = folder, times, skip, seconds
@@ -35,7 +37,7 @@ class Fault:
 
     def __repr__(self):
         shown = {name: value for name, value in vars(self).items()
-                 if value is not None and value != 0 and not name.startswith("_") and name not in ("begun", "hits")}
+                 if value is not None and value != 0 and not name.startswith("_") and name not in ("begun", "hits", "hides")}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def hit(self, session, folder=None, uid=None):
@@ -236,6 +238,8 @@ class LeavesOut(Fault):
         self.said, self.only = answer, only  # only: an item that must be asked for, "BODY"
         if only:
             self.touches = "bodies"
+        elif not answer:
+            self.hides = "flags"
 
     def fetching(self, uids, session, folder, items):
         if self.only and not any(item.upper().startswith(self.only) for item in items):
@@ -417,6 +421,7 @@ class Lags(Fault):
     def __init__(self, counted=False, **more):
         super().__init__(**more)
         self.counted = counted
+        self.hides = "flags" if counted else "messages"
 
     def without(self, uids, session, folder):
         if not self.hit(session, folder.name):
