@@ -3,6 +3,7 @@
  * org.postern.Postern1.Account, one object for each account of the configuration.
  */
 #include "daemon/bus/private.h"
+#include "daemon/net/proxy.h"
 
 #include "cache/folder.h"
 #include "daemon/account/trouble.h"
@@ -26,8 +27,10 @@ static GVariant *describe_settings(const ConfigAccount *config)
     g_variant_dict_init(&dict, NULL);
     g_hash_table_iter_init(&iter, config->values);
     while (g_hash_table_iter_next(&iter, &key, &value)) {
+        g_autofree char *shown =
+            strcmp(key, "proxy") == 0 ? net_proxy_without_password(value) : g_strdup(value);
         if (!g_str_has_suffix(key, "command") && !strstr(key, "pass") && !strstr(key, "secret"))
-            g_variant_dict_insert(&dict, key, "s", value);
+            g_variant_dict_insert(&dict, key, "s", shown);
     }
     return g_variant_dict_end(&dict);
 }

@@ -8,6 +8,7 @@
 #include "daemon/config/providers.h"
 #include "daemon/config/quirks.h"
 #include "daemon/net/listen.h"
+#include "daemon/net/route.h"
 
 #include <gio/gio.h>
 #include <stdlib.h>
@@ -397,6 +398,15 @@ static gboolean parse_quirks(AccountSettings *settings, const char *value, GErro
     return set_text(&settings->quirks, value) && quirks_add(&quirks, value, error);
 }
 
+static gboolean parse_proxy(AccountSettings *settings, const char *value, GError **error)
+{
+    g_autoptr(NetProxy) proxy = NULL;
+
+    if (*value && strcmp(value, NET_PROXY_DIRECT) != 0 && !(proxy = net_proxy_parse(value, error)))
+        return FALSE;
+    return set_text(&settings->proxy, value);
+}
+
 /* One folder isn't for two things, and INBOX for none of these. */
 static gboolean parse_role_folder(AccountSettings *settings, AccountRole role, const char *value,
                                   GError **error)
@@ -497,6 +507,7 @@ static const struct {
     {"leave-on-server", parse_leave},
     {"undo-delay", parse_undo_delay},
     {"quirks", parse_quirks},
+    {"proxy", parse_proxy},
     {"sent-folder", parse_sent_folder},
     {"drafts-folder", parse_drafts_folder},
     {"trash-folder", parse_trash_folder},
@@ -566,8 +577,16 @@ static gboolean check_required(AccountSettings *settings, const char **key, GErr
     return TRUE;
 }
 
+static void give_proxy(NetEndpoint *endpoint, const char *proxy)
+{
+    if (endpoint)
+        endpoint->proxy = g_strdup(proxy);
+}
+
 static void fill_defaults(AccountSettings *settings)
 {
+    give_proxy(settings->incoming, settings->proxy);
+    give_proxy(settings->outgoing, settings->proxy);
     if (!settings->address)
         settings->address = g_strdup_printf("%s@localhost", settings->id);
     if (!settings->user)

@@ -37,6 +37,7 @@ void account_settings_unref(AccountSettings *settings)
     g_free(settings->tls_client_cert);
     g_free(settings->tls_ca_file);
     g_free(settings->pop3_folder);
+    g_free(settings->proxy);
     g_free(settings->quirks);
     for (guint i = 0; i < ACCOUNT_ROLES; i++)
         g_free(settings->role_folders[i]);

@@ -72,6 +72,7 @@ typedef struct {
     guint pop3_days;                   /* they see that many days' mail; 0: all */
     guint undo_delay;                  /* seconds between accepting a message and sending it */
     char *role_folders[ACCOUNT_ROLES]; /* names of folders, or NULL */
+    char *proxy;                       /* as in NetEndpoint, of both servers; or NULL */
     char *quirks;                      /* names of quirks, see quirks.h; or NULL */
     GKeyFile *providers;               /* providers.ini; or NULL */
     gboolean enabled;

@@ -3,6 +3,7 @@
  * turn. */
 #include "daemon/net/dial.h"
 
+#include "daemon/net/route.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -14,6 +15,9 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* How long the desktop may think about its proxies. */
+#define DESKTOP_SECONDS 5
 
 /*
  * One look-up, shared by who waits for it and the thread that makes it. getaddrinfo() can't be
@@ -263,27 +267,69 @@ static int connect_on_any_network(const NetEndpoint *endpoint, Dialing *dialing,
     }
 }
 
-NetStream *net_dial(const NetEndpoint *endpoint, NetTlsClient *tls, guint timeout,
-                    NetCancel *cancel, GError **error)
+static char *address_text(const char *host, guint16 port)
 {
-    Dialing dialing = {.cancel = cancel, .doubt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    gboolean bracket = strchr(endpoint->host, ':') != NULL;
-    g_autofree char *name =
-        g_strdup_printf(bracket ? "[%s]:%u" : "%s:%u", endpoint->host, endpoint->port);
+    return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+}
 
-    net_cancel_watch(cancel, dialing.doubt_fd);
-    int fd = connect_on_any_network(endpoint, &dialing, timeout, name, error);
+/* Connects to the endpoint, or to the proxy, which isn't the server's yet. */
+static NetStream *dial_first(const NetEndpoint *endpoint, const NetProxy *proxy, Dialing *dialing,
+                             guint timeout, GError **error)
+{
+    g_autofree char *name = address_text(endpoint->host, endpoint->port);
+    const NetEndpoint first = {.host = proxy ? proxy->host : endpoint->host,
+                               .port = proxy ? proxy->port : endpoint->port};
+    g_autofree char *there = address_text(first.host, first.port);
+    g_autofree char *hop = g_strconcat(proxy ? "the proxy " : "", there, NULL);
+
+    net_cancel_watch(dialing->cancel, dialing->doubt_fd);
+    int fd = connect_on_any_network(&first, dialing, timeout, hop, error);
     if (fd < 0) {
-        net_cancel_unwatch(cancel, dialing.doubt_fd);
-        close(dialing.doubt_fd);
+        net_cancel_unwatch(dialing->cancel, dialing->doubt_fd);
+        close(dialing->doubt_fd);
         return NULL;
     }
-    g_autoptr(NetStream) stream = net_stream_new(fd, name, cancel);
-    net_stream_take_doubts(stream, dialing.doubt_fd);
-    gint64 left = (dialing.deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
+    NetStream *stream = net_stream_new(fd, name, dialing->cancel);
+    net_stream_take_doubts(stream, dialing->doubt_fd);
+    gint64 left = (dialing->deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
     net_stream_set_timeout(stream, (guint)MAX(left, 1));
+    return stream;
+}
+
+static NetStream *dial_by(const NetEndpoint *endpoint, const NetProxy *proxy, NetTlsClient *tls,
+                          guint timeout, NetCancel *cancel, GError **error)
+{
+    Dialing dialing = {.cancel = cancel, .doubt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    g_autoptr(NetStream) stream = dial_first(endpoint, proxy, &dialing, timeout, error);
+
+    if (!stream)
+        return NULL;
+    net_stream_set_deadline(stream, proxy ? dialing.deadline : 0);
+    if (proxy && !net_proxy_connect(proxy, stream, endpoint->host, endpoint->port, error))
+        return NULL;
+    net_stream_set_deadline(stream, 0);
     if (endpoint->security == NET_SECURITY_TLS &&
         !net_stream_start_tls(stream, tls, endpoint->host, error))
         return NULL;
     return g_steal_pointer(&stream);
+}
+
+NetStream *net_dial(const NetEndpoint *endpoint, NetTlsClient *tls, guint timeout,
+                    NetCancel *cancel, GError **error)
+{
+    g_autoptr(GPtrArray) routes = net_routes(endpoint, DESKTOP_SECONDS, cancel, error);
+    g_autoptr(GError) why = NULL;
+
+    for (guint i = 0; routes && i < routes->len; i++) {
+        guint left = MAX(timeout / (routes->len - i), 1);
+        g_clear_error(&why);
+        NetStream *stream = dial_by(endpoint, routes->pdata[i], tls, left, cancel, &why);
+        if (stream)
+            return stream;
+        if (g_error_matches(why, NET_ERROR, NET_ERROR_CANCELLED))
+            break;
+    }
+    if (why)
+        g_propagate_error(error, g_steal_pointer(&why));
+    return NULL;
 }

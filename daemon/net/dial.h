@@ -18,6 +18,7 @@ typedef struct {
     NetSecurity security;
     char *host;
     guint16 port;
+    char *proxy; /* see proxy.h; "direct": none; NULL: as the desktop says. Not a part of the URL */
 } NetEndpoint;
 
 /* Reads "imaps://host[:port][/]" (IPv6 hosts in brackets); the scheme's registered port is the
@@ -33,7 +34,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetEndpoint, net_endpoint_free)
 /*
  * Resolves the host (on a helper thread of its own, so that cancelling works) and tries its
  * addresses in turn, IPv6 and IPv4 interleaved, `timeout` seconds in all; NET_SECURITY_TLS
- * handshakes too. STARTTLS is the caller's, who speaks the protocol.
+ * handshakes too. Where there is a proxy, it resolves the host and is connected to instead. STARTTLS is the caller's, who speaks the protocol.
  */
 NetStream *net_dial(const NetEndpoint *endpoint, NetTlsClient *tls, guint timeout,
                     NetCancel *cancel, GError **error);

@@ -129,6 +129,7 @@ NetEndpoint *net_endpoint_copy(const NetEndpoint *endpoint)
     NetEndpoint *copy = g_memdup2(endpoint, sizeof *endpoint);
     copy->protocol = g_strdup(endpoint->protocol);
     copy->host = g_strdup(endpoint->host);
+    copy->proxy = g_strdup(endpoint->proxy);
     return copy;
 }
 
@@ -144,5 +145,6 @@ void net_endpoint_free(NetEndpoint *endpoint)
         return;
     g_free(endpoint->protocol);
     g_free(endpoint->host);
+    g_free(endpoint->proxy);
     g_free(endpoint);
 }

@@ -5,6 +5,7 @@
 #include "daemon/oauth/tokens.h"
 
 #include "daemon/config/secret.h"
+#include "daemon/net/proxy.h"
 #include "daemon/net/stream.h"
 
 #include <pthread.h>
@@ -324,14 +325,27 @@ static void end_asking(OauthTokens *tokens, GCancellable *asking)
     pthread_mutex_unlock(&tokens->lock);
 }
 
-/* Asks; again where the network has changed meanwhile, and nobody answers any more. */
-static gboolean ask_server(OauthTokens *tokens, const OauthGrant *grant, OauthTokenAnswer *answer,
-                           GError **error)
+/* The account's own proxy; NULL: as for all. */
+static GProxyResolver *proxy_of(const AccountSettings *settings)
 {
+    g_autofree char *url = net_proxy_for_gio(settings->proxy);
+
+    return url ? g_simple_proxy_resolver_new(url, NULL) : NULL;
+}
+
+/* Asks; again where the network has changed meanwhile, and nobody answers any more. */
+static gboolean ask_server(OauthTokens *tokens, const AccountSettings *settings,
+                           const OauthGrant *grant, OauthTokenAnswer *answer, GError **error)
+{
+    g_autoptr(GProxyResolver) proxy = proxy_of(settings);
+    WebNetwork network = tokens->network;
+
+    if (proxy)
+        network.proxy = proxy;
     for (;;) {
         g_autoptr(GError) why = NULL;
         GCancellable *asking = begin_asking(tokens);
-        gboolean ok = oauth_token_refresh(grant, &tokens->network, answer, asking, &why);
+        gboolean ok = oauth_token_refresh(grant, &network, answer, asking, &why);
 
         end_asking(tokens, asking);
         if (ok)
@@ -344,14 +358,15 @@ static gboolean ask_server(OauthTokens *tokens, const OauthGrant *grant, OauthTo
     }
 }
 
-static gboolean refresh(OauthTokens *tokens, Token *token, const char *id, const OauthGrant *grant,
-                        GError **error)
+static gboolean refresh(OauthTokens *tokens, Token *token, const AccountSettings *settings,
+                        const OauthGrant *grant, GError **error)
 {
+    const char *id = settings->id;
     g_auto(OauthTokenAnswer) answer = {0};
     g_autoptr(GError) why = NULL;
     gint64 asked = now(tokens);
 
-    if (!ask_server(tokens, grant, &answer, &why)) {
+    if (!ask_server(tokens, settings, grant, &answer, &why)) {
         explain(tokens, token, id, grant, answer.retry_after, why, error);
         return FALSE;
     }
@@ -392,7 +407,7 @@ static gboolean renew(OauthTokens *tokens, Token *token, const AccountSettings *
         g_propagate_error(error, g_error_copy(token->failure));
         return FALSE;
     }
-    return refresh(tokens, token, id, grant, error);
+    return refresh(tokens, token, settings, grant, error);
 }
 
 char *oauth_tokens_password(const AccountSettings *settings, gboolean outgoing, gpointer data,

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mail by way of a proxy (proxy=): SOCKS 5 and HTTP's CONNECT, which resolves the names; TLS is with the real server,
+and a proxy that hangs, lies, refuses or talks too much is said, with words and within time."""
+
+import itertools
+import smtplib
+import socket
+
+from harness import PATIENCE, Case, ControlError, account
+from harness.fakeproxy import FakeProxy
+from test_set_aside import Fake
+
+HOST = "mail.elsewhere.example"
+SCHEMES = ("socks5", "http")
+
+
+class Mail(Case):
+    """Before a real server whose certificate is for a name that only the proxy knows."""
+
+    def begin(self, scheme, login="", users=None, host=HOST, mode="good", protocol="imaps"):
+        provider = self.provider(certificate="wrong-host")
+        proxy = FakeProxy({(HOST, 995): provider.pop3s, (HOST, 465): provider.submissions, HOST: provider.imaps,
+                           "other.example": provider.imaps}, users=users, mode=mode)
+        self.addCleanup(proxy.close)
+        self.proxy = proxy
+        settings = account(provider, outgoing=None, proxy=proxy.url(scheme, login), incoming="imaps")
+        settings["incoming"] = f"{protocol}://{host}"
+        settings["outgoing"] = f"submissions://{host}"
+        daemon = self.postern(accounts={"work": settings}, synced=False)
+        return daemon
+
+    def test_tls_is_with_the_real_server_whose_name_the_proxy_resolves(self):
+        for scheme in SCHEMES:
+            daemon = self.begin(scheme)
+            daemon.sync()
+            self.assertGreater(daemon.state()["Folders"], 0)
+            self.assertEqual({(kind[:4], host, port) for kind, host, port in self.proxy.asked},
+                             {({"socks5": "sock"}.get(scheme, "http"), HOST, 993)})
+
+    def test_pop3_and_submission_go_the_same_way(self):
+        for scheme in SCHEMES:
+            daemon = self.begin(scheme, protocol="pop3s")
+            daemon.sync()
+            self.assertEqual({port for _, _, port in self.proxy.asked}, {995})
+            with smtplib.SMTP("127.0.0.1", daemon.ports["submission"], "test.local", timeout=60 * PATIENCE) as client:
+                client.login(*daemon.login())
+                client.sendmail("ada@example.org", ["ada@example.org"], "Subject: by proxy\r\n\r\nhello\r\n")
+            daemon.wait(lambda: len(daemon.queue("sent")) == 1, "it is sent")
+            self.assertEqual({port for _, _, port in self.proxy.asked}, {995, 465})
+
+    def test_what_a_proxy_says_of_its_own_is_not_the_servers(self):
+        for scheme in SCHEMES:
+            daemon = self.begin(scheme, mode="talk")
+            with self.assertRaises(ControlError):
+                daemon.sync()
+            self.assertEqual(daemon.state()["Folders"], 0)
+
+    def test_another_servers_certificate_is_refused(self):
+        daemon = self.begin("socks5", host="other.example")
+        with self.assertRaises(ControlError) as caught:
+            daemon.sync()
+        self.assertIn("certificate", str(caught.exception))
+
+    def test_a_proxys_password_is_not_shown_on_the_bus(self):
+        daemon = self.begin("http", "ada:love%20lace@", users={"ada": "love lace"})
+        daemon.sync()
+        self.assertGreater(daemon.state()["Folders"], 0)
+        shown = str(daemon.control("account", "show", "work"))
+        self.assertNotIn("love", shown.replace("Lovelace", "").replace("lovelace", ""))
+        self.assertIn("http://ada@127.0.0.1", shown)
+
+
+class Faults(Fake):
+    """Against servers in memory."""
+
+    def begin(self, scheme, mode="good", login="", users=None):
+        self.setUp()
+        self.fill()
+        self.proxy = FakeProxy({"127.0.0.1": self.server.imap}, users=users, mode=mode)
+        self.addCleanup(self.proxy.close)
+        self.settings = f"proxy={self.proxy.url(scheme, login)}"
+
+    def test_with_and_without_a_login(self):
+        for scheme in SCHEMES:
+            for login, users, words in (("", None, None), ("ada:love%40lace@", {"ada": "love@lace"}, None),
+                                        ("ada:wrong@", {"ada": "love@lace"}, "user name or password"),
+                                        ("", {"ada": "love@lace"}, "login")):
+                with self.subTest(scheme=scheme, login=login):
+                    self.begin(scheme, login=login, users=users)
+                    said = self.sync()
+                    if words:
+                        self.assertIn(words, said)
+                        self.assertIn("proxy", said)
+                    else:
+                        self.assertIsNone(said)
+                        self.assertEqual(len(self.here()), 5)
+
+    def test_what_a_bad_proxy_does_is_said(self):
+        for scheme, (mode, words) in itertools.product(SCHEMES, {
+                "refuse": "doesn't allow", "garbage": "does not speak", "close": "broke", "flood": ""}.items()):
+            with self.subTest(scheme=scheme, mode=mode):
+                self.begin(scheme, mode)
+                said = self.sync()
+                self.assertIn(words, said or "")
+                if mode != "flood":
+                    self.assertIn("proxy", said)
+                self.assertEqual(self.server.commands, [])
+
+    def test_a_host_that_the_proxy_cannot_reach(self):
+        for scheme in SCHEMES:
+            self.begin(scheme)
+            self.proxy.names = {}
+            self.assertIn("proxy", self.sync())
+
+    def test_nobody_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        self.setUp()
+        self.settings = f"proxy=socks5://127.0.0.1:{port}"
+        self.assertIn(f"proxy 127.0.0.1:{port}", self.sync())
+
+    def test_direct_is_without(self):
+        self.setUp()
+        self.fill()
+        self.settings = "proxy=direct"
+        self.assertIsNone(self.sync())
+        self.assertEqual(len(self.here()), 5)
