@@ -102,7 +102,9 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
     gboolean by_token = work->settings->oauth2_server != NULL;
     AccountAccess access = {.settings = work->settings,
                             .password = by_token ? oauth_tokens_password : secrets_password,
-                            .refused = by_token ? oauth_tokens_refused : NULL,
+                            .refused = by_token              ? oauth_tokens_refused
+                                       : work->settings->goa ? secrets_refused
+                                                             : NULL,
                             .password_data =
                                 by_token ? (gpointer)context->tokens : context->secrets,
                             .tls = work->tls,

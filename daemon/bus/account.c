@@ -70,6 +70,7 @@ static GVariant *describe_upstream(const Account *account)
     g_variant_dict_insert(&dict, "OutgoingState", "s", bus_state_name(status->outgoing));
     g_variant_dict_insert(&dict, "IncomingError", "s", or_empty(status->incoming_error));
     g_variant_dict_insert(&dict, "OutgoingError", "s", or_empty(status->outgoing_error));
+    g_variant_dict_insert(&dict, "Secret", "s", settings ? secrets_place(settings) : "");
     insert_habits(&dict, account);
     return g_variant_dict_end(&dict);
 }

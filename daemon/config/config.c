@@ -5,6 +5,7 @@
 #include "daemon/config/config.h"
 
 #include "daemon/config/edit.h"
+#include "daemon/config/goa.h"
 #include "daemon/config/providers.h"
 #include "daemon/config/quirks.h"
 #include "daemon/net/listen.h"
@@ -482,9 +483,12 @@ static gboolean refuse_password(AccountSettings *settings, const char *value, GE
                       "password-command");
 }
 
-static gboolean refuse_oauth(AccountSettings *settings, const char *value, GError **error)
+static gboolean parse_goa(AccountSettings *settings, const char *value, GError **error)
 {
-    return !*value || bad(error, "isn't possible yet; take the line out and use token-command");
+    if (*value && !goa_valid_id(value))
+        return bad(error, "isn't an account's ID in GNOME Online Accounts; that is of letters, "
+                          "digits and _, such as account_1700000000_0");
+    return set_text(&settings->goa, value);
 }
 
 static const struct {
@@ -525,7 +529,7 @@ static const struct {
     {"oauth2", parse_oauth2_server},
     {"mechanism", parse_mechanism},
     {"tls-client-cert", parse_client_cert},
-    {"goa", refuse_oauth},
+    {"goa", parse_goa},
 };
 
 gboolean config_is_account_key(const char *key)
@@ -547,8 +551,12 @@ static gboolean check_required(AccountSettings *settings, const char **key, GErr
     *key = "incoming";
     if (!settings->incoming && settings->kind != ACCOUNT_LOCAL)
         return bad(error, "is missing; add a line such as incoming=imaps://imap.example.org");
+    *key = "goa";
+    if (settings->goa && (settings->password_command || settings->outgoing_password_command ||
+                          settings->token_command || settings->oauth2_server || settings->by_key))
+        return bad(error, "gives the password or token; take the other lines about it out");
     *key = "oauth2";
-    if (settings->oauth2 && !settings->token_command && !settings->oauth2_server)
+    if (settings->oauth2 && !settings->token_command && !settings->oauth2_server && !settings->goa)
         return bad(error,
                    "is missing: with auth=oauth2 it says where one signs in, such as google; "
                    "or give a token-command that prints an access token");

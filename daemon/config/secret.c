@@ -5,6 +5,8 @@
  */
 #include "daemon/config/secret.h"
 
+#include "daemon/config/goa.h"
+
 #include <gio/gio.h>
 #include <libsecret/secret.h>
 #include <pthread.h>
@@ -429,13 +431,30 @@ static void fly(Secrets *secrets, Flight *flight, const AccountSettings *setting
     GError *error = NULL;
 
     pthread_mutex_unlock(&secrets->lock);
-    char *password = command ? secrets_run_command(command, SECRET_SECONDS, &error)
-                             : look_up(settings, outgoing, &error);
+    char *password = settings->goa ? goa_secret(settings, outgoing, &error)
+                     : command     ? secrets_run_command(command, SECRET_SECONDS, &error)
+                                   : look_up(settings, outgoing, &error);
     pthread_mutex_lock(&secrets->lock);
     flight->password = password;
     flight->error = error;
     flight->done = TRUE;
     pthread_cond_broadcast(&secrets->landed);
+}
+
+void secrets_refused(const AccountSettings *settings, const char *secret, gpointer data)
+{
+    /* Nothing is kept that could be forgotten: GNOME sees to its secret each time it is asked. */
+}
+
+const char *secrets_place(const AccountSettings *settings)
+{
+    if (settings->kind == ACCOUNT_LOCAL || settings->by_key)
+        return "none is needed";
+    if (settings->goa)
+        return "GNOME Online Accounts";
+    if (settings->token_command)
+        return "token-command";
+    return settings->password_command ? "password-command" : "the secret service";
 }
 
 char *secrets_password(const AccountSettings *settings, gboolean outgoing, gpointer data,

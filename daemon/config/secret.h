@@ -18,6 +18,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Secrets, secrets_free)
 char *secrets_password(const AccountSettings *settings, gboolean outgoing, gpointer data,
                        GError **error);
 
+/* An AccountRefused, for accounts whose secret may be another when it is asked for anew (goa=). */
+void secrets_refused(const AccountSettings *settings, const char *secret, gpointer data);
+
+/* Where the account's password or token is, to be shown. */
+const char *secrets_place(const AccountSettings *settings);
+
 /* Files a password. Blocking. ACCOUNT_SECRET_LOCKED: no secret service is there, or it is locked.
  */
 gboolean secrets_store(const AccountSettings *settings, gboolean outgoing, const char *password,

@@ -34,6 +34,7 @@ void account_settings_unref(AccountSettings *settings)
     g_free(settings->outgoing_password_command);
     g_free(settings->token_command);
     g_free(settings->oauth2_server);
+    g_free(settings->goa);
     g_free(settings->tls_client_cert);
     g_free(settings->tls_ca_file);
     g_free(settings->pop3_folder);

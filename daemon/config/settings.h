@@ -60,6 +60,7 @@ typedef struct {
     char *token_command;             /* prints an OAuth 2 access token; or NULL */
     gboolean oauth2;                 /* what the password is: an access token (RFC 6750) */
     char *oauth2_server;   /* where one signs in: a group [oauth2 NAME], an issuer's URL; or NULL */
+    char *goa;             /* the ID in GNOME Online Accounts that it stands for; or NULL */
     guint mechanisms;      /* SaslMechanism bits: one of these and no other; 0: the best */
     guint by_key;          /* the mechanism, where one signs in without password and token */
     char *tls_client_cert; /* PEM file with the certificate and key to show; or NULL */

@@ -105,6 +105,7 @@ class Mechanisms(Case):
                              {protocol: {"EXTERNAL"}, "submission": {"EXTERNAL"}})
         daemon = self.postern(server, synced=False, auth="external", password_command=None,
                               tls_client_cert="/nowhere/ada.pem")
+        self.assertEqual(daemon.state()["Upstream"]["Secret"], "none is needed")
         daemon.wait_state("error")
         self.assertRegex(daemon.state()["LastError"], "tls-client-cert.*/nowhere/ada.pem.*PEM file")
 

@@ -5,6 +5,7 @@
  * the file.
  */
 #include "daemon/config/config.h"
+#include "daemon/config/goa.h"
 #include "daemon/config/secret.h"
 #include "ui/posternctl/ctl.h"
 
@@ -14,7 +15,7 @@
 #define COMMAND_SECONDS 60
 
 typedef struct {
-    char *id, *user, *auth, *command, *token_command;
+    char *id, *user, *auth, *command, *token_command, *goa;
     CtlServers servers;
     CtlSignIn how;
     gboolean from_stdin, yes, no_test, local;
@@ -27,6 +28,7 @@ static void options_clear(Options *options)
     g_free(options->auth);
     g_free(options->command);
     g_free(options->token_command);
+    g_free(options->goa);
     ctl_servers_clear(&options->servers);
 }
 
@@ -57,6 +59,7 @@ static gboolean with_command(Ctl *ctl, const char *address, const Options *optio
         {"auth", options->auth},
         {"password-command", options->command},
         {"token-command", options->token_command},
+        {"goa", options->goa},
     };
     return ctl_edit_account(ctl, options->id, TRUE, settings, G_N_ELEMENTS(settings), error);
 }
@@ -128,12 +131,67 @@ static char *sign_in(Ctl *ctl, const char *address, Options *options, GError **e
 
 static char *read_secret(Ctl *ctl, const char *address, Options *options, GError **error)
 {
+    if (options->goa)
+        return goa_account_secret(options->goa, options->servers.oauth2, error);
     if (options->servers.oauth2 && !options->token_command)
         return sign_in(ctl, address, options, error);
     const char *command = options->token_command ? options->token_command : options->command;
 
     return command ? secrets_run_command(command, COMMAND_SECONDS, error)
                    : ctl_read_password(options->from_stdin, "The provider's password", error);
+}
+
+/* ---- what GNOME has ------------------------------------------------------------------------ */
+
+/* Whether all is left to us: then an account that GNOME has may be offered. */
+static gboolean is_open(const Options *options)
+{
+    return !options->servers.incoming && !options->user && !options->auth && !options->command &&
+           !options->token_command && !options->from_stdin && !options->servers.oauth2;
+}
+
+static void take_goa(GoaAccount *known, Options *options)
+{
+    CtlServers *servers = &options->servers;
+
+    g_free(options->goa);
+    options->goa = g_steal_pointer(&known->id);
+    servers->incoming = g_steal_pointer(&known->incoming);
+    servers->outgoing = g_steal_pointer(&known->outgoing);
+    servers->users = g_new0(char *, 2);
+    servers->users[0] = g_strdup(known->user ? known->user : known->address);
+    if (known->outgoing_user) {
+        servers->outgoing_users = g_new0(char *, 2);
+        servers->outgoing_users[0] = g_strdup(known->outgoing_user);
+    }
+    servers->oauth2 = known->oauth2;
+    if (known->oauth2)
+        options->auth = g_strdup("oauth2");
+}
+
+/* Takes the account of GNOME Online Accounts that is asked for (--goa), or offers the one of this address. */
+static gboolean find_in_goa(const char *address, Options *options, GError **error)
+{
+    if (options->goa && !is_open(options))
+        return ctl_usage(error, "--goa says all that there is to say: leave out the servers, the "
+                                "user and how to sign in");
+    g_autoptr(GoaAccount) known = options->goa       ? goa_find(options->goa)
+                                  : is_open(options) ? goa_find(address)
+                                                     : NULL;
+    if (!known)
+        return !options->goa || ctl_fail(error,
+                                         "GNOME Online Accounts has no account %s with IMAP, or "
+                                         "isn't running; add it in GNOME's settings",
+                                         options->goa);
+    g_autofree char *name = ctl_escape(known->name ? known->name : "");
+    fprintf(stderr, "GNOME Online Accounts has this account%s%s%s (%s).\n", *name ? " (" : "", name,
+            *name ? ")" : "", known->id);
+    if (!options->goa && !ctl_agree("Use its sign-in?")) {
+        fprintf(stderr, "--goa %s would use its sign-in.\n", known->id);
+        return TRUE;
+    }
+    take_goa(known, options);
+    return TRUE;
 }
 
 /* With no network there is nothing to be tried. */
@@ -216,11 +274,11 @@ static gboolean add(Ctl *ctl, const char *address, Options *options, GError **er
     if (options->servers.outgoing && !options->servers.incoming)
         return ctl_usage(error,
                          "--outgoing alone says too little: give --incoming too, or neither");
-    if (!is_new(ctl, address, options, error) ||
+    if (!is_new(ctl, address, options, error) || !find_in_goa(address, options, error) ||
         (!options->id && !(options->id = ctl_suggest_id(ctl, address, error))))
         return FALSE;
     gboolean added = find_and_test(ctl, address, options, &secret, error) &&
-                     (options->command || options->token_command
+                     (options->command || options->token_command || options->goa
                           ? with_command(ctl, address, options, error)
                           : with_password(ctl, address, options, secret, error));
     ctl_wipe(secret);
@@ -279,6 +337,8 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
          "A command that prints the password", "CMD"},
         {"token-command", 0, 0, G_OPTION_ARG_STRING, &options.token_command,
          "A command that prints an OAuth 2 access token", "CMD"},
+        {"goa", 0, 0, G_OPTION_ARG_STRING, &options.goa,
+         "Use the sign-in of GNOME Online Accounts: the account with this ID or address", "ID"},
         {"yes", 'y', 0, G_OPTION_ARG_NONE, &options.yes,
          "Take the servers that were found, whoever says so", NULL},
         {"local", 0, 0, G_OPTION_ARG_NONE, &options.local,
