@@ -96,6 +96,19 @@ class Commands(Fake):
                 self.assertEqual(len(self.there("Archive")), 80)
                 self.check()
 
+    def test_no_more_than_25_are_under_way(self):
+        """Keywords that need a command each, to a server that begins slowly."""
+        self.fill(count=2)
+        self.assertIsNone(self.sync())
+        self.server.faults = [faults.Slow("UID STORE", 0.3, times=1)]
+        words = [f"Keyword-{number:02}-" + "x" * 230 for number in range(70)]
+        self.account("store", "INBOX", 1, "+" + " ".join(words))
+        self.assertIsNone(self.account.settle(4))
+        self.assertEqual(self.there()["m1"], set(words))
+        stores = [line for _, line in self.server.commands if line.startswith("UID STORE")]
+        self.assertGreater(len(stores), 30)
+        self.check()
+
     def check(self):
         self.assertEqual(self.server.problems, [])
 

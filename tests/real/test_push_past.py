@@ -104,6 +104,40 @@ class Past(Fake):
                 with self.subTest(command=command, words=words):
                     self.play(REFUSE(command, words, folder="Archive"))
 
+    def test_a_folder_whose_select_breaks_the_connection_is_tried_by_pull_alone(self):
+        self.begin()
+        account = self.account
+        breaks = BREAK("SELECT", folder="Archive")
+        self.server.faults = [breaks]
+        for uid, flag in enumerate(("\\Seen", "\\Flagged", "\\Answered", "Work"), 1):
+            account("store", "Archive", uid, "+" + flag)
+        account("expunge", "Archive", 5)
+        account("move", "Archive", 6, "Work")
+        account("copy", "Archive", 7, "INBOX")
+        account("store", "INBOX", 1, "+\\Flagged")
+        self.sync()
+        self.assertLessEqual(breaks.hits, 6)  # two for each round
+        self.assertEqual(self.there("INBOX")["m1"], {"\\Flagged"})
+
+    def test_many_folders_that_are_not_as_listed_cost_one_more_list(self):
+        self.begin()
+        for number in range(9):
+            self.server.create(f"Folder {number}")
+        self.assertIsNone(self.sync())
+        self.account("offline")
+        for number in range(9):
+            self.account.append(f"Folder {number}", mail(f"n{number}"))
+        self.account("store", "INBOX", 1, "+\\Flagged")
+        self.server.faults = [REFUSE("APPEND", "NO [TRYCREATE] no such folder", folder=f"Folder {number}", times=1)
+                              for number in range(9)]
+        self.server.commands.clear()
+        self.account("online")
+        self.assertIsNone(self.sync())
+        lists = [line for _, line in self.server.commands if line.startswith('LIST "" "*"')]
+        self.assertLessEqual(len(lists), 3, lists)
+        self.assertEqual([len(self.there(f"Folder {number}")) for number in range(9)], [1] * 9)
+        self.assertEqual(self.account.pending(), (0, 0, 0))
+
     def test_a_target_that_refuses_is_no_fault_of_other_targets_nor_a_source_of_the_target(self):
         """A MOVE names two folders; which of them is why it is refused isn't known."""
         for words in ("NO [NOPERM] not from there", "NO [SERVERBUG] oops"):
