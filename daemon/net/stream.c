@@ -255,10 +255,11 @@ static void clear_event(int fd)
 /* There is a doubt: from now on something has to come. An earlier one isn't put off. */
 static void begin_proof(NetStream *stream)
 {
+    /* First, so that a doubt that comes now is seen the next time. */
+    clear_event(stream->doubt_fd);
     guint seconds = PROVE_SECONDS[net_cancel_doubted(stream->cancel)];
     gint64 until = g_get_monotonic_time() + MAX(seconds, stream->patience) * G_USEC_PER_SEC;
 
-    clear_event(stream->doubt_fd);
     if (!stream->prove_by || until < stream->prove_by)
         stream->prove_by = until;
 }
