@@ -15,6 +15,9 @@
 /* Before login nothing large has any business here. */
 #define GREETING_LIMIT 65536
 
+/* So many times as long as it may be silent, a server may take until somebody is logged in. */
+#define LOGIN_TIMEOUTS 5
+
 /* Some servers send an empty line ahead. */
 #define GREETING_LINES 4
 
@@ -56,9 +59,12 @@ static gboolean read_imap_greeting(ImapClient *client, GError **error)
     return TRUE;
 }
 
+/* One that doesn't say what it can has none of what isn't needed. */
 static gboolean ask_imap_capabilities(ImapClient *client, GError **error)
 {
-    return imap_client_run(client, NULL, error, "CAPABILITY");
+    g_auto(ImapReply) reply = {0};
+
+    return imap_client_run(client, &reply, error, "CAPABILITY");
 }
 
 static gboolean start_imap_tls(ImapClient *client, NetTlsClient *tls, GError **error)
@@ -370,7 +376,12 @@ ImapClient *imap_client_start(NetStream *stream, const UpstreamLogin *options,
     net_stream_set_timeout(stream, client->timeout);
     account_habits_get(options->habits, &client->quirks);
 
-    if (set_up(client, options, &reason))
+    /* Nobody says hello in drops: that would hold up all other logins of the account. */
+    net_stream_set_deadline(stream, g_get_monotonic_time() +
+                                        (gint64)client->timeout * LOGIN_TIMEOUTS * G_USEC_PER_SEC);
+    gboolean ok = set_up(client, options, &reason);
+    net_stream_set_deadline(stream, 0);
+    if (ok)
         return g_steal_pointer(&client);
     explain_early_close(client, &reason);
     g_propagate_error(error, g_steal_pointer(&reason));
