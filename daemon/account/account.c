@@ -38,6 +38,7 @@ static void clear_errors(AccountStatus *status)
     g_clear_pointer(&status->error, g_free);
     g_clear_pointer(&status->incoming_error, g_free);
     g_clear_pointer(&status->outgoing_error, g_free);
+    g_clear_pointer(&status->activity, g_free);
 }
 
 void account_unref(gpointer data)
@@ -54,6 +55,7 @@ void account_unref(gpointer data)
     g_clear_pointer(&account->stopping, net_cancel_unref);
     g_array_unref(account->round_waiters);
     g_free(account->failure);
+    g_free(account->opening);
     g_free(account->sync.message);
     g_free(account->relay.message);
     pthread_mutex_destroy(&account->lock);
@@ -141,6 +143,7 @@ static void update_status(Account *account)
         status->state = ACCOUNT_OPENING;
         pthread_mutex_lock(&account->lock);
         status->progress = account->opened;
+        status->activity = g_strdup(account->opening);
         pthread_mutex_unlock(&account->lock);
     }
     status->incoming = status->outgoing = status->state;
@@ -227,8 +230,11 @@ void account_report_opening(const char *what, double share, gpointer data)
     Account *account = data;
 
     pthread_mutex_lock(&account->lock);
-    if (account->opened == 0)
+    if (g_strcmp0(account->opening, what) != 0) {
         g_message("%s: %s", account->opened_as->id, what);
+        g_free(account->opening);
+        account->opening = g_strdup(what);
+    }
     account->opened = CLAMP(share, 0.001, 1);
     give_notice(account);
     pthread_mutex_unlock(&account->lock);
@@ -238,6 +244,7 @@ void account_reset_reports(Account *account)
 {
     pthread_mutex_lock(&account->lock);
     account->opened = 0;
+    g_clear_pointer(&account->opening, g_free);
     account->sync.state = ACCOUNT_CONNECTING;
     account->relay.state = ACCOUNT_IDLE;
     g_clear_pointer(&account->sync.message, g_free);

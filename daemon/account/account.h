@@ -20,6 +20,8 @@ typedef struct {
     char *error; /* of all its parts together; NULL: none */
     AccountState incoming, outgoing;
     char *incoming_error, *outgoing_error;
+    char *
+        activity; /* what keeps it busy while it opens ("updating the mail cache"); NULL: nothing */
     AccountCounts counts;
     char **troubles;        /* what can't be had from upstream: a sentence for each folder */
     char **local_passwords; /* names */

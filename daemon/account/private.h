@@ -75,6 +75,7 @@ struct Account {
     pthread_mutex_t lock; /* over what follows */
     AccountPart sync, relay;
     double opened;   /* how much of opening is done, from 0 to 1 */
+    char *opening;   /* what it is busy with then; NULL: nothing that takes long */
     gboolean notice; /* a source of the main loop is on its way */
 };
 

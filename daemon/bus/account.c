@@ -115,6 +115,7 @@ void bus_account_update(Bus *bus, Account *account)
     postern_account_set_last_error(object, or_empty(status->error));
     postern_account_set_last_sync(object, status->counts.last_sync);
     postern_account_set_progress(object, status->progress);
+    postern_account_set_activity(object, or_empty(status->activity));
     postern_account_set_folders(object, status->counts.folders);
     postern_account_set_messages(object, status->counts.messages);
     postern_account_set_missing(object, status->counts.missing);

@@ -44,6 +44,19 @@ static void add_account(CtlTable *table, GVariant *account)
                   ctl_string(account, "State"), messages, synced, any ? changes : "");
 }
 
+/* "work: updating the mail cache, 40 %" */
+static void print_activities(const GPtrArray *accounts)
+{
+    for (guint i = 0; i < accounts->len; i++) {
+        GVariant *account = g_ptr_array_index(accounts, i);
+        const char *activity = ctl_string(account, "Activity");
+        double progress = 0;
+        g_variant_lookup(account, "Progress", "d", &progress);
+        if (*activity)
+            printf("%s: %s, %d %%\n", ctl_string(account, "Id"), activity, (int)(progress * 100));
+    }
+}
+
 static void print_status_errors(const GPtrArray *accounts, GVariant *manager)
 {
     g_autoptr(GVariant) problems = ctl_child(manager, "Problems");
@@ -114,6 +127,7 @@ static void print_status(Ctl *ctl, GVariant *manager, const GPtrArray *accounts)
         add_account(table, g_ptr_array_index(accounts, i));
     ctl_table_print(table);
     print_queue(manager);
+    print_activities(accounts);
     print_status_errors(accounts, manager);
     for (guint i = 0; i < accounts->len; i++)
         print_refused(ctl, g_ptr_array_index(accounts, i));

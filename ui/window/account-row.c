@@ -100,17 +100,20 @@ static void update(AccountRow *row)
 
     if (!state || !id)
         return;
-    gboolean syncing = strcmp(state, "syncing") == 0;
+    const char *activity = postern_account_get_activity(row->account);
+    gboolean busy = strcmp(state, "syncing") == 0 || (activity && *activity);
     gboolean wrong = strcmp(state, "error") == 0 || strcmp(state, "locked") == 0 ||
                      strcmp(state, "auth-required") == 0 || strcmp(state, "no-space") == 0;
     g_autofree char *text = text_account_state(state, postern_account_get_progress(row->account),
                                                postern_account_get_last_sync(row->account));
+    g_autofree char *doing =
+        text_account_activity(activity, postern_account_get_progress(row->account));
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), address && *address ? address : id);
-    adw_expander_row_set_subtitle(ADW_EXPANDER_ROW(row), text);
+    adw_expander_row_set_subtitle(ADW_EXPANDER_ROW(row), doing ? doing : text);
     gtk_image_set_from_icon_name(GTK_IMAGE(row->icon), text_account_icon(state));
     gtk_progress_bar_set_fraction(GTK_PROGRESS_BAR(row->progress),
                                   postern_account_get_progress(row->account));
-    gtk_widget_set_visible(row->progress, syncing);
+    gtk_widget_set_visible(row->progress, busy);
     if (wrong)
         gtk_widget_add_css_class(row->icon, "error");
     else

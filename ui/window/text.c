@@ -61,6 +61,15 @@ char *text_account_state(const char *state, double progress, gint64 last_sync)
     return g_strdup(text);
 }
 
+char *text_account_activity(const char *activity, double progress)
+{
+    if (!activity || !*activity)
+        return NULL;
+    g_autofree char *text = g_strdup_printf("%s: %d %%", activity, (int)(progress * 100));
+    text[0] = g_ascii_toupper(text[0]);
+    return g_steal_pointer(&text);
+}
+
 const char *text_account_icon(const char *state)
 {
     return states[find(state)].icon;

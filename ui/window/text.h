@@ -10,6 +10,9 @@
  */
 char *text_account_state(const char *state, double progress, gint64 last_sync);
 
+/* What keeps an account busy that is opening, and how far that has come; NULL: nothing. The caller frees. */
+char *text_account_activity(const char *activity, double progress);
+
 /* An icon that goes with it; static. */
 const char *text_account_icon(const char *state);
 
