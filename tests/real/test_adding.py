@@ -3,10 +3,12 @@
 
 import http.server
 import os
+import subprocess
 import threading
+import time
 import unittest
 
-from harness import Case, ControlError, FakeSmtp, free_port, fill
+from harness import LONG, Case, ControlError, FakeSmtp, Keyring, find_program, free_port, fill
 from test_sync import mails
 
 FILE = """<clientConfig version="1.1"><emailProvider id="example.org"><domain>example.org</domain>
@@ -163,6 +165,58 @@ class Adding(Case):
         table = daemon.config.parent / "providers.ini"
         table.write_text("[tuta]\nname=Tuta\ndomains=tuta.example\nhint=Tuta has no IMAP\n")
         self.assertIn("Tuta has no IMAP", self.refused(daemon, address="ada@tuta.example"))
+
+
+class Killed(Adding):
+    """The daemon or posternctl is killed at moments that are spread over the time that adding takes."""
+
+    steps = 24 if LONG else 3
+
+    def start_adding(self, daemon, kind):
+        secret = (("--password-stdin",) if kind == "stdin" else ("--password-command", f"cat {self.password}"))
+        with open(self.password, "rb") as stdin:
+            return subprocess.Popen([find_program("posternctl"), "account", "add", "ada@example.org",
+                                     *self.servers(), *secret], env=daemon.environment, stdin=stdin,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def how_long(self, daemon, kind):
+        begun = time.monotonic()
+        self.assertEqual(self.start_adding(daemon, kind).wait(60), 0)
+        daemon.control("account", "remove", "ada", "--purge")
+        return time.monotonic() - begun
+
+    def check(self, daemon, note):
+        """No account and no trace of one, or one that works."""
+        ids = [one["Id"] for one in daemon.control("account", "list")]
+        self.assertIn(ids, ([], ["ada"]), note)
+        if ids:
+            daemon.sync("ada")
+            self.assertEqual(daemon.state("ada")["Messages"], 3, note)
+            self.assertEqual(daemon.state("ada")["Upstream"]["OutgoingError"], "", note)
+            daemon.control("account", "remove", "ada", "--purge")
+        self.assertNotIn("[account", daemon.config.read_text(), note)
+        self.assertEqual([path.name for path in daemon.config.parent.iterdir() if "postern.conf" in path.name],
+                         ["postern.conf"], note)
+
+    def test_there_is_no_account_or_a_whole_one(self):
+        daemon = self.begin()
+        keyring = Keyring(daemon.environment)
+        self.addCleanup(keyring.close)
+        for kind in ("stdin", "command"):
+            takes = self.how_long(daemon, kind)
+            for step in range(self.steps):
+                for whom in ("daemon", "posternctl"):
+                    adding = self.start_adding(daemon, kind)
+                    time.sleep(takes * step / self.steps)
+                    if whom == "daemon":
+                        daemon.kill()
+                    adding.kill()
+                    adding.wait()
+                    if whom == "daemon":
+                        daemon.start()
+                    else:
+                        daemon.control("status")  # what was asked for is answered before this
+                    self.check(daemon, f"{kind}, step {step}, {whom} killed")
 
 
 if __name__ == "__main__":

@@ -255,6 +255,54 @@ class Registering(OAuth):
         self.assertEqual(daemon.state()["Settings"]["oauth2"], self.openid.issuer)
 
 
+#: Seconds, and one more: daemon/oauth/tokens.c.
+YOUNG = 10 + 1
+
+
+class Refused(OAuth):
+    """An access token that should be good and isn't any more."""
+
+    def begin_with(self, protocol):
+        daemon = self.begin()
+        sign_in = SignIn(daemon, "account", "add", ADA, "--id", "work", "--oauth2", "test", "--incoming",
+                         f"{protocol}://localhost:{self.server.ports[protocol]}",
+                         "--outgoing", f"submissions://localhost:{self.server.submissions}")
+        browser = Browser(self.openid.issuer, ADA)
+        browser.go(browser.agree(self.page(daemon)))
+        status, said = sign_in.end()
+        self.assertEqual(status, 0, said)
+        daemon.sync()
+        return daemon
+
+    def renewed(self, daemon, work):
+        """How often the token was renewed while that was done with one that had been ended."""
+        time.sleep(YOUNG)  # one that was made only just now would be refused as well
+        self.openid.forget(ADA)
+        before = len(self.token.refreshes())
+        work()
+        self.assertEqual(daemon.state()["LastError"], "")
+        return len(self.token.refreshes()) - before
+
+    def connect_anew(self, daemon):
+        daemon.control("offline")
+        daemon.wait_state("offline")
+        daemon.control("online")
+        daemon.sync()
+
+    def test_it_is_asked_for_anew_once_whatever_the_protocol(self):
+        for protocol in ("imaps", "pop3s"):
+            daemon = self.begin_with(protocol)
+            self.assertEqual(daemon.state()["Messages"], 3)
+            self.assertEqual(self.renewed(daemon, lambda: self.connect_anew(daemon)), 1, protocol)
+            delivered = len(self.server.relay.deliveries)
+
+            def send():
+                self.send(daemon, "with a token that was ended")
+                daemon.wait(lambda: len(self.server.relay.deliveries) > delivered, "the mail to arrive")
+            self.assertEqual(self.renewed(daemon, send), 1, protocol)
+            daemon.close()
+
+
 class Living(OAuth):
     """Access tokens live twenty seconds (a slow machine has to get in with one), and are renewed after half of
     that; each refresh token is good for once."""

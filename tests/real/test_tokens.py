@@ -83,6 +83,16 @@ class TokenCommand(Case):
             session.sendmail("ada@example.org", ["bob@example.net"], mail("by token"))
         daemon.wait(lambda: self.server.relay.deliveries, "the mail to arrive")
 
+    def test_a_token_opens_a_maildrop(self):
+        daemon = self.postern(accounts={"work": self.settings(incoming="pop3s")})
+        self.assertEqual(daemon.state()["Messages"], 3)
+        self.issue("second")
+        daemon.sync()
+        self.issuer.good = {}
+        with self.assertRaises(ControlError) as caught:
+            daemon.sync()
+        self.assertIn("refuses the user name or password", str(caught.exception))
+
     def test_each_connection_has_a_fresh_token(self):
         daemon = self.postern(accounts={"work": self.settings()})
         self.issue("second")

@@ -38,10 +38,21 @@ const provider = new Provider(issuer, {
 provider.on('server_error', (ctx, error) => console.error(error));
 
 const grants = new Map();
+const tokens = [];
 provider.on('grant.success', (ctx) => {
   const { AccessToken } = ctx.oidc.entities;
-  if (AccessToken) grants.set(AccessToken.grantId, AccessToken.accountId);
+  if (AccessToken) {
+    grants.set(AccessToken.grantId, AccessToken.accountId);
+    tokens.push(AccessToken);
+  }
 });
+
+// The access tokens alone: those who have them don't know.
+async function forget(user) {
+  for (const token of tokens.splice(0)) {
+    if (token.accountId === user) await token.destroy();
+  }
+}
 
 async function revoke(user) {
   for (const [id, owner] of grants) {
@@ -58,6 +69,9 @@ http.createServer(async (request, response) => {
   const url = new URL(request.url, issuer);
   if (url.pathname === '/test/revoke') {
     await revoke(url.searchParams.get('user'));
+    response.end('done');
+  } else if (url.pathname === '/test/forget') {
+    await forget(url.searchParams.get('user'));
     response.end('done');
   } else {
     answer(request, response);

@@ -78,6 +78,10 @@ class OpenId:
         """Ends what the user has agreed to."""
         urllib.request.urlopen(f"{self.issuer}/test/revoke?user={urllib.parse.quote(user)}", b"").read()
 
+    def forget(self, user):
+        """Ends the user's access tokens, which seem good to those who have them; refresh tokens stay good."""
+        urllib.request.urlopen(f"{self.issuer}/test/forget?user={urllib.parse.quote(user)}", b"").read()
+
     def stop(self):
         if self._process.poll() is None:
             self._process.terminate()
