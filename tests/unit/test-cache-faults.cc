@@ -649,6 +649,152 @@ TEST_F(CopyFaults, ACopyForWhichTheDiskIsTooSmallAtAnyStepIsWholeOrNotDone)
     break_off(FULL);
 }
 
+/* All that a client changes: after the fault the folders are as before it or as after it, messages are
+ * what they were, and no UID is given twice. */
+class ChangeFaults : public CacheFaults
+{
+  protected:
+    using Change = std::function<void()>;
+    using Step = std::function<gboolean(CacheTxn *)>;
+
+    /* What clients see. */
+    std::string seen()
+    {
+        std::string text;
+        Txn txn(cache, CACHE_READ);
+        g_autoptr(GPtrArray) folders = cache_folder_list(txn, error);
+        for (guint i = 0; i < folders->len; i++) {
+            auto *row = (const CacheFolder *)folders->pdata[i];
+            text += std::string(row->name ? row->name : "-") + " " + std::to_string(row->exists) +
+                    "/" + std::to_string(row->unseen) + ":";
+            for (guint32 uid : uids(txn, row->id)) {
+                CachePlacement message = placement(txn, row->id, uid);
+                std::string bytes = cache_content_state(txn, message.message) == CACHE_CONTENT_FULL
+                                        ? read(txn, message.message)
+                                        : "";
+                text += " " + std::to_string(uid) + "," + std::to_string(message.flags.system) +
+                        "," + std::to_string(message.flags.keywords) + "," +
+                        std::to_string(std::hash<std::string>()(bytes));
+            }
+            text += "\n";
+        }
+        return text;
+    }
+    void committed(const Step &step)
+    {
+        g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
+        if (txn && step(txn))
+            cache_commit(g_steal_pointer(&txn), nullptr);
+    }
+    std::string after(const Change &change)
+    {
+        restore();
+        open();
+        change();
+        std::string text = seen();
+        close();
+        return text;
+    }
+    bool make_with(Fault how, long steps, const Change &change)
+    {
+        pid_t child = fork();
+        if (child == 0) {
+            cache = cache_open(dir.c_str(), nullptr, nullptr);
+            fault = how;
+            left = steps;
+            change();
+            _exit(left >= 0 ? 0 : 1);
+        }
+        int status = 0;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status)) << "step " << steps;
+        return WEXITSTATUS(status) != 0;
+    }
+    void break_off(const Change &change)
+    {
+        const long stride = g_getenv("POSTERN_LONG") ? 1 : 3;
+        const std::string before = after([] {}), done = after(change);
+        EXPECT_NE(before, done);
+        for (Fault how : {KILLED, FULL}) {
+            long steps = (long)(std::random_device()() % stride);
+            for (bool happened = true; happened && !HasFailure(); steps += stride) {
+                SCOPED_TRACE("step " + std::to_string(steps));
+                restore();
+                happened = make_with(how, steps, change);
+                open();
+                std::string now = seen();
+                EXPECT_TRUE(now == before || now == done) << now;
+                EXPECT_TRUE(happened || now == done) << now;
+                EXPECT_GT(append(inbox, "\r\nnew"), inbox_uids.back());
+                close();
+            }
+            EXPECT_GT(steps, 3) << "so many steps it has at least";
+        }
+    }
+    CacheSelection all()
+    {
+        return {inbox, inbox_uids.data(), inbox_uids.size()};
+    }
+};
+
+TEST_F(ChangeFaults, AStoreIsWholeOrNotDone)
+{
+    break_off([this] {
+        committed([this](CacheTxn *txn) {
+            g_autoptr(GArray) done = g_array_new(FALSE, FALSE, sizeof(CacheChange));
+            const char *const words[] = {"Work", "Later", nullptr};
+            const CacheFlags flags = {CACHE_SEEN, cache_keywords_intern(txn, words, nullptr)};
+            return cache_store(txn, all(), {CACHE_FLAGS_ADD, flags, G_MAXUINT64}, done, nullptr,
+                               nullptr);
+        });
+    });
+}
+
+/* With bytes that are written in pieces, before the transaction. */
+TEST_F(ChangeFaults, AnAppendIsWholeOrNotDone)
+{
+    break_off([this] {
+        std::mt19937 random{5};
+        std::string bytes = text(77) + std::string(400000, 'z');
+        for (char &c : bytes)
+            c = c == 'z' ? (char)('0' + random() % 64) : c;
+        CacheContentWriter *writer = cache_content_writer_new(cache);
+        CacheRendered how = rendered();
+        bool whole = cache_content_writer_add(writer, bytes.data(), bytes.size(), nullptr);
+        cache_content_writer_end(writer);
+        if (whole)
+            committed([&](CacheTxn *txn) {
+                return cache_append(txn, inbox, writer, &how, {{CACHE_FLAGGED, 0}, 5000, 120},
+                                    nullptr) != 0;
+            });
+        cache_rendered_clear(&how);
+        cache_content_writer_free(writer);
+    });
+}
+
+TEST_F(ChangeFaults, AnExpungeIsWholeOrNotDone)
+{
+    break_off([this] {
+        committed([this](CacheTxn *txn) {
+            return cache_expunge(txn, inbox, inbox_uids.data(), inbox_uids.size(), TRUE, nullptr,
+                                 nullptr);
+        });
+    });
+}
+
+TEST_F(ChangeFaults, WhatIsDoneToFoldersIsWholeOrNotDone)
+{
+    break_off([this] {
+        committed([this](CacheTxn *txn) {
+            return cache_folder_create(txn, "One/Two/Three", CACHE_ROLE_NONE, nullptr) != 0 &&
+                   cache_folder_rename(txn, archive, "One/Old", nullptr);
+        });
+    });
+    break_off([this] {
+        committed([this](CacheTxn *txn) { return cache_folder_delete(txn, archive, nullptr); });
+    });
+}
+
 /* ---- the queue ---------------------------------------------------------------------------- */
 
 class QueueFaults : public CacheFaults
