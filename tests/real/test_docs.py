@@ -14,7 +14,7 @@ TOP = Path(__file__).resolve().parents[2]
 GROUPS = {"account": ("add", "list", "show", "set", "remove", "authorize"),
           "queue": ("list", "show", "retry", "hold", "release", "cancel", "send-at")}
 #: Keys that are known only to be refused with a word of advice.
-REFUSED = {"password", "outgoing-password", "passwd", "secret", "goa"}
+REFUSED = {"password", "outgoing-password", "passwd", "secret"}
 
 
 def text(name):
