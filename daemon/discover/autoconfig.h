@@ -7,8 +7,9 @@
 
 #include "daemon/discover/offer.h"
 
-/* The longest file that is read, in octets. */
-#define AUTOCONFIG_MAX (256 * 1024)
+/* The longest file that is read, in octets. libxml2 tells of each mistake what stands around it, which is a square of their count: a second at
+ * most for so much. Real files have a tenth. */
+#define AUTOCONFIG_MAX (64 * 1024)
 
 /*
  * Reads a file that was fetched for `address`. What isn't known counts as absent; a server section

@@ -215,3 +215,78 @@ WRAP(gpointer, g_malloc0, (gsize size))
     steps += size / 8 + 1;
     return __real_g_malloc0(size);
 }
+
+WRAP(char *, strpbrk, (const char *text, const char *wanted))
+{
+    char *found = __real_strpbrk(text, wanted);
+    steps += found ? (size_t)(found - text) + 1 : __real_strlen(text) + 1;
+    return found;
+}
+
+WRAP(size_t, strspn, (const char *text, const char *of))
+{
+    size_t length = __real_strspn(text, of);
+    steps += length + 1;
+    return length;
+}
+
+WRAP(char *, strrchr, (const char *text, int c))
+{
+    steps += __real_strlen(text) / 8 + 1;
+    return __real_strrchr(text, c);
+}
+
+WRAP(int, strncmp, (const char *a, const char *b, size_t length))
+{
+    for (size_t i = 0; i < length && a[i] && a[i] == b[i]; i++)
+        steps++;
+    return __real_strncmp(a, b, length);
+}
+
+WRAP(char **, g_strsplit, (const char *text, const char *by, gint most))
+{
+    steps += __real_strlen(text) + 1;
+    return __real_g_strsplit(text, by, most);
+}
+
+WRAP(char **, g_strsplit_set, (const char *text, const char *by, gint most))
+{
+    steps += __real_strlen(text) + 1;
+    return __real_g_strsplit_set(text, by, most);
+}
+
+WRAP(char *, g_strndup, (const char *text, gsize length))
+{
+    steps += length / 8 + 1;
+    return __real_g_strndup(text, length);
+}
+
+WRAP(char *, g_ascii_strup, (const char *text, gssize length))
+{
+    steps += length < 0 ? __real_strlen(text) : (size_t)length;
+    return __real_g_ascii_strup(text, length);
+}
+
+WRAP(char *, g_ascii_strdown, (const char *text, gssize length))
+{
+    steps += length < 0 ? __real_strlen(text) : (size_t)length;
+    return __real_g_ascii_strdown(text, length);
+}
+
+WRAP(GArray *, g_array_remove_index, (GArray * array, guint index))
+{
+    steps += (array->len - index) / 2 + 1;
+    return __real_g_array_remove_index(array, index);
+}
+
+WRAP(GArray *, g_array_insert_vals, (GArray * array, guint index, gconstpointer data, guint length))
+{
+    steps += (index < array->len ? array->len - index : 0) / 2 + length + 1;
+    return __real_g_array_insert_vals(array, index, data, length);
+}
+
+WRAP(gpointer, g_memdup2, (gconstpointer data, gsize size))
+{
+    steps += size / 8 + 1;
+    return __real_g_memdup2(data, size);
+}

@@ -2,6 +2,8 @@
 // Discovery's pure parts: autoconfiguration files, the table of providers, URLs and records.
 #include <gtest/gtest.h>
 
+#include "growth.h"
+
 #include <string>
 #include <vector>
 
@@ -407,6 +409,28 @@ TEST(Table, TheUsersGroupsTakeThePlaceOfOurs)
     EXPECT_EQ(shown(offer->incoming), "imaps://mine.example ada@gmail.com");
     EXPECT_EQ(offer->oauth, nullptr);
     unlink(path);
+}
+
+/* libxml2 is slow with some mistakes; that is bounded by the size. */
+TEST(Autoconfig, IsReadSoonWhateverItsMistakesAre)
+{
+    g_autoptr(DiscoverAddress) address = discover_address_parse("ada@example.org", nullptr);
+    for (const char *start : {"", "<!--", "<a ", "<!DOCTYPE a ["})
+        for (const char *unit : {"--", "&a;", "<a>", "</a>", "<a b=\"\" b=\"\"/>", "<!--x", "]]>",
+                                 "\xff", "<!ENTITY a \"b\">"}) {
+            std::string text = start;
+            while (text.size() + strlen(unit) <= AUTOCONFIG_MAX)
+                text += unit;
+            g_autoptr(GBytes) document = g_bytes_new(text.data(), text.size());
+            g_autoptr(DiscoverOffer) offer = nullptr;
+            EXPECT_LT(computed([&] {
+                          offer = autoconfig_read(document, address, DISCOVER_PROVIDER, "test",
+                                                  TRUE, nullptr);
+                      }),
+                      10)
+                << start << unit;
+            EXPECT_EQ(offer, nullptr);
+        }
 }
 
 } // namespace

@@ -724,4 +724,41 @@ TEST(ClientCommand, LargeLiteralsWaitWithLiteralMinus)
     }
 }
 
+/* By the definition, in no good time. */
+bool matches_slowly(const char *pattern, const char *name)
+{
+    if (!*pattern)
+        return !*name;
+    if (*pattern != '*' && *pattern != '%')
+        return *name == *pattern && matches_slowly(pattern + 1, name + 1);
+    for (;; name++) {
+        if (matches_slowly(pattern + 1, name))
+            return true;
+        if (!*name || (*pattern == '%' && *name == '/'))
+            return false;
+    }
+}
+
+TEST(NamePattern, MeansTheSameWithoutWhatMeansNothing)
+{
+    guint32 state = 1;
+    auto next = [&](guint count) { return ((state = state * 1664525 + 1013904223) >> 16) % count; };
+    for (int i = 0; i < 20000; i++) {
+        std::string pattern, name;
+        for (guint n = next(8); n > 0; n--)
+            pattern += "**%%ab/"[next(7)];
+        for (guint n = next(7); n > 0; n--)
+            name += "ab/"[next(3)];
+        bool should = matches_slowly(pattern.c_str(), name.c_str());
+        EXPECT_EQ(imap_name_matches(pattern.c_str(), name.c_str(), '/'), should)
+            << pattern << " " << name;
+        std::string simple = pattern;
+        gsize literals = imap_name_pattern_simplify(simple.data());
+        EXPECT_EQ(imap_name_matches(simple.c_str(), name.c_str(), '/'), should)
+            << pattern << " " << name;
+        EXPECT_LE(strlen(simple.c_str()), 2 * literals + 1);
+        EXPECT_TRUE(!should || literals <= name.size()) << pattern << " " << name;
+    }
+}
+
 } // namespace

@@ -2,6 +2,7 @@
 // One HTTP request: what it sends, what it gives, and that it ends.
 #include <gtest/gtest.h>
 
+#include "growth.h"
 #include "http-server.h"
 #include "quiet.h"
 
@@ -215,6 +216,22 @@ TEST(Json, IsNeverTooDeep)
                 text += open;
             EXPECT_FALSE(reads(text)) << before << open;
         }
+}
+
+TEST(Json, IsReadInTheTimeThatItsLengthTakes)
+{
+    auto read = [](const std::string &document) {
+        g_autoptr(GBytes) bytes = g_bytes_new(document.data(), document.size());
+        if (JsonObject *object = web_json_read(bytes, nullptr))
+            json_object_unref(object);
+    };
+    for (const char *start : {"{\"a\":[", "{\"a\":1,", "{", "{\"a\":\""})
+        for (const char *unit :
+             {"1,", "\"x\",", "\"x%d\":1,", "\"x\":1,", "[],",     "{},",     "[", "]",
+              " ",  "a",      "\\",         "\\\"",     "\\u0041", "\\ud83d", "-", "1",
+              ".",  "e",      "null,",      "\xc3\xa9", "\xff",    "\"",      ","})
+            for (const char *end : {"", "1]}", "\"x\":1}", "\"}"})
+                expect_growth(start, unit, end, read, 16384);
 }
 
 } // namespace

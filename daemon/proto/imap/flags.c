@@ -17,11 +17,27 @@ static const struct {
     {IMAP_FLAG_DRAFT, "\\Draft"},
 };
 
+/* Without regard to ASCII case (RFC 3501, 2.3.2; RFC 5788). */
+static gboolean is_same_keyword(gconstpointer a, gconstpointer b)
+{
+    return g_ascii_strcasecmp(a, b) == 0;
+}
+
+static guint hash_keyword(gconstpointer keyword)
+{
+    guint hash = 5381;
+
+    for (const char *c = keyword; *c; c++)
+        hash = hash * 33 + (guchar)g_ascii_tolower(*c);
+    return hash;
+}
+
 ImapFlags *imap_flags_new(void)
 {
     ImapFlags *flags = g_new0(ImapFlags, 1);
 
     flags->keywords = g_ptr_array_new_with_free_func(g_free);
+    flags->names = g_hash_table_new(hash_keyword, is_same_keyword);
     return flags;
 }
 
@@ -29,6 +45,7 @@ void imap_flags_free(ImapFlags *flags)
 {
     if (flags == NULL)
         return;
+    g_hash_table_unref(flags->names);
     g_ptr_array_unref(flags->keywords);
     g_free(flags);
 }
@@ -56,18 +73,9 @@ gboolean imap_keyword_is_valid(const char *name, gsize length)
     return TRUE;
 }
 
-/* Without regard to ASCII case (RFC 3501, 2.3.2; RFC 5788). */
-static gboolean is_same_keyword(const char *a, const char *b)
-{
-    return g_ascii_strcasecmp(a, b) == 0;
-}
-
 gboolean imap_flags_has_keyword(const ImapFlags *flags, const char *name)
 {
-    for (guint i = 0; i < flags->keywords->len; i++)
-        if (is_same_keyword(flags->keywords->pdata[i], name))
-            return TRUE;
-    return FALSE;
+    return g_hash_table_contains(flags->names, name);
 }
 
 static gboolean add_keyword(ImapFlags *flags, const char *name, gsize length)
@@ -77,8 +85,10 @@ static gboolean add_keyword(ImapFlags *flags, const char *name, gsize length)
     if (!imap_keyword_is_valid(name, length))
         return FALSE;
     keyword = g_strndup(name, length);
-    if (!imap_flags_has_keyword(flags, keyword))
-        g_ptr_array_add(flags->keywords, g_steal_pointer(&keyword));
+    if (imap_flags_has_keyword(flags, keyword))
+        return TRUE;
+    g_hash_table_add(flags->names, keyword);
+    g_ptr_array_add(flags->keywords, g_steal_pointer(&keyword));
     return TRUE;
 }
 

@@ -27,6 +27,7 @@ typedef struct {
     gboolean recent;     /* \Recent; a client can't set it, but a server may send it */
     gboolean any;        /* \*, only in PERMANENTFLAGS: new keywords may be made */
     GPtrArray *keywords; /* char *, each once (case ignored), in the order first seen */
+    GHashTable *names;   /* the same; for imap_flags_has_keyword() */
 } ImapFlags;
 
 ImapFlags *imap_flags_new(void);

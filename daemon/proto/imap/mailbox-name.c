@@ -277,26 +277,71 @@ static gboolean octet_equal(char a, char b, gboolean fold)
     return a == b || (fold && g_ascii_tolower(a) == g_ascii_tolower(b));
 }
 
+static gboolean is_wildcard(char c)
+{
+    return c == '*' || c == '%';
+}
+
+/* A run of wildcards is as its "*", else as one "%"; the one, and what follows the run. */
+static char read_wildcards(const char **pattern)
+{
+    char wildcard = '%';
+
+    for (; is_wildcard(**pattern); (*pattern)++)
+        if (**pattern == '*')
+            wildcard = '*';
+    return wildcard;
+}
+
+gsize imap_name_pattern_simplify(char *pattern)
+{
+    const char *from = pattern;
+    char *to = pattern;
+    gsize literals = 0;
+
+    while (*from != '\0') {
+        literals += !is_wildcard(*from);
+        *to++ = is_wildcard(*from) ? read_wildcards(&from) : *from++;
+    }
+    *to = '\0';
+    return literals;
+}
+
+/* Whether there are more octets in a pattern that stand for themselves than the name has. */
+static gboolean is_longer(const char *pattern, gsize length)
+{
+    for (gsize literals = 0; *pattern != '\0'; pattern++)
+        if (!is_wildcard(*pattern) && ++literals > length)
+            return TRUE;
+    return FALSE;
+}
+
 /*
  * reach[j]: the pattern read so far matches the first j octets of the name. One pass over the name
- * for each octet of the pattern, so that no pattern can make it slow.
+ * for each octet of the pattern that stands for itself (there are no more than the name has) and each
+ * run of wildcards, so that no pattern can make it slow.
  */
 gboolean imap_name_matches(const char *pattern, const char *name, char delimiter)
 {
     gsize length = strlen(name);
     gsize folded = under_inbox(name, delimiter) ? INBOX_LENGTH : 0;
+
+    if (is_longer(pattern, length))
+        return FALSE;
     g_autofree guint8 *reach = g_malloc0(length + 1);
 
     reach[0] = 1;
-    for (; *pattern != '\0'; pattern++) {
-        if (*pattern == '*' || *pattern == '%') {
+    while (*pattern != '\0') {
+        if (is_wildcard(*pattern)) {
+            char wildcard = read_wildcards(&pattern);
             for (gsize j = 1; j <= length; j++)
                 reach[j] |= reach[j - 1] &&
-                            (*pattern == '*' || delimiter == '\0' || name[j - 1] != delimiter);
+                            (wildcard == '*' || delimiter == '\0' || name[j - 1] != delimiter);
         } else {
             for (gsize j = length; j > 0; j--)
                 reach[j] = reach[j - 1] && octet_equal(*pattern, name[j - 1], j <= folded);
             reach[0] = 0;
+            pattern++;
         }
     }
     return reach[length];

@@ -48,8 +48,13 @@ void imap_name_fold_inbox(char *name, char delimiter);
  * Whether a LIST pattern matches a name: "*" is anything, "%" anything but the delimiter (0: there
  * is no hierarchy). Pattern and name are both UTF-8 names as above (patterns go through
  * imap_name_from_wire(), too). Where the name is INBOX or below it, those five letters match in
- * any case. Time is bounded by the product of the lengths.
+ * any case. Time is bounded by the square of the name's length, and the pattern's.
  */
 gboolean imap_name_matches(const char *pattern, const char *name, char delimiter);
+
+/* Takes wildcards out of a pattern that mean nothing beside their neighbours, so that it is at most
+ * twice as long as what it asks for. Gives how many octets stand for themselves: it matches no name
+ * that is shorter. */
+gsize imap_name_pattern_simplify(char *pattern);
 
 G_END_DECLS

@@ -23,13 +23,30 @@ static const char *role_name(const ImapMailbox *mailbox)
 
 /* ---- which ----------------------------------------------------------------------------------- */
 
-static gboolean matches(const ImapListArgs *args, const ImapMailbox *mailbox)
+/* The patterns (char *) behind the reference, without those that are too long for any name here. */
+static GPtrArray *possible_patterns(const ImapListArgs *args, const ImapMailboxes *mailboxes)
 {
-    for (guint i = 0; i < args->patterns->len; i++) {
-        g_autofree char *pattern = g_strconcat(args->reference, args->patterns->pdata[i], NULL);
-        if (imap_name_matches(pattern, mailbox->name, mailbox->delimiter))
-            return TRUE;
+    GPtrArray *patterns = g_ptr_array_new_with_free_func(g_free);
+    gsize longest = 0;
+    for (guint i = 0; i < mailboxes->sorted->len; i++) {
+        const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
+        longest = MAX(longest, strlen(mailbox->name));
     }
+    for (guint i = 0; i < args->patterns->len; i++) {
+        char *pattern = g_strconcat(args->reference, args->patterns->pdata[i], NULL);
+        if (imap_name_pattern_simplify(pattern) <= longest)
+            g_ptr_array_add(patterns, pattern);
+        else
+            g_free(pattern);
+    }
+    return patterns;
+}
+
+static gboolean matches(const GPtrArray *patterns, const ImapMailbox *mailbox)
+{
+    for (guint i = 0; i < patterns->len; i++)
+        if (imap_name_matches(patterns->pdata[i], mailbox->name, mailbox->delimiter))
+            return TRUE;
     return FALSE;
 }
 
@@ -48,12 +65,15 @@ static void mark_chosen_below(ImapMailbox *above, const ImapMailbox *mailbox)
     above->child_hidden |= !mailbox->matched;
 }
 
-static void choose_mailboxes(const ImapListArgs *args, ImapMailboxes *mailboxes)
+/* None where nobody waits for the answer any more. */
+static void choose_mailboxes(ImapSession *session, const ImapListArgs *args,
+                             ImapMailboxes *mailboxes)
 {
+    g_autoptr(GPtrArray) patterns = possible_patterns(args, mailboxes);
     guint count = mailboxes->sorted->len;
-    for (guint i = 0; i < count; i++) {
+    for (guint i = 0; i < count && !imap_session_is_pointless(session); i++) {
         ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
-        mailbox->matched = matches(args, mailbox);
+        mailbox->matched = matches(patterns, mailbox);
         mailbox->selected = meets(args, mailbox);
     }
     for (guint i = 0; i < count; i++) {
@@ -211,7 +231,7 @@ void imap_cmd_list(ImapSession *session, ImapLexer *lexer)
         append_root(session, mailboxes, "LIST");
         return;
     }
-    choose_mailboxes(args, mailboxes);
+    choose_mailboxes(session, args, mailboxes);
     for (guint i = 0; i < mailboxes->sorted->len; i++) {
         const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
         if (!listed(args, mailbox))
@@ -257,7 +277,7 @@ void imap_cmd_lsub(ImapSession *session, ImapLexer *lexer)
         return;
     }
     args->select = IMAP_LIST_SUBSCRIBED | IMAP_LIST_RECURSIVEMATCH;
-    choose_mailboxes(args, mailboxes);
+    choose_mailboxes(session, args, mailboxes);
     for (guint i = 0; i < mailboxes->sorted->len; i++) {
         const ImapMailbox *mailbox = mailboxes->sorted->pdata[i];
         if (listed(args, mailbox))

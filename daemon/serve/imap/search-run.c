@@ -55,17 +55,14 @@ typedef struct {
     GError *error;
 } Search;
 
-/* Nobody waits for the answer: Postern is stopping, or the client has left. */
 static gboolean is_pointless(gpointer data)
 {
-    ImapSession *session = data;
-    return net_cancel_triggered(net_stream_cancel(session->stream)) || session->broken ||
-           net_stream_is_gone(session->stream);
+    return imap_session_is_pointless(data);
 }
 
 static gboolean is_stopped(Search *search)
 {
-    if (!is_pointless(search->session))
+    if (!imap_session_is_pointless(search->session))
         return FALSE;
     g_set_error_literal(&search->error, NET_ERROR, NET_ERROR_CANCELLED, "Nobody waits for it");
     return TRUE;

@@ -44,6 +44,12 @@ int imap_session_wait(ImapSession *session, gint64 deadline, GError **error)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
+gboolean imap_session_is_pointless(const ImapSession *session)
+{
+    return net_cancel_triggered(net_stream_cancel(session->stream)) || session->broken ||
+           net_stream_is_gone(session->stream);
+}
+
 void imap_session_fail(ImapSession *session, const GError *error)
 {
     session->ended = TRUE;

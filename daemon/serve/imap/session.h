@@ -93,6 +93,9 @@ gboolean imap_session_send(ImapSession *session);
 /* The same, and out of the buffers. */
 gboolean imap_session_flush(ImapSession *session);
 
+/* Nobody waits for an answer: Postern is stopping, or the client has left. Long work looks at it. */
+gboolean imap_session_is_pointless(const ImapSession *session);
+
 /* The connection failed, or the daemon stops: says BYE where that is possible, and ends. */
 void imap_session_fail(ImapSession *session, const GError *error);
 
