@@ -44,6 +44,7 @@ typedef struct {
     guint32 effects_from; /* as arrivals from this UID on are; 0: none; */
     gboolean returns;     /* or may have been here before, see returned.h */
     ImapSet *told;        /* UIDs whose flags were told in this comparison */
+    ImapSet *flagless;    /* UIDs of which something was told, and no flags that can be read */
     ImapSet *silent;      /* UIDs that are there and whose flags can't be had */
     char *words;          /* of a refusal, or NULL */
     gboolean unsure;      /* what the server says doesn't add up: nothing is believed to be gone */
@@ -61,6 +62,7 @@ static void pull_clear(Pull *pull)
     g_clear_pointer(&pull->vanished, imap_set_free);
     g_clear_pointer(&pull->unknown, imap_set_free);
     g_clear_pointer(&pull->told, imap_set_free);
+    g_clear_pointer(&pull->flagless, imap_set_free);
     g_clear_pointer(&pull->silent, imap_set_free);
     g_clear_pointer(&pull->words, g_free);
 }
@@ -89,8 +91,10 @@ static gboolean note_change(const ImapResponse *response, gpointer data, GError 
     if (!(fetch.got & IMAP_GOT_UID) || fetch.uid == 0)
         return TRUE;
     pull->top = MAX(pull->top, fetch.uid);
-    if (!(fetch.got & IMAP_GOT_FLAGS))
+    if (!(fetch.got & IMAP_GOT_FLAGS)) {
+        imap_set_add(pull->flagless, fetch.uid);
         return TRUE;
+    }
     imap_set_add(pull->told, fetch.uid);
     ServerFlags change = {.uid = fetch.uid};
     if (!sync_flags_of(pull->context, fetch.flags, fetch.system, &change.flags, error))
@@ -919,6 +923,15 @@ static void begin_again(Pull *pull)
     g_hash_table_remove(pull->context->base_counts, &pull->folder->id);
 }
 
+/* Whether the flags of a message that has changed can't be read: then all are asked for, and what even then
+ * isn't told is set aside. They may have come in an answer of their own. */
+static gboolean is_any_flagless(const Pull *pull)
+{
+    g_autoptr(ImapSet) rest = imap_set_subtract(pull->flagless, pull->told);
+
+    return !imap_set_is_empty(rest);
+}
+
 static gboolean pull_selected(Pull *pull, gboolean qresync, GError **error)
 {
     gboolean by_modseq = pull->folder->synced && pull->folder->base_highestmodseq &&
@@ -930,7 +943,7 @@ static gboolean pull_selected(Pull *pull, gboolean qresync, GError **error)
         return FALSE;
     if (by_modseq && !pull->losing && !check_count(pull, &adds_up, error))
         return FALSE;
-    if (!adds_up || (by_modseq && pull->words)) {
+    if (!adds_up || (by_modseq && (pull->words || is_any_flagless(pull)))) {
         begin_again(pull);
         if (!pull_by_comparison(pull, error) || !pull_rest(pull, error))
             return FALSE;
@@ -1018,6 +1031,7 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
     pull.unknown = imap_set_new();
     pull.candidates = sync_server_messages_new();
     pull.told = imap_set_new();
+    pull.flagless = imap_set_new();
     pull.silent = imap_set_new();
     pull.connection = context->connection;
     pull.unread = imap_client_unread(context->imap);

@@ -373,6 +373,27 @@ class Untold(Fake):
                 self.assertEqual([line for _, line in self.server.commands if line.startswith("UID FETCH 1:* (UID FLAGS)")],
                                  [])
 
+    def test_flags_that_have_changed_and_cannot_be_read_are_said(self):
+        for without in ((), ("QRESYNC",), ("QRESYNC", "CONDSTORE")):
+            for value in (b"NIL", b"()x", None):
+                with self.subTest(without=without, value=value):
+                    self.without = without
+                    self.setUp()
+                    self.fill()
+                    self.assertIsNone(self.sync())
+                    self.server.faults = [faults.Item("FLAGS", value, uid=3)]
+                    self.server.set_flags("INBOX", 3, ["\\Flagged"])
+                    self.server.set_flags("INBOX", 4, ["\\Flagged"])
+                    self.account("advance", 40)
+                    self.sync()
+                    self.account("advance", 40)
+                    self.assertIn("INBOX", self.sync() or "")
+                    self.assertEqual((self.here()["m3"], self.here()["m4"]), (set(), {"\\Flagged"}))
+                    self.server.faults = []
+                    self.account("advance", 200)
+                    self.assertIsNone(self.sync())
+                    self.assertEqual((self.here(), self.account.problems()), (self.there(), []))
+
     def test_what_is_there_and_not_shown_is_not_sent_again(self):
         """An APPEND whose answer is lost, and a folder that seems to be empty for some minutes."""
         for without in ((), ("UIDPLUS",)):
