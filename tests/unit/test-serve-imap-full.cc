@@ -120,6 +120,22 @@ TEST_F(FullTest, InboxIsRenamedWholly)
     EXPECT_NE(status("Old").find("MESSAGES 600"), std::string::npos);
 }
 
+/* That a message is gone is told when it can be noted that it was: it may return, under another UID then. */
+TEST_F(FullTest, WhatHasVanishedIsToldWhenThatCanBeNoted)
+{
+    auto client = select();
+    vanish(inbox, 5);
+    {
+        FullDisk full(0);
+        EXPECT_EQ(client->command("n NOOP").find("EXPUNGE"), std::string::npos);
+        EXPECT_EQ(client->command("n NOOP").find("EXPUNGE"), std::string::npos);
+        EXPECT_NE(client->command("f UID FETCH 6 (FLAGS)").find("UID 6"), std::string::npos);
+    }
+    EXPECT_EQ(query_number("SELECT told FROM vanished WHERE uid = 5"), 0);
+    EXPECT_NE(client->command("n NOOP").find("* 5 EXPUNGE"), std::string::npos);
+    EXPECT_EQ(query_number("SELECT told FROM vanished WHERE uid = 5"), 1);
+}
+
 TEST_F(FullTest, AllMessagesOfAnAppendAreThereOrNone)
 {
     std::string noise = "Subject: noise\r\n\r\n";

@@ -283,8 +283,10 @@ void imap_news_report(ImapSession *session, gboolean expunges)
     tell_new_key(session, &news);
     if (messages) {
         claim_recent(session, &news);
-        if (expunges && news.untold)
-            imap_view_note_told(session, session->view->folder, news.modseq);
+        /* What can't be noted (the disk is full) isn't told yet: it would return under a UID that the
+         * client doesn't look for any more. */
+        expunges = expunges && (!news.untold ||
+                                imap_view_note_told(session, session->view->folder, news.modseq));
         tell_messages(session, expunges, events, &news);
     }
 }

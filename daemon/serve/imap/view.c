@@ -63,14 +63,16 @@ static gboolean read_start(ImapSession *session, ImapView *view, const char *nam
            read_since(txn, qresync, start, error);
 }
 
-void imap_view_note_told(ImapSession *session, gint64 folder, guint64 modseq)
+gboolean imap_view_note_told(ImapSession *session, gint64 folder, guint64 modseq)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(CacheTxn) txn = cache_begin(session->account->cache, CACHE_WRITE_FULL, &error);
 
-    if (!txn || !cache_vanished_tell(txn, folder, modseq, &error) ||
-        !cache_commit(g_steal_pointer(&txn), &error))
-        g_debug("imap: can't note that a client knows what is gone: %s", error->message);
+    if (txn && cache_vanished_tell(txn, folder, modseq, &error) &&
+        cache_commit(g_steal_pointer(&txn), &error))
+        return TRUE;
+    g_message("imap: can't note that a client knows what is gone: %s", error->message);
+    return FALSE;
 }
 
 static void fill_view(ImapView *view, const ImapViewStart *start)

@@ -67,10 +67,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImapViewStart, imap_view_start_clear)
 
 /*
  * Before a client is told what there is, or what has gone, as of `modseq`: what sync found vanished
- * doesn't come back under the UIDs that the client then takes for gone (cache/vanished.h). Where it
- * can't be written down (the disk is full) the client is told all the same.
+ * doesn't come back under the UIDs that the client then takes for gone (cache/vanished.h). FALSE: it
+ * can't be written down (the disk is full): what has gone is better told later. SELECT tells what
+ * there is all the same.
  */
-void imap_view_note_told(ImapSession *session, gint64 folder, guint64 modseq);
+gboolean imap_view_note_told(ImapSession *session, gint64 folder, guint64 modseq);
 
 /* The UID at an index, counted from 0. */
 #define imap_view_uid(view, index) g_array_index((view)->uids, guint32, index)
