@@ -4,6 +4,7 @@
 
 #include "cache/content.h"
 #include "cache/problem.h"
+#include "daemon/config/choice.h"
 
 #include <string.h>
 
@@ -91,14 +92,19 @@ char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folde
 gboolean account_trouble_missing(CacheTxn *txn, const CacheFolder *folder,
                                  const AccountSettings *settings, guint64 *missing, GError **error)
 {
+    const char *name = folder->base_name ? folder->base_name : "";
+    gboolean headers = account_keeps_headers(settings, name);
     guint recent = 0;
 
+    *missing = 0;
+    if (account_leaves_out(settings, name))
+        return TRUE;
     *missing = folder->unread;
-    if (settings->prefetch_days == ACCOUNT_PREFETCH_ALL) {
+    if (settings->prefetch_days == ACCOUNT_PREFETCH_ALL && !headers) {
         *missing += folder->missing;
         return TRUE;
     }
-    if (settings->prefetch_days != ACCOUNT_PREFETCH_HEADERS) {
+    if (settings->prefetch_days != ACCOUNT_PREFETCH_HEADERS && !headers) {
         gint64 since = g_get_real_time() / G_USEC_PER_SEC - (gint64)settings->prefetch_days * 86400;
         if (folder->missing &&
             !cache_content_wanted_count(txn, folder->id, CACHE_CONTENT_FULL, since, &recent, error))

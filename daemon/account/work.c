@@ -97,6 +97,17 @@ static void watch_changes(AccountWork *work)
     work->pending_watch = cache_watch_pending(work->cache, work->changed_fd);
 }
 
+/* Beside these, sync, the thread that idles and the one that fetches what sessions ask for have a
+ * connection each. */
+static guint count_fetchers(AccountHabits *habits)
+{
+    Quirks quirks;
+
+    account_habits_get(habits, &quirks);
+    guint most = quirks.numbers[QUIRK_CONNECTIONS];
+    return most ? (guint)CLAMP((int)most - 3, 0, FETCHERS) : FETCHERS;
+}
+
 static void start_threads(AccountWork *work, const AccountWorkContext *context)
 {
     gboolean by_token = work->settings->oauth2_server != NULL;
@@ -112,7 +123,7 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
                             .habits = work->habits};
 
     /* Of other accounts everything is here once it is known of. */
-    guint fetchers = work->settings->kind == ACCOUNT_IMAP ? FETCHERS : 0;
+    guint fetchers = work->settings->kind == ACCOUNT_IMAP ? count_fetchers(work->habits) : 0;
 
     work->bodies = fetch_bodies_new(&access, work->cache, fetchers);
     work->sync =

@@ -3,6 +3,7 @@
  * org.postern.Postern1.Account, one object for each account of the configuration.
  */
 #include "daemon/bus/private.h"
+#include "daemon/config/choice.h"
 #include "daemon/net/proxy.h"
 
 #include "cache/folder.h"
@@ -312,6 +313,17 @@ static const char *const role_names[] = {
     [CACHE_ROLE_TRASH] = "trash",   [CACHE_ROLE_IMPORTANT] = "important",
 };
 
+static const char *what_is_kept(const AccountSettings *settings, const CacheFolder *folder)
+{
+    const char *name = folder->base_name ? folder->base_name : folder->name;
+
+    if (!folder->pushed)
+        return "all";
+    if (account_leaves_out(settings, name))
+        return "nothing";
+    return account_keeps_headers(settings, name) ? "headers" : "all";
+}
+
 static gboolean describe_folder(GVariantBuilder *builder, AccountWork *work, CacheTxn *txn,
                                 const AccountTrouble *trouble, const CacheFolder *folder,
                                 GError **error)
@@ -333,6 +345,7 @@ static gboolean describe_folder(GVariantBuilder *builder, AccountWork *work, Cac
     g_variant_dict_insert(&dict, "LastSync", "x", folder->synced);
     g_variant_dict_insert(&dict, "Missing", "u", (guint)missing);
     g_variant_dict_insert(&dict, "Error", "s", or_empty(why));
+    g_variant_dict_insert(&dict, "Kept", "s", what_is_kept(work->settings, folder));
     g_variant_builder_add_value(builder, g_variant_dict_end(&dict));
     return TRUE;
 }

@@ -10,25 +10,13 @@ static const struct {
     const char *key;
     gboolean moves;
 } settable[] = {
-    {"address", TRUE},
-    {"aliases", FALSE},
-    {"name", FALSE},
-    {"incoming", TRUE},
-    {"outgoing", TRUE},
-    {"user", TRUE},
-    {"auth", TRUE},
-    {"outgoing-user", TRUE},
-    {"oauth2", TRUE},
-    {"prefetch", FALSE},
-    {"save-sent", FALSE},
-    {"leave-on-server", FALSE},
-    {"enabled", FALSE},
-    {"quirks", FALSE},
-    {"sent-folder", FALSE},
-    {"drafts-folder", FALSE},
-    {"trash-folder", FALSE},
-    {"junk-folder", FALSE},
-    {"archive-folder", FALSE},
+    {"address", TRUE},       {"aliases", FALSE},      {"name", FALSE},
+    {"incoming", TRUE},      {"outgoing", TRUE},      {"user", TRUE},
+    {"auth", TRUE},          {"outgoing-user", TRUE}, {"oauth2", TRUE},
+    {"prefetch", FALSE},     {"save-sent", FALSE},    {"leave-on-server", FALSE},
+    {"enabled", FALSE},      {"quirks", FALSE},       {"folders", FALSE},
+    {"headers-only", FALSE}, {"sent-folder", FALSE},  {"drafts-folder", FALSE},
+    {"trash-folder", FALSE}, {"junk-folder", FALSE},  {"archive-folder", FALSE},
 };
 
 /* A command's password was meant for the old server. */

@@ -4,6 +4,7 @@
  */
 #include "daemon/config/config.h"
 
+#include "daemon/config/choice.h"
 #include "daemon/config/edit.h"
 #include "daemon/config/goa.h"
 #include "daemon/config/providers.h"
@@ -399,6 +400,23 @@ static gboolean parse_quirks(AccountSettings *settings, const char *value, GErro
     return set_text(&settings->quirks, value) && quirks_add(&quirks, value, error);
 }
 
+static gboolean set_patterns(char ***field, const char *value)
+{
+    g_strfreev(*field);
+    *field = account_patterns_parse(value);
+    return TRUE;
+}
+
+static gboolean parse_folders(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_patterns(&settings->folders, value);
+}
+
+static gboolean parse_headers_only(AccountSettings *settings, const char *value, GError **error)
+{
+    return set_patterns(&settings->headers_only, value);
+}
+
 static gboolean parse_proxy(AccountSettings *settings, const char *value, GError **error)
 {
     g_autoptr(NetProxy) proxy = NULL;
@@ -512,6 +530,8 @@ static const struct {
     {"undo-delay", parse_undo_delay},
     {"quirks", parse_quirks},
     {"proxy", parse_proxy},
+    {"folders", parse_folders},
+    {"headers-only", parse_headers_only},
     {"sent-folder", parse_sent_folder},
     {"drafts-folder", parse_drafts_folder},
     {"trash-folder", parse_trash_folder},
@@ -622,6 +642,23 @@ static gboolean parse_key(AccountSettings *settings, const char *key, const char
     return TRUE;
 }
 
+/* What providers.ini says of the account's provider, where the account doesn't. */
+static void fill_from_table(ConfigAccount *account, AccountSettings *settings)
+{
+    static const char *const keys[] = {"folders", "sent-folder"};
+    g_autofree char *group =
+        settings->providers
+            ? providers_find(settings->providers, settings->incoming, settings->address)
+            : NULL;
+
+    for (guint i = 0; group && i < G_N_ELEMENTS(keys); i++) {
+        g_autofree char *value = g_key_file_get_string(settings->providers, group, keys[i], NULL);
+        gboolean known;
+        if (value && !g_hash_table_contains(account->values, keys[i]))
+            parse_key(settings, keys[i], value, &known, NULL);
+    }
+}
+
 static void warn(Config *config, const char *group, const char *key, const char *what)
 {
     g_ptr_array_add(config->warnings,
@@ -719,6 +756,7 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
     g_ptr_array_add(config->accounts, account);
 
     if (parse_keys(config, file, group, account, settings, &at, &error)) {
+        fill_from_table(account, settings);
         fill_defaults(settings);
         fill_mechanisms(file, settings);
         if (settings->kind != ACCOUNT_POP3 && settings->leave_days != ACCOUNT_LEAVE_ALWAYS)

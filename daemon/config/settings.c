@@ -40,6 +40,8 @@ void account_settings_unref(AccountSettings *settings)
     g_free(settings->pop3_folder);
     g_free(settings->proxy);
     g_free(settings->quirks);
+    g_strfreev(settings->folders);
+    g_strfreev(settings->headers_only);
     for (guint i = 0; i < ACCOUNT_ROLES; i++)
         g_free(settings->role_folders[i]);
     g_clear_pointer(&settings->providers, g_key_file_unref);

@@ -74,8 +74,10 @@ typedef struct {
     guint undo_delay;                  /* seconds between accepting a message and sending it */
     char *role_folders[ACCOUNT_ROLES]; /* names of folders, or NULL */
     char *proxy;                       /* as in NetEndpoint, of both servers; or NULL */
-    char *quirks;                      /* names of quirks, see quirks.h; or NULL */
-    GKeyFile *providers;               /* providers.ini; or NULL */
+    char **folders;      /* patterns of those that are here, see choice.h; or NULL: all */
+    char **headers_only; /* of those of which headers are enough; or NULL: none */
+    char *quirks;        /* names of quirks, see quirks.h; or NULL */
+    GKeyFile *providers; /* providers.ini; or NULL */
     gboolean enabled;
     gint refs; /* atomic */
 } AccountSettings;

@@ -7,6 +7,7 @@
  */
 #include "daemon/fetch/bodies.h"
 
+#include "daemon/config/choice.h"
 #include "daemon/config/habits.h"
 #include "daemon/fetch/aside.h"
 #include "daemon/fetch/fetcher.h"
@@ -340,11 +341,23 @@ static gboolean plan_folder(FetchBodies *bodies, CacheTxn *txn, gint64 folder,
     return set_plan(bodies, txn, wanted, state);
 }
 
+/* Whether that much of the folder's messages is to be here before anyone asks. */
+static gboolean is_planned(const FetchBodies *bodies, const CacheFolder *folder,
+                           CacheContentState state)
+{
+    const AccountSettings *settings = bodies->access.settings;
+    const char *name = folder->base_name ? folder->base_name : "";
+
+    return folder->missing > 0 && !account_leaves_out(settings, name) &&
+           (state == CACHE_CONTENT_HEADER || !account_keeps_headers(settings, name));
+}
+
 static gboolean plan_newest_headers(FetchBodies *bodies, CacheTxn *txn, GPtrArray *folders)
 {
     for (guint i = 0; i < folders->len; i++) {
         const CacheFolder *folder = folders->pdata[i];
         if (folder->missing < HEADERS_FIRST_ENOUGH ||
+            !is_planned(bodies, folder, CACHE_CONTENT_HEADER) ||
             g_hash_table_contains(bodies->headed, &folder->id))
             continue;
         g_hash_table_add(bodies->headed, g_memdup2(&folder->id, sizeof folder->id));
@@ -354,13 +367,19 @@ static gboolean plan_newest_headers(FetchBodies *bodies, CacheTxn *txn, GPtrArra
     return FALSE;
 }
 
+/* Whether all folders are planned alike. */
+static gboolean is_simple(const FetchBodies *bodies)
+{
+    return !bodies->access.settings->folders && !bodies->access.settings->headers_only;
+}
+
 /* Gmail's folder of all mail holds what the others do: what the others hold comes first. */
 static gboolean plan_but_all(FetchBodies *bodies, CacheTxn *txn, GPtrArray *folders,
                              CacheContentState state, gint64 since)
 {
     for (guint i = 0; i < folders->len; i++) {
         const CacheFolder *folder = folders->pdata[i];
-        if (folder->missing > 0 && folder->role != CACHE_ROLE_ALL &&
+        if (is_planned(bodies, folder, state) && folder->role != CACHE_ROLE_ALL &&
             plan_folder(bodies, txn, folder->id, state, since, PLAN))
             return TRUE;
     }
@@ -379,11 +398,12 @@ static gboolean plan_content(FetchBodies *bodies, CacheTxn *txn, GPtrArray *fold
     if (quirks_have(&quirks, QUIRK_ALL_MAIL_LAST) &&
         plan_but_all(bodies, txn, folders, state, since))
         return TRUE;
-    if (plan_folder(bodies, txn, 0, state, since, PLAN))
+    if (is_simple(bodies) && plan_folder(bodies, txn, 0, state, since, PLAN))
         return TRUE;
     for (guint i = 0; i < folders->len; i++) {
         const CacheFolder *folder = folders->pdata[i];
-        if (folder->missing > 0 && plan_folder(bodies, txn, folder->id, state, since, PLAN))
+        if (is_planned(bodies, folder, state) &&
+            plan_folder(bodies, txn, folder->id, state, since, PLAN))
             return TRUE;
     }
     return FALSE;
@@ -400,7 +420,7 @@ static gboolean make_plan(FetchBodies *bodies)
         return FALSE;
     return plan_newest_headers(bodies, txn, folders) ||
            plan_content(bodies, txn, folders, CACHE_CONTENT_FULL, since) ||
-           (since != G_MININT64 &&
+           ((since != G_MININT64 || bodies->access.settings->headers_only) &&
             plan_content(bodies, txn, folders, CACHE_CONTENT_HEADER, G_MININT64));
 }
 
@@ -847,6 +867,7 @@ static void init_lock(FetchBodies *bodies)
 
 FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint fetchers)
 {
+    gboolean prefetches = access->settings->kind == ACCOUNT_IMAP;
     FetchBodies *bodies = g_new0(FetchBodies, 1);
 
     bodies->access = account_access_copy(access);
@@ -865,7 +886,7 @@ FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint f
     bodies->workers = g_new0(Worker, bodies->n_workers);
     for (guint i = 0; i < bodies->n_workers; i++) {
         bodies->workers[i].bodies = bodies;
-        bodies->workers[i].requests_only = i == 0;
+        bodies->workers[i].requests_only = i == 0 && (fetchers > 0 || !prefetches);
         pthread_create(&bodies->workers[i].thread, NULL, run_worker, &bodies->workers[i]);
     }
     return bodies;

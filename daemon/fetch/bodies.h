@@ -14,7 +14,7 @@
 #include "daemon/config/settings.h"
 #include "daemon/fetch/fetch.h"
 
-/* Starts `fetchers` threads with connections of their own, which are opened when there is something
+/* Starts one thread for requests and (at 0 that one does both, at an IMAP server) `fetchers` threads with connections of their own, which are opened when there is something
  * to fetch. */
 FetchBodies *fetch_bodies_new(const AccountAccess *access, Cache *cache, guint fetchers);
 /* Nothing is fetched any more: who waits for something hears so at once, and so does who asks for

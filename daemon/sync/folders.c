@@ -8,6 +8,7 @@
 #include "daemon/sync/folders.h"
 
 #include "cache/subscription.h"
+#include "daemon/config/choice.h"
 
 #include "daemon/sync/aside.h"
 #include "daemon/sync/here.h"
@@ -704,7 +705,8 @@ static gboolean collect_pulls(Reconcile *reconcile, GArray *pull, GError **error
     for (guint i = 0; txn && i < reconcile->listing->folders->len; i++) {
         const SyncListed *listed = reconcile->listing->folders->pdata[i];
         g_autoptr(CacheFolder) row = cache_folder_get(txn, listed->row, NULL);
-        if (!row || !sync_listed_selectable(listed) || listed_unreadable(context, row))
+        if (!row || !sync_listed_selectable(listed) || listed_unreadable(context, row) ||
+            account_leaves_out(context->settings, listed->name))
             continue;
         if (is_as_pulled(context, row, listed))
             g_hash_table_add(context->pulled, g_memdup2(&row->id, sizeof row->id));

@@ -2,6 +2,7 @@
 /* Asking for the list of folders. */
 #include "daemon/sync/listing.h"
 
+#include "daemon/config/choice.h"
 #include "daemon/proto/imap/rights.h"
 #include <string.h>
 
@@ -348,7 +349,8 @@ static gboolean ask_each(Answers *answers, const char *name, const char *items,
 
 static gboolean wants_status(SyncContext *context, const SyncListed *listed)
 {
-    return !listed->has_status && sync_listed_selectable(listed);
+    return !listed->has_status && !account_leaves_out(context->settings, listed->name) &&
+           sync_listed_selectable(listed);
 }
 
 static gboolean ask_statuses(Answers *answers, GError **error)
@@ -379,6 +381,19 @@ static gboolean ask_rights(Answers *answers, GError **error)
         g_hash_table_add(context->rights_asked, g_strdup(listed->name));
     }
     return TRUE;
+}
+
+/* What isn't to be here is a name that nobody may do anything with: nothing is pushed into it, nobody
+ * deletes what only seems to be empty. */
+static void shut_left_out(const Answers *answers)
+{
+    const AccountSettings *settings = answers->context->settings;
+
+    for (guint i = 0; settings->folders && i < answers->listing->folders->len; i++) {
+        SyncListed *listed = answers->listing->folders->pdata[i];
+        if (account_leaves_out(settings, listed->name))
+            listed->rights = CACHE_RIGHTS_TOLD | CACHE_RIGHT_LOOKUP;
+    }
 }
 
 static void renew_rights(SyncContext *context)
@@ -417,5 +432,6 @@ SyncListing *sync_listing_fetch(SyncContext *context, GError **error)
     add_inbox(&answers);
     gboolean ok = list_subscribed(&answers, error) && ask_statuses(&answers, error) &&
                   ask_rights(&answers, error);
+    shut_left_out(&answers);
     return ok ? g_steal_pointer(&listing) : NULL;
 }

@@ -6,6 +6,7 @@
 #include "daemon/sync/sync.h"
 
 #include "cache/problem.h"
+#include "daemon/config/habits.h"
 #include "daemon/net/clock.h"
 #include "daemon/net/thread.h"
 #include "daemon/sync/maildrop.h"
@@ -689,6 +690,16 @@ static void init_lock(Sync *sync)
     pthread_condattr_destroy(&attributes);
 }
 
+/* Where there may be two connections, one is sync's and one for what is asked for: INBOX is polled. */
+static gboolean has_room_to_watch(const AccountAccess *access)
+{
+    Quirks quirks;
+
+    account_habits_get(access->habits, &quirks);
+    guint most = quirks.numbers[QUIRK_CONNECTIONS];
+    return access->settings->kind == ACCOUNT_IMAP && (most == 0 || most > 2);
+}
+
 Sync *sync_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies,
                AccountReport report_func, gpointer report_data)
 {
@@ -712,7 +723,7 @@ Sync *sync_new(const AccountAccess *access, Cache *cache, FetchBodies *bodies,
     sync->context->progressed_data = sync;
     sync->pending_watch = cache_watch_pending(cache, sync->pending_fd);
     fetch_bodies_set_listener(bodies, bodies_changed, sync);
-    if (access->settings->kind == ACCOUNT_IMAP)
+    if (has_room_to_watch(access))
         sync->watch = sync_watch_new(access, inbox_changed, sync);
     pthread_create(&sync->thread, NULL, sync_thread, sync);
     return sync;

@@ -153,6 +153,26 @@ class Shown(Case):
         self.assertEqual(self.upstream_of("no-idle"), ("", ["no-idle"]))
 
 
+class Connections(Case):
+    def test_no_more_than_the_provider_allows(self):
+        for most in (2, 3, 4):
+            fake = FakeImap()
+            self.addCleanup(fake.close)
+            for number in range(200):
+                fake.put("INBOX", mail(f"m{number}", size=2000))
+            fake.faults = [faults.FewConnections(most)]
+            daemon = self.postern(accounts={"work": {
+                "address": "ada@example.org", "password-command": "echo lovelace", "quirks": f"connections={most}",
+                "incoming": f"imap+insecure://127.0.0.1:{fake.imap}"}})
+            daemon.control("sync", "--wait")
+            imap = self.local(daemon)
+            imap.ok("SELECT INBOX")
+            imap.ok("UID FETCH 1:* (BODY.PEEK[])")
+            daemon.wait(lambda: daemon.state()["Missing"] == 0, "all is here")
+            self.assertEqual(fake.faults[0].hits, 0)
+            self.assertLessEqual(fake.faults[0].seen, most)
+
+
 class Roles(Case):
     """What folders are for is told to clients, though the server doesn't say it (no SPECIAL-USE)."""
 
@@ -193,3 +213,69 @@ class Roles(Case):
         daemon.control("sync", "--wait")
         self.assertEqual(self.roles(daemon)["Sent"], "Sent")
         self.assertNotIn("Ausgang/Weg", self.roles(daemon))
+
+
+class Choice(Case):
+    """folders= and headers-only=."""
+
+    def begin(self, **settings):
+        self.fake = fake = FakeImap()
+        self.addCleanup(fake.close)
+        for name in ("Archive", "Archive/2020", "Work"):
+            fake.create(name)
+            for number in range(3):
+                fake.put(name, mail(f"{name.replace('/', '-')}{number}"))
+        daemon = self.postern(accounts={"work": {"address": "ada@example.org", "password-command": "echo lovelace",
+                                                 "incoming": f"imap+insecure://127.0.0.1:{fake.imap}", **settings}})
+        daemon.control("sync", "--wait")
+        return daemon
+
+    def set(self, daemon, *settings):
+        daemon.control("account", "set", "work", *settings)
+        daemon.control("sync", "--wait")
+
+    @staticmethod
+    def kept(daemon):
+        return {folder["Name"]: (folder["Kept"], folder["Messages"], folder["Missing"])
+                for folder in daemon.control("folders", "work") if folder["Name"] in ("Archive", "Archive/2020", "Work")}
+
+    def uids(self, daemon, folder="Archive/2020"):
+        imap = self.local(daemon)
+        imap.ok(f"SELECT {folder}")
+        return imap.ok("UID FETCH 1:* (UID)").untagged
+
+    def test_what_is_left_out_is_not_asked_for(self):
+        daemon = self.begin(folders="!Archive/*,*")
+        self.assertEqual(self.kept(daemon), {"Archive": ("all", 3, 0), "Archive/2020": ("nothing", 0, 0), "Work": ("all", 3, 0)})
+        self.assertFalse([line for _, line in self.fake.commands if "2020" in line])
+        self.assertIn("Archive/2020 is left out", daemon.control("folders", "work", json_output=False))
+        self.assertEqual(daemon.state()["Progress"], 1)
+        imap = self.local(daemon)
+        for command in ("SELECT Archive/2020", "DELETE Archive/2020", "RENAME Archive/2020 Other"):
+            self.assertEqual(imap.command(command).status, "NO", command)
+        daemon.control("sync", "--wait")
+        self.assertEqual(len(self.fake.folders["Archive/2020"].messages), 3)
+        self.set(daemon, "folders=")
+        self.assertEqual(self.kept(daemon)["Archive/2020"], ("all", 3, 0))
+
+    def test_it_comes_back_with_its_numbers(self):
+        daemon = self.begin()
+        before = self.uids(daemon)
+        self.set(daemon, "folders=!Archive/*,*")
+        self.fake.put("Archive/2020", mail("later"))
+        self.fake.set_flags("Archive/2020", 1, ["\\Flagged"])
+        daemon.control("sync", "--wait")
+        self.assertEqual(self.kept(daemon)["Archive/2020"], ("nothing", 3, 0))
+        self.assertEqual(self.local(daemon).command("SELECT Archive/2020").status, "NO")
+        self.assertEqual(len(self.fake.folders["Archive/2020"].messages), 4)
+        self.set(daemon, "folders=")
+        after = self.uids(daemon)
+        self.assertEqual(after[:3], before)
+        self.assertEqual(len(after), 4)
+
+    def test_of_some_only_headers_are_here(self):
+        daemon = self.begin(**{"headers-only": "Archive/*"})
+        self.assertEqual(self.kept(daemon), {"Archive": ("all", 3, 0), "Archive/2020": ("headers", 3, 0), "Work": ("all", 3, 0)})
+        self.assertEqual({folder for folder, _ in self.fake.fetched}, {"Archive", "Work"})
+        self.set(daemon, "headers-only=")
+        daemon.wait(lambda: daemon.state()["Missing"] == 0 and ("Archive/2020", 1) in self.fake.fetched, "the bodies are here")

@@ -5,6 +5,18 @@
 #include "ui/posternctl/ctl.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* What the settings leave out says so. */
+static void print_left_out(GVariant *folders)
+{
+    for (gsize i = 0; i < g_variant_n_children(folders); i++) {
+        g_autoptr(GVariant) folder = g_variant_get_child_value(folders, i);
+        g_autofree char *name = ctl_escape(ctl_string(folder, "Name"));
+        if (strcmp(ctl_string(folder, "Kept"), "nothing") == 0)
+            printf("%s is left out (folders=)\n", name);
+    }
+}
 
 static void print_folder_errors(GVariant *folders)
 {
@@ -43,6 +55,7 @@ gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error)
                       ctl_string(folder, "Role"));
     }
     ctl_table_print(table);
+    print_left_out(folders);
     print_folder_errors(folders);
     return TRUE;
 }

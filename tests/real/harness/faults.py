@@ -554,3 +554,20 @@ class VanishedWrongly(Fault):
     def after(self, session, command, answer):
         if command.name in ("SELECT", "EXAMINE") and "QRESYNC (" in command.text:
             session.send("* VANISHED (EARLIER) 1:3")
+
+
+class FewConnections(Fault):
+    """More than `most` connections at once are closed after a BYE."""
+    touches = "account"
+    what = "few connections are allowed"
+
+    def __init__(self, most, **more):
+        super().__init__(**more)
+        self.most, self.seen = most, 0
+
+    def connected(self, session):
+        open_now = len(session.server.sessions)
+        self.seen = max(self.seen, open_now)
+        if open_now > self.most and self.hit(session):
+            session.raw(b"* BYE [LIMIT] too many connections\r\n")
+            raise Cut
