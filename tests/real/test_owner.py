@@ -83,6 +83,16 @@ class Owners(Case):
         kept = list((self.daemon.data / "accounts").glob("work.left-*/mail.db"))
         self.assertEqual(len(kept), 1, kept)
 
+    def test_another_port_of_the_same_host_in_place(self):
+        self.change_offline()
+        self.daemon.accounts["work"] = self.settings("new")
+        self.daemon.write_config()
+        self.daemon.reload()
+        self.daemon.sync()
+        self.assertEqual(self.names("new"), ["new1", "new2", "new3", "new4"])
+        self.assertFalse([one for one in self.servers["new"].folders["INBOX"].messages.values() if one.flags])
+        self.daemon.wait(lambda: self.names("new", "Mine") == ["draft"], "what was here alone")
+
     def test_another_user_of_the_same_server(self):
         self.change_offline()
         self.leave()
