@@ -53,6 +53,7 @@ struct Fetcher {
     GQueue started;      /* Started */
     GHashTable *uids;    /* base UID -> CacheWanted, of what is under way */
     GHashTable *came;    /* messages that have come, of what is under way */
+    GHashTable *too_big; /* and those that can't be stored: message (gint64) → why */
     GArray *batch;       /* Arrived */
     guint64 batch_bytes;
 };
@@ -141,6 +142,7 @@ Fetcher *fetcher_new(const AccountAccess *access, Cache *cache, void (*arrived)(
     g_queue_init(&fetcher->started);
     fetcher->uids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     fetcher->came = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    fetcher->too_big = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     fetcher->batch = g_array_new(FALSE, TRUE, sizeof(Arrived));
     g_array_set_clear_func(fetcher->batch, clear_arrived);
     return fetcher;
@@ -153,6 +155,7 @@ void fetcher_free(Fetcher *fetcher)
     fetcher_disconnect(fetcher);
     g_hash_table_unref(fetcher->uids);
     g_hash_table_unref(fetcher->came);
+    g_hash_table_unref(fetcher->too_big);
     g_array_unref(fetcher->batch);
     account_access_clear(&fetcher->access);
     g_free(fetcher);
@@ -211,6 +214,7 @@ void fetcher_disconnect(Fetcher *fetcher)
     g_queue_clear_full(&fetcher->started, free_started);
     g_hash_table_remove_all(fetcher->uids);
     g_hash_table_remove_all(fetcher->came);
+    g_hash_table_remove_all(fetcher->too_big);
     g_array_set_size(fetcher->batch, 0);
     fetcher->batch_bytes = 0;
 }
@@ -293,18 +297,47 @@ static gboolean write_arrived(CacheTxn *txn, Arrived *arrived, GError **error)
     return FALSE;
 }
 
+/* In one transaction. FALSE: nothing was written; *culprit is the arrival that it failed at, or how
+ * many there are: none of them. */
+static gboolean try_batch(Fetcher *fetcher, guint *culprit, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(fetcher->cache, CACHE_WRITE, error);
+
+    *culprit = fetcher->batch->len;
+    for (guint i = 0; txn && i < fetcher->batch->len; i++)
+        if (!write_arrived(txn, &g_array_index(fetcher->batch, Arrived, i), error)) {
+            *culprit = i;
+            return FALSE;
+        }
+    return txn && cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* What no database can hold is that message's trouble, not the others'. */
+static void leave_out(Fetcher *fetcher, guint i, const char *words)
+{
+    gint64 message = g_array_index(fetcher->batch, Arrived, i).item.message;
+
+    g_hash_table_remove(fetcher->came, &message);
+    g_hash_table_insert(fetcher->too_big, g_memdup2(&message, sizeof message), g_strdup(words));
+    g_array_remove_index(fetcher->batch, i);
+}
+
 static gboolean write_batch(Fetcher *fetcher, GError **error)
 {
+    GError *reason = NULL;
+    guint culprit;
+
     if (fetcher->batch->len == 0)
         return TRUE;
-    g_autoptr(CacheTxn) txn = cache_begin(fetcher->cache, CACHE_WRITE, error);
-    if (!txn)
-        return FALSE;
-    for (guint i = 0; i < fetcher->batch->len; i++)
-        if (!write_arrived(txn, &g_array_index(fetcher->batch, Arrived, i), error))
+    while (!try_batch(fetcher, &culprit, &reason)) {
+        if (culprit == fetcher->batch->len ||
+            !g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_TOO_BIG)) {
+            g_propagate_error(error, reason);
             return FALSE;
-    if (!cache_commit(g_steal_pointer(&txn), error))
-        return FALSE;
+        }
+        leave_out(fetcher, culprit, reason->message);
+        g_clear_error(&reason);
+    }
     g_array_set_size(fetcher->batch, 0);
     fetcher->batch_bytes = 0;
     fetcher->arrived(fetcher->data);
@@ -517,7 +550,15 @@ static gboolean ask_again(Fetcher *fetcher, FetchJob *rest, GError **error)
            start_job(fetcher, g_steal_pointer(&owned), TRUE, error);
 }
 
-/* Sorts a finished job's messages: what came is finished. Gives the others, or NULL. */
+static void refuse(FetchOutcome *outcome, const CacheWanted *item, const char *words)
+{
+    g_array_append_val(outcome->refused, *item);
+    g_free(outcome->words);
+    outcome->words = g_strdup(words);
+}
+
+/* Sorts a finished job's messages: what came is finished, what can't be stored is refused. Gives the
+ * others, or NULL. */
 static FetchJob *sort_out(Fetcher *fetcher, const FetchJob *job, FetchOutcome *outcome)
 {
     g_autoptr(FetchJob) rest = part_of(job, 0, 0);
@@ -525,10 +566,14 @@ static FetchJob *sort_out(Fetcher *fetcher, const FetchJob *job, FetchOutcome *o
     for (guint i = 0; i < job->items->len; i++) {
         const CacheWanted *item = &g_array_index(job->items, CacheWanted, i);
         gpointer uid = GUINT_TO_POINTER(item->base_uid);
+        const char *too_big = g_hash_table_lookup(fetcher->too_big, &item->message);
         if (g_hash_table_remove(fetcher->came, &item->message))
             g_array_append_val(outcome->finished, *item);
+        else if (too_big)
+            refuse(outcome, item, too_big);
         else
             g_array_append_val(rest->items, *item);
+        g_hash_table_remove(fetcher->too_big, &item->message);
         g_hash_table_remove(fetcher->uids, uid);
     }
     return rest->items->len > 0 ? g_steal_pointer(&rest) : NULL;
@@ -560,11 +605,10 @@ static gboolean refuse_one(Fetcher *fetcher, const CacheWanted *item, FetchOutco
         g_array_append_val(outcome->finished, *item);
         return TRUE;
     }
-    g_array_append_val(outcome->refused, *item);
-    g_free(outcome->words);
-    outcome->words = g_strdup(reply->cond != IMAP_COND_OK && reply->text && *reply->text
-                                  ? reply->text
-                                  : "the provider doesn't give it");
+    refuse(outcome, item,
+           reply->cond != IMAP_COND_OK && reply->text && *reply->text
+               ? reply->text
+               : "the provider doesn't give it");
     return TRUE;
 }
 

@@ -324,15 +324,19 @@ static gboolean write_arrived(Round *round, CacheTxn *txn, Arrived *arrived, Cac
     return drop->uid && cache_drop_put(txn, drop, error);
 }
 
-/* The entries are what they are said to be only when this has been committed. */
-static gboolean write_batch(Round *round, GPtrArray *drops, GError **error)
+/* The entries are what they are said to be only when this has been committed. FALSE: *culprit is the
+ * arrival that it failed at, or how many there are: none of them. */
+static gboolean write_batch(Round *round, GPtrArray *drops, guint *culprit, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(round->context->cache, CACHE_WRITE_FULL, error);
 
+    *culprit = round->batch->len;
     for (guint i = 0; txn && i < round->batch->len; i++)
         if (!write_arrived(round, txn, &g_array_index(round->batch, Arrived, i), drops->pdata[i],
-                           error))
+                           error)) {
+            *culprit = i;
             return FALSE;
+        }
     return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
@@ -346,7 +350,7 @@ static void note_maildrop_known(Round *round, guint i, CacheDrop *drop)
     g_hash_table_insert(round->match->taken, drop, entry);
 }
 
-static gboolean flush(Round *round, GError **error)
+static gboolean try_flush(Round *round, guint *culprit, GError **error)
 {
     g_autoptr(GPtrArray) drops = g_ptr_array_new();
     gboolean done = TRUE;
@@ -357,7 +361,7 @@ static gboolean flush(Round *round, GError **error)
         g_ptr_array_add(drops, drop_of(round, arrived, known));
     }
     if (drops->len)
-        done = write_batch(round, drops, error);
+        done = write_batch(round, drops, culprit, error);
     for (guint i = 0; i < drops->len; i++) {
         guint entry = g_array_index(round->batch, Arrived, i).entry;
         gboolean known = maildrop_entry_of(round, entry)->drop != NULL;
@@ -372,8 +376,6 @@ static gboolean flush(Round *round, GError **error)
                                     (guint32)maildrop_entry_of(round, entry)->drop->id, error);
     }
     round->arrived += done ? drops->len : 0;
-    g_array_set_size(round->batch, 0);
-    round->batch_size = 0;
     return done;
 }
 
@@ -397,6 +399,39 @@ static gboolean put_maildrop_aside(Round *round, guint i, const char *words, GEr
         return FALSE;
     note_maildrop_known(round, i, drop);
     return sync_set_aside(round->context, round->inbox, (guint32)drop->id, words, error);
+}
+
+/* What no database can hold is that message's trouble, not the others'. */
+static gboolean leave_out(Round *round, guint culprit, const char *words, GError **error)
+{
+    guint i = g_array_index(round->batch, Arrived, culprit).entry;
+    CacheDrop *known = maildrop_entry_of(round, i)->drop;
+
+    if (known)
+        known->state = CACHE_DROP_ASIDE;
+    g_array_remove_index(round->batch, culprit);
+    return put_maildrop_aside(round, i, words, error);
+}
+
+static gboolean flush(Round *round, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    guint culprit = 0;
+    gboolean done;
+
+    while (!(done = try_flush(round, &culprit, &reason))) {
+        if (culprit == round->batch->len ||
+            !g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_TOO_BIG)) {
+            g_propagate_error(error, g_steal_pointer(&reason));
+            break;
+        }
+        if (!leave_out(round, culprit, reason->message, error))
+            break;
+        g_clear_error(&reason);
+    }
+    g_array_set_size(round->batch, 0);
+    round->batch_size = 0;
+    return done;
 }
 
 /* ---- fetching ------------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@ said, and all else goes on in the same round. Each against a provider in memory 
 
 import base64
 import itertools
+import random
 import tempfile
 import time
 import unittest
@@ -269,6 +270,21 @@ class Bodies(Fake):
 
     def test_one_that_is_too_large(self):
         self.run_fault(faults.BodyTooLarge(uid=17))
+        self.check_mended()
+
+    def test_one_that_can_not_be_stored(self):
+        self.fill(count=40)
+        odd = mail("m41")
+        noise = b"\r\n ".join(random.Random(7).randbytes(36).hex().encode() for _ in range(9000))
+        self.server.put("INBOX", odd.replace(b"Subject: ", b"To: " + noise.replace(b"\r\n", b"@x.test,\r\n") + b"@x.test\r\nSubject: "))
+        self.fill("Archive", 3, "a")
+        self.account("largest", 100000)
+        self.assertIn("can't hold something that large", self.sync())
+        lines = [line for line in self.account("list", "INBOX") if line[5] == "-"]
+        self.assertEqual([int(line[0]) for line in lines], [41])
+        self.assertEqual(self.missing("Archive"), set())
+        self.assertEqual([problem[:3] for problem in self.account.problems()], [("fetch", "INBOX", 41)])
+        self.account("largest", 1000000000)
         self.check_mended()
 
     def test_one_that_is_refused(self):

@@ -10,6 +10,7 @@
 #include "cache/attempt.h"
 #include "cache/change.h"
 #include "cache/folder.h"
+#include "cache/private.h"
 #include "cache/problem.h"
 #include "cache/subscription.h"
 #include "daemon/config/config.h"
@@ -401,6 +402,13 @@ static gboolean do_advance(Tool *tool, char **words, GError **error)
     return TRUE;
 }
 
+/* No value of the database may be larger, as if it were as full as one can be. */
+static gboolean do_largest(Tool *tool, char **words, GError **error)
+{
+    sqlite3_limit(tool->cache->writer->handle, SQLITE_LIMIT_LENGTH, atoi(words[1]));
+    return TRUE;
+}
+
 /* pending rows, attempts, problems */
 static gboolean do_pending(Tool *tool, char **words, GError **error)
 {
@@ -470,6 +478,7 @@ static const struct {
     {"subscribe", 2, do_subscribe},
     {"unsubscribe", 2, do_subscribe},
     {"advance", 2, do_advance},
+    {"largest", 2, do_largest},
     {"abort-at", 2, do_abort_at},
     {"problems", 1, do_problems},
     {"retry-one", 2, do_problem},
