@@ -288,7 +288,7 @@ class WithListMyRights(Rights):
         self.assertEqual(self.rights(SHARED + "Reading", here), "lr")
         self.assertEqual(self.rights(SHARED + "Drop", here), "li")
         self.assertTrue(any(b" MYRIGHTS)" in line for line in asked), asked)
-        self.assertFalse(any(line.split()[1] == b"MYRIGHTS" for line in asked), asked)
+        self.assertFalse(any(line.split()[1:2] == [b"MYRIGHTS"] for line in asked), asked)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ const CacheRole roles[] = {CACHE_ROLE_SENT, CACHE_ROLE_DRAFTS, CACHE_ROLE_TRASH,
                            CACHE_ROLE_ARCHIVE};
 
 struct Names {
-    char **list;
+    char **list = nullptr;
 
     Names(guint language, CacheRole role)
     {

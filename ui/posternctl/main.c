@@ -53,7 +53,7 @@ static const CtlCommand commands[] = {
      "posternctl pending ada retry 3", cmd_pending},
     {"queue", "", "Outgoing mail", NULL, NULL, queue_commands},
     {"sendmail", "[RECIPIENT…]", "Sends a message from stdin, as sendmail(8) does",
-     "printf 'Subject: hello\\n\\nText\\n' | posternctl sendmail bob@example.org", cmd_sendmail},
+     "posternctl sendmail -t < message", cmd_sendmail},
     {"watch", "", "What happens, as it happens", "posternctl watch", cmd_watch},
     {"help", "[COMMAND…]", "Tells more about a command", "posternctl help queue list", cmd_help},
     {NULL},
