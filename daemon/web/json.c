@@ -37,7 +37,8 @@ static gboolean is_shallow_json(const char *text, gsize length)
         else if (!quoted && (text[i] == ']' || text[i] == '}') && --depth < 0)
             return FALSE;
     }
-    return TRUE;
+    /* json-glib loses the memory of a string that nothing ends. */
+    return !quoted;
 }
 
 JsonObject *web_json_read(GBytes *document, GError **error)

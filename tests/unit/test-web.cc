@@ -227,9 +227,10 @@ TEST(Json, IsReadInTheTimeThatItsLengthTakes)
     };
     for (const char *start : {"{\"a\":[", "{\"a\":1,", "{", "{\"a\":\""})
         for (const char *unit :
-             {"1,", "\"x\",", "\"x%d\":1,", "\"x\":1,", "[],",     "{},",     "[", "]",
-              " ",  "a",      "\\",         "\\\"",     "\\u0041", "\\ud83d", "-", "1",
-              ".",  "e",      "null,",      "\xc3\xa9", "\xff",    "\"",      ","})
+             {"1,", "\"x\",", "\"x%d\":1,", "\"x\":1,", "[],",   "{},",      "[",
+              "]",  " ",      "a",          "\\",       "\\\"",  "\\u0041",  "\\ud83d\\ude00",
+              "-",  "1",      ".",          "e",        "null,", "\xc3\xa9", "\xff",
+              "\"", ","})
             for (const char *end : {"", "1]}", "\"x\":1}", "\"}"})
                 expect_growth(start, unit, end, read, 16384);
 }

@@ -238,8 +238,8 @@ class LeavesOut(Fault):
         self.said, self.only = answer, only  # only: an item that must be asked for, "BODY"
         if only:
             self.touches = "bodies"
-        elif not answer:
-            self.hides = "flags"
+        else:
+            self.hides = "flags"  # with an answer, too: what SELECT tells of changes (QRESYNC) has none of its own
 
     def fetching(self, uids, session, folder, items):
         if self.only and not any(item.upper().startswith(self.only) for item in items):
