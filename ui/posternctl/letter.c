@@ -32,25 +32,34 @@ static void append(GByteArray *message, const char *text, gsize length)
     g_byte_array_append(message, (const guint8 *)text, (guint)length);
 }
 
+/* The next line with its end; longer ones than a message may be are cut. FALSE: there is none. */
+static gboolean read_line(GString *line)
+{
+    int c = 0;
+
+    g_string_truncate(line, 0);
+    while (c != '\n' && line->len <= MESSAGE_MAX && (c = getc_unlocked(stdin)) != EOF)
+        g_string_append_c(line, (char)c);
+    return line->len > 0;
+}
+
 gboolean letter_read(Letter *letter, gboolean dot, GError **error)
 {
-    g_autofree char *line = NULL;
-    size_t size = 0;
-    ssize_t length;
+    g_autoptr(GString) line = g_string_new(NULL);
 
     letter->message = g_byte_array_new();
-    while ((length = getline(&line, &size, stdin)) > 0 && letter->message->len <= MESSAGE_MAX) {
-        gsize text = (gsize)length;
-        if (line[text - 1] == '\n')
+    while (letter->message->len <= MESSAGE_MAX && read_line(line)) {
+        gsize text = line->len;
+        if (line->str[text - 1] == '\n')
             text--;
-        if (text > 0 && text < (gsize)length && line[text - 1] == '\r')
+        if (text > 0 && text < line->len && line->str[text - 1] == '\r')
             text--;
-        if (dot && text == 1 && line[0] == '.')
+        if (dot && text == 1 && line->str[0] == '.')
             break;
         /* What mbox files and some programs have before the header. */
-        if (letter->message->len == 0 && g_str_has_prefix(line, "From "))
+        if (letter->message->len == 0 && g_str_has_prefix(line->str, "From "))
             continue;
-        append(letter->message, line, text);
+        append(letter->message, line->str, text);
         append(letter->message, "\r\n", 2);
     }
     if (letter->message->len <= MESSAGE_MAX && !ferror(stdin))
@@ -75,7 +84,7 @@ static char *address_text(const MimeAddress *address)
 }
 
 /* The addresses of all fields of that name; FALSE: there is no such field. */
-static gboolean add_field(Letter *letter, const char *name, GPtrArray *to)
+static gboolean add_field(const Letter *letter, const char *name, GPtrArray *to)
 {
     const char *at = (const char *)letter->message->data, *end = at + letter->message->len;
     gboolean found = FALSE;
@@ -113,7 +122,7 @@ char *letter_from(const Letter *letter)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
 
-    add_field((Letter *)letter, "From", found);
+    add_field(letter, "From", found);
     return found->len ? g_strdup(found->pdata[0]) : NULL;
 }
 
