@@ -3,8 +3,8 @@
 #include "daemon/fetch/fetcher.h"
 
 #include "daemon/index/render.h"
-#include "daemon/proto/imap/quote.h"
 #include "daemon/proto/imap/response-fetch.h"
+#include "daemon/proto/mime/bodystructure-told.h"
 #include "daemon/upstream/connect.h"
 
 /* What one transaction writes at most. */
@@ -344,12 +344,19 @@ static gboolean write_batch(Fetcher *fetcher, GError **error)
     return TRUE;
 }
 
+static gsize size_of(GBytes *bytes)
+{
+    return bytes ? g_bytes_get_size(bytes) : 0;
+}
+
+/* size: of its octets; what was rendered of them can be as much again. */
 static gboolean add_to_batch(Fetcher *fetcher, Arrived *arrived, gsize size, GError **error)
 {
     g_hash_table_add(fetcher->came, g_memdup2(&arrived->item.message, sizeof(gint64)));
     fetcher->fruitless = 0;
     g_array_append_val(fetcher->batch, *arrived);
-    fetcher->batch_bytes += size;
+    fetcher->batch_bytes +=
+        size + size_of(arrived->rendered.envelope) + size_of(arrived->rendered.bodystructure);
     return (fetcher->batch->len < BATCH_MESSAGES && fetcher->batch_bytes < BATCH_BYTES) ||
            write_batch(fetcher, error);
 }
@@ -371,54 +378,6 @@ static gboolean add_whole(Fetcher *fetcher, const CacheWanted *item, GBytes *byt
     return add_to_batch(fetcher, &arrived, size, error);
 }
 
-static void write_node(const ImapNode *node, GString *out);
-
-/* Parts and addresses stand one behind the other, everything else has spaces between (RFC 3501, 9:
- * body-type-mpart, env-from). */
-static void write_list(const ImapNode *list, GString *out)
-{
-    gboolean lists_only = TRUE;
-
-    g_string_append_c(out, '(');
-    for (const ImapNode *node = imap_node_first(list); node; node = imap_node_next(node)) {
-        if (node != imap_node_first(list) && !(lists_only && node->kind == IMAP_NODE_LIST))
-            g_string_append_c(out, ' ');
-        lists_only = lists_only && node->kind == IMAP_NODE_LIST;
-        write_node(node, out);
-    }
-    g_string_append_c(out, ')');
-}
-
-static void write_node(const ImapNode *node, GString *out)
-{
-    switch (node->kind) {
-    case IMAP_NODE_LIST:
-        write_list(node, out);
-        break;
-    case IMAP_NODE_NUMBER:
-    case IMAP_NODE_NIL:
-        g_string_append_len(out, node->text, (gssize)node->length);
-        break;
-    case IMAP_NODE_BAD:
-        g_string_append(out, "NIL");
-        break;
-    default:
-        imap_quote_append_string(out, node->text, node->length, FALSE);
-    }
-}
-
-/* BODYSTRUCTURE as the server says it: what is shown of messages whose bodies stay there. */
-static GBytes *bodystructure_of(const ImapFetchData *fetch)
-{
-    const ImapNode *value = imap_fetch_data_value(fetch, "BODYSTRUCTURE");
-
-    if (!value || value->kind != IMAP_NODE_LIST)
-        return NULL;
-    GString *text = g_string_new(NULL);
-    write_node(value, text);
-    return g_string_free_to_bytes(text);
-}
-
 static gboolean add_header(Fetcher *fetcher, const CacheWanted *item, GBytes *bytes,
                            const ImapFetchData *fetch, GError **error)
 {
@@ -426,9 +385,12 @@ static gboolean add_header(Fetcher *fetcher, const CacheWanted *item, GBytes *by
     const char *data = g_bytes_get_data(bytes, &size);
     Arrived arrived = {
         .item = *item, .uidvalidity = fetcher->uidvalidity, .header = g_bytes_ref(bytes)};
+    const ImapNode *told = imap_fetch_data_value(fetch, "BODYSTRUCTURE");
 
     render_message(data ? data : "", size, FALSE, &arrived.rendered);
-    arrived.rendered.bodystructure = bodystructure_of(fetch);
+    /* What is shown of messages whose bodies stay there; without it, they are fetched when asked. */
+    if (told)
+        arrived.rendered.bodystructure = mime_bodystructure_told(told);
     return add_to_batch(fetcher, &arrived, size, error);
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/proto/imap/response-data.h"
 #include "daemon/proto/imap/response-fetch.h"
 #include "daemon/proto/imap/rights.h"
+#include "daemon/proto/mime/bodystructure-told.h"
 
 #include <string.h>
 
@@ -51,7 +52,8 @@ static void use_fetch(const ImapResponse *response)
     for (guint bit = 1; bit < IMAP_GOT_BODY; bit <<= 1)
         g_assert_true((data.got & bit) || (bit == IMAP_GOT_UID ? data.uid == 0 : TRUE));
     g_assert_true(!(data.got & IMAP_GOT_EMAILID) || imap_node_is_text(data.emailid));
-    imap_fetch_data_value(&data, "BODYSTRUCTURE");
+    const ImapNode *structure = imap_fetch_data_value(&data, "BODYSTRUCTURE");
+    g_autoptr(GBytes) told = structure ? mime_bodystructure_told(structure) : NULL;
     for (const char *section = "\0TEXT\0HEADER.FIELDS (DATE)\0"; n < 3; n++) {
         g_autoptr(GBytes) octets = NULL;
 

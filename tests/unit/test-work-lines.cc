@@ -23,6 +23,7 @@ extern "C" {
 #include "daemon/proto/imap/store-args.h"
 #include "daemon/proto/imap/url.h"
 #include "daemon/proto/imap/urlauth-args.h"
+#include "daemon/proto/mime/bodystructure-told.h"
 #include "daemon/proto/pop3/answer.h"
 #include "daemon/proto/pop3/text.h"
 #include "daemon/proto/sasl/base64.h"
@@ -304,8 +305,11 @@ void use(const ImapResponse *response)
     g_autoptr(ImapFlags) flags = imap_flags_from_node(response->args, nullptr);
     g_auto(GStrv) words = imap_words_parse(response->args);
 
-    if (imap_fetch_data_parse(response, &data, nullptr))
-        imap_fetch_data_value(&data, "BODYSTRUCTURE");
+    const ImapNode *structure = imap_fetch_data_parse(response, &data, nullptr)
+                                    ? imap_fetch_data_value(&data, "BODYSTRUCTURE")
+                                    : nullptr;
+    if (structure)
+        g_bytes_unref(mime_bodystructure_told(structure));
 }
 
 void use_code(const ImapResponse *response)
@@ -344,27 +348,32 @@ vector<Line> responses()
 {
     vector<Line> lines;
 
-    for (const char *start : {"* ",
-                              "* OK ",
-                              "* OK [",
-                              "* OK [COPYUID 1 ",
-                              "* 1 FETCH (",
-                              "* 1 FETCH (FLAGS (",
-                              "* 1 FETCH (BODYSTRUCTURE (",
-                              "* LIST () \"/\" ",
-                              "* LIST (",
-                              "* STATUS a (",
-                              "* SEARCH ",
-                              "* ESEARCH ",
-                              "* VANISHED ",
-                              "* FLAGS (",
-                              "* NAMESPACE ",
-                              "* CAPABILITY ",
-                              "* QUOTA \"\" (",
-                              "* ID (",
-                              "* ENABLED ",
-                              "a OK ",
-                              "+ "})
+    for (const char *start :
+         {"* ",
+          "* OK ",
+          "* OK [",
+          "* OK [COPYUID 1 ",
+          "* 1 FETCH (",
+          "* 1 FETCH (FLAGS (",
+          "* 1 FETCH (BODYSTRUCTURE (",
+          "* 1 FETCH (BODYSTRUCTURE (text plain (",
+          "* 1 FETCH (BODYSTRUCTURE (text plain NIL \"",
+          "* 1 FETCH (BODYSTRUCTURE (text plain NIL NIL NIL 7bit 1 1 ",
+          "* 1 FETCH (BODYSTRUCTURE (message rfc822 NIL NIL NIL 7bit 1 (NIL NIL (",
+          "* LIST () \"/\" ",
+          "* LIST (",
+          "* STATUS a (",
+          "* SEARCH ",
+          "* ESEARCH ",
+          "* VANISHED ",
+          "* FLAGS (",
+          "* NAMESPACE ",
+          "* CAPABILITY ",
+          "* QUOTA \"\" (",
+          "* ID (",
+          "* ENABLED ",
+          "a OK ",
+          "+ "})
         for (const char *unit : {"a",         " ",           "a ",
                                  "(",         ")",           "()",
                                  "(a) ",      "((",          "\"",
