@@ -705,7 +705,8 @@ static char *read_meta(Salvage *salvage, const char *key)
 /* How the account is, not how far syncing had come. */
 static gboolean carry_meta(Salvage *salvage, CacheTxn *txn, GError **error)
 {
-    const char *const keys[] = {"set-like", "gmail", "new-folders", "kind", "maildrop"};
+    const char *const keys[] = {"set-like", "gmail",    "new-folders",
+                                "kind",     "maildrop", "adopt-names"};
 
     for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
         g_autofree char *value = read_meta(salvage, keys[i]);

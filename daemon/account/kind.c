@@ -4,6 +4,7 @@
 
 #include "cache/folder.h"
 #include "cache/subscription.h"
+#include "daemon/account/switch.h"
 
 static const char *const kind_names[] = {
     [ACCOUNT_IMAP] = "imap", [ACCOUNT_POP3] = "pop3", [ACCOUNT_LOCAL] = "local"};
@@ -46,8 +47,9 @@ static gboolean make(Cache *cache, AccountKind kind, GError **error)
            cache_commit(g_steal_pointer(&txn), error);
 }
 
-gboolean kind_prepare(Cache *cache, AccountKind kind, GError **error)
+gboolean kind_prepare(Cache *cache, const AccountSettings *settings, GError **error)
 {
+    const AccountKind kind = settings->kind;
     g_autoptr(GError) failure = NULL;
     g_autofree char *known = read_kind(cache, &failure);
 
@@ -59,6 +61,8 @@ gboolean kind_prepare(Cache *cache, AccountKind kind, GError **error)
         return kind == ACCOUNT_IMAP || make(cache, kind, error);
     if (g_str_equal(known, kind_names[kind]))
         return TRUE;
+    if (kind == ACCOUNT_IMAP && g_str_equal(known, kind_names[ACCOUNT_POP3]))
+        return account_switch_to_imap(cache, settings, error);
     g_set_error(
         error, CACHE_ERROR, CACHE_ERROR_INVALID,
         "the mail that is here belongs to an account of the kind %s, and incoming= makes it "

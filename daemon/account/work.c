@@ -69,7 +69,7 @@ static gboolean open_cache(AccountWork *work, const AccountWorkContext *context,
             add_remedy(error, dir);
         return FALSE;
     }
-    if (!kind_prepare(work->cache, settings->kind, error))
+    if (!kind_prepare(work->cache, settings, error))
         return FALSE;
     work->verifiers = serve_verifiers_load(passwords, error);
     return work->verifiers != NULL;

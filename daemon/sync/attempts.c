@@ -75,8 +75,7 @@ static EVP_MD_CTX *loose_start(void)
     return md;
 }
 
-/* The digest of a message in the cache; NULL: its bytes aren't here. */
-static char *digest_here(SyncContext *context, gint64 message)
+char *sync_digest_here(SyncContext *context, gint64 message)
 {
     const gsize piece = 1024 * 1024;
     EVP_MD_CTX *md = loose_start();
@@ -118,8 +117,7 @@ static gboolean note_digest(const ImapResponse *response, gpointer data, GError 
     return TRUE;
 }
 
-/* The digest of a message of the selected folder; NULL without error: it isn't there any more. */
-static gboolean digest_there(SyncContext *context, guint32 uid, char **digest, GError **error)
+gboolean sync_digest_there(SyncContext *context, guint32 uid, char **digest, GError **error)
 {
     *digest = NULL;
     return imap_client_run_with(context->imap, note_digest, digest, NULL, error,
@@ -224,13 +222,13 @@ static gboolean same_bytes(Effects *effects, const SyncCandidate *item,
 {
     const CachePlacement *placement =
         &g_array_index(effects->placements, CachePlacement, item->index);
-    g_autofree char *ours = digest_here(effects->context, placement->message);
+    g_autofree char *ours = sync_digest_here(effects->context, placement->message);
     g_autofree char *theirs = NULL;
 
     *same = FALSE;
     if (!ours)
         return TRUE;
-    if (!digest_there(effects->context, arrival->uid, &theirs, error))
+    if (!sync_digest_there(effects->context, arrival->uid, &theirs, error))
         return FALSE;
     *same = g_strcmp0(ours, theirs) == 0;
     return TRUE;

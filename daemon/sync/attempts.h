@@ -25,3 +25,8 @@ gboolean sync_match_effects(SyncContext *context, gint64 folder, GArray *candida
 #define SYNC_ATTEMPT_UNSEEN_SECONDS 900
 #define SYNC_ATTEMPT_ASIDE_SECONDS  (24 * 60 * 60)
 gboolean sync_close_attempts(SyncContext *context, GError **error);
+
+/* The digest of a message's bytes, line ends aside, here and in the selected folder. The caller frees
+ * it; NULL (there: without error): it isn't here, or not there any more. */
+char *sync_digest_here(SyncContext *context, gint64 message);
+gboolean sync_digest_there(SyncContext *context, guint32 uid, char **digest, GError **error);

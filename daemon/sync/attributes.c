@@ -471,3 +471,48 @@ GHashTable *sync_fetch_message_ids(SyncContext *context, const ImapSet *uids, GE
 
     return sync_ask(&ask, uids, error) ? g_steal_pointer(&ids) : NULL;
 }
+
+/* ---- a whole folder ------------------------------------------------------------------------ */
+
+static gboolean take_messages(GArray *messages, gpointer data, GError **error)
+{
+    GArray *all = data;
+
+    for (guint i = 0; i < messages->len; i++) {
+        SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
+        g_array_append_val(all, *message);
+        message->remote_id = message->message_id = NULL;
+    }
+    return TRUE;
+}
+
+static void add_uids(const GArray *messages, ImapSet *uids)
+{
+    for (guint i = 0; i < messages->len; i++)
+        imap_set_add(uids, g_array_index(messages, SyncServerMessage, i).uid);
+}
+
+gboolean sync_fetch_whole(SyncContext *context, GArray *messages, ImapSet *uids, GError **error)
+{
+    g_autofree char *words = NULL;
+    g_autofree char *why = NULL;
+    g_autoptr(ImapSet) untold = NULL;
+
+    if (imap_client_exists(context->imap) == 0)
+        return TRUE;
+    if (!sync_fetch_attributes(context, "1:*", take_messages, messages, &words, error))
+        return FALSE;
+    add_uids(messages, uids);
+    if (messages->len >= imap_client_exists(context->imap))
+        return TRUE;
+    g_autoptr(ImapSet) all = sync_search(context, "ALL", error);
+    if (!all)
+        return FALSE;
+    g_autoptr(ImapSet) rest = imap_set_subtract(all, uids);
+    if (imap_set_is_empty(rest))
+        return TRUE;
+    if (!sync_ask_attributes(context, rest, take_messages, messages, &untold, &why, error))
+        return FALSE;
+    add_uids(messages, uids);
+    return TRUE;
+}

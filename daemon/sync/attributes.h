@@ -72,3 +72,10 @@ ImapSet *sync_search(SyncContext *context, const char *what, GError **error);
  * there is none; without those that the server doesn't tell.
  */
 GHashTable *sync_fetch_message_ids(SyncContext *context, const ImapSet *uids, GError **error);
+
+/*
+ * Attributes of all messages of the selected folder, added to `messages` (SyncServerMessage), and their
+ * UIDs to `uids`; those that an answer leaves out are asked for by themselves. There may be fewer than
+ * the server counts.
+ */
+gboolean sync_fetch_whole(SyncContext *context, GArray *messages, ImapSet *uids, GError **error);

@@ -12,6 +12,7 @@
 
 #include "daemon/sync/aside.h"
 #include "daemon/sync/here.h"
+#include "daemon/sync/join.h"
 #include "daemon/sync/listing.h"
 #include "daemon/sync/pull.h"
 #include "daemon/sync/recognise.h"
@@ -327,8 +328,7 @@ static void assign_rest(Reconcile *reconcile, gboolean known)
         CacheFolder *row = reconcile->rows->pdata[i];
         const char *name = known ? row->base_name : row->base_name ? NULL : row->name;
         SyncListed *listed = name ? sync_listing_find(reconcile->listing, name) : NULL;
-        if (listed && listed->row == 0 && !g_hash_table_contains(reconcile->listed_of, row) &&
-            row->pushed)
+        if (listed && listed->row == 0 && !g_hash_table_contains(reconcile->listed_of, row))
             assign(reconcile, row, listed);
     }
 }
@@ -539,6 +539,19 @@ static gboolean add_row(Reconcile *reconcile, CacheTxn *txn, SyncListed *listed,
     return listed->row != 0;
 }
 
+/* It was here only until now, and isn't at the server: push makes it there. */
+static gboolean is_to_be_made(const Reconcile *reconcile, const CacheFolder *row)
+{
+    return row->name && !row->base_name && sync_is_to_join(row) &&
+           !g_hash_table_contains(reconcile->listed_of, row) && !reconcile->listing->incomplete;
+}
+
+static gboolean write_to_be_made(CacheTxn *txn, CacheFolder *row, GError **error)
+{
+    row->pushed = TRUE;
+    return cache_folder_update(txn, row, error);
+}
+
 static gboolean write_rows(Reconcile *reconcile, CacheTxn *txn, GError **error)
 {
     if (!give_up_names(reconcile, txn, error))
@@ -547,6 +560,8 @@ static gboolean write_rows(Reconcile *reconcile, CacheTxn *txn, GError **error)
         CacheFolder *row = reconcile->rows->pdata[i];
         const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
         if (listed && !write_row(reconcile, txn, row, listed, error))
+            return FALSE;
+        if (is_to_be_made(reconcile, row) && !write_to_be_made(txn, row, error))
             return FALSE;
     }
     for (guint i = 0; i < reconcile->listing->folders->len; i++) {
@@ -617,7 +632,8 @@ static gboolean something_changed(Reconcile *reconcile, CacheTxn *txn)
     for (guint i = 0; i < reconcile->rows->len; i++) {
         const CacheFolder *row = reconcile->rows->pdata[i];
         const SyncListed *listed = g_hash_table_lookup(reconcile->listed_of, row);
-        if (listed && !unchanged(row, listed, folder_role_of(reconcile, row, listed)))
+        if (listed ? !unchanged(row, listed, folder_role_of(reconcile, row, listed))
+                   : is_to_be_made(reconcile, row))
             return TRUE;
     }
     return subscriptions_differ(reconcile, txn);
@@ -721,22 +737,31 @@ static gboolean collect_pulls(Reconcile *reconcile, GArray *pull, GError **error
     return txn != NULL;
 }
 
+static gboolean read_rows(Reconcile *reconcile, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(reconcile->context->cache, CACHE_READ, error);
+
+    g_clear_pointer(&reconcile->rows, g_ptr_array_unref);
+    reconcile->rows = txn ? cache_folder_list(txn, error) : NULL;
+    return reconcile->rows != NULL;
+}
+
 gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
 {
     g_auto(Reconcile) reconcile = {.context = context};
-    g_autoptr(CacheTxn) txn = NULL;
+    gboolean renamed;
 
     reconcile.listing = sync_listing_fetch(context, error);
     if (!reconcile.listing)
         return FALSE;
     reconcile.listed_of = g_hash_table_new(NULL, NULL);
     reconcile.kept = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    txn = cache_begin(context->cache, CACHE_READ, error);
-    reconcile.rows = txn ? cache_folder_list(txn, error) : NULL;
-    g_clear_pointer(&txn, cache_end);
-    if (!reconcile.rows)
+    if (!read_rows(&reconcile, error))
         return FALSE;
     sync_give_roles(reconcile.listing, context->settings, reconcile.rows);
+    if (!sync_adopt_names(context, reconcile.listing, reconcile.rows, &renamed, error) ||
+        (renamed && !read_rows(&reconcile, error)))
+        return FALSE;
     assign_by_name(&reconcile);
     assign_attempted(&reconcile);
     if (!assign_renamed(&reconcile, error))

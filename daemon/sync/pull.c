@@ -12,6 +12,7 @@
 #include "daemon/sync/attempts.h"
 #include "daemon/sync/doubt.h"
 #include "daemon/sync/here.h"
+#include "daemon/sync/join.h"
 #include "daemon/sync/notes.h"
 #include "daemon/sync/recognise.h"
 #include "daemon/sync/reset.h"
@@ -1015,6 +1016,23 @@ static gboolean pull_reset(Pull *pull, GError **error)
     return account_for_all(pull, error) && complete_pull(pull, error);
 }
 
+/* It was here only until now. */
+static gboolean pull_join(Pull *pull, GError **error)
+{
+    SyncContext *context = pull->context;
+    gboolean told;
+
+    if (!write_state(pull, error))
+        return FALSE;
+    g_autoptr(GArray) messages = sync_join_folder(context, pull->folder, &told, error);
+    if (!messages)
+        return FALSE;
+    if (!told)
+        return note_unsure(pull, error);
+    return sync_add_arrivals(context, pull->folder->id, messages, error) &&
+           account_for_all(pull, error) && complete_pull(pull, error);
+}
+
 gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
 {
     g_auto(Pull) pull = {.context = context};
@@ -1038,6 +1056,8 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
     if (!select_for_pull(&pull, &qresync, error) || is_other_folder(&pull, error) ||
         !sync_note_epoch(context, pull.folder, error))
         return FALSE;
+    if (sync_is_to_join(pull.folder))
+        return pull_join(&pull, error);
     other = is_reset(&pull);
     if (!other && !sync_recognise(context, pull.folder, &other, error))
         return FALSE;

@@ -65,53 +65,11 @@ static gboolean collect_reset_old(Reset *reset, GError **error)
     return TRUE;
 }
 
-static gboolean collect_messages(GArray *messages, gpointer data, GError **error)
-{
-    Reset *reset = data;
-
-    for (guint i = 0; i < messages->len; i++) {
-        SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
-        g_array_append_val(reset->messages, *message);
-        message->remote_id = message->message_id = NULL;
-    }
-    return TRUE;
-}
-
-/* All messages that are there now; those that an answer leaves out are asked for by themselves. */
-static gboolean fetch_reset_all(Reset *reset, ImapSet *uids, GError **error)
-{
-    SyncContext *context = reset->context;
-    g_autofree char *words = NULL;
-    g_autoptr(ImapSet) all = NULL;
-
-    if (imap_client_exists(context->imap) == 0)
-        return TRUE;
-    if (!sync_fetch_attributes(context, "1:*", collect_messages, reset, &words, error))
-        return FALSE;
-    for (guint i = 0; i < reset->messages->len; i++)
-        imap_set_add(uids, g_array_index(reset->messages, SyncServerMessage, i).uid);
-    if (reset->messages->len >= imap_client_exists(context->imap))
-        return TRUE;
-    all = sync_search(context, "ALL", error);
-    if (!all)
-        return FALSE;
-    g_autoptr(ImapSet) rest = imap_set_subtract(all, uids);
-    g_autoptr(ImapSet) untold = NULL;
-    g_autofree char *why = NULL;
-    if (imap_set_is_empty(rest))
-        return TRUE;
-    if (!sync_ask_attributes(context, rest, collect_messages, reset, &untold, &why, error))
-        return FALSE;
-    for (guint i = 0; i < reset->messages->len; i++)
-        imap_set_add(uids, g_array_index(reset->messages, SyncServerMessage, i).uid);
-    return TRUE;
-}
-
 static gboolean collect_reset_new(Reset *reset, GError **error)
 {
     g_autoptr(ImapSet) uids = imap_set_new();
 
-    if (!fetch_reset_all(reset, uids, error))
+    if (!sync_fetch_whole(reset->context, reset->messages, uids, error))
         return FALSE;
     g_autoptr(GHashTable) ids = sync_fetch_message_ids(reset->context, uids, error);
     if (!ids)
