@@ -51,7 +51,6 @@ SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBo
 
 void sync_context_reset(SyncContext *context)
 {
-    g_hash_table_remove_all(context->returned);
     g_array_set_size(context->vanished, 0);
     g_array_set_size(context->arrivals, 0);
     g_array_set_size(context->complete, 0);
@@ -416,6 +415,15 @@ gboolean sync_may_have_size(const SyncContext *context, CacheTxn *txn, gint64 me
         return TRUE;
     return cache_content_state(txn, message) == CACHE_CONTENT_FULL &&
            apart == count_lines(txn, message);
+}
+
+SyncMask sync_mask_shown(SyncContext *context, const CacheFolder *folder)
+{
+    const ImapSelected *state = &context->state;
+    gboolean for_a_while =
+        state->read_only && folder->synced && !sync_has(context, IMAP_CAP_ACL) && folder->flag_mask;
+
+    return for_a_while ? sync_mask(folder) : (SyncMask){state->permanent, state->keywords};
 }
 
 /* ---- Message-IDs ----------------------------------------------------------------------------- */

@@ -69,7 +69,8 @@ typedef struct {
     gboolean asked;    /* by a person: what is set aside is tried, too */
 
     GArray *vanished;         /* SyncVanished */
-    GHashTable *returned;     /* messages (gint64) that had vanished, and are there again */
+    GHashTable *returned;     /* messages (gint64) that had vanished, and are there again, since a
+                                 round was concluded */
     GArray *arrivals;         /* SyncArrival; only where something may have come from elsewhere */
     GArray *complete;         /* SyncComplete, waiting for the decision over what vanished */
     GArray *gone;             /* gint64: folders that upstream has deleted */
@@ -170,6 +171,11 @@ static inline SyncMask sync_mask(const CacheFolder *folder)
 {
     return (SyncMask){folder->flag_mask, folder->keyword_mask};
 }
+
+/* Those that `folder`, which is selected, says it keeps. One that can only be read for a while keeps none
+ * now, and will again: what the user changes meanwhile waits. Rights that the provider tells are for
+ * good. */
+SyncMask sync_mask_shown(SyncContext *context, const CacheFolder *folder);
 
 /* Selects a folder. REFUSED: it can't be selected. */
 gboolean sync_select(SyncContext *context, const CacheFolder *folder, GError **error);

@@ -17,10 +17,24 @@ gboolean sync_keep_vanished(CacheTxn *txn, CachePlacement *row, guint32 uidvalid
                                     .uidvalidity = uidvalidity,
                                     .base_uid = row->base_uid,
                                     .alive = row->alive,
+                                    .told = !row->alive, /* by who deleted it */
                                     .since = now};
 
     sync_decide_vanished(row);
     return cache_placement_put(txn, row, error) && cache_vanished_add(txn, &vanished, error);
+}
+
+gboolean sync_bring_back(CacheTxn *txn, CachePlacement *row, GError **error)
+{
+    CachePlacement back = *row;
+
+    sync_decide_vanished(row);
+    back.uid = 0;
+    back.alive = TRUE;
+    back.flags = back.base_flags;
+    back.flags.system &= ~(guint32)CACHE_DELETED;
+    return cache_placement_put(txn, row, error) && cache_placement_put(txn, &back, error) &&
+           cache_placement_remove(txn, row->folder, row->uid, error);
 }
 
 /* What an open attempt names by now is no longer just kept; it goes with the attempt. */

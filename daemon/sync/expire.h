@@ -15,5 +15,10 @@
 gboolean sync_keep_vanished(CacheTxn *txn, CachePlacement *row, guint32 uidvalidity, gint64 now,
                             GError **error);
 
+/* `row`, deleted here and still upstream, is in the view again: under a new UID, since the old one was
+ * seen to go, and without \\Deleted. The base moves over before the old row goes, whose message
+ * might go with it. */
+gboolean sync_bring_back(CacheTxn *txn, CachePlacement *row, GError **error);
+
 /* Forgets the rows whose time has come. */
 gboolean sync_purge_vanished(Cache *cache, gint64 now, GError **error);

@@ -8,6 +8,7 @@
 #include "cache/problem.h"
 #include "cache/subscription.h"
 #include "daemon/sync/decide.h"
+#include "daemon/sync/expire.h"
 #include <string.h>
 
 static CacheProblem *find_problem(CacheTxn *txn, gint64 id, GError **error)
@@ -60,16 +61,8 @@ static gboolean bring_back(CacheTxn *txn, CachePlacement *row, GError **error)
 /* The \\Deleted that the expunge was to take along is there by now, and is taken back. */
 static gboolean undo_expunge(CacheTxn *txn, CachePlacement *row, GError **error)
 {
-    CachePlacement back = *row;
-
-    sync_decide_vanished(row);
-    back.uid = 0;
-    back.alive = TRUE;
-    back.base_flags.system |= CACHE_DELETED;
-    back.flags = back.base_flags;
-    back.flags.system &= ~(guint32)CACHE_DELETED;
-    return cache_placement_put(txn, row, error) && cache_placement_put(txn, &back, error) &&
-           cache_placement_remove(txn, row->folder, row->uid, error);
+    row->base_flags.system |= CACHE_DELETED;
+    return sync_bring_back(txn, row, error);
 }
 
 static gboolean only_here(GError **error)

@@ -449,17 +449,42 @@ static gboolean follow_old_flags(CacheTxn *txn, const CacheFolder *folder,
                                            sync_mask(folder), &keywords, &placement->flags, error);
 }
 
-/* What it becomes: `row`, which had vanished, under the same UID if no client knows that it was gone
- *, else under a new one. */
-static CachePlacement pull_revive(const CachePlacement *row, const CacheVanished *vanished,
-                                  const SyncServerMessage *message)
+typedef struct {
+    CacheTxn *txn;
+    gboolean here, lost; /* alive, and upstream, somewhere; gone from where it was */
+} Elsewhere;
+
+static gboolean note_elsewhere(const CachePlacement *row, gpointer data)
+{
+    Elsewhere *elsewhere = data;
+    CacheVanished vanished;
+
+    elsewhere->here |= row->alive && row->base == CACHE_BASE_PRESENT;
+    elsewhere->lost |=
+        cache_vanished_get(elsewhere->txn, row->folder, row->uid, &vanished) && vanished.alive;
+    return TRUE;
+}
+
+/* Whether what was moved away from here returns, and is gone from where it was moved to. */
+static gboolean is_all_there_is(CacheTxn *txn, gint64 message)
+{
+    Elsewhere elsewhere = {.txn = txn};
+
+    return cache_placement_each_of(txn, message, note_elsewhere, &elsewhere, NULL) &&
+           elsewhere.lost && !elsewhere.here;
+}
+
+/* What it becomes: `row`, which had vanished, under the same UID if no client knows that it was gone,
+ * else under a new one. */
+static CachePlacement pull_revive(CacheTxn *txn, const CachePlacement *row,
+                                  const CacheVanished *vanished, const SyncServerMessage *message)
 {
     CachePlacement back = *row;
 
-    back.alive = vanished->alive;
+    back.alive = vanished->alive || is_all_there_is(txn, row->message);
     back.base = CACHE_BASE_PRESENT;
     back.base_uid = message->uid;
-    if (vanished->told && vanished->alive)
+    if (vanished->told && back.alive)
         back.uid = 0;
     return back;
 }
@@ -478,7 +503,7 @@ static gboolean put_returned(SyncContext *context, CacheTxn *txn, const CacheFol
         return TRUE;
     *returned = TRUE;
     g_hash_table_add(context->returned, g_memdup2(&row.message, sizeof row.message));
-    CachePlacement back = pull_revive(&row, &vanished, message);
+    CachePlacement back = pull_revive(txn, &row, &vanished, message);
     if (!message->flagless &&
         !sync_follow_flags(txn, &back, message->flags, sync_mask(folder), &changed, error))
         return FALSE;
@@ -662,21 +687,10 @@ static guint32 rights_now(Pull *pull)
                : sync_shown_rights(context);
 }
 
-/* The flags that the folder keeps. One that can only be read for a while keeps none now, and will
- * again: what the user changes meanwhile waits. Rights that the provider tells are for good. */
-static SyncMask mask_now(const Pull *pull)
-{
-    const ImapSelected *state = &pull->context->state;
-    gboolean for_a_while = state->read_only && pull->folder->synced &&
-                           !sync_has(pull->context, IMAP_CAP_ACL) && pull->folder->flag_mask;
-
-    return for_a_while ? sync_mask(pull->folder) : (SyncMask){state->permanent, state->keywords};
-}
-
 static gboolean write_state(Pull *pull, GError **error)
 {
     SyncContext *context = pull->context;
-    const SyncMask mask = mask_now(pull);
+    const SyncMask mask = sync_mask_shown(context, pull->folder);
     g_autoptr(CacheTxn) txn = NULL;
     g_autoptr(CacheFolder) row = NULL;
 

@@ -7,6 +7,7 @@
 
 #include "cache/set-like.h"
 #include "daemon/sync/doubt.h"
+#include "daemon/sync/expire.h"
 #include "daemon/sync/sets.h"
 
 #define BATCH 500
@@ -73,16 +74,20 @@ static gboolean close_copy_attempt(Copy *copy, GError **error)
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
-/* The moved message's old place: upstream it is empty now. */
+/* The moved message's old place: upstream it is empty now. A server that lags may show it there
+ * again. */
 static gboolean empty_source(Copy *copy, CacheTxn *txn, CachePlacement *source, GError **error)
 {
     if (!copy->move)
         return TRUE;
+    sync_base_count_add(copy->push->context, source->folder, -1);
+    if (!source->alive)
+        return sync_keep_vanished(txn, source,
+                                  push_folder(copy->push, source->folder)->base_uidvalidity,
+                                  copy->push->now, error);
     source->base = CACHE_BASE_NONE;
     source->base_uid = 0;
-    sync_base_count_add(copy->push->context, source->folder, -1);
-    return cache_placement_put(txn, source, error) &&
-           (source->alive || cache_placement_remove(txn, source->folder, source->uid, error));
+    return cache_placement_put(txn, source, error);
 }
 
 static CacheRole copy_role_of(const Push *push, gint64 folder)

@@ -5,6 +5,7 @@
  * marks cleared to make it so.
  */
 #include "daemon/sync/attributes.h"
+#include "daemon/sync/expire.h"
 #include "daemon/sync/push-private.h"
 #include "daemon/sync/sets.h"
 
@@ -61,10 +62,13 @@ static gboolean expunge_all(Push *push, const ImapSet *ours, gboolean *refused, 
     return imap_set_is_empty(marked) || run_expunge(push, "EXPUNGE", "", "", refused, reply, error);
 }
 
-/* What is gone upstream now goes here too. */
+/* What is gone upstream now goes here too. But a server that lags says OK to what it doesn't show, and
+ * shows it again later: so it is remembered as what was deleted here. */
 static gboolean expunge_forget(Push *push, const SyncAction *actions, guint count,
                                const ImapSet *left, GError **error)
 {
+    const guint32 epoch = push_folder(push, actions[0].folder)->base_uidvalidity;
+
     for (guint i = 0; i < count;) {
         g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
         guint end = MIN(i + BATCH, count);
@@ -77,10 +81,8 @@ static gboolean expunge_forget(Push *push, const SyncAction *actions, guint coun
                 !cache_placement_get(txn, actions[i].folder, actions[i].uid, &row, NULL) ||
                 row.base != CACHE_BASE_PRESENT || row.base_uid != actions[i].base_uid)
                 continue;
-            sync_decide_vanished(&row);
             sync_base_count_add(push->context, row.folder, -1);
-            if (!cache_placement_put(txn, &row, error) ||
-                !cache_placement_remove(txn, row.folder, row.uid, error))
+            if (!sync_keep_vanished(txn, &row, epoch, push->now, error))
                 return FALSE;
         }
         if (!cache_commit(g_steal_pointer(&txn), error))

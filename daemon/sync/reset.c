@@ -181,6 +181,7 @@ static gboolean give_uids(Reset *reset, CacheTxn *txn, GError **error)
 static gboolean swap(Reset *reset, GError **error)
 {
     const ImapSelected *state = &reset->context->state;
+    const SyncMask mask = sync_mask_shown(reset->context, reset->folder);
     g_autoptr(CacheTxn) txn = cache_begin(reset->context->cache, CACHE_WRITE_FULL, error);
     g_autoptr(CacheFolder) row = txn ? cache_folder_get(txn, reset->folder->id, error) : NULL;
 
@@ -189,8 +190,8 @@ static gboolean swap(Reset *reset, GError **error)
     row->base_uidvalidity = state->uidvalidity;
     row->base_uidnext = state->uidnext;
     row->base_highestmodseq = 0;
-    row->flag_mask = state->permanent;
-    row->keyword_mask = state->keywords;
+    row->flag_mask = mask.system;
+    row->keyword_mask = mask.keywords;
     return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 

@@ -116,6 +116,7 @@ static gboolean conclude(SyncContext *context, GError **error)
     if (!sync_resolve_vanished(context, error) || !sync_close_attempts(context, error) ||
         !sync_finish_gone_folders(context, error))
         return FALSE;
+    g_hash_table_remove_all(context->returned);
     sync_end_doubts(context);
     wake_bodies(context);
     return TRUE;
@@ -243,7 +244,10 @@ static gboolean pull_some(SyncContext *context, const gint64 *folders, guint cou
         return FALSE;
     if (!pull_each(context, folders, count, error))
         return FALSE;
-    return may_have_moved(context) ? pull_everything(context, error) : conclude(context, error);
+    /* What returns may do so elsewhere, too, and what it was moved to may be gone. */
+    return may_have_moved(context) || g_hash_table_size(context->returned) > 0
+               ? pull_everything(context, error)
+               : conclude(context, error);
 }
 
 static gboolean pull_touched(SyncContext *context, GError **error)

@@ -160,11 +160,39 @@ static gboolean write_moved(CacheTxn *txn, CachePlacement *row, const SyncArriva
            cache_placement_remove(txn, row->folder, row->uid, error);
 }
 
+typedef struct {
+    CachePlacement row;
+    gboolean found;
+} Original;
+
+static gboolean note_original(const CachePlacement *row, gpointer data)
+{
+    Original *original = data;
+
+    original->found = !row->alive && row->base == CACHE_BASE_PRESENT;
+    original->row = *row;
+    return !original->found;
+}
+
+/* It is gone. What it was moved from may be there again, after a backup was put in place: then that
+ * is all there is. */
+static gboolean write_gone(SyncContext *context, CacheTxn *txn, CachePlacement *row,
+                           guint32 uidvalidity, GError **error)
+{
+    const gboolean lost = row->alive && g_hash_table_contains(context->returned, &row->message);
+    Original original = {0};
+
+    if (!sync_keep_vanished(txn, row, uidvalidity, sync_time(context), error))
+        return FALSE;
+    if (lost && !cache_placement_each_of(txn, row->message, note_original, &original, error))
+        return FALSE;
+    return !original.found || sync_bring_back(txn, &original.row, error);
+}
+
 static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanished *vanished,
                           gint match, guint32 uidvalidity, GError **error)
 {
     SyncContext *context = resolution->context;
-    gint64 now = sync_time(context);
     CachePlacement row;
 
     if (!cache_placement_get(txn, vanished->folder, vanished->uid, &row, NULL) ||
@@ -172,12 +200,12 @@ static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanis
         return TRUE;
     sync_base_count_add(context, vanished->folder, -1);
     if (match < 0)
-        return sync_keep_vanished(txn, &row, uidvalidity, now, error);
+        return write_gone(context, txn, &row, uidvalidity, error);
     const SyncArrival *arrival = &g_array_index(context->arrivals, SyncArrival, match);
     if (sync_may_have_size(context, txn, row.message, row.size, arrival->size))
         return write_moved(txn, &row, arrival, error);
     return write_resized(txn, &row, arrival, error) &&
-           sync_keep_vanished(txn, &row, uidvalidity, now, error);
+           sync_keep_vanished(txn, &row, uidvalidity, sync_time(context), error);
 }
 
 /* Rows [from, to) of what vanished, all of one folder. */

@@ -63,6 +63,31 @@ class Flags(Fake):
             self.assertIsNone(self.account.settle(4))
             self.assertEqual((self.there()["m1"], self.here()["m1"]), ({"\\Flagged", "Theirs"},) * 2)
 
+    def test_while_the_folder_can_only_be_read_it_waits(self):
+        """Be it that it is numbered anew meanwhile, too."""
+        for change, anew, without in itertools.product((("store", "+\\Seen"), ("store", "+Work"), ("move", "Archive"),
+                                                        ("expunge",)), (False, True), WITHOUT):
+            with self.subTest(change=change, anew=anew, without=without):
+                self.without = without
+                self.setUp()
+                self.fill()
+                self.assertIsNone(self.sync())
+                self.account(change[0], "INBOX", 2, *change[1:])
+                wanted = self.here(), self.here("Archive")
+                self.server.faults = [faults.ReadOnly(folder="INBOX")]
+                if anew:
+                    self.server.renumber("INBOX", first=7)
+                for _ in range(3):
+                    self.sync()
+                    self.account("advance", 700)
+                self.assertEqual((self.here(), self.here("Archive")), wanted)
+                self.server.faults = []
+                self.account("advance", 3600)
+                self.account("retry")
+                self.assertIsNone(self.account.settle(4, advance=3600))
+                self.assertEqual((self.here(), self.here("Archive")), wanted)
+                self.assertEqual((self.there(), self.there("Archive")), wanted)
+
     def test_where_each_connection_has_other_numbers(self):
         for first, then in (("+\\Seen", "-\\Seen"), ("+Work", "-Work"), ("-\\Flagged", "+\\Flagged")):
             for without in WITHOUT:

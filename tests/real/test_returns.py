@@ -310,6 +310,40 @@ class Returns(Days):
                     self.assertEqual(self.account.messages("INBOX"), before)
 
 
+class Lagging(Days):
+    """A replica takes over that is behind, in the middle of what is pushed: what the user did stays done."""
+
+    #: What is done, what it is sent by, and what comes of m3: {folder: flags}.
+    CHANGES = {"expunge": ((), "UID STORE|UID EXPUNGE|EXPUNGE|UID SEARCH", {}),
+               "move": (("Archive",), "UID MOVE|UID COPY|UID STORE|UID EXPUNGE|EXPUNGE|UID SEARCH", {"Archive": set()}),
+               "copy": (("Archive",), "UID COPY|UID SEARCH", {"INBOX": set(), "Archive": set()}),
+               "store": (("+\\Flagged",), "UID STORE|UID FETCH", {"INBOX": {"\\Flagged"}})}
+
+    def test_what_was_done_here_stays_done(self):
+        without = ((), ("QRESYNC",), ("CONDSTORE",), ("UIDPLUS",), ("MOVE",))
+        for change, lacks, behind in itertools.product(self.CHANGES, without, ([3], [3, 4], None)):
+            words, commands, expected = self.CHANGES[change]
+            for command, counted in itertools.product(commands.split("|"), (False, True)):
+                with self.subTest(change=change, without=lacks, behind=behind, command=command, counted=counted):
+                    self.without = lacks
+                    self.setUp()
+                    self.fill(count=9)
+                    self.assertIsNone(self.sync())
+                    self.server.faults = [faults.LagsFrom(command, folder="INBOX", uid=behind, counted=counted)]
+                    self.account(change, "INBOX", 3, *words)
+                    self.sync()
+                    self.pass_time_anyhow(60)
+                    self.server.faults = []
+                    self.pass_time_anyhow(300)
+                    self.pass_time_anyhow(3600)
+                    self.settle()
+                    for folder in ("INBOX", "Archive"):
+                        self.assertEqual(self.here(folder), self.there(folder))
+                        self.assertEqual(self.there(folder).get("m3"), expected.get(folder))
+                        self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
+                    self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
+
+
 def unlisted(server, name):
     """Its storage is away: it isn't in LIST, and there again as it was."""
     gone = server.folders.pop(name)
@@ -368,7 +402,7 @@ class Folders(Days):
             self.assertEqual(self.account.messages("Work"), before)
             self.assertEqual(dict(self.server.fetched), fetched)
             self.assertEqual(self.database("SELECT uidvalidity FROM folder WHERE name = 'Work'"), validity)
-            self.assertEqual(self.database("SELECT * FROM vanished"), [])
+            self.assertEqual(self.database("SELECT * FROM vanished WHERE alive"), [])
         self.each_folder(check)
 
     def test_a_large_one_too(self):

@@ -435,6 +435,20 @@ class Lags(Fault):
         return self.without(uids, session, folder) if self.counted else uids
 
 
+class LagsFrom(Lags):
+    """The same, from a command (a regular expression) on: in the middle of what a client does."""
+
+    def __init__(self, command, **more):
+        super().__init__(**more)
+        self.command, self._on = command, False
+
+    def before(self, session, command):
+        self._on = self._on or bool(re.match(self.command, command.text, re.I)) and self.folder in (None, command.folder)
+
+    def hit(self, session, folder=None, uid=None):
+        return self._on and super().hit(session, folder, uid)
+
+
 class ForgetsFlags(Fault):
     """Flags that are said to be kept and aren't."""
     touches = "push"
