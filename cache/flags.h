@@ -30,9 +30,17 @@ static inline gboolean cache_flags_equal(CacheFlags a, CacheFlags b)
 /*
  * The number of the set that holds exactly `names` (NULL-terminated; order and case don't matter;
  * NULL is the empty set), which is stored when it is new. Needs a write transaction.
- * G_MAXUINT32 and `error` on failure.
+ * G_MAXUINT32 and `error` on failure; INVALID: one isn't a keyword (1 to 255 octets, no controls, no
+ * spaces), there are more than 1000, or it is new and there are 200,000 sets, or 64 MiB of them.
  */
 guint32 cache_keywords_intern(CacheTxn *txn, const char *const *names, GError **error);
+
+/*
+ * The same for keywords that a provider tells: of new sets it may make half as many, so that clients'
+ * own changes always find room. Beyond that a known set stands in that has some of them (or none),
+ * and *all is FALSE.
+ */
+guint32 cache_keywords_told(CacheTxn *txn, const char *const *names, gboolean *all, GError **error);
 
 /* The names in set `set`, sorted, NULL-terminated; borrowed for the life of the cache. Any thread.
  */
@@ -41,7 +49,8 @@ const char *const *cache_keywords_names(Cache *cache, guint32 set);
 /* Whether set `set` holds keyword `name`. */
 gboolean cache_keywords_contains(Cache *cache, guint32 set, const char *name);
 
-/* Union of two sets, and `a` without the members of `b`, interned. Need a write transaction. */
+/* Union of two sets, and `a` without the members of `b`, interned. Need a write transaction. INVALID:
+ * there are a million sets. */
 guint32 cache_keywords_union(CacheTxn *txn, guint32 a, guint32 b, GError **error);
 guint32 cache_keywords_subtract(CacheTxn *txn, guint32 a, guint32 b, GError **error);
 

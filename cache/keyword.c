@@ -8,10 +8,22 @@
 
 #include <string.h>
 
-/* A server that makes up keywords without end must not fill the memory. */
-#define SETS_MAX     100000
-#define KEYWORDS_MAX 1000
-#define LENGTH_MAX   255
+/* Whoever makes up keywords without end must not fill the memory, nor use up what others need: a
+ * provider comes to its end first, then clients; what the changes of both become goes on for long. */
+typedef struct {
+    guint sets;   /* in all */
+    gsize octets; /* of their names, in all */
+    guint names;  /* of one set */
+} Limits;
+
+static const Limits of_providers = {100000, 32 * 1024 * 1024, 1000};
+static const Limits of_clients = {200000, 64 * 1024 * 1024, 1000};
+static const Limits of_merges = {1000000, 256 * 1024 * 1024, 4000};
+
+#define LENGTH_MAX 255
+
+/* Keywords of a set too many that are tried one by one. */
+#define TRIED_MAX 32
 
 typedef struct {
     char **names; /* sorted */
@@ -22,7 +34,8 @@ struct Keywords {
     pthread_mutex_t lock;
     GPtrArray *sets;       /* KeywordSet by number; 0 is the empty one */
     GHashTable *by_key;    /* folded names, joined → number */
-    GHashTable *spellings; /* folded name → as first seen */
+    GHashTable *spellings; /* folded name → as first seen in one of them */
+    gsize octets;          /* of all names in all sets */
 };
 
 static const char SQL_LOAD[] = "SELECT id, names FROM keyword_set ORDER BY id";
@@ -57,54 +70,103 @@ static int compare_names(gconstpointer a, gconstpointer b)
     return g_ascii_strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names, sorted, each once, as first spelled; borrowed from `spellings`. */
-static GPtrArray *canonical(Keywords *keywords, const char *const *names)
+/* As it was first spelled; NULL: in no set yet. */
+static const char *spelling_of(const Keywords *keywords, const char *name)
+{
+    g_autofree char *folded = g_ascii_strdown(name, -1);
+
+    return g_hash_table_lookup(keywords->spellings, folded);
+}
+
+/* The names, sorted, each once, as first spelled; borrowed from `spellings` or from `names`. */
+static GPtrArray *canonical(const Keywords *keywords, const char *const *names)
 {
     GPtrArray *sorted = g_ptr_array_new();
+    guint count = 0;
 
     for (; names && *names; names++) {
-        g_autofree char *folded = g_ascii_strdown(*names, -1);
-        const char *spelling = g_hash_table_lookup(keywords->spellings, folded);
-        if (!spelling) {
-            spelling = g_strdup(*names);
-            g_hash_table_insert(keywords->spellings, g_steal_pointer(&folded), (char *)spelling);
-        }
-        g_ptr_array_add(sorted, (char *)spelling);
+        const char *spelling = spelling_of(keywords, *names);
+        g_ptr_array_add(sorted, (char *)(spelling ? spelling : *names));
     }
     g_ptr_array_sort(sorted, compare_names);
-    for (guint i = sorted->len; i > 1; i--)
-        if (sorted->pdata[i - 1] == sorted->pdata[i - 2])
-            g_ptr_array_remove_index(sorted, i - 1);
+    for (guint i = 0; i < sorted->len; i++)
+        if (i == 0 || compare_names(&sorted->pdata[i], &sorted->pdata[count - 1]) != 0)
+            sorted->pdata[count++] = sorted->pdata[i];
+    g_ptr_array_set_size(sorted, (int)count);
     g_ptr_array_add(sorted, NULL);
     return sorted;
 }
 
-static void set_at(Keywords *keywords, guint number, char **names, gboolean stored)
+static void set_at(Keywords *keywords, guint number, GPtrArray *sorted, gboolean stored)
 {
     KeywordSet *set = g_new(KeywordSet, 1);
 
-    *set = (KeywordSet){names, stored};
+    *set = (KeywordSet){g_strdupv((char **)sorted->pdata), stored};
+    for (char **name = set->names; *name; name++) {
+        keywords->octets += strlen(*name) + 1;
+        if (!spelling_of(keywords, *name))
+            g_hash_table_insert(keywords->spellings, g_ascii_strdown(*name, -1), g_strdup(*name));
+    }
     if (number >= keywords->sets->len)
         g_ptr_array_set_size(keywords->sets, (int)number + 1);
     set_free(keywords->sets->pdata[number]);
     keywords->sets->pdata[number] = set;
 }
 
-/* G_MAXUINT32: it is new, and there are too many. */
-static guint32 number_of(Keywords *keywords, GPtrArray *sorted)
+static char *key_of(GPtrArray *sorted)
 {
     g_autofree char *joined = g_strjoinv(" ", (char **)sorted->pdata);
-    g_autofree char *key = g_ascii_strdown(joined, -1);
-    gpointer number;
 
-    if (g_hash_table_lookup_extended(keywords->by_key, key, NULL, &number))
-        return GPOINTER_TO_UINT(number);
-    if (keywords->sets->len >= SETS_MAX)
+    return g_ascii_strdown(joined, -1);
+}
+
+static gboolean find_number(Keywords *keywords, GPtrArray *sorted, guint32 *number)
+{
+    g_autofree char *key = key_of(sorted);
+    gpointer known;
+
+    if (!g_hash_table_lookup_extended(keywords->by_key, key, NULL, &known))
+        return FALSE;
+    *number = GPOINTER_TO_UINT(known);
+    return TRUE;
+}
+
+/* G_MAXUINT32: it is new, and there are too many. */
+static guint32 number_of(Keywords *keywords, GPtrArray *sorted, const Limits *limits)
+{
+    guint32 number;
+
+    if (find_number(keywords, sorted, &number))
+        return number;
+    if (keywords->sets->len >= limits->sets || keywords->octets >= limits->octets)
         return G_MAXUINT32;
-    guint32 new_number = keywords->sets->len;
-    set_at(keywords, new_number, g_strdupv((char **)sorted->pdata), FALSE);
-    g_hash_table_insert(keywords->by_key, g_steal_pointer(&key), GUINT_TO_POINTER(new_number));
-    return new_number;
+    number = keywords->sets->len;
+    set_at(keywords, number, sorted, FALSE);
+    g_hash_table_insert(keywords->by_key, key_of(sorted), GUINT_TO_POINTER(number));
+    return number;
+}
+
+/* Of a set that is new, one that isn't: of all the names that are known together, or of those that,
+ * one after the other, make one. */
+static guint32 known_part(Keywords *keywords, GPtrArray *sorted)
+{
+    g_autoptr(GPtrArray) part = g_ptr_array_new();
+    g_autoptr(GPtrArray) known = g_ptr_array_new();
+    guint32 number = 0;
+
+    for (guint i = 0; i + 1 < sorted->len; i++)
+        if (spelling_of(keywords, sorted->pdata[i]))
+            g_ptr_array_add(known, sorted->pdata[i]);
+    g_ptr_array_add(known, NULL);
+    if (find_number(keywords, known, &number))
+        return number;
+    g_ptr_array_add(part, NULL);
+    for (guint i = 0; i + 1 < known->len && i < TRIED_MAX; i++) {
+        g_ptr_array_insert(part, (int)part->len - 1, known->pdata[i]);
+        if (!find_number(keywords, part, &number))
+            g_ptr_array_remove_index(part, part->len - 2);
+    }
+    return number;
 }
 
 static KeywordSet *set_get(Keywords *keywords, guint32 number)
@@ -121,7 +183,8 @@ Keywords *keywords_load(Db *db, GError **error)
     keywords->sets = g_ptr_array_new_with_free_func(set_free);
     keywords->by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     keywords->spellings = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    set_at(keywords, 0, g_new0(char *, 1), TRUE);
+    g_autoptr(GPtrArray) none = canonical(keywords, NULL);
+    set_at(keywords, 0, none, TRUE);
     g_hash_table_insert(keywords->by_key, g_strdup(""), GUINT_TO_POINTER(0));
 
     g_auto(DbQuery) query = db_query(db, SQL_LOAD);
@@ -129,10 +192,8 @@ Keywords *keywords_load(Db *db, GError **error)
         guint32 number = (guint32)db_int(&query, 0);
         g_auto(GStrv) names = g_strsplit(db_column_text(&query, 1), " ", -1);
         g_autoptr(GPtrArray) sorted = canonical(keywords, (const char *const *)names);
-        g_autofree char *joined = g_strjoinv(" ", (char **)sorted->pdata);
-        set_at(keywords, number, g_strdupv((char **)sorted->pdata), TRUE);
-        g_hash_table_insert(keywords->by_key, g_ascii_strdown(joined, -1),
-                            GUINT_TO_POINTER(number));
+        set_at(keywords, number, sorted, TRUE);
+        g_hash_table_insert(keywords->by_key, key_of(sorted), GUINT_TO_POINTER(number));
     }
     if (db_done(&query, error))
         return keywords;
@@ -181,35 +242,52 @@ static gboolean valid(const char *name)
     return length > 0 && length <= LENGTH_MAX;
 }
 
-static gboolean check_names(const char *const *names, GError **error)
+static gboolean check_names(const char *const *names, const Limits *limits, GError **error)
 {
     for (gsize i = 0; names && names[i]; i++) {
-        if (i < KEYWORDS_MAX && valid(names[i]))
+        if (i < limits->names && valid(names[i]))
             continue;
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
-                    i < KEYWORDS_MAX ? "A keyword is empty, too long or has spaces in it"
-                                     : "There are too many keywords on one message");
+                    i < limits->names ? "A keyword is empty, too long or has spaces in it"
+                                      : "There are too many keywords on one message");
         return FALSE;
     }
     return TRUE;
 }
 
-guint32 cache_keywords_intern(CacheTxn *txn, const char *const *names, GError **error)
+/* all: NULL, or told whether they are: then a part of them will do. */
+static guint32 intern_within(CacheTxn *txn, const char *const *names, const Limits *limits,
+                             gboolean *all, GError **error)
 {
     Keywords *keywords = txn->cache->keywords;
 
     if (!names || !*names)
         return 0;
-    if (!txn_writes(txn, FALSE, error) || !check_names(names, error))
+    if (!txn_writes(txn, FALSE, error) || !check_names(names, limits, error))
         return G_MAXUINT32;
     pthread_mutex_lock(&keywords->lock);
     g_autoptr(GPtrArray) sorted = canonical(keywords, names);
-    guint32 number = number_of(keywords, sorted);
+    guint32 number = number_of(keywords, sorted, limits);
+    if (number == G_MAXUINT32 && all) {
+        *all = FALSE;
+        number = known_part(keywords, sorted);
+    }
     pthread_mutex_unlock(&keywords->lock);
     if (number == G_MAXUINT32)
-        g_set_error(error, CACHE_ERROR, CACHE_ERROR_INVALID,
-                    "There are too many different sets of keywords (%d)", SETS_MAX);
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_INVALID,
+                            "There are too many different sets of keywords");
     return number == G_MAXUINT32 || keywords_keep(txn, number, error) ? number : G_MAXUINT32;
+}
+
+guint32 cache_keywords_intern(CacheTxn *txn, const char *const *names, GError **error)
+{
+    return intern_within(txn, names, &of_clients, NULL, error);
+}
+
+guint32 cache_keywords_told(CacheTxn *txn, const char *const *names, gboolean *all, GError **error)
+{
+    *all = TRUE;
+    return intern_within(txn, names, &of_providers, all, error);
 }
 
 const char *const *cache_keywords_names(Cache *cache, guint32 set)
@@ -230,33 +308,53 @@ gboolean cache_keywords_contains(Cache *cache, guint32 set, const char *name)
     return FALSE;
 }
 
-guint32 cache_keywords_union(CacheTxn *txn, guint32 a, guint32 b, GError **error)
+/* Of two sorted lists: all, or (cut) those of `a` that aren't in `b`. NULL-terminated, borrowed. */
+static GPtrArray *walk_both(const char *const *a, const char *const *b, gboolean cut)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    GPtrArray *names = g_ptr_array_new();
 
+    while (*a || (*b && !cut)) {
+        int order = !*a ? 1 : !*b ? -1 : g_ascii_strcasecmp(*a, *b);
+        if (order < 0 || (order == 0 && !cut))
+            g_ptr_array_add(names, (char *)*a);
+        else if (order > 0 && !cut)
+            g_ptr_array_add(names, (char *)*b);
+        a += order <= 0;
+        b += order >= 0;
+    }
+    g_ptr_array_add(names, NULL);
+    return names;
+}
+
+static guint32 union_within(CacheTxn *txn, guint32 a, guint32 b, const Limits *limits,
+                            GError **error)
+{
     if (a == b || !b)
         return a;
     if (!a)
         return b;
-    for (const char *const *n = cache_keywords_names(txn->cache, a); *n; n++)
-        g_ptr_array_add(names, (char *)*n);
-    for (const char *const *n = cache_keywords_names(txn->cache, b); *n; n++)
-        g_ptr_array_add(names, (char *)*n);
-    g_ptr_array_add(names, NULL);
-    return cache_keywords_intern(txn, (const char *const *)names->pdata, error);
+    g_autoptr(GPtrArray) names =
+        walk_both(cache_keywords_names(txn->cache, a), cache_keywords_names(txn->cache, b), FALSE);
+    return intern_within(txn, (const char *const *)names->pdata, limits, NULL, error);
+}
+
+guint32 keywords_add(CacheTxn *txn, guint32 a, guint32 b, GError **error)
+{
+    return union_within(txn, a, b, &of_clients, error);
+}
+
+guint32 cache_keywords_union(CacheTxn *txn, guint32 a, guint32 b, GError **error)
+{
+    return union_within(txn, a, b, &of_merges, error);
 }
 
 guint32 cache_keywords_subtract(CacheTxn *txn, guint32 a, guint32 b, GError **error)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-
     if (!a || !b)
         return a;
-    for (const char *const *n = cache_keywords_names(txn->cache, a); *n; n++)
-        if (!cache_keywords_contains(txn->cache, b, *n))
-            g_ptr_array_add(names, (char *)*n);
-    g_ptr_array_add(names, NULL);
-    return cache_keywords_intern(txn, (const char *const *)names->pdata, error);
+    g_autoptr(GPtrArray) names =
+        walk_both(cache_keywords_names(txn->cache, a), cache_keywords_names(txn->cache, b), TRUE);
+    return intern_within(txn, (const char *const *)names->pdata, &of_merges, NULL, error);
 }
 
 /* The next set above `after` that a live message has, from the index; 0: none. */

@@ -198,6 +198,8 @@ Keywords *keywords_load(Db *db, GError **error);
 void keywords_free(Keywords *keywords);
 /* Sees to it that a set referred to by a row about to be written is in the database. */
 gboolean keywords_keep(CacheTxn *txn, guint32 set, GError **error);
+/* cache_keywords_union() for what a client adds, within the limits of cache_keywords_intern(). */
+guint32 keywords_add(CacheTxn *txn, guint32 a, guint32 b, GError **error);
 /* What a rolled back transaction had written isn't there any more. */
 void keywords_rolled_back(CacheTxn *txn);
 

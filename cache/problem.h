@@ -8,7 +8,7 @@ typedef struct {
     gint64 id;       /* never reused */
     char *operation; /* "append", "copy", "move", "flags", "expunge", "create", "delete", "rename",
                         "subscribe"; "renumbers": the folder has another UIDVALIDITY on each
-                        connection; "fetch": the content of a message can't be had; "read":
+                        connection; "keywords": some in the folder aren't kept here; "fetch": the content of a message can't be had; "read":
                         the folder can't be read (uid 0), or a message in it
                         (uid: the provider's). A "fetch" ends by itself when the
                         content arrives or the message goes. */

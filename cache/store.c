@@ -42,7 +42,7 @@ static gboolean edit_keywords(CacheTxn *txn, Edit *edit, guint32 *keywords, GErr
         return TRUE;
     }
     if (edit->mode == CACHE_FLAGS_ADD)
-        result = cache_keywords_union(txn, *keywords, edit->flags.keywords, error);
+        result = keywords_add(txn, *keywords, edit->flags.keywords, error);
     else if (edit->mode == CACHE_FLAGS_REMOVE)
         result = cache_keywords_subtract(txn, *keywords, edit->flags.keywords, error);
     if (result == G_MAXUINT32)

@@ -108,8 +108,7 @@ static gboolean merge_items(SyncContext *context, Partial *partial, const ImapFe
     g_autoptr(GBytes) header = NULL;
 
     message->uid = fetch->uid;
-    if ((fetch->got & IMAP_GOT_FLAGS) &&
-        !sync_flags_of(context, fetch->flags, fetch->system, &message->flags, error))
+    if ((fetch->got & IMAP_GOT_FLAGS) && !sync_flags_of(context, fetch, &message->flags, error))
         return FALSE;
     if (fetch->got & IMAP_GOT_INTERNALDATE) {
         message->date = fetch->date.time;

@@ -3,7 +3,11 @@
 #include "daemon/sync/context.h"
 
 #include "daemon/index/render.h"
+#include "daemon/sync/left-out.h"
 #include <string.h>
+
+/* Spellings of sets as the server wrote them, that needn't be looked up again. */
+#define SETS_REMEMBERED 10000
 
 /* Without the static of G_DEFINE_QUARK, which threads would share unguarded. */
 GQuark sync_error_quark(void)
@@ -25,6 +29,7 @@ SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBo
     context->cache = cache;
     context->bodies = bodies;
     context->keyword_sets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    context->left_out = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->base_counts = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->rights_asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->breaks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -66,6 +71,7 @@ void sync_context_free(SyncContext *context)
     g_clear_pointer(&context->imap, imap_client_free);
     imap_selected_clear(&context->state);
     g_hash_table_unref(context->keyword_sets);
+    g_hash_table_unref(context->left_out);
     g_hash_table_unref(context->base_counts);
     g_hash_table_unref(context->rights_asked);
     g_hash_table_unref(context->breaks);
@@ -213,27 +219,18 @@ gboolean sync_follow_flags(CacheTxn *txn, CachePlacement *row, CacheFlags server
     return TRUE;
 }
 
-static guint32 intern(SyncContext *context, const char *joined, GError **error)
+/* The set of these names; or what there is of it, when there are too many different ones. */
+static guint32 intern(SyncContext *context, const char *joined, gboolean *all, GError **error)
 {
     g_auto(GStrv) names = g_strsplit(joined, " ", -1);
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
-    g_autoptr(GError) reason = NULL;
+    guint32 set =
+        txn ? cache_keywords_told(txn, (const char *const *)names, all, error) : G_MAXUINT32;
 
-    if (!txn)
+    if (set == G_MAXUINT32 || !cache_commit(g_steal_pointer(&txn), error))
         return G_MAXUINT32;
-    guint32 set = cache_keywords_intern(txn, (const char *const *)names, &reason);
-    /* There are too many different ones: this one counts as none. */
-    if (set == G_MAXUINT32 && g_error_matches(reason, CACHE_ERROR, CACHE_ERROR_INVALID)) {
-        g_info("%s: %s", context->settings->id, reason->message);
-        set = 0;
-    }
-    if (set == G_MAXUINT32) {
-        g_propagate_error(error, g_steal_pointer(&reason));
-        return G_MAXUINT32;
-    }
-    if (!cache_commit(g_steal_pointer(&txn), error))
-        return G_MAXUINT32;
-    g_hash_table_insert(context->keyword_sets, g_strdup(joined), GUINT_TO_POINTER(set));
+    if (*all && g_hash_table_size(context->keyword_sets) < SETS_REMEMBERED)
+        g_hash_table_insert(context->keyword_sets, g_strdup(joined), GUINT_TO_POINTER(set));
     return set;
 }
 
@@ -246,32 +243,50 @@ static gboolean can_be_kept(const ImapNode *keyword)
     return keyword->length > 0 && keyword->length <= 255;
 }
 
-gboolean sync_flags_of(SyncContext *context, const ImapNode *flags, guint32 system,
-                       CacheFlags *result, GError **error)
+/* The first SYNC_KEYWORDS that can be kept, with spaces between; *why: others are left out. */
+static GString *join_keywords(const ImapFetchData *fetch, const char **why)
 {
-    g_autoptr(GString) joined = NULL;
+    GString *joined = g_string_new(NULL);
     guint count = 0;
-    gpointer known;
 
-    *result = (CacheFlags){.system = system};
-    for (const ImapNode *node = imap_fetch_data_keyword(imap_node_first(flags)); node;
+    *why = fetch->n_unkept > 0 ? "a name is longer than 255 letters, or isn't a keyword" : NULL;
+    for (const ImapNode *node = imap_fetch_data_keyword(imap_node_first(fetch->flags)); node;
          node = imap_node_next(node) ? imap_fetch_data_keyword(imap_node_next(node)) : NULL) {
-        if (count == SYNC_KEYWORDS || !can_be_kept(node))
+        if (!can_be_kept(node)) {
+            *why = "a name isn't a keyword";
             continue;
-        if (!joined)
-            joined = g_string_new(NULL);
-        else
+        }
+        if (count == SYNC_KEYWORDS) {
+            *why = "a message has more than " G_STRINGIFY(SYNC_KEYWORDS);
+            break;
+        }
+        if (count++ > 0)
             g_string_append_c(joined, ' ');
         g_string_append_len(joined, node->text, (gssize)node->length);
-        count++;
     }
-    if (!joined)
-        return TRUE;
-    if (g_hash_table_lookup_extended(context->keyword_sets, joined->str, NULL, &known))
+    return joined;
+}
+
+gboolean sync_flags_of(SyncContext *context, const ImapFetchData *fetch, CacheFlags *result,
+                       GError **error)
+{
+    const char *why;
+    g_autoptr(GString) joined = join_keywords(fetch, &why);
+    gboolean all = TRUE;
+    gpointer known;
+
+    *result = (CacheFlags){.system = fetch->system};
+    if (joined->len == 0)
+        result->keywords = 0;
+    else if (g_hash_table_lookup_extended(context->keyword_sets, joined->str, NULL, &known))
         result->keywords = GPOINTER_TO_UINT(known);
     else
-        result->keywords = intern(context, joined->str, error);
-    return result->keywords != G_MAXUINT32;
+        result->keywords = intern(context, joined->str, &all, error);
+    if (result->keywords == G_MAXUINT32)
+        return FALSE;
+    if (!all)
+        why = "the account has too many different sets of them";
+    return !why || sync_leave_out(context, why, error);
 }
 
 void sync_flags_format(SyncContext *context, CacheFlags flags, GString *out)
@@ -302,6 +317,7 @@ gboolean sync_select_since(SyncContext *context, const CacheFolder *folder, guin
 
     imap_selected_clear(&context->state);
     context->selected = 0;
+    context->selecting = folder->id;
     if (!imap_client_select(context->imap, &what, &context->state, &failure)) {
         note_closed(context, folder->id, failure);
         g_propagate_prefixed_error(error, g_steal_pointer(&failure), "%s: ", folder->base_name);

@@ -45,9 +45,11 @@ typedef struct {
     NetCancel *cancel; /* ends a round: stop, or offline */
     ImapClient *imap;
     gint64 selected;    /* folder number; 0: none */
+    gint64 selecting;   /* of the last SELECT, whose answers come before the folder is selected */
     ImapSelected state; /* of the selected folder */
 
     GHashTable *keyword_sets; /* names joined by spaces, as the server wrote them -> set number */
+    GHashTable *left_out;     /* folders (gint64) with keywords that aren't kept, see left-out.h */
     GHashTable *base_counts;  /* folder -> how many rows have a base UID */
     GHashTable *suspicions;   /* "folder N lost most", ... -> seen on the connection number */
     GHashTable *repeats;      /* what asked for another round in vain: words -> how often */
@@ -130,11 +132,12 @@ void sync_base_count_add(SyncContext *context, gint64 folder, int change);
 
 /*
  * Flags as a FETCH answer has them. Of a message's keywords the first SYNC_KEYWORDS count that can
- * be kept here; so the user's own always find room among them.
+ * be kept here; so the user's own always find room among them. Where others are left out, that is
+ * said (left-out.h).
  */
 #define SYNC_KEYWORDS 500
-gboolean sync_flags_of(SyncContext *context, const ImapNode *flags, guint32 system,
-                       CacheFlags *result, GError **error);
+gboolean sync_flags_of(SyncContext *context, const ImapFetchData *fetch, CacheFlags *result,
+                       GError **error);
 
 /* Appends "\Seen Junk" for a command, without parentheses. */
 void sync_flags_format(SyncContext *context, CacheFlags flags, GString *out);

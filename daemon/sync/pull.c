@@ -13,6 +13,7 @@
 #include "daemon/sync/doubt.h"
 #include "daemon/sync/here.h"
 #include "daemon/sync/join.h"
+#include "daemon/sync/left-out.h"
 #include "daemon/sync/notes.h"
 #include "daemon/sync/recognise.h"
 #include "daemon/sync/reset.h"
@@ -98,7 +99,7 @@ static gboolean note_change(const ImapResponse *response, gpointer data, GError 
     }
     imap_set_add(pull->told, fetch.uid);
     ServerFlags change = {.uid = fetch.uid};
-    if (!sync_flags_of(pull->context, fetch.flags, fetch.system, &change.flags, error))
+    if (!sync_flags_of(pull->context, &fetch, &change.flags, error))
         return FALSE;
     g_array_append_val(pull->changes, change);
     return TRUE;
@@ -773,7 +774,8 @@ static gboolean complete_pull(Pull *pull, GError **error)
     g_hash_table_remove(context->losses, &complete.folder);
     g_hash_table_remove(context->unsure, &complete.folder);
     g_hash_table_add(context->pulled, g_memdup2(&pull->folder->id, sizeof(gint64)));
-    if (!sync_clear_aside(context, complete.folder, 0, error))
+    if (!sync_clear_aside(context, complete.folder, 0, error) ||
+        !sync_end_left_out(context, complete.folder, pull->compares, error))
         return FALSE;
     /* What the first SELECT said is what was pulled up to; not what a later one says. Nor is all
      * pulled where a response couldn't be read. */
@@ -1067,6 +1069,7 @@ gboolean sync_pull_folder(SyncContext *context, gint64 id, GError **error)
     pull.silent = imap_set_new();
     pull.connection = context->connection;
     pull.unread = imap_client_unread(context->imap);
+    sync_begin_left_out(context, id);
     if (!select_for_pull(&pull, &qresync, error) || is_other_folder(&pull, error) ||
         !sync_note_epoch(context, pull.folder, error))
         return FALSE;

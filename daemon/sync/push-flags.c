@@ -109,7 +109,7 @@ static gboolean note_flags(const ImapResponse *response, gpointer data, GError *
     if (index == 0)
         return TRUE;
     answer.action = index - 1;
-    if (!sync_flags_of(store->push->context, fetch.flags, fetch.system, &answer.flags, error))
+    if (!sync_flags_of(store->push->context, &fetch, &answer.flags, error))
         return FALSE;
     g_array_append_val(store->answers, answer);
     return store->answers->len < BATCH || flush_answers(store, error);

@@ -146,16 +146,22 @@ static gboolean has_missing(const CacheFolder *row)
     return row->missing > 0;
 }
 
+static gboolean problem_is_upstream(const CacheFolder *row)
+{
+    return row->base_name != NULL;
+}
+
 /* The difference that each operation is to make go. */
 static const struct {
     const char *operation;
     gboolean (*of_message)(const CachePlacement *row);
     gboolean (*of_folder)(const CacheFolder *row);
-} differences[] = {{"append", problem_is_unplaced, NULL}, {"copy", problem_is_unplaced, NULL},
-                   {"move", problem_is_unplaced, NULL},   {"expunge", is_unexpunged, NULL},
-                   {"flags", is_unstored, NULL},          {"create", NULL, push_is_uncreated},
-                   {"rename", NULL, is_unnamed},          {"delete", NULL, is_undeleted},
-                   {"fetch", has_base, has_missing}};
+} differences[] = {{"append", problem_is_unplaced, NULL},  {"copy", problem_is_unplaced, NULL},
+                   {"move", problem_is_unplaced, NULL},    {"expunge", is_unexpunged, NULL},
+                   {"flags", is_unstored, NULL},           {"create", NULL, push_is_uncreated},
+                   {"rename", NULL, is_unnamed},           {"delete", NULL, is_undeleted},
+                   {"fetch", has_base, has_missing},       {"renumbers", NULL, problem_is_upstream},
+                   {"keywords", NULL, problem_is_upstream}};
 
 typedef struct {
     gboolean (*differs)(const CachePlacement *row);

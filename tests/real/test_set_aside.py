@@ -5,7 +5,9 @@ said, and all else goes on in the same round. Each against a provider in memory 
 
 import base64
 import itertools
+import os
 import random
+import sqlite3
 import tempfile
 import time
 import unittest
@@ -736,6 +738,77 @@ class Keywords(Fake):
         self.server.set_flags("INBOX", 4, many[::-1])
         self.assertIsNone(self.sync())
         self.assertIn("\\Seen", self.here()["m2"])
+
+    def said(self):
+        return [(problem[1], problem[-1]) for problem in self.account.problems() if problem[0] == "keywords"]
+
+    def test_what_is_left_out_is_said_until_it_is_gone(self):
+        for name, keywords in (("long", ["x" * 256]), ("longer", ["x" * 300, "Short"]), ("endless", ["x" * 70000]),
+                               ("many", [f"Keyword{number}" for number in range(501)]),
+                               ("more", [f"Keyword{number}" for number in range(1001)]),
+                               ("none", ["a%b"]), ("control", ["a\x01b"])):
+            for first in (True, False):
+                with self.subTest(name, first=first):
+                    self.without = () if first else ("CONDSTORE", "QRESYNC")
+                    self.setUp()
+                    self.fill()
+                    if not first:
+                        self.assertIsNone(self.sync())
+                        self.assertEqual(self.said(), [])
+                    self.server.set_flags("INBOX", 2, keywords)
+                    self.server.set_flags("INBOX", 4, ["\\Seen", "Other"])
+                    self.assertIsNone(self.sync())
+                    self.assertEqual([folder for folder, _ in self.said()], ["INBOX"])
+                    self.assertEqual(self.here()["m4"], {"\\Seen", "Other"})
+                    self.server.set_flags("INBOX", 2, ["Fine"])
+                    self.assertIsNone(self.sync())
+                    self.assertEqual(self.here()["m2"], {"Fine"})
+                    if self.without: # else when the folder is compared as a whole
+                        self.assertEqual(self.said(), [])
+
+    def test_what_can_be_kept_is_not_said(self):
+        self.fill()
+        self.server.set_flags("INBOX", 2, ["x" * 255, "NotJunk", "$Forwarded", "a]b"])
+        self.server.set_flags("INBOX", 3, [f"Keyword{number}" for number in range(500)])
+        self.assertIsNone(self.sync())
+        self.assertEqual(self.said(), [])
+        self.assertEqual(len(self.here()["m3"]), 500)
+
+    def test_the_hundred_thousandth_set_is_left_out_and_all_else_goes_on(self):
+        kept = tempfile.TemporaryDirectory()
+        self.addCleanup(kept.cleanup)
+        self._account = SyncAccount(self.server.imap, directory=kept.name)
+        self.addCleanup(lambda: self.account.close())
+        self.fill()
+        self.server.set_flags("INBOX", 1, ["Known"])
+        self.server.set_flags("INBOX", 2, ["Known"])
+        self.assertIsNone(self.sync())
+        self.account.close()
+        with sqlite3.connect(os.path.join(self.account.directory, "mail.db")) as cache:
+            first = cache.execute("SELECT max(id) FROM keyword_set").fetchone()[0] + 1
+            cache.executemany("INSERT INTO keyword_set VALUES (?, ?)",
+                              ((number, f"Made{number}") for number in range(first, 100001)))
+        cache.close()
+        self.account.start()
+        self.server.set_flags("INBOX", 1, ["Known", "New"])
+        self.server.set_flags("INBOX", 3, ["\\Seen", "Newer"])
+        self.server.put("INBOX", mail("m6"), ["Known", "Newest"])
+        self.assertIsNone(self.sync())
+        self.assertEqual([folder for folder, _ in self.said()], ["INBOX"])
+        here = self.here()
+        self.assertEqual((here["m1"], here["m3"], here["m6"]), ({"Known"}, {"\\Seen"}, {"Known"}))
+        # What it means doesn't reach the provider, and what clients change does, with names of their own.
+        self.account("store", "INBOX", 2, "+Mine")
+        self.account("store", "INBOX", 1, "+Mine")
+        self.account("store", "INBOX", 3, "+Mine \\Flagged")
+        self.account.append("INBOX", mail("m7"), "Yours")
+        self.assertIsNone(self.sync())
+        self.assertIsNone(self.sync())
+        there = self.there()
+        self.assertEqual(there["m1"], {"Known", "New", "Mine"})
+        self.assertEqual(there["m2"], {"Known", "Mine"})
+        self.assertEqual(there["m3"], {"\\Seen", "\\Flagged", "Newer", "Mine"})
+        self.assertEqual(there["m7"], {"Yours"})
 
 
 if __name__ == "__main__":

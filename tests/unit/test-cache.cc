@@ -11,8 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <iterator>
+#include <random>
+#include <set>
 
 extern "C" {
 #include "cache/private.h"
@@ -515,6 +519,99 @@ TEST_F(CacheTest, KeywordSetsAreEqualExactlyWhenTheirNumbersAre)
     EXPECT_STREQ(cache_keywords_names(cache, rest)[0], "$Forwarded");
     EXPECT_EQ(cache_keywords_union(txn, rest, work, error), set);
     EXPECT_EQ(cache_keywords_subtract(txn, work, set, error), 0u);
+}
+
+std::string joined(const char *const *names)
+{
+    g_autofree char *text = g_strjoinv(" ", (char **)names);
+
+    return text;
+}
+
+TEST_F(CacheTest, AProviderThatMakesUpKeywordsTakesNoRoomFromClients)
+{
+    Txn txn(cache, CACHE_WRITE);
+    gboolean all;
+    auto told = [&](std::vector<const char *> names) {
+        names.push_back(nullptr);
+        return cache_keywords_told(txn, names.data(), &all, error);
+    };
+    guint32 work = told({"Work"}), last = 0;
+    EXPECT_TRUE(all);
+    for (int i = 0; i < 100000 && all; i++)
+        last = told({("Made" + std::to_string(i)).c_str()});
+    EXPECT_FALSE(all);
+    EXPECT_EQ(last, 0u) << "nothing of it was known";
+    guint32 known = told({"Newest", "work"});
+    EXPECT_FALSE(all);
+    EXPECT_EQ(known, work) << "a part of it was";
+    EXPECT_EQ(told({"WORK"}), work);
+    EXPECT_TRUE(all);
+    known = told({"Made1", "Made2", "Work"});
+    EXPECT_FALSE(all);
+    EXPECT_EQ(joined(cache_keywords_names(cache, known)), "Made1");
+
+    const char *mine[] = {"Mine", nullptr};
+    guint32 own = cache_keywords_intern(txn, mine, error);
+    ASSERT_NE(own, G_MAXUINT32);
+    guint32 both = cache_keywords_union(txn, own, work, error);
+    ASSERT_NE(both, G_MAXUINT32);
+    EXPECT_EQ(joined(cache_keywords_names(cache, both)), "Mine Work");
+    EXPECT_EQ(cache_keywords_subtract(txn, both, own, error), work);
+}
+
+TEST_F(CacheTest, KeywordsAreBoundedInOctetsToo)
+{
+    Txn txn(cache, CACHE_WRITE);
+    guint64 octets = 0;
+    gboolean all = TRUE;
+
+    for (int i = 0; i < 2000 && all; i++) {
+        std::vector<std::string> names;
+        std::vector<const char *> pointers;
+        for (int k = 0; k < 500; k++)
+            names.push_back(std::to_string(i * 500 + k) + std::string(240, 'x'));
+        for (const auto &name : names)
+            pointers.push_back(name.c_str());
+        pointers.push_back(nullptr);
+        cache_keywords_told(txn, pointers.data(), &all, error);
+        octets += 500 * 240;
+    }
+    EXPECT_FALSE(all);
+    EXPECT_LT(octets, 40u * 1024 * 1024);
+}
+
+TEST_F(CacheTest, SetsAreJoinedAndCutAsSetsAre)
+{
+    std::mt19937 random(1);
+    Txn txn(cache, CACHE_WRITE);
+
+    for (int round = 0; round < 500; round++) {
+        std::set<std::string> sets[2], expected;
+        guint32 numbers[2];
+        for (int i = 0; i < 2; i++) {
+            std::vector<const char *> names;
+            for (unsigned n = random() % 9; n > 0; n--)
+                sets[i].insert(std::string(1, (char)('a' + random() % 8)));
+            for (const auto &name : sets[i])
+                names.push_back(name.c_str());
+            names.push_back(nullptr);
+            numbers[i] = cache_keywords_intern(txn, names.data(), error);
+        }
+        auto members = [&](guint32 set) {
+            std::set<std::string> found;
+            for (const char *const *n = cache_keywords_names(cache, set); *n; n++)
+                found.insert(*n);
+            return found;
+        };
+        std::set_union(sets[0].begin(), sets[0].end(), sets[1].begin(), sets[1].end(),
+                       std::inserter(expected, expected.end()));
+        EXPECT_EQ(members(cache_keywords_union(txn, numbers[0], numbers[1], error)), expected);
+        expected.clear();
+        std::set_difference(sets[0].begin(), sets[0].end(), sets[1].begin(), sets[1].end(),
+                            std::inserter(expected, expected.end()));
+        EXPECT_EQ(members(cache_keywords_subtract(txn, numbers[0], numbers[1], error)), expected);
+    }
 }
 
 TEST_F(CacheTest, ASetFromARolledBackTransactionCanStillBeUsed)

@@ -243,6 +243,48 @@ TEST(Response, WhatIsOddIsReadAsFarAsItGoes)
         EXPECT_EQ(parse(c.in), c.out) << c.in;
 }
 
+TEST(Response, OnlyWhatCanBeAKeywordIsOne)
+{
+    const struct {
+        std::string flag;
+        guint keywords, unkept;
+    } cases[] = {
+        {"$Junk", 1, 0},
+        {"a]b", 1, 0},
+        {"caf\xc3\xa9", 1, 0},
+        {std::string(255, 'x'), 1, 0},
+        {std::string(256, 'x'), 0, 1},
+        {"caf\xe9", 0, 1},
+        {"\xff\xfe", 0, 1},
+        {"a\xc2\x9b"
+         "2J",
+         0, 1}, /* a terminal's control, C1 */
+        {"a\xe2\x80\xae"
+         "b",
+         0, 1}, /* the other direction */
+        {"a\xe2\x80\xa8"
+         "b",
+         0, 1},                 /* the next line */
+        {"\xed\xa0\x80", 0, 1}, /* half a surrogate */
+        {"a\x1b[2J", 0, 1},
+        {"a%b", 0, 1},
+        {"\\Seen", 0, 0},
+        {"\\X-Own", 0, 0},
+        {"\"\"", 0, 0},
+        {"NIL", 0, 0},
+        {"()", 0, 0},
+    };
+    for (const auto &c : cases) {
+        Reply reply("* 1 FETCH (UID 1 FLAGS (\\Answered " + c.flag + "))");
+        ImapFetchData data;
+        ASSERT_TRUE(reply.complete);
+        ASSERT_TRUE(imap_fetch_data_parse(reply.get(), &data, nullptr));
+        EXPECT_TRUE(data.got & IMAP_GOT_FLAGS) << c.flag;
+        EXPECT_EQ(data.n_keywords, c.keywords) << c.flag;
+        EXPECT_EQ(data.n_unkept, c.unkept) << c.flag;
+    }
+}
+
 TEST(Response, WhatHasNoFormIsPassedOver)
 {
     for (const std::string &in : {

@@ -26,6 +26,30 @@ void refused(Client &client, const std::string &command, const std::string &answ
     client.play("S: " + answer + "\nC: after NOOP\nS~ after OK …");
 }
 
+/* Keywords that can't be kept are refused as a whole, also with a message: it isn't half stored. */
+TEST_F(ImapTest, KeywordsThatCannotBeKeptAreRefusedAndTheSessionGoesOn)
+{
+    deliver(inbox, MAIL);
+    auto client = select();
+    std::string most, many, sets;
+    for (int i = 0; i < 1000; i++)
+        most += (i ? " K" : "K") + std::to_string(i);
+    many = most + " K1000";
+    for (const std::string &bad : {std::string(256, 'x'), std::string(300, 'x'), std::string("a%b"),
+                                   std::string("a\x01"
+                                               "b"),
+                                   std::string("caf\xc3\xa9"), many}) {
+        refused(*client, "a STORE 1 +FLAGS (\\Seen " + bad + ")", "a …");
+        refused(*client, "a APPEND INBOX (\\Seen " + bad + ") {4+}\r\nA: b", "a …");
+        client->play("C: c FETCH 1 FLAGS\nS: * 1 FETCH (FLAGS (\\Recent))\nS: c OK …");
+        client->play("C: d STATUS INBOX (MESSAGES)\nS: * STATUS INBOX (MESSAGES 1)\nS: d OK …");
+    }
+    client->send("e STORE 1 +FLAGS.SILENT (" + most + ")\r\n");
+    client->play("S~ e OK …");
+    /* One more, beside a thousand, is one too many. */
+    refused(*client, "f STORE 1 +FLAGS.SILENT (More)", "f NO …");
+}
+
 TEST_F(ImapTest, NonsenseIsAnsweredAndTheSessionGoesOn)
 {
     deliver(inbox, MAIL);

@@ -124,7 +124,8 @@ static char *title_of(const char *operation, const char *folder)
                   {"delete", "Delete the folder %s"},
                   {"rename", "Call a folder %s"},
                   {"subscribe", "Subscribe to %s"},
-                  {"renumbers", "Read %s"}};
+                  {"renumbers", "Read %s"},
+                  {"keywords", "Read keywords in %s"}};
 
     for (guint i = 0; i < G_N_ELEMENTS(titles); i++) {
         if (strcmp(titles[i].operation, operation) != 0)

@@ -46,18 +46,36 @@ static gboolean read_fetch_data_uid(const ImapNode *value, ImapFetchData *out)
     return TRUE;
 }
 
+/* Whether what isn't ASCII in it is text, without controls of terminals and of directions. */
+static gboolean is_plain_text(const char *text, gsize length)
+{
+    if (!g_utf8_validate(text, (gssize)length, NULL))
+        return FALSE;
+    for (const char *p = text; p < text + length; p = g_utf8_next_char(p)) {
+        const GUnicodeType type = g_unichar_type(g_utf8_get_char(p));
+        if (type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT ||
+            type == G_UNICODE_LINE_SEPARATOR || type == G_UNICODE_PARAGRAPH_SEPARATOR)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 /* Whether it can be a keyword, here and wherever it is passed on (RFC 3501, 9: flag-keyword; Gmail
- * has "]" in some). */
+ * has "]" in some, and others have UTF-8). */
 static gboolean is_keyword(const ImapNode *flag)
 {
+    gboolean ascii = TRUE;
+
     if (!imap_node_is_text(flag) || flag->kind == IMAP_NODE_NIL || flag->length == 0 ||
         flag->length > 255)
         return FALSE;
-    for (gsize i = 0; i < flag->length; i++)
+    for (gsize i = 0; i < flag->length; i++) {
+        ascii = ascii && (guchar)flag->text[i] < 0x80;
         if (!imap_is_atom_char(flag->text[i]) && flag->text[i] != ']' &&
             (guchar)flag->text[i] < 0x80)
             return FALSE;
-    return TRUE;
+    }
+    return ascii || is_plain_text(flag->text, flag->length);
 }
 
 static gboolean is_system_flag(const ImapNode *flag)
@@ -73,12 +91,12 @@ static gboolean read_flags(const ImapNode *value, ImapFetchData *out)
     out->flags = value;
     out->system = 0;
     out->recent = FALSE;
-    out->n_keywords = 0;
+    out->n_keywords = out->n_unkept = 0;
     for (const ImapNode *flag = imap_node_first(value); flag != NULL; flag = imap_node_next(flag)) {
         if (is_keyword(flag))
             out->n_keywords++;
         else if (!is_system_flag(flag))
-            continue;
+            out->n_unkept += flag->kind != IMAP_NODE_NIL && flag->length > 0;
         else if (imap_node_is(flag, "\\Recent"))
             out->recent = TRUE;
         else

@@ -35,7 +35,8 @@ typedef struct {
     guint32 uid;
     guint32 system; /* ImapFlag bits */
     gboolean recent;
-    guint n_keywords; /* see imap_fetch_data_keywords() */
+    guint n_keywords; /* see imap_fetch_data_keyword() */
+    guint n_unkept; /* names in FLAGS that can be no keyword: too long, or with other characters */
     ImapDateTime date;
     guint64 size;
     guint64 modseq;
