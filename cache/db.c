@@ -150,6 +150,7 @@ Db *db_open(const char *path, DbOpen how, GError **error)
     db->path = g_strdup(path);
     if (how == DB_OPEN_WRITER && !file_make(path, error))
         return NULL;
+    progress_init();
     int code = sqlite3_open_v2(path, &db->handle, flags, NULL);
     if (code != SQLITE_OK) {
         db_fail(db, code, error);

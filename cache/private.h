@@ -132,6 +132,7 @@ typedef struct {
     const CacheProgress *progress; /* may be NULL */
     const char *what;
     double share;
+    gboolean reads; /* it writes nothing, so it can be ended by reads that fail */
 } ProgressStep;
 /* Tells, and asks; FALSE and CANCELLED: it is not to go on. */
 gboolean progress_tell(const CacheProgress *progress, const char *what, double share,
@@ -140,6 +141,8 @@ gboolean progress_tell(const CacheProgress *progress, const char *what, double s
  * ends with CANCELLED. */
 void progress_begin(Db *db, ProgressStep *step);
 void progress_end(Db *db);
+/* Before the first connection is opened, by any thread. */
+void progress_init(void);
 
 /* ---- beside.c */
 #define BESIDE_BUILT ".rebuilding"

@@ -23,13 +23,19 @@ gboolean cache_check(Cache *cache, const CacheProgress *progress, GError **error
 {
     g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
     g_autoptr(GString) found = g_string_new(NULL);
-    ProgressStep step = {progress, "checking the mail cache", -1};
+    g_autoptr(GError) failure = NULL;
+    ProgressStep step = {progress, "checking the mail cache", -1, TRUE};
 
     if (!txn)
         return FALSE;
     progress_begin(txn->db, &step);
-    gboolean read = check(txn->db, found, error);
+    gboolean read = check(txn->db, found, &failure);
     progress_end(txn->db);
+    /* What couldn't be read because it was cancelled is no damage. */
+    if (!progress_tell(progress, step.what, step.share, error))
+        return FALSE;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
     if (!read || !found->len)
         return read;
     g_set_error(error, CACHE_ERROR, CACHE_ERROR_CORRUPT, "%s is damaged: %s", txn->db->path,

@@ -402,6 +402,46 @@ TEST_F(CacheDamage, ASoundCacheChecksAndAnOpenOneIsNotRebuilt)
     EXPECT_EQ(error.code(), CACHE_ERROR_LOCKED);
 }
 
+/* What this process has read from files so far, in octets. */
+static long octets_read()
+{
+    std::ifstream file("/proc/self/io");
+    std::string word;
+    long octets = 0;
+    file >> word >> octets;
+    return octets;
+}
+
+TEST_F(CacheDamage, ACheckOfALargeCacheEndsAfterAFewPagesWhenItIsCancelled)
+{
+    constexpr long LARGE = 32L << 20;
+    fill_cache();
+    close();
+    sqlite3 *db = nullptr;
+    ASSERT_EQ(sqlite3_open((dir + "/mail.db").c_str(), &db), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(
+                  db,
+                  "CREATE TABLE large (octets); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT"
+                  " i + 1 FROM n WHERE i < 4096) INSERT INTO large SELECT randomblob(8192) FROM n;"
+                  "PRAGMA wal_checkpoint (TRUNCATE)",
+                  nullptr, nullptr, nullptr),
+              SQLITE_OK);
+    sqlite3_close(db);
+    open();
+    int asked = 0;
+    CacheProgress progress = {
+        nullptr, [](gpointer data) -> gboolean { return ++*(int *)data > 100; }, &asked};
+    long before = octets_read();
+    EXPECT_FALSE(cache_check(cache, &progress, error));
+    EXPECT_EQ(error.code(), CACHE_ERROR_CANCELLED) << error.text();
+    EXPECT_LT(octets_read() - before, LARGE / 4);
+    /* Nothing is thought to be damaged, and the next one is whole. */
+    before = octets_read();
+    EXPECT_TRUE(cache_check(cache, nullptr, error)) << error.text();
+    EXPECT_GE(octets_read() - before, LARGE);
+    EXPECT_FALSE(cache_is_damaged(cache));
+}
+
 TEST_F(CacheDamage, WhatExistsOnlyHereIsCarriedOverUnderTheSameUids)
 {
     gint64 inbox = fill_cache();
