@@ -159,7 +159,7 @@ static char *describe(CacheTxn *txn, gint64 id, guint32 uid, const char *words)
 
 /* Under the lock. */
 static gboolean set_aside(FetchAside *aside, CacheTxn *txn, gint64 folder, guint32 uid,
-                          const char *words)
+                          const char *words, GError **error)
 {
     const Entry *known = find(aside, folder, uid);
     gint64 now = net_clock_seconds(aside->clock);
@@ -172,7 +172,7 @@ static gboolean set_aside(FetchAside *aside, CacheTxn *txn, gint64 folder, guint
                             .since = since,
                             .retry = now + CLAMP(now - since, WAIT_FIRST, WAIT_MAX)};
 
-    problem.id = cache_problem_set(txn, &problem, NULL);
+    problem.id = cache_problem_set(txn, &problem, error);
     if (problem.id == 0)
         return FALSE;
     if (!known) /* not at each try */
@@ -184,14 +184,14 @@ static gboolean set_aside(FetchAside *aside, CacheTxn *txn, gint64 folder, guint
 }
 
 /* Under the lock. */
-static gboolean end(FetchAside *aside, CacheTxn *txn, gint64 folder, guint32 uid)
+static gboolean end(FetchAside *aside, CacheTxn *txn, gint64 folder, guint32 uid, GError **error)
 {
     const Key key = {folder, uid};
     const Entry *entry = find(aside, folder, uid);
 
     if (!entry)
         return TRUE;
-    if (!cache_problem_clear(txn, entry->id, NULL))
+    if (!cache_problem_clear(txn, entry->id, error))
         return FALSE;
     if (uid)
         g_message("%s: the message with UID %u could be fetched", aside->settings->id, uid);
@@ -210,37 +210,49 @@ static gboolean has_news(FetchAside *aside, const FetchOutcome *outcome, const c
 }
 
 static gboolean write_outcome(FetchAside *aside, CacheTxn *txn, const FetchOutcome *outcome,
-                              const char *general)
+                              const char *general, GError **error)
 {
     for (guint i = 0; i < outcome->finished->len; i++) {
         const CacheWanted *item = &g_array_index(outcome->finished, CacheWanted, i);
-        if (!end(aside, txn, item->folder, item->uid) ||
-            (item->folder != outcome->closed && !end(aside, txn, item->folder, 0)))
+        if (!end(aside, txn, item->folder, item->uid, error) ||
+            (item->folder != outcome->closed && !end(aside, txn, item->folder, 0, error)))
             return FALSE;
     }
     /* Earlier versions knew of no folder. */
-    if (outcome->finished->len > 0 && !end(aside, txn, 0, 0))
+    if (outcome->finished->len > 0 && !end(aside, txn, 0, 0, error))
         return FALSE;
     for (guint i = 0; i < outcome->refused->len; i++) {
         const CacheWanted *item = &g_array_index(outcome->refused, CacheWanted, i);
-        if (!set_aside(aside, txn, item->folder, item->uid, outcome->words))
+        if (!set_aside(aside, txn, item->folder, item->uid, outcome->words, error))
             return FALSE;
     }
-    return !general || set_aside(aside, txn, outcome->closed, 0, general);
+    return !general || set_aside(aside, txn, outcome->closed, 0, general, error);
 }
 
-void fetch_aside_write(FetchAside *aside, const FetchOutcome *outcome, const char *general)
+/* After what was written was undone. Where even that fails, it is read before the next plan. */
+static void load_again(FetchAside *aside)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(aside->cache, CACHE_READ, NULL);
+
+    if (txn)
+        fetch_aside_load(aside, txn);
+}
+
+gboolean fetch_aside_write(FetchAside *aside, const FetchOutcome *outcome, const char *general,
+                           GError **error)
 {
     pthread_mutex_lock(&aside->lock);
     gboolean news = has_news(aside, outcome, general);
     pthread_mutex_unlock(&aside->lock);
     if (!news)
-        return;
-    g_autoptr(CacheTxn) txn = cache_begin(aside->cache, CACHE_WRITE_FULL, NULL);
+        return TRUE;
+    g_autoptr(CacheTxn) txn = cache_begin(aside->cache, CACHE_WRITE_FULL, error);
     pthread_mutex_lock(&aside->lock);
-
-    if (!txn || !write_outcome(aside, txn, outcome, general) ||
-        !cache_commit(g_steal_pointer(&txn), NULL))
-        g_warning("%s: what can't be fetched can't be written down", aside->settings->id);
+    gboolean ok = txn && write_outcome(aside, txn, outcome, general, error) &&
+                  cache_commit(g_steal_pointer(&txn), error);
     pthread_mutex_unlock(&aside->lock);
+    g_clear_pointer(&txn, cache_end);
+    if (!ok)
+        load_again(aside);
+    return ok;
 }

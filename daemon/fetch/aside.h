@@ -25,5 +25,7 @@ gboolean fetch_aside_is_old(FetchAside *aside, gint64 folder, guint32 uid);
 guint fetch_aside_size(FetchAside *aside);
 
 /* Writes what became of messages: what was refused is set aside, what is finished isn't any more.
- * `general`: words of a refusal of all of a folder (outcome->closed), or NULL. */
-void fetch_aside_write(FetchAside *aside, const FetchOutcome *outcome, const char *general);
+ * `general`: words of a refusal of all of a folder (outcome->closed), or NULL. FALSE: it can't be
+ * written, and all is set aside as before. */
+gboolean fetch_aside_write(FetchAside *aside, const FetchOutcome *outcome, const char *general,
+                           GError **error);

@@ -553,19 +553,22 @@ static void note_renumbered(FetchBodies *bodies, gint64 folder)
 }
 
 /* Under the lock, which is given up while it is written: what was finished is claimed no more, what
- * is refused is set aside. */
-static void note_outcome(FetchBodies *bodies, FetchOutcome *outcome, const GError *error)
+ * is refused is set aside. `failure` ended it, or NULL. FALSE: that can't be written; it is asked for
+ * again. */
+static gboolean note_outcome(FetchBodies *bodies, FetchOutcome *outcome, const GError *failure,
+                             GError **error)
 {
-    gboolean general = error && g_error_matches(error, FETCH_ERROR, FETCH_ERROR_REFUSED);
+    gboolean general = failure && g_error_matches(failure, FETCH_ERROR, FETCH_ERROR_REFUSED);
 
     if (outcome->finished->len > 0)
         bodies->breaks = 0;
-    if (error && !general)
-        halve_rest(bodies, outcome, error);
+    if (failure && !general)
+        halve_rest(bodies, outcome, failure);
     note_renumbered(bodies, outcome->renumbered);
     outcome->renumbered = 0;
     pthread_mutex_unlock(&bodies->lock);
-    fetch_aside_write(bodies->aside, outcome, general ? error->message : NULL);
+    gboolean ok =
+        fetch_aside_write(bodies->aside, outcome, general ? failure->message : NULL, error);
     pthread_mutex_lock(&bodies->lock);
     for (guint i = 0; i < outcome->finished->len; i++)
         g_hash_table_remove(bodies->claimed,
@@ -579,6 +582,7 @@ static void note_outcome(FetchBodies *bodies, FetchOutcome *outcome, const GErro
     g_array_set_size(outcome->finished, 0);
     g_array_set_size(outcome->refused, 0);
     g_ptr_array_set_size(outcome->rest, 0);
+    return ok;
 }
 
 /* A copy of the request's n-th job, which stays for another try; NULL behind the last, or when the
@@ -634,7 +638,8 @@ static gboolean serve_request(FetchBodies *bodies, Fetcher *fetcher, Request *re
     for (guint n = 0; ok && (job = request_job(bodies, request, n)); n++)
         ok = fetcher_start(fetcher, job, &outcome, error);
     ok = ok && fetcher_finish(fetcher, &outcome, error);
-    fetch_aside_write(bodies->aside, &outcome, NULL);
+    /* What can't be written is found again when it is fetched ahead, and is said then. */
+    fetch_aside_write(bodies->aside, &outcome, NULL, NULL);
     if (ok && outcome.refused->len > 0) {
         g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
                     "The provider doesn't give the message: %s", outcome.words);
@@ -656,6 +661,7 @@ static guint adapt_piece(guint piece, gint64 usec)
 static gboolean prefetch(FetchBodies *bodies, Fetcher *fetcher, GError **error)
 {
     g_autoptr(GError) failure = NULL;
+    g_autoptr(GError) unwritten = NULL;
     FetchOutcome outcome;
     guint piece = 32;
     gboolean ok = TRUE;
@@ -663,10 +669,11 @@ static gboolean prefetch(FetchBodies *bodies, Fetcher *fetcher, GError **error)
     fetch_outcome_init(&outcome);
     while (ok) {
         pthread_mutex_lock(&bodies->lock);
-        note_outcome(bodies, &outcome, NULL);
-        FetchJob *job = bodies->stop || !bodies->online || !g_queue_is_empty(&bodies->requests)
-                            ? NULL
-                            : next_job(bodies, piece);
+        gboolean written = note_outcome(bodies, &outcome, NULL, &unwritten);
+        FetchJob *job =
+            !written || bodies->stop || !bodies->online || !g_queue_is_empty(&bodies->requests)
+                ? NULL
+                : next_job(bodies, piece);
         pthread_mutex_unlock(&bodies->lock);
         if (!job)
             break;
@@ -676,11 +683,13 @@ static gboolean prefetch(FetchBodies *bodies, Fetcher *fetcher, GError **error)
     }
     ok = ok && fetcher_finish(fetcher, &outcome, &failure);
     pthread_mutex_lock(&bodies->lock);
-    note_outcome(bodies, &outcome, failure);
+    note_outcome(bodies, &outcome, failure, unwritten ? NULL : &unwritten);
     pthread_mutex_unlock(&bodies->lock);
     fetch_outcome_clear(&outcome);
-    if (failure)
-        g_propagate_error(error, g_steal_pointer(&failure));
+    ok = ok && !unwritten;
+    if (!ok)
+        g_propagate_error(error,
+                          unwritten ? g_steal_pointer(&unwritten) : g_steal_pointer(&failure));
     return ok;
 }
 
@@ -989,8 +998,14 @@ void fetch_bodies_wake(FetchBodies *bodies, gboolean everything)
     bodies->planned = 0;
     if (everything)
         g_hash_table_remove_all(bodies->refused);
+    /* What couldn't be kept isn't wanted any more, so nobody finds out that there is room. */
+    gboolean room = bodies->no_space && !have_plan(bodies);
+    if (room)
+        g_clear_pointer(&bodies->no_space, g_free);
     pthread_cond_broadcast(&bodies->work);
     pthread_mutex_unlock(&bodies->lock);
+    if (room)
+        arrived(bodies);
 }
 
 void fetch_bodies_set_listener(FetchBodies *bodies, FetchListener func, gpointer data)

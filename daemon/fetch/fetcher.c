@@ -626,13 +626,22 @@ static gboolean finish_oldest(Fetcher *fetcher, FetchOutcome *outcome, GError **
     return split_job(fetcher, rest, error);
 }
 
-/* The connection has failed: what has come is kept, what is under way is the rest. */
+/* What has come and can't be written hasn't come. */
+static void drop_batch(Fetcher *fetcher)
+{
+    for (guint i = 0; i < fetcher->batch->len; i++)
+        g_hash_table_remove(fetcher->came, &g_array_index(fetcher->batch, Arrived, i).item.message);
+    g_array_set_size(fetcher->batch, 0);
+    fetcher->batch_bytes = 0;
+}
+
+/* The connection has failed, or the disk: what has come is kept, what is under way is the rest. */
 static void abandon(Fetcher *fetcher, FetchOutcome *outcome)
 {
     Started *started;
 
     if (!write_batch(fetcher, NULL))
-        return;
+        drop_batch(fetcher);
     while ((started = g_queue_pop_head(&fetcher->started))) {
         FetchJob *rest = sort_out(fetcher, started->job, outcome);
         if (rest)

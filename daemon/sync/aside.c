@@ -3,6 +3,7 @@
 #include "daemon/sync/aside.h"
 
 #include "cache/problem.h"
+#include "daemon/sync/notes.h"
 
 #define WAIT_FIRST 60
 #define WAIT_MAX   (24 * 60 * 60)
@@ -242,24 +243,80 @@ gboolean sync_clear_aside_gone(SyncContext *context, GError **error)
 
 /* ---- losses -------------------------------------------------------------------------------- */
 
+/* Noted with what is seen of them: since when, and the last time. */
+#define LOSING "losing"
+#define SEEN   "losing-seen"
+#define UNSURE "unsure"
+
+/* A look that is longer ago than this, as before a sleep or another start, says nothing about the time
+ * since. Nor does one in the future, of a clock that was wrong. */
+#define LOOK_SECONDS (60 * 60)
+
+/* When a note about a folder was made; 0: never, or too long ago. */
+static gint64 looked(const SyncContext *context, const char *what, gint64 folder)
+{
+    g_autofree char *key = sync_note_key(what, folder, 0);
+    const gint64 then = sync_note(context, key);
+    const gint64 now = sync_time(context);
+
+    return then <= now && now - then <= LOOK_SECONDS ? then : 0;
+}
+
+static gboolean note_look(SyncContext *context, CacheTxn *txn, const char *what, gint64 folder,
+                          gint64 when, GError **error)
+{
+    g_autofree char *key = sync_note_key(what, folder, 0);
+
+    return sync_set_note(context, txn, key, when, error);
+}
+
+gboolean sync_is_unsure(const SyncContext *context, gint64 folder)
+{
+    return looked(context, UNSURE, folder) != 0;
+}
+
+gboolean sync_note_unsure(SyncContext *context, gint64 folder, GError **error)
+{
+    return note_look(context, NULL, UNSURE, folder, sync_time(context), error);
+}
+
+gboolean sync_end_losses(SyncContext *context, CacheTxn *txn, gint64 folder, GError **error)
+{
+    return note_look(context, txn, LOSING, folder, 0, error) &&
+           note_look(context, txn, SEEN, folder, 0, error) &&
+           note_look(context, txn, UNSURE, folder, 0, error);
+}
+
+/* Since when it has been so whenever it was looked at. */
+static gint64 losing_since(const SyncContext *context, gint64 folder)
+{
+    g_autofree char *key = sync_note_key(LOSING, folder, 0);
+
+    return looked(context, SEEN, folder) ? sync_note(context, key) : sync_time(context);
+}
+
+static gboolean note_losing(SyncContext *context, gint64 folder, gint64 since, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
+
+    return txn && note_look(context, txn, LOSING, folder, since, error) &&
+           note_look(context, txn, SEEN, folder, sync_time(context), error) &&
+           cache_commit(g_steal_pointer(&txn), error);
+}
+
 gboolean sync_believes(SyncContext *context, const SyncLoss *loss, gboolean *believed,
                        GError **error)
 {
-    gint64 now = sync_time(context);
-    const gint64 *since = g_hash_table_lookup(context->losses, &loss->folder);
+    const gint64 since = losing_since(context, loss->folder);
 
     *believed = loss->lost < SYNC_LOSS_LARGE || loss->lost <= loss->of / 2 ||
-                (since && now - *since >= SYNC_LOSS_SECONDS);
+                sync_time(context) - since >= SYNC_LOSS_SECONDS;
     if (*believed)
         return TRUE;
-    if (!since) {
-        since = g_memdup2(&now, sizeof now);
-        g_hash_table_insert(context->losses, g_memdup2(&loss->folder, sizeof(gint64)),
-                            (gpointer)since);
-    }
     g_autofree char *words = g_strdup_printf("%s seems to have lost %u of %u messages at the "
                                              "provider. That is believed when it is so for "
                                              "a few minutes.",
                                              loss->name, loss->lost, loss->of);
-    return set_aside_until(context, loss->folder, words, *since + SYNC_LOSS_SECONDS, error);
+    return note_losing(context, loss->folder, since, error) &&
+           set_aside_until(context, loss->folder, words, since + SYNC_LOSS_SECONDS, error);
 }

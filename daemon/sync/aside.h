@@ -48,13 +48,19 @@ typedef struct {
 
 /*
  * Whether a loss is believed: more than half of many messages only once it has lasted for
- * SYNC_LOSS_SECONDS; until then the folder is set aside. Storage that is away for a moment comes
- * back.
+ * SYNC_LOSS_SECONDS, restarts in between or not; until then the folder is set aside. Storage that is
+ * away for a moment comes back. What was last seen more than an hour ago counts anew.
  */
 #define SYNC_LOSS_SECONDS 180
 #define SYNC_LOSS_LARGE   20
 gboolean sync_believes(SyncContext *context, const SyncLoss *loss, gboolean *believed,
                        GError **error);
+
+/* Whether a folder's numbers didn't add up when it was looked at before; that they don't now; that
+ * they do, and what was lost is decided about. */
+gboolean sync_is_unsure(const SyncContext *context, gint64 folder);
+gboolean sync_note_unsure(SyncContext *context, gint64 folder, GError **error);
+gboolean sync_end_losses(SyncContext *context, CacheTxn *txn, gint64 folder, GError **error);
 
 /* Ends the problems of messages of `folder` that aren't `there`, or `known` by now; and of folders
  * that are gone. */

@@ -37,8 +37,6 @@ SyncContext *sync_context_new(const AccountAccess *access, Cache *cache, FetchBo
     context->repeats = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     context->returned = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->recognised = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    context->losses = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
-    context->unsure = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->epochs = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     context->closed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     context->notes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -79,8 +77,6 @@ void sync_context_free(SyncContext *context)
     g_hash_table_unref(context->repeats);
     g_hash_table_unref(context->returned);
     g_hash_table_unref(context->recognised);
-    g_hash_table_unref(context->losses);
-    g_hash_table_unref(context->unsure);
     g_hash_table_unref(context->epochs);
     g_hash_table_unref(context->closed);
     g_hash_table_unref(context->notes);

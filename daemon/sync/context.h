@@ -52,9 +52,8 @@ typedef struct {
     GHashTable *left_out;     /* folders (gint64) with keywords that aren't kept, see left-out.h */
     GHashTable *base_counts;  /* folder -> how many rows have a base UID */
     GHashTable *suspicions;   /* "folder N lost most", ... -> seen on the connection number */
-    GHashTable *repeats;      /* what asked for another round in vain: words -> how often */
-    GHashTable *losses;       /* folder -> since when (gint64) it seems to have lost most */
-    GHashTable *unsure;       /* folders (gint64) whose numbers didn't add up the last time */
+    GHashTable *repeats;      /* what asked for another round in vain, since one went well: words ->
+                               * how often */
     GHashTable *recognised;   /* folder -> connection on which its newest were looked at */
     GHashTable *epochs;       /* folder -> its UIDVALIDITY, and on which connection, see here.c */
     GHashTable *closed;       /* folders (gint64) whose SELECT broke the connection */

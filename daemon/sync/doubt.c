@@ -16,23 +16,24 @@ static void add_keywords(CacheTxn *txn, CacheFlags *flags, guint32 keywords)
         flags->keywords = all;
 }
 
-void sync_doubt_flags(SyncContext *context, CacheTxn *txn, const CachePlacement *row,
-                      CacheFlags flags)
+gboolean sync_doubt_flags(SyncContext *context, CacheTxn *txn, const CachePlacement *row,
+                          CacheFlags flags, GError **error)
 {
     g_autofree char *key = sync_note_key(DOUBT, row->folder, row->uid);
     CacheFlags doubt = sync_note_flags(sync_note(context, key));
 
     doubt.system |= flags.system;
     add_keywords(txn, &doubt, flags.keywords);
-    sync_set_note(context, txn, key, sync_note_of_flags(doubt));
+    return sync_set_note(context, txn, key, sync_note_of_flags(doubt), error);
 }
 
-void sync_doubt_store(SyncContext *context, CacheTxn *txn, const SyncAction *action)
+gboolean sync_doubt_store(SyncContext *context, CacheTxn *txn, const SyncAction *action,
+                          GError **error)
 {
     const CachePlacement row = {.folder = action->folder, .uid = action->uid};
 
-    sync_doubt_flags(context, txn, &row, action->add);
-    sync_doubt_flags(context, txn, &row, action->remove);
+    return sync_doubt_flags(context, txn, &row, action->add, error) &&
+           sync_doubt_flags(context, txn, &row, action->remove, error);
 }
 
 gboolean sync_settle_doubt(SyncContext *context, CacheTxn *txn, CachePlacement *row,
@@ -64,7 +65,7 @@ static gint64 doubted_folder(const char *key)
                                             : 0;
 }
 
-void sync_end_doubts(SyncContext *context)
+gboolean sync_end_doubts(SyncContext *context, GError **error)
 {
     g_autoptr(GPtrArray) over = g_ptr_array_new_with_free_func(g_free);
     GHashTableIter iter;
@@ -77,17 +78,18 @@ void sync_end_doubts(SyncContext *context)
             g_ptr_array_add(over, g_strdup(key));
     }
     if (over->len == 0)
-        return;
-    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, NULL);
+        return TRUE;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
     for (guint i = 0; txn && i < over->len; i++)
-        sync_set_note(context, txn, over->pdata[i], 0);
-    if (txn)
-        cache_commit(g_steal_pointer(&txn), NULL);
+        if (!sync_set_note(context, txn, over->pdata[i], 0, error))
+            return FALSE;
+    return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
-void sync_end_doubt(SyncContext *context, CacheTxn *txn, const SyncAction *action)
+gboolean sync_end_doubt(SyncContext *context, CacheTxn *txn, const SyncAction *action,
+                        GError **error)
 {
     g_autofree char *key = sync_note_key(DOUBT, action->folder, action->uid);
 
-    sync_set_note(context, txn, key, 0);
+    return sync_set_note(context, txn, key, 0, error);
 }

@@ -10,14 +10,16 @@
 #include "daemon/sync/context.h"
 
 /* These went out with a new message; a STORE for one placement is about to. */
-void sync_doubt_flags(SyncContext *context, CacheTxn *txn, const CachePlacement *row,
-                      CacheFlags flags);
-void sync_doubt_store(SyncContext *context, CacheTxn *txn, const SyncAction *action);
+gboolean sync_doubt_flags(SyncContext *context, CacheTxn *txn, const CachePlacement *row,
+                          CacheFlags flags, GError **error);
+gboolean sync_doubt_store(SyncContext *context, CacheTxn *txn, const SyncAction *action,
+                          GError **error);
 
 /* Takes what `server` shows of flags in doubt into the row's base. */
 gboolean sync_settle_doubt(SyncContext *context, CacheTxn *txn, CachePlacement *row,
                            CacheFlags server, GError **error);
 
 /* The folders that were pulled in this round have told; a STORE that was answered. */
-void sync_end_doubts(SyncContext *context);
-void sync_end_doubt(SyncContext *context, CacheTxn *txn, const SyncAction *action);
+gboolean sync_end_doubts(SyncContext *context, GError **error);
+gboolean sync_end_doubt(SyncContext *context, CacheTxn *txn, const SyncAction *action,
+                        GError **error);

@@ -89,7 +89,8 @@ static gboolean write_times(SyncContext *context, const CacheFolder *folder, gui
 
     if (!txn)
         return FALSE;
-    sync_set_note(context, txn, key, times ? sync_time(context) << 2 | times : 0);
+    if (!sync_set_note(context, txn, key, times ? sync_time(context) << 2 | times : 0, error))
+        return FALSE;
     if (times == SAID ? !say_renumbers(context, txn, folder, error)
                       : !unsay_renumbers(txn, folder->id, error))
         return FALSE;

@@ -9,6 +9,7 @@
 #include "cache/content.h"
 #include "cache/message.h"
 #include "cache/subscription.h"
+#include "daemon/sync/aside.h"
 #include "daemon/sync/attempts.h"
 #include "daemon/sync/sets.h"
 
@@ -663,7 +664,7 @@ GArray *sync_join_folder(SyncContext *context, const CacheFolder *folder, gboole
     if (!read_locals(&join, error) || !read_messages(&join, error))
         return NULL;
     *told = join.messages->len >= imap_client_exists(context->imap) ||
-            g_hash_table_contains(context->unsure, &folder->id);
+            sync_is_unsure(context, folder->id);
     if (*told && (!match_beginnings(&join, error) || !check_ends(&join, error) ||
                   !match_rest(&join, error) || !write_join(&join, error)))
         return NULL;

@@ -9,6 +9,7 @@
 #include "daemon/proto/mime/header.h"
 #include "daemon/sync/aside.h"
 #include "daemon/sync/maildrop-match.h"
+#include "daemon/sync/notes.h"
 
 #include <string.h>
 
@@ -436,17 +437,29 @@ static gboolean flush(Round *round, GError **error)
 
 /* ---- fetching ------------------------------------------------------------------------------ */
 
-/* Whether the entry has broken connections before, too; this one is noted. */
-static gboolean breaks_again(Round *round, guint i)
+/* The note of an entry that has broken a connection. */
+static char *breaks_key(Round *round, guint i)
 {
     const Pop3Message *message = maildrop_entry_of(round, i)->message;
-    char *key = g_strdup_printf("pop3 %s %" G_GUINT64_FORMAT, message->uidl ? message->uidl : "",
-                                message->size);
-    GHashTable *limits = round->context->repeats;
-    guint times = GPOINTER_TO_UINT(g_hash_table_lookup(limits, key));
 
-    g_hash_table_insert(limits, key, GUINT_TO_POINTER(times + 1));
-    return times > 0;
+    return g_strdup_printf("pop3 %s %" G_GUINT64_FORMAT, message->uidl ? message->uidl : "",
+                           message->size);
+}
+
+/* The entry has broken the connection: the second time, be it after another start, it is set aside. */
+static gboolean note_entry_broke(Round *round, guint i, const char *words, GError **error)
+{
+    g_autofree char *key = breaks_key(round, i);
+
+    return sync_note(round->context, key) ? put_maildrop_aside(round, i, words, error)
+                                          : sync_set_note(round->context, NULL, key, 1, error);
+}
+
+static gboolean note_entry_came(Round *round, guint i, GError **error)
+{
+    g_autofree char *key = breaks_key(round, i);
+
+    return sync_set_note(round->context, NULL, key, 0, error);
 }
 
 static gboolean fetch_failed(Round *round, guint i, GError *failure, GError **error)
@@ -461,8 +474,7 @@ static gboolean fetch_failed(Round *round, guint i, GError *failure, GError **er
         g_array_set_size(round->batch, round->batch->len - 1);
     if (!flush(round, error))
         return FALSE;
-    if (!cancelled && breaks_again(round, i) &&
-        !put_maildrop_aside(round, i, failure->message, error))
+    if (!cancelled && !note_entry_broke(round, i, failure->message, error))
         return FALSE;
     g_propagate_error(error, g_error_copy(failure));
     return FALSE;
@@ -500,6 +512,8 @@ static gboolean read_message(Round *round, guint i, GError **error)
     if (!text)
         return fetch_failed(round, i, failure, error);
     count_progress(round);
+    if (!note_entry_came(round, i, error))
+        return FALSE;
     if (text->len == 0 && entry->message->size > 0)
         return put_maildrop_aside(round, i, "the provider sends nothing of the message", error);
     maildrop_looks((const char *)text->data, text->len, looks);
@@ -755,7 +769,8 @@ gboolean sync_maildrop(SyncContext *context, Pop3Client *client, GError **error)
 
     g_array_set_clear_func(round.batch, arrived_clear);
     context->look_again = 0;
-    if (!maildrop_load(&round, &trust, error) || !sync_load_aside(context, error))
+    if (!sync_load_notes(context, error) || !maildrop_load(&round, &trust, error) ||
+        !sync_load_aside(context, error))
         return FALSE;
     round.messages = pop3_client_list(client, error);
     if (!round.messages || !match_and_fetch(&round, trust, error) ||

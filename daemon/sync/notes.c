@@ -30,31 +30,32 @@ gint64 sync_note(const SyncContext *context, const char *key)
     return value ? *value : 0;
 }
 
-static void write_note(SyncContext *context, CacheTxn *txn, const char *key, gint64 value)
+static gboolean write_note(SyncContext *context, const char *key, gint64 value, GError **error)
 {
-    g_autoptr(GError) error = NULL;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
 
-    if (!cache_note_set(txn, key, value, sync_time(context), &error))
-        g_debug("%s: %s", context->settings->id, error->message);
+    return txn && cache_note_set(txn, key, value, sync_time(context), error) &&
+           cache_commit(g_steal_pointer(&txn), error);
 }
 
-void sync_set_note(SyncContext *context, CacheTxn *txn, const char *key, gint64 value)
+gboolean sync_set_note(SyncContext *context, CacheTxn *txn, const char *key, gint64 value,
+                       GError **error)
 {
     if (sync_note(context, key) == value)
-        return;
+        return TRUE;
+    if (txn ? !cache_note_set(txn, key, value, sync_time(context), error)
+            : !write_note(context, key, value, error))
+        return FALSE;
     if (value)
         g_hash_table_insert(context->notes, g_strdup(key), g_memdup2(&value, sizeof value));
     else
         g_hash_table_remove(context->notes, key);
-    if (txn) {
-        write_note(context, txn, key, value);
-        return;
-    }
-    g_autoptr(CacheTxn) own = cache_begin(context->cache, CACHE_WRITE, NULL);
-    if (!own)
-        return;
-    write_note(context, own, key, value);
-    cache_commit(g_steal_pointer(&own), NULL);
+    return TRUE;
+}
+
+void sync_doubt_notes(SyncContext *context)
+{
+    context->notes_loaded = FALSE;
 }
 
 gint64 sync_note_of_flags(CacheFlags flags)

@@ -733,9 +733,11 @@ gboolean sync_write_complete(SyncContext *context, const SyncComplete *complete,
     row->synced = sync_time(context);
     g_autofree char *key = compared_key(row->id);
     const gint64 note = complete->compared ? 0 : sync_note(context, key);
-    if (!note || changed)
-        sync_set_note(context, txn, key, note ? note | CHANGED_SINCE : row->synced << 1);
-    return cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
+    if ((!note || changed) &&
+        !sync_set_note(context, txn, key, note ? note | CHANGED_SINCE : row->synced << 1, error))
+        return FALSE;
+    return sync_end_losses(context, txn, row->id, error) && cache_folder_update(txn, row, error) &&
+           cache_commit(g_steal_pointer(&txn), error);
 }
 
 /* The server counts messages and doesn't tell of them, or the other way round. That may be a moment's
@@ -744,8 +746,11 @@ static gboolean note_unsure(Pull *pull, GError **error)
 {
     SyncContext *context = pull->context;
     gint64 folder = pull->folder->id;
+    gboolean again = sync_is_unsure(context, folder);
 
-    if (g_hash_table_add(context->unsure, g_memdup2(&folder, sizeof folder)) && !pull->words) {
+    if (!sync_note_unsure(context, folder, error))
+        return FALSE;
+    if (!again && !pull->words) {
         sync_look_again(context, sync_time(context) + UNSURE_SECONDS);
         return TRUE;
     }
@@ -771,8 +776,6 @@ static gboolean complete_pull(Pull *pull, GError **error)
         return note_unsure(pull, error);
     if (pull->losing)
         return TRUE;
-    g_hash_table_remove(context->losses, &complete.folder);
-    g_hash_table_remove(context->unsure, &complete.folder);
     g_hash_table_add(context->pulled, g_memdup2(&pull->folder->id, sizeof(gint64)));
     if (!sync_clear_aside(context, complete.folder, 0, error) ||
         !sync_end_left_out(context, complete.folder, pull->compares, error))

@@ -127,8 +127,8 @@ static gboolean place_appended(Append *append, const ImapReply *reply, GError **
         return FALSE;
     if (uid && !sync_is_set_like(push->context) && has_other_row(txn, &row, uid))
         uid = 0;
-    sync_doubt_flags(push->context, txn, &row, append->flags);
-    if (!unname(push, txn, &row, error) ||
+    if (!sync_doubt_flags(push->context, txn, &row, append->flags, error) ||
+        !unname(push, txn, &row, error) ||
         !(uid ? sync_place_in_set(push->context, txn, &row, uid, append->flags, error)
               : place_unknown(txn, &row, append->flags, error)) ||
         !cache_commit(g_steal_pointer(&txn), error))
@@ -145,10 +145,12 @@ static gboolean finish_append(Append *append, GError **error)
     if (!imap_client_finish(push->context->imap, append->number, &reply, error))
         return FALSE;
     append->answered = TRUE;
-    push_unsuspect(push, "append", append->action->folder, append->action->uid);
     if (reply.cond == IMAP_COND_OK)
-        return place_appended(append, &reply, error);
+        return place_appended(append, &reply, error) &&
+               push_unsuspect(push, "append", append->action->folder, append->action->uid, error);
     append->resolved = TRUE;
+    if (!push_unsuspect(push, "append", append->action->folder, append->action->uid, error))
+        return FALSE;
     if (reply.code && g_str_equal(reply.code, "TRYCREATE")) {
         g_autoptr(GError) again =
             g_error_new(SYNC_ERROR, SYNC_ERROR_AGAIN, "%s isn't there any more",
@@ -160,19 +162,23 @@ static gboolean finish_append(Append *append, GError **error)
                             error);
 }
 
+static gboolean end_append_attempt(Push *push, gint64 id, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+
+    return txn && cache_attempt_close(txn, id, error) && cache_commit(g_steal_pointer(&txn), error);
+}
+
 /* Over when each is either placed or refused; else the next pull decides. */
 static gboolean close_append_attempt(Push *push, gint64 id, const Append *appends, guint count,
                                      GError **error)
 {
-    g_autoptr(CacheTxn) txn = NULL;
-
     for (guint i = 0; i < count; i++)
         if (!appends[i].resolved) {
             push_touch(push, appends[i].action->folder);
             return TRUE;
         }
-    txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-    return txn && cache_attempt_close(txn, id, error) && cache_commit(g_steal_pointer(&txn), error);
+    return end_append_attempt(push, id, error);
 }
 
 static gboolean send_all(Push *push, Append *appends, guint count, GError **error)
@@ -210,8 +216,9 @@ static gboolean note_append_broken(Push *push, Append *appends, guint count, con
     push->more = TRUE;
     push_touch(push, folder);
     guint32 uid = appends[first].action->uid;
-    return push_suspect(push, "append", folder, uid) <= 1 ||
-           push_add_broken(push, "append", folder, uid, failure, error);
+    guint times = push_suspect(push, "append", folder, uid, error);
+    return times == 1 ||
+           (times > 1 && push_add_broken(push, "append", folder, uid, failure, error));
 }
 
 static gboolean append_some(Push *push, Append *appends, guint count, GError **error)
@@ -224,11 +231,8 @@ static gboolean append_some(Push *push, Append *appends, guint count, GError **e
     if (send_all(push, appends, count, &failure))
         return close_append_attempt(push, attempt, appends, count, error);
     /* Not even the first went out whole: nothing was stored. */
-    if (appends[0].number == 0) {
-        g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, NULL);
-        if (txn && cache_attempt_close(txn, attempt, NULL))
-            cache_commit(g_steal_pointer(&txn), NULL);
-    }
+    if (appends[0].number == 0 && !end_append_attempt(push, attempt, error))
+        return FALSE;
     return note_append_broken(push, appends, count, failure, error);
 }
 

@@ -133,7 +133,8 @@ static gboolean place_copy(Copy *copy, CacheTxn *txn, const SyncAction *action, 
     if (!sync_place_in_set(copy->push->context, txn, &target, uid, flags, error) ||
         !touch_others(copy, txn, &target, error))
         return FALSE;
-    sync_doubt_flags(copy->push->context, txn, &target, flags);
+    if (!sync_doubt_flags(copy->push->context, txn, &target, flags, error))
+        return FALSE;
     if (source.base != CACHE_BASE_PRESENT || source.base_uid != source_uid)
         return TRUE;
     return empty_source(copy, txn, &source, error);

@@ -32,14 +32,14 @@ static Dropped dropped_read(const Push *push, gint64 folder, guint32 uid)
                      sync_note_flags(sync_note(push->context, remove))};
 }
 
-static void dropped_write(Push *push, CacheTxn *txn, gint64 folder, guint32 uid,
-                          const Dropped *dropped)
+static gboolean dropped_write(Push *push, CacheTxn *txn, gint64 folder, guint32 uid,
+                              const Dropped *dropped, GError **error)
 {
     g_autofree char *add = sync_note_key(ADD, folder, uid);
     g_autofree char *remove = sync_note_key(REMOVE, folder, uid);
 
-    sync_set_note(push->context, txn, add, sync_note_of_flags(dropped->add));
-    sync_set_note(push->context, txn, remove, sync_note_of_flags(dropped->remove));
+    return sync_set_note(push->context, txn, add, sync_note_of_flags(dropped->add), error) &&
+           sync_set_note(push->context, txn, remove, sync_note_of_flags(dropped->remove), error);
 }
 
 /* Of the set `a` what is in `b` as well. */
@@ -82,7 +82,8 @@ gboolean push_note_dropped(Push *push, CacheTxn *txn, const SyncAction *action, 
                              intersect(txn, action->remove.keywords, answer.keywords), error);
     if (dropped.add.keywords == G_MAXUINT32 || dropped.remove.keywords == G_MAXUINT32)
         return FALSE;
-    dropped_write(push, txn, action->folder, action->uid, &dropped);
+    if (!dropped_write(push, txn, action->folder, action->uid, &dropped, error))
+        return FALSE;
     push_block(push, action->folder, action->uid, SYNC_STORE);
     return cache_problem_set(txn, &problem, error) != 0;
 }
@@ -104,20 +105,21 @@ gboolean push_holds_dropped(const Push *push, gint64 folder, guint32 uid)
     return g_hash_table_contains(push->held, key);
 }
 
-gboolean push_leave_dropped(Push *push, CacheTxn *txn, SyncAction *action)
+gboolean push_leave_dropped(Push *push, CacheTxn *txn, SyncAction *action, gboolean *left,
+                            GError **error)
 {
     const Dropped dropped = dropped_read(push, action->folder, action->uid);
 
     /* It is to be tried again, or nobody wants it any more. */
-    if (!push_holds_dropped(push, action->folder, action->uid)) {
-        dropped_write(push, txn, action->folder, action->uid, &(const Dropped){0});
-        return TRUE;
-    }
+    *left = TRUE;
+    if (!push_holds_dropped(push, action->folder, action->uid))
+        return dropped_write(push, txn, action->folder, action->uid, &(const Dropped){0}, error);
     action->add.system &= ~dropped.add.system;
     action->remove.system &= ~dropped.remove.system;
     action->add.keywords = dropped_subtract(txn, action->add.keywords, dropped.add.keywords);
     action->remove.keywords =
         dropped_subtract(txn, action->remove.keywords, dropped.remove.keywords);
-    return action->add.system || action->remove.system || action->add.keywords ||
-           action->remove.keywords;
+    *left = action->add.system || action->remove.system || action->add.keywords ||
+            action->remove.keywords;
+    return TRUE;
 }

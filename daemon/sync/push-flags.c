@@ -239,7 +239,8 @@ static gboolean note_doubts(Store *store, GError **error)
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
 
     for (guint i = 0; txn && i < store->count; i++)
-        sync_doubt_store(context, txn, &store->actions[i]);
+        if (!sync_doubt_store(context, txn, &store->actions[i], error))
+            return FALSE;
     return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 
@@ -249,7 +250,8 @@ static gboolean end_doubts(Store *store, GError **error)
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
 
     for (guint i = 0; txn && i < store->count; i++)
-        sync_end_doubt(context, txn, &store->actions[i]);
+        if (!sync_end_doubt(context, txn, &store->actions[i], error))
+            return FALSE;
     return txn && cache_commit(g_steal_pointer(&txn), error);
 }
 

@@ -35,7 +35,10 @@ static gboolean note_folder_broken(Push *push, const NameCommand *what, const GE
 {
     if (!push_survives(push, failure, error))
         return FALSE;
-    if (push_suspect(push, what->operation, what->folder->id, 0) > 1)
+    guint times = push_suspect(push, what->operation, what->folder->id, 0, error);
+    if (times == 0)
+        return FALSE;
+    if (times > 1)
         return push_add_broken(push, what->operation, what->folder->id, 0, failure, error);
     g_autoptr(GError) again =
         g_error_new(SYNC_ERROR, SYNC_ERROR_AGAIN, "%s: %s", what->first, failure->message);
@@ -57,7 +60,8 @@ static gboolean run_named(Push *push, const NameCommand *what, NamedOutcome *out
     *outcome = NAMED_LATER;
     if (!imap_client_run_command(imap, text, NULL, NULL, &reply, &failure))
         return note_folder_broken(push, what, failure, error);
-    push_unsuspect(push, what->operation, what->folder->id, 0);
+    if (!push_unsuspect(push, what->operation, what->folder->id, 0, error))
+        return FALSE;
     if (reply.cond == IMAP_COND_OK) {
         *outcome = NAMED_DONE;
         return TRUE;
@@ -167,8 +171,8 @@ static gboolean note_unlisted(Push *push, const CacheFolder *row, GError **error
         .code = g_strdup("INUSE"),
         .text = g_strdup("The provider says that it has made this folder, and doesn't list it.")};
 
-    push_unsuspect(push, "made", row->id, 0);
-    return push_add_problem(push, "create", row->id, 0, &reply, error);
+    return push_unsuspect(push, "made", row->id, 0, error) &&
+           push_add_problem(push, "create", row->id, 0, &reply, error);
 }
 
 static gboolean create(Push *push, CacheFolder *row, GError **error)
@@ -186,7 +190,10 @@ static gboolean create(Push *push, CacheFolder *row, GError **error)
     guint breaks = push->breaks;
     if (!run_named(push, &what, &outcome, error))
         return FALSE;
-    if (outcome == NAMED_DONE && push_suspect(push, "made", row->id, 0) > MAX_MADE) {
+    guint made = outcome == NAMED_DONE ? push_suspect(push, "made", row->id, 0, error) : 1;
+    if (made == 0)
+        return FALSE;
+    if (made > MAX_MADE) {
         outcome = NAMED_LATER;
         if (!note_unlisted(push, row, error))
             return FALSE;

@@ -64,29 +64,32 @@ gboolean push_survives(Push *push, const GError *failure, GError **error);
 
 /*
  * Something whose outcome is in doubt has broken the connection; how often it has by now without
- * being done. A placement (uid 0: the folder itself).
+ * being done; 0: that can't be noted. A placement (uid 0: the folder itself).
  */
-guint push_suspect(Push *push, const char *operation, gint64 folder, guint32 uid);
+guint push_suspect(Push *push, const char *operation, gint64 folder, guint32 uid, GError **error);
 gboolean push_is_suspect(const Push *push, const char *operation, gint64 folder, guint32 uid);
-void push_unsuspect(Push *push, const char *operation, gint64 folder, guint32 uid);
+gboolean push_unsuspect(Push *push, const char *operation, gint64 folder, guint32 uid,
+                        GError **error);
 
 /* Whether copies and moves from that source to that target have been refused as a whole, and aren't
  * due. */
 gboolean push_is_refused(const Push *push, const SyncAction *action);
 
-/* What was refused went well: TRUE if it was between these two, or nobody knows between which. */
-gboolean push_ends_refusal(Push *push, CacheTxn *txn, const SyncAction *action);
+/* What was refused went well: TRUE if it was between these two, or nobody knows between which. And
+ * that it isn't refused any more. */
+gboolean push_ends_refusal(const Push *push, const SyncAction *action);
+gboolean push_unrefuse(Push *push, CacheTxn *txn, const SyncAction *action, GError **error);
 
 /* How many messages may go in one command between the two folders of an action: fewer after one
  * that has broken the connection. */
 guint push_batch_limit(const Push *push, const SyncAction *action);
-void push_limit_batch(Push *push, const SyncAction *action, guint limit);
+gboolean push_limit_batch(Push *push, const SyncAction *action, guint limit, GError **error);
 
 /* A whole batch between two folders was refused. */
-void push_note_refused(Push *push, const SyncAction *action);
+gboolean push_note_refused(Push *push, const SyncAction *action, GError **error);
 
 /* What was done needs no care any more. */
-void push_trust(Push *push, const SyncAction *actions, guint count);
+gboolean push_trust(Push *push, const SyncAction *actions, guint count, GError **error);
 
 /* Whether an answer shows what was asked for. */
 gboolean push_is_shown(CacheTxn *txn, const SyncAction *action, CacheFlags answer);
@@ -101,8 +104,9 @@ gboolean push_is_about_dropped(const CacheProblem *problem);
 void push_hold_dropped(Push *push, const CacheProblem *problem);
 gboolean push_holds_dropped(const Push *push, gint64 folder, guint32 uid);
 
-/* Takes what is held out of a STORE; FALSE: nothing is left to be sent. */
-gboolean push_leave_dropped(Push *push, CacheTxn *txn, SyncAction *action);
+/* Takes what is held out of a STORE; *left: something is to be sent. Within a write transaction. */
+gboolean push_leave_dropped(Push *push, CacheTxn *txn, SyncAction *action, gboolean *left,
+                            GError **error);
 
 /* The problem's operation for a kind of action. */
 const char *push_operation(SyncActionKind kind);

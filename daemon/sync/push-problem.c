@@ -5,6 +5,7 @@
  */
 #include "daemon/sync/push-private.h"
 
+#include "cache/content.h"
 #include "cache/problem.h"
 
 #include <string.h>
@@ -97,7 +98,9 @@ gboolean push_clear_problems(Push *push, const SyncAction *actions, guint count,
         const CacheProblem *problem = problems->pdata[i];
         if (problem->folder != actions[0].folder || !g_str_equal(problem->operation, operation))
             continue;
-        gboolean over = problem->uid == 0 && push_ends_refusal(push, txn, &actions[0]);
+        gboolean over = problem->uid == 0 && push_ends_refusal(push, &actions[0]);
+        if (over && !push_unrefuse(push, txn, &actions[0], error))
+            return FALSE;
         for (guint k = 0; !over && k < count; k++)
             over = actions[k].uid == problem->uid;
         /* Held since just now: the server said OK, and didn't do it. */
@@ -176,6 +179,13 @@ static gboolean find_one(const CachePlacement *row, gpointer data)
     return !search->found;
 }
 
+/* A program that was killed between keeping a message and noting that it has come. */
+static gboolean has_come(CacheTxn *txn, const CacheProblem *problem, const CachePlacement *row)
+{
+    return g_str_equal(problem->operation, "fetch") &&
+           cache_content_state(txn, row->message) == CACHE_CONTENT_FULL;
+}
+
 /* Whether what the problem is about is still to be done. */
 static gboolean still_differs(CacheTxn *txn, const CacheProblem *problem, guint kind)
 {
@@ -189,7 +199,7 @@ static gboolean still_differs(CacheTxn *txn, const CacheProblem *problem, guint 
         return differences[kind].of_folder(folder);
     if (problem->uid)
         return cache_placement_get(txn, problem->folder, problem->uid, &row, NULL) &&
-               search.differs(&row);
+               search.differs(&row) && !has_come(txn, problem, &row);
     return !cache_placement_each_pending(txn, problem->folder, find_one, &search, NULL) ||
            search.found;
 }

@@ -95,12 +95,11 @@ static gboolean note_doubt(Run *run, const GError *failure, GError **error)
     run->push->more = TRUE;
     push_touch(run->push, action->folder);
     push_touch(run->push, action->source_folder);
-    if (attempt->count > 1) {
-        push_limit_batch(run->push, action, attempt->count / 2);
-        return TRUE;
-    }
-    return push_suspect(run->push, operation, action->folder, attempt->uid) <= 1 ||
-           push_add_broken(run->push, operation, action->folder, attempt->uid, failure, error);
+    if (attempt->count > 1)
+        return push_limit_batch(run->push, action, attempt->count / 2, error);
+    guint times = push_suspect(run->push, operation, action->folder, attempt->uid, error);
+    return times == 1 || (times > 1 && push_add_broken(run->push, operation, action->folder,
+                                                       attempt->uid, failure, error));
 }
 
 /* The connection broke: once may be chance. */
@@ -168,10 +167,9 @@ static gboolean run_all(Run *run, GError **error)
         return FALSE;
     if (run->outcome == BATCH_LATER)
         return TRUE;
-    if (run->outcome == BATCH_DONE) {
-        push_trust(push, run->actions, run->count);
-        return push_clear_problems(push, run->actions, run->count, error);
-    }
+    if (run->outcome == BATCH_DONE)
+        return push_trust(push, run->actions, run->count, error) &&
+               push_clear_problems(push, run->actions, run->count, error);
     if (run->count > 1 && push->splits > 0 && !push_is_general(&run->reply)) {
         guint half = run->count / 2;
         /* The parts of one that has broken the connection get no second chance each. */
@@ -182,8 +180,8 @@ static gboolean run_all(Run *run, GError **error)
         push->splits--;
         return run_all(&first, error) && run_all(&rest, error);
     }
-    if (run->count > 1)
-        push_note_refused(push, &run->actions[0]);
+    if (run->count > 1 && !push_note_refused(push, &run->actions[0], error))
+        return FALSE;
     return push_add_problem(push, push_operation(run->actions[0].kind), run->actions[0].folder,
                             run->count == 1 ? run->actions[0].uid : 0, &run->reply, error);
 }

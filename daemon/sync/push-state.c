@@ -154,13 +154,12 @@ static char *suspect_key(const char *operation, gint64 folder, guint32 uid)
     return sync_note_key(what, folder, uid);
 }
 
-guint push_suspect(Push *push, const char *operation, gint64 folder, guint32 uid)
+guint push_suspect(Push *push, const char *operation, gint64 folder, guint32 uid, GError **error)
 {
     g_autofree char *key = suspect_key(operation, folder, uid);
     gint64 times = sync_note(push->context, key) + 1;
 
-    sync_set_note(push->context, NULL, key, times);
-    return (guint)times;
+    return sync_set_note(push->context, NULL, key, times, error) ? (guint)times : 0;
 }
 
 gboolean push_is_suspect(const Push *push, const char *operation, gint64 folder, guint32 uid)
@@ -170,11 +169,12 @@ gboolean push_is_suspect(const Push *push, const char *operation, gint64 folder,
     return sync_note(push->context, key) != 0;
 }
 
-void push_unsuspect(Push *push, const char *operation, gint64 folder, guint32 uid)
+gboolean push_unsuspect(Push *push, const char *operation, gint64 folder, guint32 uid,
+                        GError **error)
 {
     g_autofree char *key = suspect_key(operation, folder, uid);
 
-    sync_set_note(push->context, NULL, key, 0);
+    return sync_set_note(push->context, NULL, key, 0, error);
 }
 
 /* ---- between two folders ----------------------------------------------------------------------- */
@@ -212,15 +212,18 @@ static gboolean is_any_refused(const Push *push)
     return FALSE;
 }
 
-gboolean push_ends_refusal(Push *push, CacheTxn *txn, const SyncAction *action)
+gboolean push_ends_refusal(const Push *push, const SyncAction *action)
 {
     g_autofree char *key = batch_key("refused", action);
 
-    if (!is_between_folders(action) || !is_any_refused(push))
-        return TRUE;
-    const gboolean known = sync_note(push->context, key) != 0;
-    sync_set_note(push->context, txn, key, 0);
-    return known;
+    return !is_between_folders(action) || !is_any_refused(push) || sync_note(push->context, key);
+}
+
+gboolean push_unrefuse(Push *push, CacheTxn *txn, const SyncAction *action, GError **error)
+{
+    g_autofree char *key = batch_key("refused", action);
+
+    return sync_set_note(push->context, txn, key, 0, error);
 }
 
 guint push_batch_limit(const Push *push, const SyncAction *action)
@@ -231,29 +234,31 @@ guint push_batch_limit(const Push *push, const SyncAction *action)
     return limit ? (guint)limit : PUSH_MESSAGES;
 }
 
-void push_limit_batch(Push *push, const SyncAction *action, guint limit)
+gboolean push_limit_batch(Push *push, const SyncAction *action, guint limit, GError **error)
 {
     g_autofree char *key = batch_key("limit", action);
 
-    sync_set_note(push->context, NULL, key, limit);
+    return sync_set_note(push->context, NULL, key, limit, error);
 }
 
-void push_note_refused(Push *push, const SyncAction *action)
+gboolean push_note_refused(Push *push, const SyncAction *action, GError **error)
 {
     g_autofree char *key = batch_key("refused", action);
 
-    if (is_between_folders(action))
-        sync_set_note(push->context, NULL, key, 1);
+    return !is_between_folders(action) || sync_set_note(push->context, NULL, key, 1, error);
 }
 
-void push_trust(Push *push, const SyncAction *actions, guint count)
+gboolean push_trust(Push *push, const SyncAction *actions, guint count, GError **error)
 {
     const char *operation = push_operation(actions[0].kind);
     g_autofree char *key = batch_key("limit", &actions[0]);
 
     if (g_hash_table_size(push->context->notes) == 0)
-        return;
-    sync_set_note(push->context, NULL, key, 0);
+        return TRUE;
+    if (!sync_set_note(push->context, NULL, key, 0, error))
+        return FALSE;
     for (guint i = 0; i < count; i++)
-        push_unsuspect(push, operation, actions[i].folder, actions[i].uid);
+        if (!push_unsuspect(push, operation, actions[i].folder, actions[i].uid, error))
+            return FALSE;
+    return TRUE;
 }

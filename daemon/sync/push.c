@@ -155,7 +155,10 @@ static gboolean decide_flags(Push *push, CacheTxn *txn, const CachePlacement *ro
         return FALSE;
     for (guint i = before; i < push->actions->len; i++) {
         SyncAction *action = &g_array_index(push->actions, SyncAction, i);
-        if (action->kind == SYNC_STORE && !push_leave_dropped(push, txn, action))
+        gboolean left = TRUE;
+        if (action->kind == SYNC_STORE && !push_leave_dropped(push, txn, action, &left, error))
+            return FALSE;
+        if (!left)
             g_array_remove_index(push->actions, i--);
     }
     return TRUE;

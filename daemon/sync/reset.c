@@ -235,7 +235,7 @@ gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder,
     if (!collect_reset_old(&reset, error) || !collect_reset_new(&reset, error))
         return FALSE;
     if (reset.messages->len < imap_client_exists(context->imap) &&
-        !g_hash_table_contains(context->unsure, &folder->id)) {
+        !sync_is_unsure(context, folder->id)) {
         *outcome = SYNC_RESET_UNTOLD;
         return TRUE;
     }

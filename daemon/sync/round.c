@@ -36,8 +36,8 @@ static gboolean begin(SyncContext *context, GError **error)
         if (((CacheFolder *)folders->pdata[i])->synced)
             context->track_arrivals = TRUE;
     g_clear_pointer(&txn, cache_end);
-    return sync_load_notes(context, error) && sync_learn_store(context, error) &&
-           sync_load_attempts(context, error) && sync_load_aside(context, error);
+    return sync_learn_store(context, error) && sync_load_attempts(context, error) &&
+           sync_load_aside(context, error);
 }
 
 static void wake_bodies(SyncContext *context)
@@ -117,7 +117,8 @@ static gboolean conclude(SyncContext *context, GError **error)
         !sync_finish_gone_folders(context, error))
         return FALSE;
     g_hash_table_remove_all(context->returned);
-    sync_end_doubts(context);
+    if (!sync_end_doubts(context, error))
+        return FALSE;
     wake_bodies(context);
     return TRUE;
 }
@@ -284,11 +285,22 @@ static gboolean push(SyncContext *context, GError **error)
     return TRUE;
 }
 
-gboolean sync_round(SyncContext *context, SyncRoundKind kind, GError **error)
+static gboolean run_round_parts(SyncContext *context, SyncRoundKind kind, GError **error)
 {
+    if (!sync_load_notes(context, error))
+        return FALSE;
     if (kind == SYNC_ROUND_FULL && !pull_everything(context, error))
         return FALSE;
     if (kind == SYNC_ROUND_INBOX && !pull_inbox(context, error))
         return FALSE;
     return push(context, error);
+}
+
+gboolean sync_round(SyncContext *context, SyncRoundKind kind, GError **error)
+{
+    gboolean ok = run_round_parts(context, kind, error);
+
+    if (!ok)
+        sync_doubt_notes(context);
+    return ok;
 }

@@ -4,8 +4,10 @@ said, and all else goes on in the same round. Each against a provider in memory 
 (harness.faults) turned on; the random test over all of them is test_faults."""
 
 import base64
+import contextlib
 import itertools
 import os
+import pathlib
 import random
 import sqlite3
 import tempfile
@@ -197,6 +199,52 @@ class Messages(Fake):
         self.assertEqual(set(self.here()), {"m29", "m30"})
         self.assertEqual(self.account.problems(), [])
 
+    def restart(self, seconds):
+        """Killed, and started again so long after the program was first started."""
+        self.account.kill()
+        self.account.restart()
+        self.account("advance", seconds)
+
+    def test_a_loss_that_lasts_over_restarts_is_believed(self):
+        self.fill(count=30)
+        self.assertIsNone(self.sync())
+        self.server.remove("INBOX", *range(1, 29))
+        for seconds in (0, 60, 120, 170):
+            self.restart(seconds)
+            self.assertIn("lost", self.sync())
+            self.assertEqual(len(self.here()), 30)
+        self.restart(190)
+        self.assertIsNone(self.sync())
+        self.assertEqual(set(self.here()), {"m29", "m30"})
+        self.assertEqual(self.account.problems(), [])
+
+    def test_storage_that_is_away_twice_is_no_loss_that_lasts(self):
+        for restarted in (False, True):
+            with self.subTest(restarted=restarted):
+                self.setUp()
+                self.fill(count=30)
+                self.assertIsNone(self.sync())
+                self.server.remove("INBOX", *range(1, 29))
+                self.assertIn("lost", self.sync())
+                self.restart(30000) if restarted else self.account("advance", 30000)
+                self.assertIn("lost", self.sync())
+                self.assertEqual(len(self.here()), 30)
+                self.account("advance", 190)
+                self.assertIsNone(self.sync())
+                self.assertEqual(set(self.here()), {"m29", "m30"})
+
+    def test_numbers_that_do_not_add_up_are_said_though_the_program_was_killed(self):
+        self.without = ("QRESYNC", "CONDSTORE")
+        self.setUp()
+        self.fill(count=30)
+        self.assertIsNone(self.sync())
+        self.server.put("INBOX", mail("new"))
+        self.server.faults = [faults.Lags(folder="INBOX", uid=range(1, 31), counted=True, seconds=600)]
+        self.sync()
+        self.restart(20)
+        self.assertIn("doesn't tell of all", self.sync())
+        self.assertGreaterEqual(len(self.here()), 30)
+
 
 class Folders(Fake):
     """Folders that refuse, or break the connection."""
@@ -296,6 +344,23 @@ class Bodies(Fake):
     def test_one_that_is_left_out(self):
         self.run_fault(faults.LeavesOut(uid=17, only="BODY"))
         self.check_mended()
+
+    def test_what_has_come_is_no_problem_though_the_program_was_killed_before_that_was_noted(self):
+        self.fill()
+        self.server.faults = [faults.LeavesOut("NO [SERVERBUG] oops", uid=2, only="BODY")]
+        self.sync()
+        path = next(pathlib.Path(self.account.directory).rglob("mail.db"))
+        with contextlib.closing(sqlite3.connect(path)) as cache:
+            rows = cache.execute("SELECT * FROM problem").fetchall()
+        self.server.faults = []
+        self.assertIsNone(self.sync())
+        self.account.kill()
+        with contextlib.closing(sqlite3.connect(path)) as cache, cache:
+            for row in rows:
+                cache.execute(f"INSERT INTO problem VALUES ({', '.join('?' * len(row))})", row)
+        self.account.restart()
+        self.account.settle(2)
+        self.assertEqual((len(rows), self.account.problems()), (1, []))
 
     def test_it_is_remembered_and_not_asked_for_at_each_new_mail(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -41,6 +41,20 @@ gboolean __wrap_net_stream_flush(NetStream *stream, GError **error);
 
 static gint steps_left = -1;
 
+/* With the command full-at, the N-th transaction from then on can't be written, as on a full disk. */
+static gint commits_left = -1;
+
+/* Whether the one that failed was sync's: it is said by the round; the fetchers try again. */
+static gint failed_in_sync;
+
+static void note_thread(void)
+{
+    char name[16] = "";
+
+    pthread_getname_np(pthread_self(), name, sizeof name);
+    g_atomic_int_set(&failed_in_sync, g_str_has_prefix(name, "sync"));
+}
+
 static void step(void)
 {
     if (g_atomic_int_get(&steps_left) > 0 && g_atomic_int_dec_and_test(&steps_left))
@@ -50,6 +64,12 @@ static void step(void)
 gboolean __wrap_cache_commit(CacheTxn *txn, GError **error)
 {
     step();
+    if (g_atomic_int_get(&commits_left) > 0 && g_atomic_int_dec_and_test(&commits_left)) {
+        cache_end(txn);
+        note_thread();
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_FULL, "mail.db can't grow");
+        return FALSE;
+    }
     return __real_cache_commit(txn, error);
 }
 
@@ -74,6 +94,7 @@ typedef struct {
     AccountState state;
     double progress;
     char *message;
+    gboolean full; /* that the disk is full was reported since full-at */
 } Tool;
 
 static char *give_password(const AccountSettings *settings, gboolean outgoing, gpointer data,
@@ -88,6 +109,7 @@ static void report(AccountState state, double progress, const char *message, gpo
 
     pthread_mutex_lock(&tool->lock);
     tool->state = state;
+    tool->full |= state == ACCOUNT_NO_SPACE;
     tool->progress = progress;
     g_free(tool->message);
     tool->message = g_strdup(message);
@@ -374,6 +396,28 @@ static gboolean do_abort_at(Tool *tool, char **words, GError **error)
     return TRUE;
 }
 
+/* The N-th transaction from now on fails; 0: none. */
+static gboolean do_full_at(Tool *tool, char **words, GError **error)
+{
+    pthread_mutex_lock(&tool->lock);
+    tool->full = FALSE;
+    pthread_mutex_unlock(&tool->lock);
+    g_atomic_int_set(&failed_in_sync, FALSE);
+    g_atomic_int_set(&commits_left, atoi(words[1]));
+    return TRUE;
+}
+
+/* How many transactions are left until one fails; whether that was sync's; whether a full disk was
+ * reported since. */
+static gboolean do_full(Tool *tool, char **words, GError **error)
+{
+    pthread_mutex_lock(&tool->lock);
+    printf("%d\t%d\t%d\n", g_atomic_int_get(&commits_left), g_atomic_int_get(&failed_in_sync),
+           tool->full);
+    pthread_mutex_unlock(&tool->lock);
+    return TRUE;
+}
+
 static gboolean do_subscribe(Tool *tool, char **words, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(tool->cache, CACHE_WRITE_FULL, error);
@@ -480,6 +524,8 @@ static const struct {
     {"advance", 2, do_advance},
     {"largest", 2, do_largest},
     {"abort-at", 2, do_abort_at},
+    {"full-at", 2, do_full_at},
+    {"full", 1, do_full},
     {"problems", 1, do_problems},
     {"retry-one", 2, do_problem},
     {"give-up", 2, do_problem},
