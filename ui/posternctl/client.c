@@ -2,7 +2,8 @@
 /*
  * posternctl client: what to type into a mail client, and its local passwords.
  */
-#include "ui/posternctl/client-format.h"
+#include "ui/common/client-format.h"
+#include "ui/posternctl/ctl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,20 +80,26 @@ static gboolean print_format(Ctl *ctl, const char *program, GVariant *account, G
     g_autoptr(GVariant) list = ctl_child(document, "Servers");
     const char *address = ctl_string(account, "Address"), *name = ctl_string(settings, "name");
     const char *password = ctl_string(document, "Password");
-    const CtlClient client = {ctl_string(account, "Id"),        address,
-                              *name ? name : address,           *password ? password : NULL,
-                              ctl_string(manager, "Authority"), list};
-    g_autofree char *text = ctl_client_format(program, &client, error);
+    const ClientFormat client = {ctl_string(account, "Id"),        address,
+                                 *name ? name : address,           *password ? password : NULL,
+                                 ctl_string(manager, "Authority"), list};
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *text = client_format(program, &client, &failure);
 
-    if (text && ctl->json) {
+    if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        return ctl_usage(error, "%s", failure->message);
+    if (!text)
+        return ctl_fail(error, "%s", failure->message);
+
+    if (ctl->json) {
         GVariantDict dict;
         g_variant_dict_init(&dict, document);
         g_variant_dict_insert(&dict, "Configuration", "s", text);
         ctl_print_json(g_variant_dict_end(&dict), FALSE);
-    } else if (text) {
+    } else {
         fputs(text, stdout);
     }
-    return text != NULL;
+    return TRUE;
 }
 
 typedef struct {

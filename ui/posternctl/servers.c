@@ -3,10 +3,10 @@
  * Before an account is added: from the address to its servers, and whether they let one in. The daemon
  * finds and tries; here it is said and agreed to.
  */
+#include "ui/common/offer.h"
 #include "ui/posternctl/ctl.h"
 
 #include <stdio.h>
-#include <string.h>
 
 void ctl_servers_clear(CtlServers *servers)
 {
@@ -21,52 +21,6 @@ void ctl_servers_clear(CtlServers *servers)
 }
 
 /* ---- what was found ------------------------------------------------------------------------ */
-
-/* Whether one can sign in there in the way we mean to: the server says so, or doesn't say. */
-static gboolean is_usable(GVariant *server, gboolean oauth2)
-{
-    g_auto(GStrv) auths = NULL;
-
-    if (!g_variant_lookup(server, "Auth", "^as", &auths) || !*auths)
-        return TRUE;
-    if (oauth2)
-        return g_strv_contains((const char *const *)auths, "oauth2");
-    return g_strv_contains((const char *const *)auths, "password") ||
-           g_strv_contains((const char *const *)auths, "encrypted");
-}
-
-/* Decides how one signs in, where the user hasn't said: OAuth 2 where the provider has nothing else, or
- * puts it first and there is a client ID. */
-static void choose_auth(GVariant *offer, CtlServers *servers)
-{
-    g_autoptr(GVariant) oauth = ctl_child(offer, "OAuth");
-    g_autoptr(GVariant) incoming = ctl_child(offer, "Incoming");
-    g_autoptr(GVariant) first =
-        incoming && g_variant_n_children(incoming) ? g_variant_get_child_value(incoming, 0) : NULL;
-    const char *name = oauth ? ctl_string(oauth, "Name") : "";
-    const char *issuer = oauth ? ctl_string(oauth, "Issuer") : "";
-    g_auto(GStrv) auths = NULL;
-
-    if (!servers->oauth2_server && (*name || *issuer))
-        servers->oauth2_server = g_strdup(*name ? name : issuer);
-    if (servers->oauth2 || servers->password || !servers->oauth2_server || !first ||
-        !g_variant_lookup(first, "Auth", "^as", &auths) || !*auths)
-        return;
-    servers->oauth2 = strcmp(auths[0], "oauth2") == 0 && (!auths[1] || ctl_bool(oauth, "Ready"));
-}
-
-/* The first server of the list that can be used; NULL: none. */
-static GVariant *server_choose(GVariant *offer, const char *key, gboolean oauth2)
-{
-    g_autoptr(GVariant) servers = ctl_child(offer, key);
-
-    for (gsize i = 0; servers && i < g_variant_n_children(servers); i++) {
-        g_autoptr(GVariant) server = g_variant_get_child_value(servers, i);
-        if (is_usable(server, oauth2))
-            return g_steal_pointer(&server);
-    }
-    return NULL;
-}
 
 static void use(GVariant *server, char **url, char ***users)
 {
@@ -123,9 +77,12 @@ gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServer
 
     if (!offer)
         return FALSE;
-    choose_auth(offer, servers);
-    g_autoptr(GVariant) incoming = server_choose(offer, "Incoming", servers->oauth2);
-    g_autoptr(GVariant) outgoing = server_choose(offer, "Outgoing", servers->oauth2);
+    OfferAuth auth = {servers->oauth2, servers->password, servers->oauth2_server};
+    offer_choose_auth(offer, &auth);
+    servers->oauth2 = auth.oauth2;
+    servers->oauth2_server = auth.server;
+    g_autoptr(GVariant) incoming = offer_server(offer, "Incoming", servers->oauth2);
+    g_autoptr(GVariant) outgoing = offer_server(offer, "Outgoing", servers->oauth2);
     if (!incoming)
         return fail_unusable(offer, error);
     use(incoming, &servers->incoming, &servers->users);

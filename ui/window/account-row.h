@@ -9,7 +9,7 @@
 #include <adwaita.h>
 
 #define ACCOUNT_TYPE_ROW (account_row_get_type())
-G_DECLARE_FINAL_TYPE(AccountRow, account_row, ACCOUNT, ROW, AdwExpanderRow)
+G_DECLARE_FINAL_TYPE(AccountRow, account_row, ACCOUNT, ROW, AdwActionRow)
 
 /* Follows `account` for as long as the row lives; `manager` names the listeners. */
 GtkWidget *account_row_new(PosternAccount *account, PosternManager *manager);

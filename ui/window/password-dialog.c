@@ -2,16 +2,19 @@
 /* The dialog that asks for a provider's password. */
 #include "ui/window/password-dialog.h"
 
-#include "ui/window/account-call.h"
+#include "ui/window/call.h"
 #include "ui/window/toolkit.h"
+
+#include <glib/gi18n.h>
 
 static void on_stored(GObject *source, GAsyncResult *result, gpointer data)
 {
     g_autoptr(GtkWidget) parent = data;
     g_autoptr(GError) error = NULL;
+    g_autoptr(GVariant) answer = call_finish(source, result, &error);
 
-    if (!account_call_finish(source, result, &error))
-        toolkit_tell(parent, "The Password Isn’t Kept", error->message, NULL);
+    if (!answer)
+        toolkit_tell(parent, _("The Password Isn’t Kept"), error->message, NULL);
 }
 
 static void on_entered(GtkWidget *parent, GtkWidget *entry, gpointer account)
@@ -24,8 +27,8 @@ static void on_entered(GtkWidget *parent, GtkWidget *entry, gpointer account)
 void password_dialog_show(GtkWidget *parent, PosternAccount *account)
 {
     GtkWidget *entry = gtk_password_entry_new();
-    ToolkitQuestion question = {"Password for the Provider", postern_account_get_address(account),
-                                "_Save", entry};
+    ToolkitQuestion question = {_("Password for the Provider"),
+                                postern_account_get_address(account), _("_Save"), entry, FALSE};
 
     gtk_password_entry_set_show_peek_icon(GTK_PASSWORD_ENTRY(entry), TRUE);
     g_object_set(entry, "activates-default", TRUE, NULL);

@@ -2,11 +2,13 @@
 /* A change that the provider has refused, and the buttons beside it. */
 #include "ui/window/problem-row.h"
 
-#include "ui/window/account-call.h"
+#include "ui/window/call.h"
+#include "ui/window/row.h"
 #include "ui/window/toolkit.h"
 
 #include <fcntl.h>
 #include <gio/gunixfdlist.h>
+#include <glib/gi18n.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -35,9 +37,9 @@ typedef struct {
     const char *method, *failed;
 } Wish;
 
-static const Wish RETRY = {"RetryPending", "It Can’t Be Tried Again"};
-static const Wish GIVE_UP = {"GiveUpPending", "It Isn’t Given Up"};
-static const Wish EXPORT = {"ExportPending", "The Message Isn’t Saved"};
+static const Wish RETRY = {"RetryPending", N_("It Can’t Be Tried Again")};
+static const Wish GIVE_UP = {"GiveUpPending", N_("It Isn’t Given Up")};
+static const Wish EXPORT = {"ExportPending", N_("The Message Isn’t Saved")};
 
 typedef struct {
     const Wish *wish;
@@ -49,9 +51,10 @@ static void on_answer(GObject *source, GAsyncResult *result, gpointer data)
     g_autofree Answer *answer = data;
     g_autoptr(GtkWidget) row = answer->row;
     g_autoptr(GError) error = NULL;
+    g_autoptr(GVariant) done = call_finish(source, result, &error);
 
-    if (!account_call_finish(source, result, &error))
-        toolkit_tell(row, answer->wish->failed, error->message, NULL);
+    if (!done)
+        toolkit_tell(row, _(answer->wish->failed), error->message, NULL);
 }
 
 static void ask(GtkWidget *row, const Wish *wish, GVariant *parameters, GUnixFDList *files)
@@ -86,26 +89,16 @@ static void export_to(GtkWidget *row, GFile *file)
     if (fd >= 0)
         g_close(fd, NULL);
     else
-        g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_FAILED, "The file can’t be written.");
+        g_set_error_literal(&error, G_IO_ERROR, G_IO_ERROR_FAILED, _("The file can’t be written."));
     if (error)
-        toolkit_tell(row, EXPORT.failed, error->message, NULL);
+        toolkit_tell(row, _(EXPORT.failed), error->message, NULL);
     else
         ask(row, &EXPORT, g_variant_new("(xh)", problem->id, handle), files);
 }
 
 static void on_save(GtkButton *button, GtkWidget *row)
 {
-    toolkit_ask_file(row, "Save a Copy", "message.eml", export_to);
-}
-
-static void add_problem_button(GtkWidget *row, const char *label, GCallback clicked)
-{
-    GtkWidget *button = gtk_button_new_with_mnemonic(label);
-
-    gtk_widget_set_valign(button, GTK_ALIGN_CENTER);
-    gtk_widget_add_css_class(button, "flat");
-    g_signal_connect(button, "clicked", clicked, row);
-    adw_action_row_add_suffix(ADW_ACTION_ROW(row), button);
+    toolkit_ask_file(row, _("Save a Copy"), "message.eml", export_to);
 }
 
 /* ---- the row ------------------------------------------------------------------------------- */
@@ -115,22 +108,24 @@ static char *title_of(const char *operation, const char *folder)
 {
     static const struct {
         const char *operation, *format;
-    } titles[] = {{"append", "Put a message into %s"},
-                  {"copy", "Copy to %s"},
-                  {"move", "Move to %s"},
-                  {"flags", "Mark messages in %s"},
-                  {"expunge", "Delete from %s"},
-                  {"create", "Make the folder %s"},
-                  {"delete", "Delete the folder %s"},
-                  {"rename", "Call a folder %s"},
-                  {"subscribe", "Subscribe to %s"},
-                  {"renumbers", "Read %s"},
-                  {"keywords", "Read keywords in %s"}};
+    } titles[] = {{"append", N_("Put a message into %s")},
+                  {"copy", N_("Copy to %s")},
+                  {"move", N_("Move to %s")},
+                  {"flags", N_("Mark messages in %s")},
+                  {"expunge", N_("Delete from %s")},
+                  {"create", N_("Make the folder %s")},
+                  {"delete", N_("Delete the folder %s")},
+                  {"rename", N_("Call a folder %s")},
+                  {"subscribe", N_("Subscribe to %s")},
+                  {"fetch", N_("Get a message of %s")},
+                  {"read", N_("Read %s")},
+                  {"renumbers", N_("Read %s")},
+                  {"keywords", N_("Read keywords in %s")}};
 
     for (guint i = 0; i < G_N_ELEMENTS(titles); i++) {
         if (strcmp(titles[i].operation, operation) != 0)
             continue;
-        g_auto(GStrv) parts = g_strsplit(titles[i].format, "%s", 2);
+        g_auto(GStrv) parts = g_strsplit(_(titles[i].format), "%s", 2);
         return g_strjoinv(folder, parts);
     }
     return g_strdup(folder);
@@ -138,7 +133,6 @@ static char *title_of(const char *operation, const char *folder)
 
 GtkWidget *problem_row_new(PosternAccount *account, GVariant *problem)
 {
-    GtkWidget *row = adw_action_row_new();
     Problem *kept = g_new0(Problem, 1);
     const char *operation = "", *folder = "", *error = "";
 
@@ -147,19 +141,14 @@ GtkWidget *problem_row_new(PosternAccount *account, GVariant *problem)
     g_variant_lookup(problem, "Error", "&s", &error);
     g_variant_lookup(problem, "Id", "x", &kept->id);
     kept->account = g_object_ref(account);
-    g_object_set_data_full(G_OBJECT(row), "problem", kept, problem_free);
-
     g_autofree char *title = title_of(operation, folder);
-    /* What servers say, and folders are called, is text, not markup. */
-    adw_preferences_row_set_use_markup(ADW_PREFERENCES_ROW(row), FALSE);
-    adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), title);
-    adw_action_row_set_subtitle(ADW_ACTION_ROW(row), error);
-    adw_action_row_set_subtitle_lines(ADW_ACTION_ROW(row), 0);
-    add_problem_button(row, "_Retry", G_CALLBACK(on_retry));
+    GtkWidget *row = row_new(title, error);
+    g_object_set_data_full(G_OBJECT(row), "problem", kept, problem_free);
+    row_add_button(row, _("_Retry"), G_CALLBACK(on_retry), row);
     /* A message that exists only here is never given up. */
     if (strcmp(operation, "append") == 0)
-        add_problem_button(row, "_Save…", G_CALLBACK(on_save));
+        row_add_button(row, _("_Save…"), G_CALLBACK(on_save), row);
     else
-        add_problem_button(row, "_Give Up", G_CALLBACK(on_give_up));
+        row_add_button(row, _("_Give Up"), G_CALLBACK(on_give_up), row);
     return row;
 }

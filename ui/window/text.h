@@ -1,20 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * How states, times and sizes read.
+ * How states, times and sizes read. No widgets here; the caller frees what isn't static.
  */
 #pragma once
 
+#include "dbus/postern-dbus.h"
+
 #include <glib.h>
 
-/* What an account's State means; `progress` 0 to 1 and `last_sync` round it off. The caller frees.
- */
-char *text_account_state(const char *state, double progress, gint64 last_sync);
+/* What an account is doing, or what is wrong with it, in one line. */
+char *text_account_state(PosternAccount *account);
 
-/* What keeps an account busy that is opening, and how far that has come; NULL: nothing. The caller frees. */
-char *text_account_activity(const char *activity, double progress);
-
-/* An icon that goes with it; static. */
+/* An icon that goes with an account's State; static. */
 const char *text_account_icon(const char *state);
 
-/* What a queue entry's State means; the caller frees. */
-char *text_queue_state(const char *state, gint64 next_attempt, gint64 send_at);
+/* Whether that State needs somebody to do something. */
+gboolean text_account_is_wrong(const char *state);
+
+/* How many messages it has, how large they are, and how many aren't here yet. */
+char *text_account_mail(PosternAccount *account);
+
+/* Changes that the provider hasn't taken; NULL: none. */
+char *text_account_changes(PosternAccount *account);
+
+/* A folder of ListFolders: how many messages, how large, and what is missing. */
+char *text_folder(GVariant *folder);
+
+/* An entry of ListQueue: to whom, and what becomes of it. */
+char *text_outgoing(GVariant *entry);
+
+/* Its subject, or that it has none. */
+const char *text_outgoing_subject(GVariant *entry);

@@ -2,6 +2,7 @@
 /* Dialogs and widgets, in the words of the GTK and libadwaita that are there. See toolkit.h. */
 #include "ui/window/toolkit.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 /* libadwaita 1.5 has dialogs that are part of a window; those that are windows of their own are deprecated
@@ -59,7 +60,7 @@ void toolkit_tell(GtkWidget *parent, const char *heading, const char *body, GtkW
     Alert *alert = alert_new(place, heading, body);
     if (extra)
         alert_(set_extra_child)(alert, extra);
-    alert_(add_response)(alert, "close", "_Close");
+    alert_(add_response)(alert, "close", _("_Close"));
     alert_show(alert, place);
 }
 
@@ -97,9 +98,10 @@ void toolkit_ask(GtkWidget *parent, const ToolkitQuestion *question, ToolkitAcce
     *asked = (Asked){g_object_ref(parent), accepted, g_object_ref(data)};
     Alert *alert = alert_new(place, question->heading, question->body);
     alert_(set_extra_child)(alert, question->extra);
-    alert_(add_responses)(alert, "cancel", "_Cancel", "accept", question->accept, NULL);
-    alert_(set_response_appearance)(alert, "accept", ADW_RESPONSE_SUGGESTED);
-    alert_(set_default_response)(alert, "accept");
+    alert_(add_responses)(alert, "cancel", _("_Cancel"), "accept", question->accept, NULL);
+    alert_(set_response_appearance)(
+        alert, "accept", question->destructive ? ADW_RESPONSE_DESTRUCTIVE : ADW_RESPONSE_SUGGESTED);
+    alert_(set_default_response)(alert, question->destructive ? "cancel" : "accept");
     alert_(set_close_response)(alert, "cancel");
     g_signal_connect_data(alert, "response", G_CALLBACK(on_response), asked, asked_free, 0);
     alert_show(alert, place);
@@ -183,15 +185,6 @@ void toolkit_show_about(GtkApplication *application)
                           "application-name", "Postern", "application-icon", "org.postern.Postern",
                           "version", POSTERN_VERSION, "developer-name", "The Postern developers",
                           "license-type", GTK_LICENSE_GPL_3_0, "comments",
-                          "Your mail on this computer, for every mail client, online or not.",
+                          _("Your mail on this computer, for every mail program, online or not."),
                           NULL);
-}
-
-void toolkit_expander_add_suffix(AdwExpanderRow *row, GtkWidget *widget)
-{
-#if ADW_CHECK_VERSION(1, 4, 0)
-    adw_expander_row_add_suffix(row, widget);
-#else
-    adw_expander_row_add_action(row, widget);
-#endif
 }

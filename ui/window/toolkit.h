@@ -12,10 +12,12 @@
 /* Tells something, with a button that closes it. `extra`, which may be NULL, is shown below the text. */
 void toolkit_tell(GtkWidget *parent, const char *heading, const char *body, GtkWidget *extra);
 
-/* What is asked: `extra` is what the user fills in, and `accept` the label of the button for it. */
+/* What is asked: `extra` is what the user fills in (NULL: nothing), and `accept` the label of the button
+ * that does it, in red and not by Enter where something is lost by that. */
 typedef struct {
     const char *heading, *body, *accept;
     GtkWidget *extra;
+    gboolean destructive;
 } ToolkitQuestion;
 
 /* `parent` and `extra` are those of the question, and are alive as long as this runs. */
@@ -32,8 +34,5 @@ void toolkit_ask_file(GtkWidget *parent, const char *title, const char *name, To
 
 /* Who made Postern, over its active window. */
 void toolkit_show_about(GtkApplication *application);
-
-/* Puts a widget behind the title of an expander row. */
-void toolkit_expander_add_suffix(AdwExpanderRow *row, GtkWidget *widget);
 
 #endif

@@ -1,38 +1,45 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What is shown of the daemon, which follower.c follows: the Manager's properties, the accounts of its
- * object manager, and a page of the queue, which is read again whenever the queue says that it has
- * changed.
+ * The first page, and what is shown of the daemon, which follower.c follows: the Manager's properties,
+ * the accounts of its object manager, and the first of the outgoing mail, which is listed again whenever
+ * the queue says that it has changed. Other pages open over this one (page.c).
  */
 #include "ui/window/window.h"
 
 #include "dbus/error.h"
 #include "dbus/postern-dbus.h"
 #include "ui/window/account-row.h"
+#include "ui/window/assistant.h"
 #include "ui/window/follower.h"
-#include "ui/window/queue-row.h"
+#include "ui/window/outgoing-page.h"
+#include "ui/window/outgoing-row.h"
+#include "ui/window/outgoing.h"
+#include "ui/window/page.h"
+#include "ui/window/row.h"
 
-#include <string.h>
+#include <glib/gi18n.h>
 
-/* More than these nobody looks through in a window; posternctl lists all. */
-#define QUEUE_ROWS 50
+/* More than these have a page of their own. */
+#define QUEUE_ROWS 8
 
 struct _PosternWindow {
     AdwApplicationWindow parent;
     AdwToastOverlay *toasts;
-    GtkStack *stack;
+    GtkStack *pages, *stack; /* the pages; what is on the first one */
     AdwPreferencesGroup *problems, *accounts, *queue;
     AdwActionRow *online_row;
     GtkSwitch *offline;
 
-    GCancellable *cancellable;            /* ends with the window */
-    Follower *follower;                   /* NULL: there is no session bus */
-    GDBusObjectManager *objects;          /* of this life of the daemon, as `manager` */
-    PosternManager *manager;              /* NULL: it isn't there */
-    GHashTable *account_rows;             /* object path → AccountRow */
-    GPtrArray *queue_rows, *problem_rows; /* GtkWidget */
+    GCancellable *cancellable;   /* ends with the window */
+    GCancellable *life;          /* ends with this life of the daemon */
+    Follower *follower;          /* NULL: there is no session bus */
+    GDBusObjectManager *objects; /* of this life of the daemon, as `manager` */
+    PosternManager *manager;     /* NULL: it isn't there */
+    GHashTable *account_rows;    /* object path → AccountRow */
+    RowList queue_rows, problem_rows;
     gboolean loading_queue, load_queue_again;
-    gboolean following; /* the switch is being set from the daemon's side */
+    gboolean no_accounts; /* the daemon had none when it was last here: then it doesn't stay */
+    gboolean following;   /* the switch is being set from the daemon's side */
 };
 
 G_DEFINE_FINAL_TYPE(PosternWindow, postern_window, ADW_TYPE_APPLICATION_WINDOW)
@@ -50,71 +57,66 @@ static void choose_page(PosternWindow *window)
 {
     const char *page = "status";
 
-    if (!window->manager)
-        page = "stopped";
-    else if (g_hash_table_size(window->account_rows) == 0)
+    if (window->manager)
+        window->no_accounts = g_hash_table_size(window->account_rows) == 0;
+    if (window->no_accounts)
         page = "empty";
+    else if (!window->manager)
+        page = "stopped";
     gtk_stack_set_visible_child_name(window->stack, page);
 }
 
-static void remove_rows(AdwPreferencesGroup *group, GPtrArray *rows)
-{
-    for (guint i = 0; i < rows->len; i++)
-        adw_preferences_group_remove(group, g_ptr_array_index(rows, i));
-    g_ptr_array_set_size(rows, 0);
-}
-
-static void add_row(AdwPreferencesGroup *group, GPtrArray *rows, GtkWidget *row)
-{
-    adw_preferences_group_add(group, row);
-    g_ptr_array_add(rows, row);
-}
-
-/* ---- the queue ----------------------------------------------------------------------------- */
+/* ---- outgoing mail ------------------------------------------------------------------------- */
 
 static void load_queue(PosternWindow *window);
 
-static void on_row_failed(const char *message, gpointer data)
-{
-    toast(data, message);
-}
-
 static GtkWidget *nothing_row(void)
 {
-    GtkWidget *row = adw_action_row_new();
+    GtkWidget *row = row_new(_("Nothing is waiting"), NULL);
 
-    adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), "Nothing is waiting");
     gtk_widget_add_css_class(row, "dim-label");
     return row;
 }
 
-static void fill_queue(PosternWindow *window, GVariant *entries)
+static void on_all(PosternWindow *window)
 {
-    GDBusConnection *connection = g_dbus_proxy_get_connection(G_DBUS_PROXY(window->manager));
-
-    remove_rows(window->queue, window->queue_rows);
-    for (gsize i = 0; i < g_variant_n_children(entries); i++) {
-        g_autoptr(GVariant) entry = g_variant_get_child_value(entries, i);
-        const char *state = "";
-        g_variant_lookup(entry, "State", "&s", &state);
-        if (strcmp(state, "sent") != 0)
-            add_row(window->queue, window->queue_rows,
-                    queue_row_new(connection, entry, on_row_failed, window));
-    }
-    if (window->queue_rows->len == 0)
-        add_row(window->queue, window->queue_rows, nothing_row());
+    outgoing_page_open(GTK_WIDGET(window->stack), window->manager);
 }
 
-static void on_queue(GObject *source, GAsyncResult *result, gpointer data)
+static void add_all_row(PosternWindow *window, guint64 all)
 {
-    g_autoptr(PosternWindow) window = data;
-    g_autoptr(GVariant) entries = NULL;
+    g_autofree char *text = g_strdup_printf(ngettext("All outgoing mail: %" G_GUINT64_FORMAT,
+                                                     "All outgoing mail: %" G_GUINT64_FORMAT, all),
+                                            all);
+    GtkWidget *row = row_new_opening(text, NULL);
 
-    if ((gpointer)source != window->manager) /* that daemon has gone */
+    g_signal_connect_swapped(row, "activated", G_CALLBACK(on_all), window);
+    row_list_add(&window->queue_rows, row);
+}
+
+static void fill_queue(PosternWindow *window, GPtrArray *entries)
+{
+    GDBusConnection *connection = g_dbus_proxy_get_connection(G_DBUS_PROXY(window->manager));
+    guint64 all = MAX(outgoing_count(window->manager), entries->len);
+
+    row_list_clear(&window->queue_rows);
+    for (guint i = 0; i < MIN(entries->len, QUEUE_ROWS); i++)
+        row_list_add(&window->queue_rows, outgoing_row_new(connection, entries->pdata[i]));
+    if (entries->len == 0)
+        row_list_add(&window->queue_rows, nothing_row());
+    if (all > QUEUE_ROWS)
+        add_all_row(window, all);
+}
+
+/* NULL: that daemon has gone, or the window has. */
+static void on_queue(GPtrArray *entries, gpointer data)
+{
+    PosternWindow *window = data;
+
+    if (!entries)
         return;
     window->loading_queue = FALSE;
-    if (postern_manager_call_list_queue_finish(POSTERN_MANAGER(source), &entries, result, NULL))
-        fill_queue(window, entries);
+    fill_queue(window, entries);
     if (window->load_queue_again)
         load_queue(window);
 }
@@ -125,8 +127,7 @@ static void load_queue(PosternWindow *window)
     if (window->loading_queue || !window->manager)
         return;
     window->loading_queue = TRUE;
-    postern_manager_call_list_queue(window->manager, g_variant_new("a{sv}", NULL), 0, QUEUE_ROWS,
-                                    window->cancellable, on_queue, g_object_ref(window));
+    outgoing_list(window->manager, QUEUE_ROWS + 1, window->life, on_queue, window);
 }
 
 /* ---- the accounts -------------------------------------------------------------------------- */
@@ -161,17 +162,15 @@ static void update_problems(PosternWindow *window)
 {
     const char *const *problems = postern_manager_get_problems(window->manager);
 
-    remove_rows(window->problems, window->problem_rows);
+    row_list_clear(&window->problem_rows);
     for (; problems && *problems; problems++) {
-        GtkWidget *row = adw_action_row_new();
-        adw_preferences_row_set_use_markup(ADW_PREFERENCES_ROW(row), FALSE);
-        adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), *problems);
+        GtkWidget *row = row_new(*problems, NULL);
         adw_action_row_set_title_lines(ADW_ACTION_ROW(row), 0);
         adw_action_row_add_prefix(ADW_ACTION_ROW(row),
                                   gtk_image_new_from_icon_name("dialog-warning-symbolic"));
-        add_row(window->problems, window->problem_rows, row);
+        row_list_add(&window->problem_rows, row);
     }
-    gtk_widget_set_visible(GTK_WIDGET(window->problems), window->problem_rows->len > 0);
+    gtk_widget_set_visible(GTK_WIDGET(window->problems), window->problem_rows.rows->len > 0);
 }
 
 static void update_manager(PosternWindow *window)
@@ -183,8 +182,8 @@ static void update_manager(PosternWindow *window)
     gtk_switch_set_active(window->offline, forced);
     window->following = FALSE;
     adw_action_row_set_subtitle(window->online_row,
-                                forced    ? "Mail is read from this computer and sent later"
-                                : !online ? "The system has no network"
+                                forced    ? _("Mail is read from this computer and sent later")
+                                : !online ? _("The system has no network")
                                           : "");
     update_problems(window);
     choose_page(window);
@@ -202,6 +201,7 @@ static void on_came(PosternManager *manager, GDBusObjectManager *objects, gpoint
 {
     PosternWindow *window = data;
 
+    window->life = g_cancellable_new();
     window->manager = g_object_ref(manager);
     window->objects = g_object_ref(objects);
     g_signal_connect_object(objects, "object-added", G_CALLBACK(on_object_added), window,
@@ -225,6 +225,9 @@ static void forget_daemon(PosternWindow *window)
         g_signal_handlers_disconnect_by_data(window->manager, window);
         g_signal_handlers_disconnect_by_data(window->objects, window);
     }
+    if (window->life)
+        g_cancellable_cancel(window->life);
+    g_clear_object(&window->life);
     g_clear_object(&window->manager);
     g_clear_object(&window->objects);
     window->loading_queue = window->load_queue_again = FALSE;
@@ -241,8 +244,10 @@ static void on_went(gpointer data)
     while (g_hash_table_iter_next(&iter, NULL, &row))
         adw_preferences_group_remove(window->accounts, row);
     g_hash_table_remove_all(window->account_rows);
-    remove_rows(window->queue, window->queue_rows);
-    remove_rows(window->problems, window->problem_rows);
+    row_list_clear(&window->queue_rows);
+    row_list_clear(&window->problem_rows);
+    if (!window->no_accounts) /* else one may be about to be added, which has the daemon started */
+        page_home(window->pages);
     choose_page(window);
 }
 
@@ -298,13 +303,30 @@ static void start_daemon(GtkWidget *widget, const char *name, GVariant *paramete
     g_autoptr(GDBusConnection) connection = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, NULL);
 
     if (!connection) {
-        toast(window, "There is no session bus");
+        toast(window, _("There is no session bus"));
         return;
     }
     g_dbus_connection_call(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                            "org.freedesktop.DBus", "StartServiceByName",
                            g_variant_new("(su)", POSTERN_BUS_NAME, 0), NULL, G_DBUS_CALL_FLAGS_NONE,
                            -1, window->cancellable, on_started, g_object_ref(window));
+}
+
+static void add_account(GtkWidget *widget, const char *name, GVariant *parameter)
+{
+    PosternWindow *window = POSTERN_WINDOW(widget);
+    g_autoptr(GDBusConnection) connection = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, NULL);
+
+    page_home(window->pages);
+    if (connection)
+        assistant_open(GTK_WIDGET(window->stack), connection);
+    else
+        toast(window, _("There is no session bus"));
+}
+
+static void go_back(GtkWidget *widget, const char *name, GVariant *parameter)
+{
+    page_back(POSTERN_WINDOW(widget)->pages);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -314,8 +336,8 @@ static void postern_window_init(PosternWindow *window)
     gtk_widget_init_template(GTK_WIDGET(window));
     window->cancellable = g_cancellable_new();
     window->account_rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    window->queue_rows = g_ptr_array_new();
-    window->problem_rows = g_ptr_array_new();
+    row_list_init(&window->queue_rows, window->queue);
+    row_list_init(&window->problem_rows, window->problems);
     g_signal_connect_swapped(window->offline, "notify::active", G_CALLBACK(on_switch), window);
     follow_daemon(window);
 }
@@ -336,8 +358,8 @@ static void postern_window_finalize(GObject *object)
 
     g_object_unref(window->cancellable);
     g_hash_table_unref(window->account_rows);
-    g_ptr_array_unref(window->queue_rows);
-    g_ptr_array_unref(window->problem_rows);
+    row_list_free(&window->queue_rows);
+    row_list_free(&window->problem_rows);
     G_OBJECT_CLASS(postern_window_parent_class)->finalize(object);
 }
 
@@ -349,6 +371,7 @@ static void postern_window_class_init(PosternWindowClass *class)
     G_OBJECT_CLASS(class)->finalize = postern_window_finalize;
     gtk_widget_class_set_template_from_resource(widget, "/org/postern/Postern/window.ui");
     gtk_widget_class_bind_template_child(widget, PosternWindow, toasts);
+    gtk_widget_class_bind_template_child(widget, PosternWindow, pages);
     gtk_widget_class_bind_template_child(widget, PosternWindow, stack);
     gtk_widget_class_bind_template_child(widget, PosternWindow, problems);
     gtk_widget_class_bind_template_child(widget, PosternWindow, accounts);
@@ -357,6 +380,10 @@ static void postern_window_class_init(PosternWindowClass *class)
     gtk_widget_class_bind_template_child(widget, PosternWindow, offline);
     gtk_widget_class_install_action(widget, "win.sync", NULL, sync_now);
     gtk_widget_class_install_action(widget, "win.start", NULL, start_daemon);
+    gtk_widget_class_install_action(widget, "win.add-account", NULL, add_account);
+    gtk_widget_class_install_action(widget, "win.back", NULL, go_back);
+    gtk_widget_class_add_binding_action(widget, GDK_KEY_Left, GDK_ALT_MASK, "win.back", NULL);
+    gtk_widget_class_add_binding_action(widget, GDK_KEY_Escape, 0, "win.back", NULL);
 }
 
 GtkWidget *postern_window_new(GtkApplication *application)

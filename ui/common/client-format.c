@@ -3,7 +3,7 @@
  * Ready configurations for mail programs, the safest way each of them can: the account's socket
  * where a program runs a command, else TLS with Postern's authority.
  */
-#include "ui/posternctl/client-format.h"
+#include "ui/common/client-format.h"
 
 #include <string.h>
 
@@ -151,9 +151,13 @@ static char *tls_port(GVariant *servers, const char *protocol)
 {
     for (gsize i = 0; i < g_variant_n_children(servers); i++) {
         g_autoptr(GVariant) server = g_variant_get_child_value(servers, i);
-        if (strcmp(ctl_string(server, "Protocol"), protocol) == 0 &&
-            strcmp(ctl_string(server, "Security"), "tls") == 0)
-            return g_strdup_printf("%" G_GINT64_FORMAT, ctl_number(server, "Port"));
+        const char *its = "", *security = "";
+        guint16 port = 0;
+        g_variant_lookup(server, "Protocol", "&s", &its);
+        g_variant_lookup(server, "Security", "&s", &security);
+        g_variant_lookup(server, "Port", "q", &port);
+        if (strcmp(its, protocol) == 0 && strcmp(security, "tls") == 0)
+            return g_strdup_printf("%u", port);
     }
     return NULL;
 }
@@ -170,7 +174,7 @@ static char *plain_text(const char *text)
     return plain;
 }
 
-char *ctl_client_format(const char *program, const CtlClient *client, GError **error)
+char *client_format(const char *program, const ClientFormat *client, GError **error)
 {
     const char *format = find_format(program);
     g_autofree char *imaps = tls_port(client->servers, "imap");
@@ -185,8 +189,9 @@ char *ctl_client_format(const char *program, const CtlClient *client, GError **e
 
     if (!format) {
         g_autofree char *names = list_names();
-        ctl_usage(error, "“%s” is none of the programs that there is a configuration for: %s",
-                  program, names);
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                    "“%s” is none of the programs that there is a configuration for: %s", program,
+                    names);
         return NULL;
     }
     g_autoptr(GString) text = g_string_new(NULL);
@@ -199,7 +204,8 @@ char *ctl_client_format(const char *program, const CtlClient *client, GError **e
             continue;
         }
         if (!words[i][1]) {
-            ctl_fail(error, "no port with TLS is open; 'posternctl status' may say why");
+            g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                                "no port with TLS is open; 'posternctl status' may say why");
             return NULL;
         }
         g_string_append(text, words[i][1]);
