@@ -59,7 +59,9 @@ class Pages(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Adding(Case):
+class Unadded(Case):
+    """A provider that has an account, and a daemon that hasn't."""
+
     def setUp(self):
         super().setUp()
         self.server = self.provider()
@@ -99,6 +101,8 @@ class Adding(Case):
         return ("--incoming", f"imaps://localhost:{self.server.imaps}",
                 "--outgoing", f"submissions://localhost:{self.server.submissions}")
 
+
+class Adding(Unadded):
     def test_an_address_is_enough_where_the_user_agrees(self):
         daemon = self.begin(self.autoconfig())
         self.assertIn("--yes", self.refused(daemon))

@@ -2,18 +2,18 @@
 """The window, used as a screen reader uses it: by the names of things."""
 
 import os
+import smtplib
 from pathlib import Path
 
-from harness import Keyring, fill
+from harness import FakeSmtp, Keyring
 from harness.desktop import Desktop
-from test_adding import Adding
-from test_sync import mails
+from test_adding import Unadded
 
 # POSTERN_SCREENSHOTS names a folder for pictures of every page, to be looked at.
 PICTURES = os.environ.get("POSTERN_SCREENSHOTS")
 
 
-class Window(Adding):
+class Window(Unadded):
     def desktop(self, daemon, **options):
         desktop = Desktop(daemon.environment, **options)
         self.addCleanup(self.end, desktop)
@@ -22,9 +22,10 @@ class Window(Adding):
 
     def end(self, desktop):
         """No page may leave a complaint of GTK, GLib or a sanitizer behind."""
-        self.assertEqual([line for line in desktop.close_window().splitlines()
-                          if "CRITICAL" in line or "WARNING" in line or "Sanitizer" in line], [])
+        said = desktop.close_window()
         desktop.__exit__()
+        self.assertEqual([line for line in said.splitlines()
+                          if "CRITICAL" in line or "WARNING" in line or "Sanitizer" in line], [])
 
     def picture(self, desktop, name):
         if PICTURES:
@@ -68,3 +69,121 @@ class FirstRun(Window):
         desktop.click("Another program", role="list item")
         desktop.wait_text("User name")
         self.picture(desktop, "values")
+
+
+class Looking(Window):
+    """A window over an account with mail."""
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.begin()
+        self.add(self.daemon, *self.servers())
+        self.daemon.sync("ada")
+
+    def test_an_account_has_a_page(self):
+        desktop = self.desktop(self.daemon)
+        desktop.wait_text("Up to date")
+        self.picture(desktop, "main")
+        desktop.click("ada@example.org", role="list item")
+        desktop.wait_text("Provider")
+        seen = desktop.wait_text("3 messages")
+        self.assertIn(f"imaps://localhost:{self.server.imaps}", seen)
+        self.picture(desktop, "account")
+        desktop.click("Folders", role="list item")
+        desktop.wait_text("3 messages, 1 unread")
+        self.picture(desktop, "folders")
+        desktop.press("Back")
+        desktop.click("Set Up a Mail Program", role="list item")
+        desktop.click("Another program", role="list item")
+        desktop.wait_text("User name")
+        self.assertEqual(len(self.daemon.state("ada")["LocalPasswords"]), 1)
+        desktop.press("Back")
+        desktop.press("Back")
+        desktop.press("End the password of client")
+        desktop.wait_text("End This Password?")
+        desktop.press("End It")
+        self.daemon.wait(lambda: not self.daemon.state("ada")["LocalPasswords"], "the password to end")
+        desktop.press("Remove Account")
+        desktop.wait_text("Remove This Account?")
+        self.picture(desktop, "remove")
+        desktop.press("_Remove")
+        desktop.wait_text("No Accounts Yet")
+        self.assertEqual(self.daemon.control("account", "list"), [])
+
+
+class Outgoing(Window):
+    """A window over mail that isn't sent."""
+
+    def begin_offline(self):
+        self.daemon = self.postern(accounts={"work": {
+            "address": "ada@example.org", "incoming": "imap+insecure://127.0.0.1:1",
+            "outgoing": "submission+insecure://127.0.0.1:1", "password_command": "echo x"}}, synced=False)
+        self.daemon.control("offline")
+
+    def begin_refusing(self):
+        """A provider that refuses mail until told otherwise."""
+        smtp = FakeSmtp()
+        self.addCleanup(smtp.close)
+        smtp.answers["RCPT"] = "550 5.1.1 No such person"
+        self.daemon = self.postern(accounts={"work": {
+            "address": "ada@example.org", "incoming": "imap+insecure://127.0.0.1:1",
+            "outgoing": f"submission+insecure://127.0.0.1:{smtp.port}", "password_command": "echo x"}},
+            synced=False)
+        return smtp
+
+    def send(self, count, subject):
+        with smtplib.SMTP("127.0.0.1", self.daemon.ports["submission"]) as smtp:
+            smtp.login("work", self.daemon.new_password(name=subject))
+            for number in range(count):
+                smtp.sendmail("ada@example.org", ["bob@example.net"],
+                              f"Subject: {subject} {number}\r\n\r\nText\r\n")
+
+    def test_a_refused_mail_is_seen_however_many_were_sent_after_it(self):
+        smtp = self.begin_refusing()
+        self.send(1, "bad")
+        self.daemon.wait(lambda: self.daemon.queue("failed"), "the refusal")
+        del smtp.answers["RCPT"]
+        self.send(60, "good")
+        self.daemon.wait(lambda: len(self.daemon.queue("sent")) >= 50, "them to be sent")
+        desktop = self.desktop(self.daemon)
+        desktop.wait_text("bad 0")
+        desktop.wait_text("Refused")
+        self.picture(desktop, "refused")
+
+    def test_all_that_waits_is_counted_and_listed(self):
+        self.begin_offline()
+        self.send(1001, "letter")
+        desktop = self.desktop(self.daemon)
+        desktop.wait_text("All 1001…")
+        self.picture(desktop, "outgoing")
+        desktop.press("All 1001")
+        desktop.wait_text("letter 992")
+        self.picture(desktop, "outgoing-all")
+
+    def test_nothing_is_thrown_away_by_one_click(self):
+        self.begin_offline()
+        self.send(2, "letter")
+        desktop = self.desktop(self.daemon)
+        desktop.wait_text("letter 1")
+        desktop.press("Throw Away")
+        desktop.wait_text("Throw This Mail Away?")
+        self.picture(desktop, "throw-away")
+        desktop.key("Return")  # what Enter does isn't that
+        self.assertEqual(len(self.daemon.queue()), 2)
+        desktop.press("Throw Away")
+        desktop.press("_Throw Away")
+        self.daemon.wait(lambda: len(self.daemon.queue()) == 1, "it to go")
+        desktop.press("Hold Back")
+        desktop.wait_text("On hold")
+        self.assertEqual([entry["State"] for entry in self.daemon.queue()], ["held"])
+
+    def test_the_window_lives_over_a_restart(self):
+        self.begin_offline()
+        self.send(1, "letter")
+        desktop = self.desktop(self.daemon)
+        desktop.wait_text("letter 0")
+        self.daemon.stop()
+        desktop.wait_text("Isn’t Running")
+        self.daemon.start()
+        desktop.wait_text("letter 0")
+        desktop.wait_text("Offline")

@@ -92,8 +92,8 @@ static void done_page_init(DonePage *page)
     GtkBox *box;
     GtkWidget *column = page_column(&box);
 
-    assistant_add_heading(box, _("The Account Is Added"),
-                          _("Its mail comes to this computer now. You can use it meanwhile."));
+    page_add_heading(box, _("The Account Is Added"),
+                     _("Its mail comes to this computer now. You can use it meanwhile."));
     page->progress = gtk_progress_bar_new();
     page->state = gtk_label_new("");
     page->rate = gtk_label_new("");
@@ -104,7 +104,7 @@ static void done_page_init(DonePage *page)
     gtk_box_append(box, page->state);
     gtk_box_append(box, page->rate);
     page->clients =
-        assistant_add_button(box, _("_Set Up Your Mail Program"), G_CALLBACK(on_clients), page);
+        page_add_button(box, _("_Set Up Your Mail Program"), G_CALLBACK(on_clients), page);
     gtk_widget_set_sensitive(page->clients, FALSE);
     adw_bin_set_child(ADW_BIN(page), column);
 }

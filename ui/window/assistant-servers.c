@@ -57,8 +57,8 @@ static void put(GVariantDict *dict, const char *key, const char *value)
 /* What went wrong; all can be changed and tried again. */
 static void fail(Step *step, const char *words)
 {
-    assistant_wait(step->next, FALSE);
-    assistant_say(step->words, words);
+    page_wait(step->next, FALSE);
+    page_say(step->words, words);
 }
 
 /* ---- adding it ----------------------------------------------------------------------------- */
@@ -186,7 +186,7 @@ static void on_signed_in(GtkWidget *page, const char *handle)
         return;
     g_free(step->handle);
     step->handle = g_strdup(handle);
-    assistant_wait(step->next, TRUE);
+    page_wait(step->next, TRUE);
     probe(step);
 }
 
@@ -210,14 +210,14 @@ static void go_on(Step *step)
         fail(step, words);
         return;
     }
-    assistant_say(step->words, "");
+    page_say(step->words, "");
     if (step->auth.oauth2 && !step->handle) {
         signin_page_open(step->page,
                          &(SignInAt){step->connection, step->address, step->auth.server},
                          on_signed_in);
         return;
     }
-    assistant_wait(step->next, TRUE);
+    page_wait(step->next, TRUE);
     probe(step);
 }
 
@@ -304,7 +304,7 @@ static void add_found(GtkBox *box, const char *address, GVariant *offer, const c
               : g_strdup_printf("%s %s", words ? words : "",
                                 _("Your provider’s help page names its servers: type them in."));
 
-    assistant_add_heading(box, *name ? name : address, text);
+    page_add_heading(box, *name ? name : address, text);
     if (offer)
         add_hint(box, offer);
 }
@@ -330,9 +330,9 @@ static void build(Step *step, GtkBox *box, GVariant *offer, const char *words)
     add_rows(step, box, incoming, outgoing);
     if (offer && g_variant_lookup(offer, "Trusted", "b", &trusted) && !trusted)
         add_agreement(step, box);
-    step->words = assistant_add_words(box);
-    step->next = assistant_add_button(box, step->auth.oauth2 ? _("_Sign In…") : _("_Add Account"),
-                                      G_CALLBACK(on_next), step);
+    step->words = page_add_words(box);
+    step->next = page_add_button(box, step->auth.oauth2 ? _("_Sign In…") : _("_Add Account"),
+                                 G_CALLBACK(on_next), step);
     step->anyway = gtk_button_new_with_mnemonic(_("Add It _Untried"));
     gtk_widget_set_halign(step->anyway, GTK_ALIGN_CENTER);
     gtk_widget_set_visible(step->anyway, FALSE);

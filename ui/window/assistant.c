@@ -8,67 +8,6 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
-/* ---- what the pages have in common --------------------------------------------------------- */
-
-static GtkWidget *label_new(const char *text, const char *style)
-{
-    GtkWidget *label = gtk_label_new(text);
-
-    gtk_label_set_wrap(GTK_LABEL(label), TRUE);
-    gtk_label_set_wrap_mode(GTK_LABEL(label), PANGO_WRAP_WORD_CHAR);
-    gtk_label_set_justify(GTK_LABEL(label), GTK_JUSTIFY_CENTER);
-    if (style)
-        gtk_widget_add_css_class(label, style);
-    return label;
-}
-
-void assistant_add_heading(GtkBox *box, const char *heading, const char *text)
-{
-    gtk_box_append(box, label_new(heading, "title-1"));
-    if (*text)
-        gtk_box_append(box, label_new(text, NULL));
-}
-
-GtkWidget *assistant_add_words(GtkBox *box)
-{
-    GtkWidget *words = g_object_new(GTK_TYPE_LABEL, "accessible-role", GTK_ACCESSIBLE_ROLE_ALERT,
-                                    "wrap", TRUE, "wrap-mode", PANGO_WRAP_WORD_CHAR, "xalign", 0.0,
-                                    "selectable", TRUE, "visible", FALSE, NULL);
-
-    gtk_widget_add_css_class(words, "error");
-    gtk_box_append(box, words);
-    return words;
-}
-
-void assistant_say(GtkWidget *words, const char *text)
-{
-    gtk_label_set_text(GTK_LABEL(words), text);
-    gtk_widget_set_visible(words, *text != '\0');
-}
-
-GtkWidget *assistant_add_button(GtkBox *box, const char *label, GCallback clicked, gpointer data)
-{
-    GtkWidget *line = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 12);
-    GtkWidget *button = gtk_button_new_with_mnemonic(label), *spinner = gtk_spinner_new();
-
-    gtk_widget_add_css_class(button, "pill");
-    gtk_widget_add_css_class(button, "suggested-action");
-    gtk_widget_set_halign(line, GTK_ALIGN_CENTER);
-    gtk_box_append(GTK_BOX(line), button);
-    gtk_box_append(GTK_BOX(line), spinner);
-    g_signal_connect_swapped(button, "clicked", clicked, data);
-    gtk_box_append(box, line);
-    return button;
-}
-
-void assistant_wait(GtkWidget *button, gboolean waiting)
-{
-    GtkWidget *spinner = gtk_widget_get_next_sibling(button);
-
-    gtk_widget_set_sensitive(button, !waiting);
-    gtk_spinner_set_spinning(GTK_SPINNER(spinner), waiting);
-}
-
 /* ---- the address --------------------------------------------------------------------------- */
 
 typedef struct {
@@ -102,7 +41,7 @@ static void on_discovered(GObject *source, GAsyncResult *result, gpointer data)
 
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return;
-    assistant_wait(step->next, FALSE);
+    page_wait(step->next, FALSE);
     assistant_open_servers(step->page, step->connection, address_of(step), offer,
                            error ? error->message : NULL);
 }
@@ -112,12 +51,11 @@ static void on_next(AddressStep *step)
     const char *address = address_of(step), *at = strrchr(address, '@');
 
     if (!at || at == address || !at[1]) {
-        assistant_say(step->words,
-                      _("That isn’t a mail address: it has the form name@example.org."));
+        page_say(step->words, _("That isn’t a mail address: it has the form name@example.org."));
         return;
     }
-    assistant_say(step->words, "");
-    assistant_wait(step->next, TRUE);
+    page_say(step->words, "");
+    page_wait(step->next, TRUE);
     manager_call(step->connection, "Discover", g_variant_new("(sa{sv})", address, NULL),
                  step->cancellable, on_discovered, step);
 }
@@ -137,17 +75,17 @@ void assistant_open(GtkWidget *from, GDBusConnection *connection)
     step->cancellable = g_cancellable_new();
     step->page = column;
     g_object_set_data_full(G_OBJECT(column), "step", step, step_free);
-    assistant_add_heading(box, _("Add an Account"),
-                          _("Postern finds the servers of your mail provider by your address. "
-                            "Nothing is sent to them yet."));
+    page_add_heading(box, _("Add an Account"),
+                     _("Postern finds the servers of your mail provider by your address. "
+                       "Nothing is sent to them yet."));
     step->address = adw_entry_row_new();
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(step->address), _("Mail address"));
     adw_entry_row_set_input_purpose(ADW_ENTRY_ROW(step->address), GTK_INPUT_PURPOSE_EMAIL);
     g_signal_connect_swapped(step->address, "entry-activated", G_CALLBACK(on_next), step);
     adw_preferences_group_add(ADW_PREFERENCES_GROUP(group), step->address);
     gtk_box_append(box, group);
-    step->words = assistant_add_words(box);
-    step->next = assistant_add_button(box, _("_Continue"), G_CALLBACK(on_next), step);
+    step->words = page_add_words(box);
+    step->next = page_add_button(box, _("_Continue"), G_CALLBACK(on_next), step);
     g_signal_connect(column, "unrealize", G_CALLBACK(on_gone), step);
     page_open(from, page_new(_("Add an Account"), column));
     gtk_widget_grab_focus(step->address);

@@ -7,7 +7,6 @@
 #pragma once
 
 #include "dbus/postern-dbus.h"
-#include "ui/window/row.h"
 
 #include <adwaita.h>
 
@@ -21,16 +20,3 @@ void assistant_open_servers(GtkWidget *from, GDBusConnection *connection, const 
 
 /* Shows how the first sync of the new account at `path` comes along, in place of all pages over the first. */
 void assistant_open_done(GtkWidget *from, GDBusConnection *connection, const char *path);
-
-/* ---- what the pages have in common --------------------------------------------------------- */
-
-/* A big line, and a smaller one below it. */
-void assistant_add_heading(GtkBox *box, const char *heading, const char *text);
-
-/* Where it is said what went wrong; empty and not seen at first. */
-GtkWidget *assistant_add_words(GtkBox *box);
-void assistant_say(GtkWidget *words, const char *text);
-
-/* The button that goes on; `clicked` gets `data` first. While something is asked it isn't sensitive and shows that. */
-GtkWidget *assistant_add_button(GtkBox *box, const char *label, GCallback clicked, gpointer data);
-void assistant_wait(GtkWidget *button, gboolean waiting);

@@ -26,6 +26,8 @@ static void on_setup(GtkSignalListItemFactory *factory, GtkListItem *item, gpoin
 
     gtk_widget_set_margin_top(cell, 6);
     gtk_widget_set_margin_bottom(cell, 6);
+    gtk_widget_set_margin_start(cell, 12);
+    gtk_widget_set_margin_end(cell, 12);
     gtk_box_append(GTK_BOX(cell), label_new(NULL));
     gtk_box_append(GTK_BOX(cell), label_new("dim-label"));
     gtk_list_item_set_activatable(item, FALSE);

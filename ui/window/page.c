@@ -78,3 +78,64 @@ GtkWidget *page_column(GtkBox **box)
     *box = GTK_BOX(column);
     return scrolled;
 }
+
+/* ---- what is on pages that lead somewhere -------------------------------------------------- */
+
+static GtkWidget *label_new(const char *text, const char *style)
+{
+    GtkWidget *label = gtk_label_new(text);
+
+    gtk_label_set_wrap(GTK_LABEL(label), TRUE);
+    gtk_label_set_wrap_mode(GTK_LABEL(label), PANGO_WRAP_WORD_CHAR);
+    gtk_label_set_justify(GTK_LABEL(label), GTK_JUSTIFY_CENTER);
+    if (style)
+        gtk_widget_add_css_class(label, style);
+    return label;
+}
+
+void page_add_heading(GtkBox *box, const char *heading, const char *text)
+{
+    gtk_box_append(box, label_new(heading, "title-1"));
+    if (*text)
+        gtk_box_append(box, label_new(text, NULL));
+}
+
+GtkWidget *page_add_words(GtkBox *box)
+{
+    GtkWidget *words = g_object_new(GTK_TYPE_LABEL, "accessible-role", GTK_ACCESSIBLE_ROLE_ALERT,
+                                    "wrap", TRUE, "wrap-mode", PANGO_WRAP_WORD_CHAR, "xalign", 0.0,
+                                    "selectable", TRUE, "visible", FALSE, NULL);
+
+    gtk_widget_add_css_class(words, "error");
+    gtk_box_append(box, words);
+    return words;
+}
+
+void page_say(GtkWidget *words, const char *text)
+{
+    gtk_label_set_text(GTK_LABEL(words), text);
+    gtk_widget_set_visible(words, *text != '\0');
+}
+
+GtkWidget *page_add_button(GtkBox *box, const char *label, GCallback clicked, gpointer data)
+{
+    GtkWidget *line = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 12);
+    GtkWidget *button = gtk_button_new_with_mnemonic(label), *spinner = gtk_spinner_new();
+
+    gtk_widget_add_css_class(button, "pill");
+    gtk_widget_add_css_class(button, "suggested-action");
+    gtk_widget_set_halign(line, GTK_ALIGN_CENTER);
+    gtk_box_append(GTK_BOX(line), button);
+    gtk_box_append(GTK_BOX(line), spinner);
+    g_signal_connect_swapped(button, "clicked", clicked, data);
+    gtk_box_append(box, line);
+    return button;
+}
+
+void page_wait(GtkWidget *button, gboolean waiting)
+{
+    GtkWidget *spinner = gtk_widget_get_next_sibling(button);
+
+    gtk_widget_set_sensitive(button, !waiting);
+    gtk_spinner_set_spinning(GTK_SPINNER(spinner), waiting);
+}

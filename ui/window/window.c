@@ -22,6 +22,9 @@
 /* More than these have a page of their own. */
 #define QUEUE_ROWS 8
 
+/* A daemon that ends does so within these. */
+#define STOPPING_SECONDS 15
+
 struct _PosternWindow {
     AdwApplicationWindow parent;
     AdwToastOverlay *toasts;
@@ -29,6 +32,7 @@ struct _PosternWindow {
     AdwPreferencesGroup *problems, *accounts, *queue;
     AdwActionRow *online_row;
     GtkSwitch *offline;
+    GtkButton *all; /* opens the page with all outgoing mail */
 
     GCancellable *cancellable;   /* ends with the window */
     GCancellable *life;          /* ends with this life of the daemon */
@@ -39,6 +43,7 @@ struct _PosternWindow {
     RowList queue_rows, problem_rows;
     gboolean loading_queue, load_queue_again;
     gboolean no_accounts; /* the daemon had none when it was last here: then it doesn't stay */
+    gint64 empty_since;   /* monotonic; 0: it has accounts, or isn't here */
     gboolean following;   /* the switch is being set from the daemon's side */
 };
 
@@ -57,8 +62,13 @@ static void choose_page(PosternWindow *window)
 {
     const char *page = "status";
 
+    gboolean none = window->manager && g_hash_table_size(window->account_rows) == 0;
+    if (!none)
+        window->empty_since = 0;
+    else if (!window->empty_since)
+        window->empty_since = g_get_monotonic_time();
     if (window->manager)
-        window->no_accounts = g_hash_table_size(window->account_rows) == 0;
+        window->no_accounts = none;
     if (window->no_accounts)
         page = "empty";
     else if (!window->manager)
@@ -78,20 +88,13 @@ static GtkWidget *nothing_row(void)
     return row;
 }
 
-static void on_all(PosternWindow *window)
+/* The way to all of it, where there is more than is seen here. */
+static void show_all_button(PosternWindow *window, guint64 all)
 {
-    outgoing_page_open(GTK_WIDGET(window->stack), window->manager);
-}
+    g_autofree char *text = g_strdup_printf(_("_All %" G_GUINT64_FORMAT "…"), all);
 
-static void add_all_row(PosternWindow *window, guint64 all)
-{
-    g_autofree char *text = g_strdup_printf(ngettext("All outgoing mail: %" G_GUINT64_FORMAT,
-                                                     "All outgoing mail: %" G_GUINT64_FORMAT, all),
-                                            all);
-    GtkWidget *row = row_new_opening(text, NULL);
-
-    g_signal_connect_swapped(row, "activated", G_CALLBACK(on_all), window);
-    row_list_add(&window->queue_rows, row);
+    gtk_button_set_label(window->all, text);
+    gtk_widget_set_visible(GTK_WIDGET(window->all), all > QUEUE_ROWS);
 }
 
 static void fill_queue(PosternWindow *window, GPtrArray *entries)
@@ -104,8 +107,7 @@ static void fill_queue(PosternWindow *window, GPtrArray *entries)
         row_list_add(&window->queue_rows, outgoing_row_new(connection, entries->pdata[i]));
     if (entries->len == 0)
         row_list_add(&window->queue_rows, nothing_row());
-    if (all > QUEUE_ROWS)
-        add_all_row(window, all);
+    show_all_button(window, all);
 }
 
 /* NULL: that daemon has gone, or the window has. */
@@ -239,6 +241,9 @@ static void on_went(gpointer data)
     GHashTableIter iter;
     gpointer row;
 
+    /* A daemon that ends takes its accounts away first; that isn't to have none. */
+    window->no_accounts = window->empty_since && g_get_monotonic_time() - window->empty_since >
+                                                     STOPPING_SECONDS * G_USEC_PER_SEC;
     forget_daemon(window);
     g_hash_table_iter_init(&iter, window->account_rows);
     while (g_hash_table_iter_next(&iter, NULL, &row))
@@ -324,6 +329,14 @@ static void add_account(GtkWidget *widget, const char *name, GVariant *parameter
         toast(window, _("There is no session bus"));
 }
 
+static void show_queue(GtkWidget *widget, const char *name, GVariant *parameter)
+{
+    PosternWindow *window = POSTERN_WINDOW(widget);
+
+    if (window->manager)
+        outgoing_page_open(GTK_WIDGET(window->stack), window->manager);
+}
+
 static void go_back(GtkWidget *widget, const char *name, GVariant *parameter)
 {
     page_back(POSTERN_WINDOW(widget)->pages);
@@ -378,9 +391,11 @@ static void postern_window_class_init(PosternWindowClass *class)
     gtk_widget_class_bind_template_child(widget, PosternWindow, queue);
     gtk_widget_class_bind_template_child(widget, PosternWindow, online_row);
     gtk_widget_class_bind_template_child(widget, PosternWindow, offline);
+    gtk_widget_class_bind_template_child(widget, PosternWindow, all);
     gtk_widget_class_install_action(widget, "win.sync", NULL, sync_now);
     gtk_widget_class_install_action(widget, "win.start", NULL, start_daemon);
     gtk_widget_class_install_action(widget, "win.add-account", NULL, add_account);
+    gtk_widget_class_install_action(widget, "win.queue", NULL, show_queue);
     gtk_widget_class_install_action(widget, "win.back", NULL, go_back);
     gtk_widget_class_add_binding_action(widget, GDK_KEY_Left, GDK_ALT_MASK, "win.back", NULL);
     gtk_widget_class_add_binding_action(widget, GDK_KEY_Escape, 0, "win.back", NULL);

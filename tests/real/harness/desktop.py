@@ -28,19 +28,26 @@ def _png(width, height, rows):
 class Desktop:
     """Use it as a context manager. `environment` is a daemon's, with its session bus."""
 
-    def __init__(self, environment, width=1000, height=800, extra=None):
+    def __init__(self, environment, width=1000, height=800, settings="", extra=None):
+        """`settings` are lines of GTK's settings.ini, `extra` further variables of the environment."""
         self.directory = Path(tempfile.mkdtemp(prefix="postern-desktop-"))
+        gtk = self.directory / "config" / "gtk-4.0"
+        gtk.mkdir(parents=True)
+        # What moves can't be clicked on.
+        (gtk / "settings.ini").write_text("[Settings]\ngtk-enable-animations=0\n" + settings)
         self.width, self.height = width, height
         read, write = os.pipe()
         self._x = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24",
-                                    "-fbdir", str(self.directory), "-nolisten", "tcp"],
+                                    "-fbdir", str(self.directory), "-nolisten", "tcp",
+                                    "-noreset"],
                                    pass_fds=[write], stderr=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as lines:
             display = lines.readline().strip()
         self.environment = dict(environment, DISPLAY=f":{display}", GDK_BACKEND="x11", GTK_A11Y="atspi",
                                 GSK_RENDERER="cairo", LANG="C.UTF-8", LC_ALL="C.UTF-8",
-                                XDG_RUNTIME_DIR=str(self.directory), GSETTINGS_BACKEND="memory",
+                                XDG_RUNTIME_DIR=str(self.directory),
+                                XDG_CONFIG_HOME=str(self.directory / "config"), GSETTINGS_BACKEND="memory",
                                 NO_AT_BRIDGE="0", **(extra or {}))
         self._bus = subprocess.Popen(["/usr/libexec/at-spi-bus-launcher", "--launch-immediately"],
                                      env=self.environment, stdin=subprocess.DEVNULL,
@@ -81,7 +88,8 @@ class Desktop:
     def _ask(self, what, *rest):
         if not self._driver:
             self._driver = subprocess.Popen(["/usr/bin/python3", str(_DRIVER)], env=self.environment,
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=subprocess.DEVNULL, text=True)
         self._driver.stdin.write(json.dumps({"what": what, "program": "postern", "with": rest}) + "\n")
         self._driver.stdin.flush()
         return json.loads(self._driver.stdout.readline())
