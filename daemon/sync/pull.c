@@ -450,42 +450,17 @@ static gboolean follow_old_flags(CacheTxn *txn, const CacheFolder *folder,
                                            sync_mask(folder), &keywords, &placement->flags, error);
 }
 
-typedef struct {
-    CacheTxn *txn;
-    gboolean here, lost; /* alive, and upstream, somewhere; gone from where it was */
-} Elsewhere;
-
-static gboolean note_elsewhere(const CachePlacement *row, gpointer data)
-{
-    Elsewhere *elsewhere = data;
-    CacheVanished vanished;
-
-    elsewhere->here |= row->alive && row->base == CACHE_BASE_PRESENT;
-    elsewhere->lost |=
-        cache_vanished_get(elsewhere->txn, row->folder, row->uid, &vanished) && vanished.alive;
-    return TRUE;
-}
-
-/* Whether what was moved away from here returns, and is gone from where it was moved to. */
-static gboolean is_all_there_is(CacheTxn *txn, gint64 message)
-{
-    Elsewhere elsewhere = {.txn = txn};
-
-    return cache_placement_each_of(txn, message, note_elsewhere, &elsewhere, NULL) &&
-           elsewhere.lost && !elsewhere.here;
-}
-
 /* What it becomes: `row`, which had vanished, under the same UID if no client knows that it was gone,
  * else under a new one. */
-static CachePlacement pull_revive(CacheTxn *txn, const CachePlacement *row,
-                                  const CacheVanished *vanished, const SyncServerMessage *message)
+static CachePlacement pull_revive(const CachePlacement *row, const CacheVanished *vanished,
+                                  const SyncServerMessage *message)
 {
     CachePlacement back = *row;
 
-    back.alive = vanished->alive || is_all_there_is(txn, row->message);
+    back.alive = vanished->alive;
     back.base = CACHE_BASE_PRESENT;
     back.base_uid = message->uid;
-    if (vanished->told && back.alive)
+    if (vanished->told && vanished->alive)
         back.uid = 0;
     return back;
 }
@@ -504,7 +479,7 @@ static gboolean put_returned(SyncContext *context, CacheTxn *txn, const CacheFol
         return TRUE;
     *returned = TRUE;
     g_hash_table_add(context->returned, g_memdup2(&row.message, sizeof row.message));
-    CachePlacement back = pull_revive(txn, &row, &vanished, message);
+    CachePlacement back = pull_revive(&row, &vanished, message);
     if (!message->flagless &&
         !sync_follow_flags(txn, &back, message->flags, sync_mask(folder), &changed, error))
         return FALSE;
@@ -971,6 +946,17 @@ static gboolean pull_selected(Pull *pull, gboolean qresync, GError **error)
     return account_for_all(pull, error);
 }
 
+/* Not all servers say how many messages there are; that isn't none. */
+static gboolean count_untold(SyncContext *context, GError **error)
+{
+    if (context->state.told_exists)
+        return TRUE;
+    g_autoptr(ImapSet) all = sync_search(context, "ALL", error);
+    if (all)
+        imap_client_set_exists(context->imap, imap_set_count(all));
+    return all != NULL;
+}
+
 static gboolean select_for_pull(Pull *pull, gboolean *qresync, GError **error)
 {
     SyncContext *context = pull->context;
@@ -987,7 +973,7 @@ static gboolean select_for_pull(Pull *pull, gboolean *qresync, GError **error)
                     pull->folder->base_name);
         return FALSE;
     }
-    return ok;
+    return ok && count_untold(context, error);
 }
 
 /* Another epoch: another UIDVALIDITY, or numbers that go backwards, as after a backup was put in

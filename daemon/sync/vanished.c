@@ -3,6 +3,7 @@
 #include "daemon/sync/vanished.h"
 
 #include "cache/message.h"
+#include "cache/vanished.h"
 
 #include "daemon/sync/expire.h"
 #include "daemon/sync/sets.h"
@@ -160,35 +161,6 @@ static gboolean write_moved(CacheTxn *txn, CachePlacement *row, const SyncArriva
            cache_placement_remove(txn, row->folder, row->uid, error);
 }
 
-typedef struct {
-    CachePlacement row;
-    gboolean found;
-} Original;
-
-static gboolean note_original(const CachePlacement *row, gpointer data)
-{
-    Original *original = data;
-
-    original->found = !row->alive && row->base == CACHE_BASE_PRESENT;
-    original->row = *row;
-    return !original->found;
-}
-
-/* It is gone. What it was moved from may be there again, after a backup was put in place: then that
- * is all there is. */
-static gboolean write_gone(SyncContext *context, CacheTxn *txn, CachePlacement *row,
-                           guint32 uidvalidity, GError **error)
-{
-    const gboolean lost = row->alive && g_hash_table_contains(context->returned, &row->message);
-    Original original = {0};
-
-    if (!sync_keep_vanished(txn, row, uidvalidity, sync_time(context), error))
-        return FALSE;
-    if (lost && !cache_placement_each_of(txn, row->message, note_original, &original, error))
-        return FALSE;
-    return !original.found || sync_bring_back(txn, &original.row, error);
-}
-
 static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanished *vanished,
                           gint match, guint32 uidvalidity, GError **error)
 {
@@ -200,7 +172,7 @@ static gboolean write_one(Resolution *resolution, CacheTxn *txn, const SyncVanis
         return TRUE;
     sync_base_count_add(context, vanished->folder, -1);
     if (match < 0)
-        return write_gone(context, txn, &row, uidvalidity, error);
+        return sync_keep_vanished(txn, &row, uidvalidity, sync_time(context), error);
     const SyncArrival *arrival = &g_array_index(context->arrivals, SyncArrival, match);
     if (sync_may_have_size(context, txn, row.message, row.size, arrival->size))
         return write_moved(txn, &row, arrival, error);
@@ -248,6 +220,52 @@ static gboolean write_slices(Resolution *resolution, GError **error)
     return TRUE;
 }
 
+/* ---- what has returned ----------------------------------------------------------------------- */
+
+/* Where a message is. */
+typedef struct {
+    CacheTxn *txn;
+    CachePlacement original; /* what was deleted or moved here, and is there again; */
+    gboolean returned;       /* there is one */
+    gboolean alive, lost;    /* it is somewhere, or has gone from where it was */
+} Whereabouts;
+
+static gboolean note_whereabouts(const CachePlacement *row, gpointer data)
+{
+    Whereabouts *where = data;
+    CacheVanished vanished;
+
+    where->alive |= row->alive;
+    where->lost |=
+        cache_vanished_get(where->txn, row->folder, row->uid, &vanished) && vanished.alive;
+    if (!row->alive && row->base == CACHE_BASE_PRESENT) {
+        where->original = *row;
+        where->returned = TRUE;
+    }
+    return TRUE;
+}
+
+/* What was moved away from here returns, and is gone from where it was moved to, as after a backup was
+ * put in place: then that is all there is, and isn't taken away. */
+static gboolean settle_returned(SyncContext *context, GError **error)
+{
+    GHashTableIter iter;
+    gpointer message;
+
+    if (g_hash_table_size(context->returned) == 0)
+        return TRUE;
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+    g_hash_table_iter_init(&iter, context->returned);
+    while (txn && g_hash_table_iter_next(&iter, &message, NULL)) {
+        Whereabouts where = {.txn = txn};
+        if (!cache_placement_each_of(txn, *(gint64 *)message, note_whereabouts, &where, error) ||
+            (where.returned && where.lost && !where.alive &&
+             !sync_bring_back(txn, &where.original, error)))
+            return FALSE;
+    }
+    return txn && cache_commit(g_steal_pointer(&txn), error);
+}
+
 gboolean sync_resolve_vanished(SyncContext *context, GError **error)
 {
     g_auto(Resolution) resolution = {.context = context};
@@ -266,6 +284,8 @@ gboolean sync_resolve_vanished(SyncContext *context, GError **error)
         if (!write_slices(&resolution, error))
             return FALSE;
     }
+    if (!settle_returned(context, error))
+        return FALSE;
     for (guint i = 0; i < context->complete->len; i++)
         if (!sync_write_complete(context, &g_array_index(context->complete, SyncComplete, i),
                                  error))

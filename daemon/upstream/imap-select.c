@@ -37,8 +37,8 @@ void imap_client_note_selected(ImapClient *client, const ImapResponse *response)
     ImapSelected *selected = client->selecting;
     guint64 number = 0;
 
-    if (response->name && g_str_equal(response->name, "EXISTS"))
-        selected->exists = response->number;
+    if (response->name && g_str_equal(response->name, "EXISTS") && response->has_number)
+        selected->told_exists = TRUE;
     if (!response->code)
         return;
     if (g_str_equal(response->code, "PERMANENTFLAGS"))
@@ -87,6 +87,11 @@ gboolean imap_client_select(ImapClient *client, const ImapSelect *what, ImapSele
     if (!ok)
         imap_selected_clear(selected);
     return ok;
+}
+
+void imap_client_set_exists(ImapClient *client, guint32 exists)
+{
+    client->exists = exists;
 }
 
 guint32 imap_client_exists(const ImapClient *client)

@@ -426,7 +426,7 @@ static gboolean take_untagged(ImapClient *client, const ImapResponse *response, 
         take_untagged_uids(client, response);
     if (response->name && g_str_equal(response->name, "CAPABILITY"))
         set_capabilities(client, response->args);
-    if (response->name && g_str_equal(response->name, "EXISTS"))
+    if (response->name && g_str_equal(response->name, "EXISTS") && response->has_number)
         client->exists = response->number;
     if (response->name && g_str_equal(response->name, "EXPUNGE") && client->exists > 0)
         client->exists--;

@@ -162,7 +162,7 @@ void imap_reply_to_error(const ImapReply *reply, GError **error);
 /* ---- a selected folder --------------------------------------------------------------------- */
 
 typedef struct {
-    guint32 exists;
+    gboolean told_exists;  /* EXISTS was said; else imap_client_exists() is 0 */
     guint32 uidvalidity;   /* 0: the server doesn't say, so UIDs don't last */
     guint32 uidnext;       /* 0: not said */
     guint64 highestmodseq; /* 0: none (NOMODSEQ, or no CONDSTORE) */
@@ -190,6 +190,9 @@ typedef struct {
 /* SELECTs a folder. REFUSED: it can't be selected; none is selected then. */
 gboolean imap_client_select(ImapClient *client, const ImapSelect *what, ImapSelected *selected,
                             GError **error);
+
+/* Where SELECT doesn't say EXISTS: what is known of it otherwise. What is said later counts from there. */
+void imap_client_set_exists(ImapClient *client, guint32 exists);
 
 /* EXISTS as last said for the selected folder. */
 guint32 imap_client_exists(const ImapClient *client);

@@ -104,6 +104,25 @@ GRAMMAR = {
     "ReadOnly": lambda chance, server, folder: faults.ReadOnly(folder=folder, **span(chance)),
     "Lags": lambda chance, server, folder: faults.Lags(folder=folder, counted=chance.random() < 0.5,
                                                        uid=chance.choice([None, some_uid(chance, server, folder)]), **span(chance)),
+    "LagsFrom": lambda chance, server, folder: faults.LagsFrom(
+        chance.choice(["UID STORE", "UID EXPUNGE|EXPUNGE", "UID MOVE|UID COPY", "UID SEARCH", "UID FETCH", "APPEND", "SELECT"]),
+        folder=folder, counted=chance.random() < 0.3, uid=chance.choice([None, some_uid(chance, server, folder)]), **span(chance)),
+    "StorageAway": lambda chance, server, folder: faults.Lags(seconds=60, skip=chance.randint(0, 9)),
+    "ModseqBack": lambda chance, server, folder: faults.Rewrite(
+        r"HIGHESTMODSEQ (\d+)", lambda found: b"HIGHESTMODSEQ %d" % max(1, int(found.group(1)) - 7), **span(chance)),
+    "NoModseq": lambda chance, server, folder: faults.Rewrite(r"^\* OK \[HIGHESTMODSEQ.*", "* OK [NOMODSEQ] none", **span(chance)),
+    "OddStatus": lambda chance, server, folder: faults.Rewrite(
+        *chance.choice([(r"UIDNEXT \d+", "UIDNEXT -1"), (r"UIDNEXT \d+ ?", ""), (r"UIDVALIDITY \d+\)", "UIDVALIDITY 1234567890123)"),
+                        (r"HIGHESTMODSEQ \d+", "HIGHESTMODSEQ 0"), (r"MESSAGES \d+", "MESSAGES NIL"), (r"^\* STATUS.*", None)]),
+        **span(chance)),
+    "OtherIds": lambda chance, server, folder: faults.Rewrite(
+        r"EMAILID \((\w+)\)", lambda found: b"EMAILID (%sx%d)" % (found.group(1), chance.randint(0, 1)), **span(chance)),
+    "RefuseLogin": lambda chance, server, folder: faults.Refuse(
+        "LOGIN|AUTHENTICATE", chance.choice(["NO [OVERQUOTA] Account exceeded command or bandwidth limits", "BAD busy",
+                                             "NO Maximum number of connections from user+IP exceeded", "NO [UNAVAILABLE] later"]),
+        touches="account", times=chance.randint(1, 3)),
+    "Hushed": lambda chance, server, folder: faults.Rewrite(r"^\* (\d+ EXPUNGE|VANISHED [\d:,]+|\d+ EXISTS)$", None, **span(chance)),
+    "ExpungedMeanwhile": lambda chance, server, folder: faults.ExpungedMeanwhile(folder=folder, uid=some_uid(chance, server, folder)),
     "LateAppend": lambda chance, server, folder: faults.LateAppend(chance.choice([0, 5, 75]), times=chance.randint(1, 2)),
     "Throttled": lambda chance, server, folder: faults.Refuse(
         "UID|SELECT|APPEND|STATUS", "BAD Request is throttled. Suggested Backoff Time: 5000 milliseconds", touches="account", seconds=30),
@@ -132,6 +151,9 @@ class World:
                 self.put(name, old=True)
         chosen = names or self.chance.sample(list(GRAMMAR), self.chance.randint(1, 3))
         self.faults = [GRAMMAR[name](self.chance, self.server, self.chance.choice(FOLDERS)) for name in chosen]
+        for fault in self.faults:
+            if isinstance(fault, faults.ExpungedMeanwhile):
+                self.leave_to(fault)
         self.account = SyncAccount(self.server.imap, plain=True)
         # What kills are decided by is apart, so that rounds with and without them are the same else.
         self.fate = random.Random(~seed)
@@ -146,6 +168,14 @@ class World:
         self.server.close()
 
     # Changes
+
+    def leave_to(self, fault):
+        """What it deletes nobody else changes."""
+        names = {uid: message.name for uid, message in self.server.folders[fault.folder].messages.items() if uid in fault.uids}
+        for name in names.values():
+            if name in self.untouched[fault.folder]:
+                self.untouched[fault.folder].remove(name)
+        fault.gone = lambda folder, name: self.wanted[folder].pop(name)
 
     def put(self, folder, old=False):
         self.count += 1

@@ -230,7 +230,6 @@ class Returns(Days):
             self.assertIn("m3", self.here())
 
     def test_a_new_copy_of_what_is_elsewhere_is_not_what_had_vanished(self):
-        self.without = ("IDLE",)  # else a round of INBOX alone may see what has returned there first
         for where in ("INBOX", "Archive"):
             self.setUp()
             self.fill(count=3)
@@ -246,7 +245,7 @@ class Returns(Days):
             self.sync()
             self.server.faults = []
             self.pass_time_anyhow(DAY)
-            with self.server.lock:  # no round sees one of them alone
+            with self.server.lock:  # no round sees one of them alone, be it the one of INBOX that IDLE wakes
                 undo()
             self.settle()
             # Alone it is what it was; beside the one in INBOX someone may have copied that.
@@ -342,6 +341,50 @@ class Lagging(Days):
                         self.assertEqual(self.there(folder).get("m3"), expected.get(folder))
                         self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
                     self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
+
+
+    def test_what_was_moved_is_there_once_also_after_a_backup(self):
+        """The move is in the backup, or isn't: then what is there again is all there is."""
+        for without, moved, when in itertools.product(((), ("MOVE",), ("QRESYNC",), ("UIDPLUS",)), (True, False), (0, DAY)):
+            with self.subTest(without=without, moved=moved, when=when):
+                self.without = without
+                self.setUp()
+                self.fill(count=9)
+                self.assertIsNone(self.sync())
+                kept = self.server.backup()
+                self.account("move", "INBOX", 3, "Archive")
+                self.settle()
+                self.pass_time(when)
+                if moved:
+                    kept = self.server.backup()
+                self.server.restore(kept)
+                for _ in range(4):
+                    self.pass_time_anyhow(600)
+                self.settle()
+                both = {"INBOX": self.there(), "Archive": self.there("Archive")}
+                self.assertEqual({"INBOX": self.here(), "Archive": self.here("Archive")}, both)
+                self.assertEqual(("m3" in both["INBOX"], "m3" in both["Archive"]), (not moved, moved))
+
+    def test_storage_that_is_away_everywhere_while_things_are_moved(self):
+        for change, where in itertools.product(("move", "copy", "expunge"), ("INBOX", "Work")):
+            with self.subTest(change=change, where=where):
+                self.setUp()
+                self.fill(where, count=9)
+                self.assertIsNone(self.sync())
+                self.server.faults = [faults.Lags()]
+                self.account(change, where, 3, *(["Archive"] if change != "expunge" else []))
+                self.sync()
+                self.pass_time_anyhow(10)
+                self.server.faults = []
+                self.pass_time_anyhow(60)
+                self.pass_time_anyhow(3600)
+                self.settle()
+                for folder in (where, "Archive"):
+                    self.assertEqual(self.here(folder), self.there(folder))
+                self.assertEqual(("m3" in self.there(where), "m3" in self.there("Archive")),
+                                 (change == "copy", change != "expunge"))
+                self.assertEqual(len(self.server.folders[where].messages), 9 if change == "copy" else 8)
+                self.assertEqual(len(self.server.folders["Archive"].messages), 0 if change == "expunge" else 1)
 
 
 def unlisted(server, name):

@@ -85,6 +85,43 @@ class Messages(Fake):
                 self.assertIsNone(self.sync())
                 self.assertEqual(self.here()["m3"], {"\\Flagged"})
 
+    def test_a_count_that_is_not_told_is_not_none(self):
+        for without, said in itertools.product(((), ("QRESYNC",), ("CONDSTORE",)), (None, "* NIL EXISTS", "* EXISTS")):
+            with self.subTest(without=without, said=said):
+                self.without = without
+                self.setUp()
+                self.fill(count=9)
+                self.assertIsNone(self.sync())
+                self.server.faults = [faults.Rewrite(r"^\* \d+ EXISTS$", said)]
+                self.server.put("INBOX", mail("m10"))
+                self.server.remove("INBOX", 4)
+                self.server.set_flags("INBOX", 3, ["\\Flagged"])
+                for _ in range(3):
+                    self.sync()
+                    self.assertEqual(self.here(), self.there())
+                    self.account("advance", 300)
+                self.assertEqual(len(self.here()), 9)
+
+    def test_a_message_that_others_delete_while_it_is_told_costs_no_other(self):
+        """RFC 3501, 7.4.1, forbids it where numbers are used; with QRESYNC it is VANISHED (RFC 7162, 3.2.10.2)."""
+        for without, uid, known in itertools.product(((), ("QRESYNC",), ("CONDSTORE",)), (1, 4, 9), (False, True)):
+            with self.subTest(without=without, uid=uid, known=known):
+                self.without = without
+                self.setUp()
+                self.fill(count=9)
+                if known:
+                    self.assertIsNone(self.sync())
+                    for one in range(1, 10):
+                        self.server.set_flags("INBOX", one, ["\\Flagged"])
+                fault = faults.ExpungedMeanwhile(folder="INBOX", uid=uid)
+                self.server.faults = [fault]
+                self.assertIsNone(self.sync())
+                self.assertEqual(fault.hits, 1)
+                self.assertIsNone(self.sync())
+                self.assertEqual(self.here(), self.there())
+                self.assertEqual(len(self.here()), 8)
+                self.assertEqual(self.account.problems(), [])
+
     def test_without_internaldate_the_date_is_of_received(self):
         self.server.put("INBOX", b"Received: from a by b;\r\n\tFri, 06 Nov 2026 09:00:00 +0100\r\n" + mail("m1"))
         self.server.put("INBOX", mail("m2"))

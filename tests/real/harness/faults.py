@@ -37,7 +37,7 @@ class Fault:
 
     def __repr__(self):
         shown = {name: value for name, value in vars(self).items()
-                 if value is not None and value != 0 and not name.startswith("_") and name not in ("begun", "hits", "hides")}
+                 if value is not None and value != 0 and not name.startswith("_") and name not in ("begun", "hits", "hides", "gone")}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def hit(self, session, folder=None, uid=None):
@@ -163,6 +163,28 @@ class Twice(Fault):
 
     def parts(self, parts, session, folder, uid):
         return parts + parts if self.hit(session, folder.name, uid) else parts
+
+
+class ExpungedMeanwhile(Fault):
+    """While FETCH is answered others delete a message: in place of its items it is said to have gone, which servers
+    shouldn't (RFC 3501, 7.4.1) and some do. `gone(folder, name)` is told."""
+    touches = "messages"
+
+    gone = None
+
+    def __init__(self, **more):
+        super().__init__(times=1, **more)
+
+    def parts(self, parts, session, folder, uid):
+        if not self.hit(session, folder.name, uid):
+            return parts
+        number, name = session.known.index(uid) + 1, folder.messages[uid].name
+        session.server.remove(folder.name, uid)
+        session.known.remove(uid)
+        session.send(f"* VANISHED {uid}" if "QRESYNC" in session.enabled else f"* {number} EXPUNGE")
+        if self.gone:
+            self.gone(folder.name, name)
+        return []
 
 
 class Disorder(Fault):
