@@ -20,25 +20,63 @@ static gboolean belongs_outside(char c)
     return g_ascii_isalnum(c) || (c != '\0' && strchr(" \t\r\n{}[]:,+-.\"", c));
 }
 
+/* The four hexadecimal digits of an escape, from the first; -1 where they aren't there. */
+static int read_hex(const char *p, const char *end)
+{
+    int value = 0;
+
+    for (int i = 0; i < 4; i++, p++) {
+        if (p >= end || !g_ascii_isxdigit(*p))
+            return -1;
+        value = value * 16 + g_ascii_xdigit_value(*p);
+    }
+    return value;
+}
+
+/* Behind the escape whose backslash is at p; NULL: it isn't one of RFC 8259, 7, or half a pair of
+ * surrogates. */
+static const char *skip_escape(const char *p, const char *end)
+{
+    if (end - p < 2)
+        return NULL;
+    if (p[1] != 'u')
+        return p[1] != '\0' && strchr("\"\\/bfnrt", p[1]) ? p + 2 : NULL;
+    int unit = read_hex(p + 2, end);
+    if (unit < 0 || (unit >= 0xdc00 && unit < 0xe000))
+        return NULL;
+    if (unit < 0xd800 || unit >= 0xe000)
+        return p + 6;
+    int low = end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? read_hex(p + 8, end) : -1;
+    return low >= 0xdc00 && low < 0xe000 ? p + 12 : NULL;
+}
+
+/* Behind the string whose quote is at p; NULL: it has no end, or something that isn't JSON. Of these
+ * json-glib loses the memory. */
+static const char *skip_string(const char *p, const char *end)
+{
+    for (p++; p && p < end && *p != '"';)
+        p = *p == '\\' ? skip_escape(p, end) : (guchar)*p >= 0x20 ? p + 1 : NULL;
+    return p && p < end ? p + 1 : NULL;
+}
+
 static gboolean is_shallow_json(const char *text, gsize length)
 {
-    gboolean quoted = FALSE;
+    const char *end = text + length;
     int depth = 0;
 
-    for (gsize i = 0; i < length; i++) {
-        if (quoted && text[i] == '\\')
-            i++;
-        else if (text[i] == '"')
-            quoted = !quoted;
-        else if (!quoted && !belongs_outside(text[i]))
+    for (const char *p = text; p < end;) {
+        if (*p == '"') {
+            p = skip_string(p, end);
+            if (!p)
+                return FALSE;
+            continue;
+        }
+        if (!belongs_outside(*p) || ((*p == '[' || *p == '{') && ++depth > MAX_DEPTH) ||
+            ((*p == ']' || *p == '}') && --depth < 0))
             return FALSE;
-        else if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > MAX_DEPTH)
-            return FALSE;
-        else if (!quoted && (text[i] == ']' || text[i] == '}') && --depth < 0)
-            return FALSE;
+        p++;
     }
-    /* json-glib loses the memory of a string that nothing ends. */
-    return !quoted;
+    return g_utf8_validate(text, (gssize)length, NULL);
 }
 
 JsonObject *web_json_read(GBytes *document, GError **error)
