@@ -59,7 +59,8 @@ static gboolean take_floor(const char *data_dir, const char *id, const char *dir
 
 static gboolean put_aside(const char *data_dir, const char *id, const char *dir, GError **error)
 {
-    g_autofree char *aside = g_strdup_printf("%s.left-%" G_GINT64_FORMAT, dir, g_get_real_time());
+    g_autofree char *aside =
+        g_strdup_printf("%s" ACCOUNT_LEFT "%" G_GINT64_FORMAT, dir, g_get_real_time());
 
     if (!take_floor(data_dir, id, dir, error) || !move_file(dir, aside, error))
         return FALSE;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define ASKED ".asked"
@@ -156,6 +157,33 @@ static gboolean remove_dir(const char *dir, GError **error)
     return g_rmdir(dir) == 0 || errno == ENOENT || failed("removed", dir, error);
 }
 
+/* "work.left-1795...": what owner.c put aside of those that had the name before; no account's own name
+ * is like that. */
+static gboolean is_left_of(const char *name, const char *id)
+{
+    const gsize length = strlen(id);
+
+    if (strncmp(name, id, length) != 0 || !g_str_has_prefix(name + length, ACCOUNT_LEFT))
+        return FALSE;
+    name += length + strlen(ACCOUNT_LEFT);
+    return *name != '\0' && name[strspn(name, "0123456789")] == '\0';
+}
+
+static gboolean remove_left(const char *data_dir, const char *id, GError **error)
+{
+    g_autofree char *accounts = g_build_filename(data_dir, "accounts", NULL);
+    g_autoptr(GDir) listing = g_dir_open(accounts, 0, NULL);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+
+    for (const char *name; listing && (name = g_dir_read_name(listing));)
+        if (is_left_of(name, id))
+            g_ptr_array_add(names, g_build_filename(accounts, name, NULL));
+    for (guint i = 0; i < names->len; i++)
+        if (!remove_dir(names->pdata[i], error))
+            return FALSE;
+    return TRUE;
+}
+
 static gboolean forget_mail(Queue *queue, const char *id, GError **error)
 {
     if (queue)
@@ -171,7 +199,7 @@ gboolean account_purge_finish(const char *data_dir, const char *id, Queue *queue
     g_autofree char *marks = marks_dir(data_dir);
 
     if (!keep_floor(data_dir, id, dir, error) || !remove_dir(dir, error) ||
-        !forget_mail(queue, id, error))
+        !remove_left(data_dir, id, error) || !forget_mail(queue, id, error))
         return FALSE;
     secrets_forget(id);
     account_purge_take_back(data_dir, id);

@@ -936,6 +936,13 @@ class PurgeFaults : public QueueFaults
         std::filesystem::create_directory(account + "/mail.db.damaged-20261128T000000");
         std::ofstream(account + "/mail.db.damaged-20261128T000000/x") << "left";
         std::ofstream(account + "/local-passwords") << "secret";
+        /* Of two who had the name before; and of others, whose names begin alike. */
+        for (const char *name : {".left-1795896000000000", ".left-1795896000000001/within"})
+            std::filesystem::create_directories(account + name);
+        std::ofstream(account + ".left-1795896000000001/mail.db") << "left";
+        for (const char *name :
+             {"2.left-1795896000000000", ".left-over", ".left-", ".left-5x", "2"})
+            std::filesystem::create_directories(account + name);
         std::ofstream(config()) << "[account work]";
         fill_queue();
         g_autoptr(Queue) queue = queue_open(path().c_str(), error);
@@ -993,6 +1000,11 @@ class PurgeFaults : public QueueFaults
         }
         EXPECT_EQ(std::filesystem::exists(account), configured);
         EXPECT_EQ(std::filesystem::exists(account + "/mail.db"), configured);
+        for (const char *name : {".left-1795896000000000", ".left-1795896000000001"})
+            EXPECT_EQ(std::filesystem::exists(account + name), configured) << name;
+        for (const char *name :
+             {"2.left-1795896000000000", ".left-over", ".left-", ".left-5x", "2"})
+            EXPECT_TRUE(std::filesystem::exists(account + name)) << name;
         EXPECT_EQ(std::filesystem::exists(dir + "/uidvalidity/work"), !configured);
         EXPECT_EQ(queued("work"), configured ? bodies.size() : 0);
         EXPECT_EQ(queued("home"), 1u);
