@@ -91,6 +91,11 @@ static void sessions_changed(gpointer data)
         observer->sessions_changed(observer->data);
 }
 
+static void listeners_changed(gpointer data)
+{
+    tell_changed(data);
+}
+
 /* ---- the network --------------------------------------------------------------------------- */
 
 static void update_online(Daemon *daemon)
@@ -340,6 +345,7 @@ Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error
                          .data = daemon};
     daemon->sessions = sessions_new(&serve, sessions_changed, daemon);
     daemon->listeners = listeners_new(daemon->sessions, daemon->run_dir);
+    listeners_observe(daemon->listeners, listeners_changed, daemon);
     daemon->accounts =
         accounts_new(daemon->data_dir, daemon->secrets, daemon->tokens, daemon->queue);
     accounts_connect(daemon->accounts, daemon->sessions, daemon->listeners);

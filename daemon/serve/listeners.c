@@ -22,6 +22,10 @@
 
 #define COMPLAINT_SECONDS 60
 
+/* What can't be listened on is tried again: so soon first, then twice as long each time, at most. */
+#define RETRY_FIRST 1
+#define RETRY_MOST  60
+
 typedef struct {
     Listeners *listeners;
     guint key;   /* index into config_listen_keys, or SOCKET_KEY */
@@ -45,6 +49,10 @@ struct Listeners {
     guint unsaid;      /* how many were since, without a line in the log */
     ServeThrottle *throttles[CONFIG_LISTEN_KEYS + 1];
     int inherited[CONFIG_LISTEN_KEYS][4]; /* fds handed over by systemd; -1: none */
+    guint retry;                          /* source; 0: there is nothing to be tried again */
+    guint wait;                           /* seconds until it was to run */
+    void (*changed)(gpointer data);       /* or NULL */
+    gpointer data;
 };
 
 static const char *const protocols[] = {"imap", "pop3", "submission"};
@@ -185,6 +193,32 @@ static Listener *listener_add(Listeners *listeners, guint key, ServeProtocol pro
     return listener;
 }
 
+static const char *listener_name(const Listener *listener)
+{
+    return listener->path ? "Socket" : config_listen_keys[listener->key].key;
+}
+
+static gboolean retry_listening(gpointer data);
+
+static void retry_in(Listeners *listeners, guint seconds)
+{
+    g_clear_handle_id(&listeners->retry, g_source_remove);
+    listeners->wait = seconds;
+    listeners->retry = g_timeout_add_seconds(seconds, retry_listening, listeners);
+}
+
+static int try_to_listen(const Listener *listener, GError **error)
+{
+    return listener->path ? net_listen_unix(listener->path, error)
+                          : net_listen_tcp(listener->host, listener->port, error);
+}
+
+static void note_error(Listener *listener, const char *message)
+{
+    g_free(listener->error);
+    listener->error = g_strconcat(message, "; it is tried again by itself", NULL);
+}
+
 /* Starts accepting on listener->fd, or notes why there is none. */
 static void open_for_clients(Listener *listener, const GError *error)
 {
@@ -192,9 +226,47 @@ static void open_for_clients(Listener *listener, const GError *error)
         listener->watch = g_unix_fd_add(listener->fd, G_IO_IN, on_connection, listener);
         return;
     }
-    listener->error = g_strdup(error->message);
-    g_warning("%s: %s", listener->path ? "Socket" : config_listen_keys[listener->key].key,
-              error->message);
+    note_error(listener, error->message);
+    g_warning("%s: %s", listener_name(listener), listener->error);
+    retry_in(listener->listeners, RETRY_FIRST);
+}
+
+/* Once more; TRUE: it is listened on now. */
+static gboolean open_again(Listener *listener)
+{
+    g_autoptr(GError) error = NULL;
+
+    listener->fd = try_to_listen(listener, &error);
+    if (error) {
+        note_error(listener, error->message);
+        return FALSE;
+    }
+    g_clear_pointer(&listener->error, g_free);
+    open_for_clients(listener, NULL);
+    if (listener->path)
+        g_message("Socket: %s is listened on now", listener->path);
+    else
+        g_message("%s: port %u on %s is free, and listened on now", listener_name(listener),
+                  listener->port, listener->host);
+    return TRUE;
+}
+
+static gboolean retry_listening(gpointer data)
+{
+    Listeners *listeners = data;
+    gboolean left = FALSE;
+
+    listeners->retry = 0;
+    for (guint i = 0; i < listeners->all->len; i++) {
+        Listener *listener = g_ptr_array_index(listeners->all, i);
+        if (listener->fd < 0)
+            left = !open_again(listener) || left;
+    }
+    if (left)
+        retry_in(listeners, MIN(listeners->wait * 2, RETRY_MOST));
+    if (listeners->changed)
+        listeners->changed(listeners->data);
+    return G_SOURCE_REMOVE;
 }
 
 static void collect_inherited(Listeners *listeners)
@@ -245,13 +317,21 @@ void listeners_held(const Listeners *listeners, guint16 ports[CONFIG_LISTEN_KEYS
     }
 }
 
+void listeners_observe(Listeners *listeners, void (*changed)(gpointer data), gpointer data)
+{
+    listeners->changed = changed;
+    listeners->data = data;
+}
+
 void listeners_close(Listeners *listeners)
 {
+    g_clear_handle_id(&listeners->retry, g_source_remove);
     g_ptr_array_set_size(listeners->all, 0);
 }
 
 void listeners_free(Listeners *listeners)
 {
+    g_clear_handle_id(&listeners->retry, g_source_remove);
     g_ptr_array_unref(listeners->all);
     for (guint i = 0; i <= CONFIG_LISTEN_KEYS; i++)
         serve_throttle_free(listeners->throttles[i]);
@@ -297,7 +377,7 @@ static void listen_on(Listeners *listeners, guint key, const ConfigAddress *addr
         listener_add(listeners, key, protocol_of(config_listen_keys[key].protocol));
     listener->host = g_strdup(address->host);
     listener->port = address->port;
-    listener->fd = net_listen_tcp(address->host, address->port, &error);
+    listener->fd = try_to_listen(listener, &error);
     open_for_clients(listener, error);
 }
 
@@ -367,7 +447,7 @@ static void add_sockets(Listeners *listeners, const char *id)
         Listener *listener = listener_add(listeners, SOCKET_KEY, (ServeProtocol)i);
         listener->path = listeners_socket_path(listeners->run_dir, id, protocols[i]);
         listener->account = g_strdup(id);
-        listener->fd = net_listen_unix(listener->path, &error);
+        listener->fd = try_to_listen(listener, &error);
         open_for_clients(listener, error);
     }
 }

@@ -24,8 +24,12 @@ void listeners_free(Listeners *listeners);
 /* Closes all sockets, so that nobody new comes. */
 void listeners_close(Listeners *listeners);
 
+/* `changed` is called when what was listened on in vain has been tried again. */
+void listeners_observe(Listeners *listeners, void (*changed)(gpointer data), gpointer data);
+
 /* Listens as `config` says; TLS from the first byte only where `tls`. NULL: nothing listens.
- * Sockets that stay as they are aren't touched. */
+ * Sockets that stay as they are aren't touched. What can't be listened on is tried again, after a second
+ * first, after a minute at last. */
 void listeners_configure(Listeners *listeners, const Config *config, gboolean tls);
 
 /* Makes the Unix sockets of these accounts (their IDs), and removes those of all others. */

@@ -98,6 +98,36 @@ class Taken(Case):
             status = postern.control("status")
             self.assertTrue(any(re.search(who, text) for text in status["Problems"]), status["Problems"])
             self.assertRegex(postern.control("status", json_output=False), who)
+            self.assertIn("tried again by itself", status["Problems"][0])
+
+    def test_a_port_that_is_free_again_is_taken_without_being_asked(self):
+        postern = self.postern(accounts={"home": {"incoming": "local:"}}, synced=False, start=False)
+        taken = {key: socket.socket() for key in ("imap", "submissions")}
+        for key, squatter in taken.items():
+            self.addCleanup(squatter.close)
+            squatter.bind(("127.0.0.1", postern.ports[key]))
+            squatter.listen()
+        postern.start()
+        self.assertEqual(len(postern.control("status")["Problems"]), 2)
+        for left, (key, squatter) in enumerate(reversed(taken.items())):
+            squatter.close()
+            postern.wait(lambda left=left: len(postern.control("status")["Problems"]) == 1 - left, f"{key} to be taken")
+            self.assertIn(f"{key}: port {postern.ports[key]} on 127.0.0.1 is free", postern.log())
+            with socket.create_connection(("127.0.0.1", postern.ports[key]), timeout=60):
+                pass
+        # It was said once that each was taken, not at each try.
+        self.assertEqual(len(re.findall("is taken by", postern.log())), 2)
+        self.assertEqual(postern.stop(), 0)
+
+    def test_an_accounts_socket_that_cannot_be_made_is_made_later(self):
+        postern = self.postern(accounts={"home": {"incoming": "local:"}}, synced=False, start=False)
+        path = postern.data / "run" / "home" / "imap.sock"
+        path.mkdir(parents=True)
+        postern.start()
+        self.assertTrue(any(str(path) in text for text in postern.control("status")["Problems"]))
+        path.rmdir()
+        postern.wait(lambda: not postern.control("status")["Problems"], "the socket to be made")
+        self.assertTrue(path.is_socket())
 
 
 class Shown(Case):
