@@ -72,11 +72,13 @@ class Flags(Fake):
                 self.setUp()
                 self.fill()
                 self.assertIsNone(self.sync())
+                self.account("offline")  # else it may be under way already
                 self.account(change[0], "INBOX", 2, *change[1:])
                 wanted = self.here(), self.here("Archive")
                 self.server.faults = [faults.ReadOnly(folder="INBOX")]
                 if anew:
                     self.server.renumber("INBOX", first=7)
+                self.account("online")
                 for _ in range(3):
                     self.sync()
                     self.account("advance", 700)
