@@ -16,6 +16,9 @@ static const char SQL_RELEASE[] = "UPDATE content SET refs = refs - 1 WHERE id =
 static const char SQL_REFS[] = "SELECT refs FROM content WHERE id = ?";
 static const char SQL_DELETE_PARTS[] = "DELETE FROM content_part WHERE id >= ? AND id < ?";
 static const char SQL_DELETE[] = "DELETE FROM content WHERE id = ?";
+static const char SQL_DIGESTS[] =
+    "SELECT c.digest FROM placement p JOIN message m ON m.id = p.message"
+    " JOIN content c ON c.id = m.content WHERE p.folder = ? AND p.alive AND m.state = 2";
 static const char SQL_COUNTS[] = "SELECT coalesce(sum(alive - missing), 0), coalesce(sum(alive), 0)"
                                  " FROM folder WHERE name IS NOT NULL";
 
@@ -213,6 +216,19 @@ gboolean content_release(CacheTxn *txn, gint64 content, GError **error)
 }
 
 /* ---- progress ----------------------------------------------------------------------------- */
+
+gboolean cache_content_digests(CacheTxn *txn, gint64 folder, CacheDigestFunc func, gpointer data,
+                               GError **error)
+{
+    g_auto(DbQuery) query = db_query(txn->db, SQL_DIGESTS, DB_INT(folder));
+
+    while (db_next(&query)) {
+        const guint8 *digest = sqlite3_column_blob(query.statement, 0);
+        if (sqlite3_column_bytes(query.statement, 0) == CACHE_DIGEST)
+            func(digest, data);
+    }
+    return db_done(&query, error);
+}
 
 gboolean cache_content_counts(CacheTxn *txn, guint64 *full, guint64 *all, GError **error)
 {

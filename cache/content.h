@@ -79,6 +79,14 @@ GBytes *cache_content_header(CacheTxn *txn, gint64 message, GError **error);
 GBytes *cache_content_read(CacheTxn *txn, gint64 message, guint64 offset, gsize length,
                            GError **error);
 
+/* Called with the SHA-256 (CACHE_DIGEST octets; borrowed) of a message's octets. */
+#define CACHE_DIGEST 32
+typedef void (*CacheDigestFunc)(const guint8 *digest, gpointer data);
+
+/* Those of the live messages of a folder whose content is full, in no order. */
+gboolean cache_content_digests(CacheTxn *txn, gint64 folder, CacheDigestFunc func, gpointer data,
+                               GError **error);
+
 /* What cache_fetch() is to read beyond the placement. */
 typedef enum {
     CACHE_FETCH_ENVELOPE = 1,

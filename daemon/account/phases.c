@@ -87,6 +87,7 @@ static void opened(GObject *source, GAsyncResult *result, gpointer data)
 
     account->work = g_task_propagate_pointer(G_TASK(result), &error);
     if (account->work) {
+        account->work->stopping = account->stopping;
         account_work_set_online(account->work, host->forced_offline, host->network);
         enter(account, PHASE_RUNNING);
     } else if (net_cancel_triggered(account->stopping)) {

@@ -31,6 +31,7 @@ typedef struct {
     ServeAccount *serve;
     int changed_fd; /* eventfd: something that AccountCounts counts has changed */
     CacheWatch *view_watch, *pending_watch;
+    NetCancel *stopping; /* ends jobs that take long, when the account is to stop; the account's */
 } AccountWork;
 
 typedef struct {

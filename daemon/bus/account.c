@@ -313,6 +313,11 @@ static const char *const role_names[] = {
     [CACHE_ROLE_TRASH] = "trash",   [CACHE_ROLE_IMPORTANT] = "important",
 };
 
+const char *bus_role_name(CacheRole role)
+{
+    return role_names[role];
+}
+
 static const char *what_is_kept(const AccountSettings *settings, const CacheFolder *folder)
 {
     const char *name = folder->base_name ? folder->base_name : folder->name;
@@ -337,7 +342,7 @@ static gboolean describe_folder(GVariantBuilder *builder, AccountWork *work, Cac
 
     g_variant_dict_init(&dict, NULL);
     g_variant_dict_insert(&dict, "Name", "s", folder->name);
-    g_variant_dict_insert(&dict, "Role", "s", role_names[folder->role]);
+    g_variant_dict_insert(&dict, "Role", "s", bus_role_name(folder->role));
     g_variant_dict_insert(&dict, "Messages", "u", folder->exists);
     g_variant_dict_insert(&dict, "Unseen", "u", folder->unseen);
     g_variant_dict_insert(&dict, "Size", "t", folder->size);
@@ -402,6 +407,7 @@ void bus_account_export(Bus *bus, Account *account)
     for (guint i = 0; i < G_N_ELEMENTS(handlers); i++)
         g_signal_connect(object, handlers[i].signal, handlers[i].handler, NULL);
     bus_pending_connect(object);
+    bus_mail_connect(object);
     bus_signin_connect_account(object);
     bus_account_update(bus, account);
     postern_object_skeleton_set_account(place, object);

@@ -6,6 +6,7 @@
 #include "daemon/bus/private.h"
 
 #include "daemon/net/thread.h"
+#include "daemon/proto/imap/error.h"
 
 #include <gio/gio.h>
 #include <unistd.h>
@@ -43,7 +44,7 @@ static PosternError code_of(const GError *error)
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE) ||
         g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOSPC))
         return POSTERN_ERROR_NO_SPACE;
-    if (error->domain == G_KEY_FILE_ERROR ||
+    if (error->domain == IMAP_ERROR || error->domain == G_KEY_FILE_ERROR ||
         g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT))
         return POSTERN_ERROR_INVALID_ARGUMENT;
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS))
@@ -156,6 +157,10 @@ static void answer(Account *account, gpointer result, const GError *error, gpoin
         g_variant_unref(result);
     if (ask->fd >= 0)
         close(ask->fd);
+    if (ask->running)
+        g_atomic_int_add(ask->running, -1);
+    g_clear_pointer(&ask->words, g_variant_unref);
+    g_clear_pointer(&ask->options, g_variant_unref);
     g_free(ask->name);
     g_free(ask);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cache/folder.h"
 #include "daemon/bus/bus.h"
 #include "daemon/config/edit.h"
 #include "daemon/discover/table.h"
@@ -37,6 +38,7 @@ struct Bus {
     NetCancel *cancel;           /* ends what worker threads wait for, when the bus goes */
     pthread_mutex_t config_lock; /* one edit of the file at a time */
     guint tasks;                 /* worker threads that use the bus */
+    gint streams;                /* jobs that write mail to somebody or read it; of mail.c */
 };
 
 /* ---- call.c ---- */
@@ -68,8 +70,10 @@ typedef struct {
     gboolean refresh; /* the counts are read again: what it changes isn't told otherwise */
     gint64 id;        /* for the job, as the next two */
     char *name;
-    int fd;                 /* closed in the end; -1: none */
-    char **local_passwords; /* where the job has changed them: the names as they are now */
+    int fd;                    /* closed in the end; -1: none */
+    GVariant *words, *options; /* of the job, or NULL; given back in the end */
+    gint *running;             /* counts jobs that stream (mail.c); or NULL */
+    char **local_passwords;    /* where the job has changed them: the names as they are now */
 } BusAsk;
 
 /* Runs `job` (its data is a copy of `question`), and answers with the variant that it gives, which
@@ -87,10 +91,16 @@ void bus_manager_update_sessions(Bus *bus);
 void bus_account_export(Bus *bus, Account *account);
 void bus_account_update(Bus *bus, Account *account);
 void bus_account_unexport(Bus *bus, Account *account);
+/* The words of ListFolders' Role. */
+const char *bus_role_name(CacheRole role);
 
 /* ---- pending.c ---- */
 /* Connects the methods about what upstream has refused. */
 void bus_pending_connect(PosternAccount *object);
+
+/* ---- mail.c ---- */
+/* Connects Search, Export and Import. */
+void bus_mail_connect(PosternAccount *object);
 
 /* ---- providers.c ---- */
 /* What is known of providers, or NULL; the caller frees. */

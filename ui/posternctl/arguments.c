@@ -135,6 +135,19 @@ GOptionEntry *ctl_general_options(Ctl *ctl)
     return g_memdup2(entries, sizeof entries);
 }
 
+/* GLib leaves the "--" where words that look like options follow it. */
+static void drop_separator(int *argc, char **argv)
+{
+    int at = 1;
+
+    while (at < *argc && strcmp(argv[at], "--") != 0)
+        at++;
+    if (at == *argc)
+        return;
+    memmove(argv + at, argv + at + 1, sizeof *argv * (gsize)(*argc - at));
+    (*argc)--;
+}
+
 gboolean ctl_parse(Ctl *ctl, const CtlUsage *usage, int *argc, char ***argv, GError **error)
 {
     g_autoptr(GOptionContext) context = g_option_context_new(ctl->command->arguments);
@@ -149,11 +162,7 @@ gboolean ctl_parse(Ctl *ctl, const CtlUsage *usage, int *argc, char ***argv, GEr
     g_option_context_add_main_entries(context, general, NULL);
     if (!g_option_context_parse(context, argc, argv, &failure))
         return ctl_usage(error, "%s", failure->message);
-    if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
-        (*argv)[1] = (*argv)[0];
-        (*argv)++;
-        (*argc)--;
-    }
+    drop_separator(argc, *argv);
     int words = *argc - 1;
     if (words < usage->min || (usage->max >= 0 && words > usage->max))
         return ctl_usage(error, "usage: %s %s", g_get_prgname(), ctl->command->arguments);

@@ -120,6 +120,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CtlTable, ctl_table_free)
 void ctl_table_add(CtlTable *table, ...); /* `columns` strings */
 void ctl_table_print(const CtlTable *table);
 
+/* The columns of a line; 0: any number. */
+int ctl_line_width(void);
+
+/* A row of a list that is printed as it comes, before all of it is known: cells of these widths
+ * (NULL: whole, with tabs between them), which are escaped. */
+void ctl_print_row(const int *widths, guint columns, const char *const *cells);
+
 /* A bar on stderr's last line, where that is a terminal; `fraction` below 0 takes it away. */
 void ctl_progress(const char *what, double fraction);
 
@@ -195,6 +202,9 @@ gboolean cmd_sync(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_offline(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_online(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_folders(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_search(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_export(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_import(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_pending(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_list(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_show(Ctl *ctl, int argc, char **argv, GError **error);

@@ -184,7 +184,7 @@ static int width_of(const char *text)
 }
 
 /* How wide a line may be; 0: any width. $COLUMNS is the user's word, else it is the terminal's. */
-static int line_width(void)
+int ctl_line_width(void)
 {
     const char *wish = g_getenv("COLUMNS");
     struct winsize size;
@@ -235,7 +235,7 @@ static void print_cell(const char *cell, int width, gboolean last)
 void ctl_table_print(const CtlTable *table)
 {
     g_autofree int *widths = g_new0(int, table->columns);
-    int line = line_width();
+    int line = ctl_line_width();
 
     for (guint i = 0; i < table->cells->len; i++) {
         int width = width_of(g_ptr_array_index(table->cells, i));
@@ -251,6 +251,19 @@ void ctl_table_print(const CtlTable *table)
         if (last)
             printf("\n");
     }
+}
+
+void ctl_print_row(const int *widths, guint columns, const char *const *cells)
+{
+    for (guint i = 0; i < columns; i++) {
+        g_autofree char *cell = ctl_escape(cells[i]);
+        g_strdelimit(cell, "\n\t", ' ');
+        if (widths)
+            print_cell(cell, widths[i], i + 1 == columns);
+        else
+            printf("%s%s", i ? "\t" : "", cell);
+    }
+    printf("\n");
 }
 
 /* ---- progress ------------------------------------------------------------------------------ */

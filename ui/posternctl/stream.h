@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The stream of messages that Account.Search and Export give and Import takes, from posternctl's side:
+ * a line of JSON for each folder or message, and a message's octets behind its line.
+ */
+#pragma once
+
+#include "ui/posternctl/ctl.h"
+
+#include <json-glib/json-glib.h>
+
+typedef struct CtlStream CtlStream;
+
+/* A line, and what belongs to it. */
+typedef struct {
+    GBytes *line; /* as it came, without its end */
+    JsonObject *fields;
+    GBytes *content; /* NULL: none came */
+} CtlRecord;
+
+void ctl_record_clear(CtlRecord *record);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CtlRecord, ctl_record_clear)
+
+/* A member of the line; "" or 0 or FALSE where it is missing. */
+const char *ctl_record_text(const CtlRecord *record, const char *name);
+gint64 ctl_record_number(const CtlRecord *record, const char *name);
+gboolean ctl_record_is(const CtlRecord *record, const char *name);
+/* The Flags; free with g_free: the names are borrowed. */
+const char **ctl_record_flags(const CtlRecord *record);
+
+/* Calls a method of account `id`; handle 0 in `parameters`, which is consumed, is the stream's other
+ * end. NULL and `error`: there is no daemon, or no such account. */
+CtlStream *ctl_stream_begin(Ctl *ctl, const char *id, const char *method, GVariant *parameters,
+                            GError **error);
+
+/* Reads the next record, which the caller clears. FALSE without an error: there are no more. */
+gboolean ctl_stream_read(CtlStream *stream, CtlRecord *record, GError **error);
+/* Whether a record is there already, at least a part of it. */
+gboolean ctl_stream_is_ready(CtlStream *stream);
+
+/* FALSE without an error: the daemon takes no more, and ctl_stream_end() says why. */
+gboolean ctl_stream_write(CtlStream *stream, const void *data, gsize length, GError **error);
+
+/* Closes the stream, waits for the answer and frees all of it: the summary (a{sv}), or NULL and
+ * `error`. */
+GVariant *ctl_stream_end(CtlStream *stream, GError **error);
