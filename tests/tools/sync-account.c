@@ -581,6 +581,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: sync-account URL USER PASSWORD DIRECTORY [PREFETCH-DAYS]\n");
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN);
     pthread_mutex_init(&tool.lock, NULL);
     if (g_getenv("POSTERN_ABORT_AT"))
         steps_left = atoi(g_getenv("POSTERN_ABORT_AT"));

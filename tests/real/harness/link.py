@@ -46,6 +46,7 @@ class Link:
     strand_at(pattern)  the same for one connection: the next whose client says something with these bytes
                 in it (b"": the next that is made, before anything is said); the server doesn't hear that
     cut_after(direction, k)  resets all connections once k more bytes went in that direction
+    answer_to(word, answer)  what a client says with this word is answered here, "%s" being its tag, and that was it
     delay       seconds each chunk waits
     """
 
@@ -61,6 +62,7 @@ class Link:
         self._half = set()
         self._stranded = set()
         self._strand_at = None
+        self._answer = (None, b"")
         self._stay_down = False
         self._left = {"up": None, "down": None}
         self._speaking = threading.Event()
@@ -126,6 +128,18 @@ class Link:
                 self._stranded |= set(pair)
                 self._strand_at = None
 
+    def answer_to(self, word, answer=b""):
+        self._answer = (word, answer)
+
+    def _answered(self, data, source):
+        """Whether it was answered here."""
+        word, answer = self._answer
+        if word is None or word not in data:
+            return False
+        source.sendall(answer.replace(b"%s", data.split()[0]) + b"\r\n" if answer else b"")
+        source.shutdown(socket.SHUT_WR)
+        return True
+
     def speak(self):
         self._speaking.set()
 
@@ -175,6 +189,8 @@ class Link:
                     self._strand_if_asked(data, (source, sink))
                 if source in self._stranded:
                     continue
+                if direction == "up" and self._answered(data, source):
+                    break
                 data, cut = self._allowed(data, direction)
                 if data:
                     self.bytes[direction] += len(data)

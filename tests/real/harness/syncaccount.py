@@ -19,14 +19,17 @@ class SyncAccount:
     settings   further lines of the account's group in postern.conf
     providers  the path of a providers.ini
     plain  without sanitizers, where that is built: a third of the time
+    scheme what is spoken: "imap" or "pop3"; with TLS if `secure`, and a certificate of localhost
     """
 
     SYSTEM = {1: "\\Answered", 2: "\\Flagged", 4: "\\Deleted", 8: "\\Seen", 16: "\\Draft"}
 
     def __init__(self, port, directory=None, user="ada@example.org", password="lovelace",
-                 prefetch=None, environment=None, plain=False, settings="", providers=None):
+                 prefetch=None, environment=None, plain=False, settings="", providers=None, scheme="imap",
+                 secure=False):
         self.program = (find_plain if plain else find_program)("sync-account")
         self.port, self.user, self.password, self.prefetch = port, user, password, prefetch
+        self.url = f"{scheme}://localhost:{port}" if secure else f"{scheme}+insecure://127.0.0.1:{port}"
         self.settings = {"POSTERN_SETTINGS": settings}
         if providers:
             self.settings["POSTERN_PROVIDERS"] = str(providers)
@@ -41,7 +44,7 @@ class SyncAccount:
     def start(self, environment=None):
         """`environment` is what there is besides this process's own."""
         environment = {**os.environ, **self.ENVIRONMENT, **self.settings, **(environment or {})}
-        command = [self.program, f"imap+insecure://127.0.0.1:{self.port}",
+        command = [self.program, self.url,
                    self.user, self.password, self.directory]
         if self.prefetch is not None:
             command.append(str(self.prefetch))
