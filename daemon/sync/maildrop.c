@@ -536,14 +536,28 @@ static gboolean is_wanted(const Round *round, guint i)
     return maildrop_match_wants_fetch(round->match, i);
 }
 
+static gboolean was_set_aside(const Round *round, guint i)
+{
+    const CacheDrop *drop = maildrop_entry_of(round, i)->drop;
+
+    return drop && drop->state == CACHE_DROP_ASIDE;
+}
+
+/* What was set aside may break the connection again, so all else comes first. */
+static void collect_wanted(const Round *round, GArray *entries)
+{
+    for (gboolean aside = FALSE; aside <= TRUE; aside++)
+        for (guint i = 0; i < round->match->entries->len; i++)
+            if (was_set_aside(round, i) == aside && is_wanted(round, i))
+                g_array_append_val(entries, i);
+}
+
 static gboolean fetch(Round *round, GError **error)
 {
     static const Exchange retr = {ask_retr, read_message};
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(guint));
 
-    for (guint i = 0; i < round->match->entries->len; i++)
-        if (is_wanted(round, i))
-            g_array_append_val(entries, i);
+    collect_wanted(round, entries);
     round->fetched = 0;
     round->to_fetch = entries->len;
     return exchange(round, entries, &retr, error) && flush(round, error);

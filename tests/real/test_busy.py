@@ -96,6 +96,9 @@ class Busy(Case):
         other.ok("SELECT INBOX")
         self.assertEqual(len(other.bodies()), 3)
         self.begun(watch, activity)
+        text = self.daemon.control("status", json_output=False)
+        if self.daemon.state()["State"] == "opening":
+            self.assertRegex(text, rf"work: {activity}")
         shares = self.shares(watch)
         self.assertEqual(shares, sorted(shares))
         self.assertGreater(len(shares), 1)

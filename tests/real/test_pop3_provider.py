@@ -11,6 +11,7 @@ import time
 import unittest
 
 from harness import (DROP, LONG, PATIENCE, Case, ControlError, FakePop3, FakeSmtp, fill)
+from harness.syncaccount import SyncAccount, SyncError
 from test_adding import Web
 from test_sync import mail, mails
 
@@ -388,6 +389,52 @@ class Faults(MaildropCase):
                 server.answers = {}
                 postern.sync()
                 self.assertEqual(sorted(self.inbox(postern)), sorted(messages))
+
+    def test_what_no_database_can_hold_is_one_messages_trouble(self):
+        """Whatever else comes with it, and wherever it stands among them."""
+        for place in (0, 2, 4):
+            for kept in ("always", "never"):
+                with self.subTest(place=place, kept=kept):
+                    messages = [body(f"m{n}", os.urandom(150000).hex() if n == place else "") for n in range(5)]
+                    server = self.maildrop(messages)
+                    account = SyncAccount(server.port, scheme="pop3", settings=f"leave-on-server={kept}")
+                    self.addCleanup(account.close)
+                    account("offline")
+                    account("create", "INBOX")
+                    account("largest", 100000)
+                    account("online")
+                    with self.assertRaises(SyncError):
+                        account("sync")
+                    self.assertEqual(len(account.messages("INBOX")), 4)
+                    self.assertEqual([problem[:2] for problem in account.problems()], [("read", "INBOX")])
+                    # It is the only one that is still there, where nothing is to stay.
+                    there = 5 if kept == "always" else 1
+                    self.assertEqual(len(server.messages), there)
+                    self.assertIn(messages[place], server.messages.values())
+                    account("largest", 1000000000)
+                    account("sync")
+                    self.assertEqual(len(account.messages("INBOX")), 5)
+                    self.assertEqual(account.problems(), [])
+
+    def test_a_message_that_breaks_the_connection_is_set_aside_though_the_program_is_killed_each_time(self):
+        messages = mails(6)
+        server = self.maildrop(messages)
+        server.answers["RETR 2"] = DROP
+        account = SyncAccount(server.port, scheme="pop3")
+        self.addCleanup(account.close)
+        account("create", "INBOX")
+        for _ in range(2):
+            with contextlib.suppress(SyncError):
+                account("sync")
+            account.kill()
+            account.restart()
+        with contextlib.suppress(SyncError):
+            account("sync")
+        self.assertEqual(len(account.messages("INBOX")), 5)
+        self.assertEqual([problem[:2] for problem in account.problems()], [("read", "INBOX")])
+        server.answers = {}
+        account("sync")
+        self.assertEqual((len(account.messages("INBOX")), account.problems()), (6, []))
 
     def test_half_a_message_is_none(self):
         message = mail("whole")

@@ -2,6 +2,8 @@
 """What the provider refuses stays visible to the client, is listed with the provider's words, and can be
 tried again, given up, or, where it exists only here, saved."""
 
+import contextlib
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -37,7 +39,20 @@ class Refused(Case):
         found = self.problems()
         self.assertEqual([problem["Operation"] for problem in found], [operation], found)
         self.assertTrue(found[0]["Error"])
+        self.assert_said(found)
         return found[0]
+
+    def assert_said(self, found):
+        """`status` has a sentence for each, and says what can be done."""
+        self.daemon.wait(lambda: self.daemon.state()["PendingChanges"]["Problems"] == len(found), "them to be counted")
+        status = self.daemon.control("status", json_output=False)
+        lines = [line for line in status.splitlines() if line.startswith("work: ")]
+        for problem in found:
+            line, = [line for line in lines if problem["Error"] in line and
+                     (problem["Folder"] in line or not problem["Folder"])]
+            self.assertRegex(line.removeprefix("work: "), r"^[A-Z][\w' ]+ ", line)
+            self.assertNotIn(f": {problem['Operation']}, ", line)
+        self.assertIn("'posternctl pending work'", lines[-1])
 
     def decide(self, verb, problem):
         self.daemon.control("pending", "work", verb, problem["Id"])
@@ -272,6 +287,26 @@ class RefusedNames(Refused):
             with self.assertRaises(ControlError) as caught:
                 self.daemon.control("pending", "work", verb, "one")
             self.assertEqual(caught.exception.status, 2)
+
+
+class Said(Refused):
+    def test_each_kind_is_a_sentence(self):
+        kinds = ("append", "copy", "move", "flags", "expunge", "create", "delete", "rename", "subscribe", "renumbers")
+        self.start(self.provider())
+        self.daemon.stop()
+        self.server.stop()
+        words = "Not %s, says the provider."
+        with contextlib.closing(sqlite3.connect(self.daemon.data / "accounts" / "work" / "mail.db")) as cache, cache:
+            folder, = cache.execute("SELECT id FROM folder WHERE name = 'Trash'").fetchone()
+            for kind in kinds:
+                # Sync's own words name the folder.
+                text = f"The provider numbers Trash anew; {kind}." if kind == "renumbers" else words % kind
+                cache.execute("INSERT INTO problem (operation, folder, uid, text, since, retry) VALUES (?, ?, 0, ?, 1, 0)",
+                              (kind, folder, text))
+        self.daemon.start()
+        found = self.problems()
+        self.assertEqual([problem["Operation"] for problem in found], list(kinds))
+        self.assert_said(found)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,29 @@ static void print_status_errors(const GPtrArray *accounts, GVariant *manager)
     }
 }
 
-/* With the server's words; 'posternctl pending' is where one decides about them. */
+/* What can't be done, for people. What has no words here says itself what it is about. */
+static char *describe_refused(const char *operation, const char *folder, const char *text)
+{
+    static const struct {
+        const char *operation, *before, *after;
+    } sentences[] = {{"append", "A message can't be put into ", ""},
+                     {"copy", "Messages can't be copied to ", ""},
+                     {"move", "Messages can't be moved to ", ""},
+                     {"flags", "Messages in ", " can't be marked"},
+                     {"expunge", "Messages can't be deleted from ", ""},
+                     {"create", "The folder ", " can't be made"},
+                     {"delete", "The folder ", " can't be deleted"},
+                     {"rename", "The folder ", " can't be renamed"},
+                     {"subscribe", "The subscription to ", " can't be changed"}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(sentences); i++)
+        if (strcmp(operation, sentences[i].operation) == 0)
+            return g_strdup_printf("%s%s%s: %s", sentences[i].before, folder, sentences[i].after,
+                                   text);
+    return g_strdup(text);
+}
+
+/* With the server's words, and where one decides about them. */
 static void print_refused(Ctl *ctl, GVariant *account)
 {
     const char *id = ctl_string(account, "Id");
@@ -85,6 +107,7 @@ static void print_refused(Ctl *ctl, GVariant *account)
                                      ? ctl_account_call(ctl, id, "ListPending", NULL, NULL)
                                      : NULL;
     g_autoptr(GVariant) list = answer ? g_variant_get_child_value(answer, 0) : NULL;
+    gboolean any = FALSE;
 
     for (gsize i = 0; list && i < g_variant_n_children(list); i++) {
         g_autoptr(GVariant) change = g_variant_get_child_value(list, i);
@@ -93,8 +116,13 @@ static void print_refused(Ctl *ctl, GVariant *account)
             continue; /* LastError has said so */
         g_autofree char *folder = ctl_escape(ctl_string(change, "Folder"));
         g_autofree char *text = ctl_escape(ctl_string(change, "Error"));
-        printf("%s: refused: %s, %s: %s\n", id, operation, folder, text);
+        g_autofree char *sentence = describe_refused(operation, folder, text);
+        printf("%s: %s\n", id, sentence);
+        any = TRUE;
     }
+    if (any)
+        printf("%s: 'posternctl pending %s' lists this, and tries it again or gives it up\n", id,
+               id);
 }
 
 static void print_queue(GVariant *manager)
