@@ -80,6 +80,42 @@ static const SortKey SORT_KEYS[CACHE_TEXT_KINDS] = {
 
 /* ---- THREAD ---------------------------------------------------------------------------------- */
 
+/* Behind the quoted string at c, which is one only where a local part, or a word of it, begins
+ * (RFC 5322, 3.4.1); c itself: none is, or it has no end before `end`. */
+static const char *skip_quoted_word(const char *c, const char *end)
+{
+    if (*c != '"' || (c[-1] != '<' && c[-1] != '.'))
+        return c;
+    for (const char *p = c + 1; p < end; p++) {
+        if (*p == '\\' && p + 1 < end)
+            p++;
+        else if (*p == '"')
+            return p + 1;
+    }
+    return c;
+}
+
+/* The ">" that ends the id whose "<" is at open; within quotes there may be others. NULL: none does. */
+static const char *find_id_end(const char *open, const char *end)
+{
+    const char *limit = end - open > 2 * ID_MAX ? open + 2 * ID_MAX : end;
+
+    for (const char *c = open + 1; c < limit;) {
+        const char *behind = skip_quoted_word(c, limit);
+        if (behind == c && *c == '>')
+            return c;
+        c = behind > c ? behind : c + 1;
+    }
+    return memchr(open, '>', (gsize)(end - open));
+}
+
+static void append_id_octets(const char *c, const char *end, GString *out)
+{
+    for (; c < end; c++)
+        if (*c != '"' && *c != '\\' && !g_ascii_isspace(*c) && *c)
+            g_string_append_c(out, *c);
+}
+
 /*
  * Appends the next "<id>" at or after *at; without quotes, so that the two ways of writing one
  * compare equal (RFC 5256, 3). FALSE: there is none.
@@ -89,15 +125,18 @@ static gboolean append_id(const char **at, const char *end, GString *out)
     gsize before = out->len;
     for (;;) {
         const char *open = memchr(*at, '<', (gsize)(end - *at));
-        const char *close = open ? memchr(open, '>', (gsize)(end - open)) : NULL;
+        const char *close = open ? find_id_end(open, end) : NULL;
         if (!close)
             return FALSE;
         *at = close + 1;
-        for (const char *c = open + 1; c < close; c++)
+        for (const char *c = open + 1; c < close;) {
+            const char *behind = MAX(skip_quoted_word(c, close), c + 1);
             if (*c == '<')
                 g_string_truncate(out, before);
-            else if (*c != '"' && *c != '\\' && !g_ascii_isspace(*c) && *c)
-                g_string_append_c(out, *c);
+            else
+                append_id_octets(c, behind, out);
+            c = behind;
+        }
         if (out->len - before <= ID_MAX && strchr(out->str + before, '@'))
             return TRUE;
         g_string_truncate(out, before);

@@ -171,6 +171,29 @@ static gboolean note_attributes(const ImapResponse *response, gpointer data, GEr
 
 /* ---- what isn't told ----------------------------------------------------------------------- */
 
+/* What follows the last ";" of a Received field that isn't in a comment or in quotes (RFC 5322, 3.6.7); ""
+ * where there is none. */
+static const char *received_date(const char *value)
+{
+    const char *date = "";
+    gboolean quoted = FALSE;
+    guint depth = 0;
+
+    for (const char *c = value; *c; c++) {
+        if (*c == '\\' && c[1] && (quoted || depth))
+            c++;
+        else if (*c == '"' && !depth)
+            quoted = !quoted;
+        else if (*c == '(' && !quoted)
+            depth++;
+        else if (*c == ')' && !quoted && depth)
+            depth--;
+        else if (*c == ';' && !quoted && !depth)
+            date = c + 1;
+    }
+    return date;
+}
+
 /* The date of the topmost Received line, else of Date. */
 static gboolean date_of_header(const char *header, ImapDateTime *date)
 {
@@ -187,7 +210,7 @@ static gboolean date_of_header(const char *header, ImapDateTime *date)
             if (g_ascii_strncasecmp(lines[i], name, strlen(name)) != 0)
                 continue;
             if (pass == 0)
-                value = strrchr(lines[i], ';') ? strrchr(lines[i], ';') + 1 : "";
+                value = received_date(value);
             if (mime_date_parse(value, strlen(value), date))
                 return TRUE;
         }

@@ -149,6 +149,20 @@ class Answers(ServerCase):
                 self.assertIsNone(self.sync(account))
                 self.assertEqual(account.dates(folder), dates)
 
+    def test_where_the_date_of_received_begins(self):
+        """Behind the last semicolon that isn't in a comment or in quotes."""
+        date = "Sat, 07 Nov 2026 10:00:00 +0000"
+        forms = (date, f"(a; b) {date}", f"{date} (CET; winter)", f"{date} (a \\) ; b)", f"{date} (a (b; c) ; d)",
+                 f'for "a;b"@x.example; {date}', f'for "a\\";b"@x.example; {date} (")', f"(\";) ; {date}")
+        for form in forms:
+            self.server.put("Archive", mail("r", received=form))
+        account = self.account()
+        self.server.faults = [Item("INTERNALDATE", None, folder="Archive")]
+        self.assertIsNone(self.sync(account))
+        dates = account.dates("Archive")
+        for number, form in enumerate(forms, 4):
+            self.assertEqual(dates[number], RECEIVED, form)
+
     def test_names_as_they_are_in_the_listing(self):
         for name in ("a\tb", "a b", "a  b c", "two\x01three", "NIL 7"):
             with self.subTest(name=name):

@@ -170,11 +170,18 @@ static const char *find_end(const char *text)
     return NULL;
 }
 
-/* Source routes are read and forgotten (RFC 5321, 4.1.1.3 and appendix C). */
+/* Source routes are read and forgotten (RFC 5321, 4.1.1.3 and appendix C). In brackets, a ":" is an
+ * address's (IPv6). */
 static const char *skip_route(const char *text, const char *end)
 {
-    const char *colon = *text == '@' ? memchr(text, ':', (gsize)(end - text)) : NULL;
-    return colon ? colon + 1 : text;
+    gboolean bracketed = FALSE;
+
+    for (const char *c = text; *text == '@' && c < end; c++) {
+        if (*c == ':' && !bracketed)
+            return c + 1;
+        bracketed = *c == '[' || (bracketed && *c != ']');
+    }
+    return text;
 }
 
 static gboolean parse_address(const char *text, const char *end, SmtpPath *path)
