@@ -6,12 +6,15 @@
 #include "daemon/config/secret.h"
 
 #include "daemon/config/goa.h"
+#include "daemon/config/sealed.h"
 
 #include <gio/gio.h>
 #include <libsecret/secret.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SERVICE "org.freedesktop.secrets"
 
 #define SECRET_SECONDS 60
 #define PASSWORD_LIMIT 4096
@@ -257,21 +260,80 @@ static GHashTable *attributes_of(const AccountSettings *settings, gboolean outgo
                                    user_of(settings, outgoing), NULL);
 }
 
-/* What is filed under the attributes, NULL: nothing; or it can't be told, with `error`. */
-static char *read_secret(GHashTable *attributes, GError **error)
+/* A question to the bus about the service. */
+static GVariant *ask_bus(const char *method, GVariant *arguments, GError **error)
 {
-    g_autoptr(GError) failure = NULL;
+    g_autoptr(GDBusConnection) bus = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, error);
+    g_autoptr(GVariant) question = g_variant_ref_sink(arguments);
+    GVariant *answer = bus ? g_dbus_connection_call_sync(
+                                 bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                 "org.freedesktop.DBus", method, question, NULL,
+                                 G_DBUS_CALL_FLAGS_NONE, SECRET_SECONDS * 1000, NULL, error)
+                           : NULL;
+
+    if (bus && !answer && error)
+        g_dbus_error_strip_remote_error(*error);
+    return answer;
+}
+
+/* Whether there is a service, started where that is possible: asking libsecret in vain leaks in GLib. */
+static gboolean service_is_there(GError **error)
+{
+    g_autoptr(GVariant) owned = ask_bus("NameHasOwner", g_variant_new("(s)", SERVICE), error);
+    gboolean there = FALSE;
+
+    if (!owned)
+        return FALSE;
+    g_variant_get(owned, "(b)", &there);
+    if (there)
+        return TRUE;
+    g_autoptr(GVariant) started =
+        ask_bus("StartServiceByName", g_variant_new("(su)", SERVICE, 0), error);
+    return started != NULL;
+}
+
+static char *look_in_service(GHashTable *attributes, GError **error)
+{
     Wait wait;
 
     wait_begin(&wait, SECRET_SECONDS);
     secret_password_lookupv(&schema, attributes, wait.cancellable, wait_done, &wait);
     wait_run(&wait);
-    char *stored = secret_password_lookup_nonpageable_finish(wait.result, &failure);
+    char *stored = secret_password_lookup_nonpageable_finish(wait.result, error);
     wait_end(&wait);
 
     char *secret = g_strdup(stored);
     if (stored)
         secret_password_free(stored);
+    return secret;
+}
+
+/* Whether there is something all the same: a keyring whose prompt was dismissed gives nothing, and no
+ * reason. */
+static gboolean is_locked_away(GHashTable *attributes)
+{
+    Wait wait;
+
+    wait_begin(&wait, SECRET_SECONDS);
+    secret_password_searchv(&schema, attributes, SECRET_SEARCH_NONE, wait.cancellable, wait_done,
+                            &wait);
+    wait_run(&wait);
+    GList *found = secret_password_search_finish(wait.result, NULL);
+    wait_end(&wait);
+
+    gboolean any = found != NULL;
+    g_list_free_full(found, g_object_unref);
+    return any;
+}
+
+/* What is filed under the attributes, NULL: nothing; or it can't be told, with `error`. */
+static char *read_secret(GHashTable *attributes, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    char *secret = service_is_there(&failure) ? look_in_service(attributes, &failure) : NULL;
+
+    if (!failure && !secret && is_locked_away(attributes))
+        g_set_error_literal(&failure, G_IO_ERROR, G_IO_ERROR_FAILED, "the keyring is locked");
     if (failure)
         locked(error,
                "the secret service can't be asked (%s); unlock it, or give the account a "
@@ -280,23 +342,31 @@ static char *read_secret(GHashTable *attributes, GError **error)
     return secret;
 }
 
-static gboolean write_secret(GHashTable *attributes, const char *label, const char *secret,
-                             GError **error)
+static gboolean put_in_service(GHashTable *attributes, const char *label, const char *secret,
+                               GError **error)
 {
-    g_autoptr(GError) failure = NULL;
     Wait wait;
 
     wait_begin(&wait, SECRET_SECONDS);
     secret_password_storev(&schema, attributes, SECRET_COLLECTION_DEFAULT, label, secret,
                            wait.cancellable, wait_done, &wait);
     wait_run(&wait);
-    gboolean stored = secret_password_store_finish(wait.result, &failure);
+    gboolean stored = secret_password_store_finish(wait.result, error);
     wait_end(&wait);
+    return stored;
+}
 
-    return stored || locked(error,
-                            "the secret service can't keep the password (%s); start or unlock one "
-                            "such as GNOME Keyring, or use --password-command",
-                            failure->message);
+static gboolean write_secret(GHashTable *attributes, const char *label, const char *secret,
+                             GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    if (service_is_there(&failure) && put_in_service(attributes, label, secret, &failure))
+        return TRUE;
+    return locked(error,
+                  "the secret service can't keep the password (%s); start or unlock one "
+                  "such as GNOME Keyring, or use --password-command",
+                  failure->message);
 }
 
 static char *look_up(const AccountSettings *settings, gboolean outgoing, GError **error)
@@ -358,6 +428,8 @@ void secrets_forget(const char *id)
 {
     Wait wait;
 
+    if (!service_is_there(NULL))
+        return;
     wait_begin(&wait, SECRET_SECONDS);
     secret_password_clear(&schema, wait.cancellable, wait_done, &wait, "account", id, NULL);
     wait_run(&wait);
@@ -454,7 +526,10 @@ const char *secrets_place(const AccountSettings *settings)
         return "GNOME Online Accounts";
     if (settings->token_command)
         return "token-command";
-    return settings->password_command ? "password-command" : "the secret service";
+    if (!settings->password_command)
+        return "the secret service";
+    return sealed_is_command(settings->password_command) ? "an encrypted file (systemd-creds)"
+                                                         : "password-command";
 }
 
 char *secrets_password(const AccountSettings *settings, gboolean outgoing, gpointer data,

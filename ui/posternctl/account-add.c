@@ -18,7 +18,7 @@ typedef struct {
     char *id, *user, *auth, *command, *token_command, *goa;
     CtlServers servers;
     CtlSignIn how;
-    gboolean from_stdin, yes, no_test, local;
+    gboolean from_stdin, encrypted, yes, no_test, local;
 } Options;
 
 static void options_clear(Options *options)
@@ -254,6 +254,22 @@ static gboolean say_added(Ctl *ctl, const Options *options, GError **error)
     return TRUE;
 }
 
+static gboolean has_command(const Options *options)
+{
+    return options->command || options->token_command || options->goa;
+}
+
+/* With a password that nobody is there to keep, a file may do. */
+static gboolean keep_and_add(Ctl *ctl, const char *address, Options *options, const char *secret,
+                             GError **error)
+{
+    if (!has_command(options) && !options->servers.oauth2 &&
+        !ctl_seal(ctl, options->id, options->encrypted, secret, &options->command, error))
+        return FALSE;
+    return has_command(options) ? with_command(ctl, address, options, error)
+                                : with_password(ctl, address, options, secret, error);
+}
+
 static gboolean add(Ctl *ctl, const char *address, Options *options, GError **error)
 {
     char *secret = NULL;
@@ -261,6 +277,9 @@ static gboolean add(Ctl *ctl, const char *address, Options *options, GError **er
     if (!!options->command + !!options->token_command + !!options->from_stdin > 1)
         return ctl_usage(error, "--password-stdin, --password-command and --token-command exclude "
                                 "each other");
+    if (options->encrypted && has_command(options))
+        return ctl_usage(error, "--encrypted-file is for a password that is asked for; a command "
+                                "or GNOME Online Accounts needs no file");
     if (options->token_command && !options->auth)
         options->auth = g_strdup("oauth2");
     options->servers.oauth2 = g_strcmp0(options->auth, "oauth2") == 0 ||
@@ -278,9 +297,7 @@ static gboolean add(Ctl *ctl, const char *address, Options *options, GError **er
         (!options->id && !(options->id = ctl_suggest_id(ctl, address, error))))
         return FALSE;
     gboolean added = find_and_test(ctl, address, options, &secret, error) &&
-                     (options->command || options->token_command || options->goa
-                          ? with_command(ctl, address, options, error)
-                          : with_password(ctl, address, options, secret, error));
+                     keep_and_add(ctl, address, options, secret, error);
     ctl_wipe(secret);
     if (!added)
         return FALSE;
@@ -333,6 +350,9 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
          "Open no browser; read the address that one ended at from stdin", NULL},
         {"password-stdin", 0, 0, G_OPTION_ARG_NONE, &options.from_stdin,
          "Read the provider's password from stdin", NULL},
+        {"encrypted-file", 0, 0, G_OPTION_ARG_NONE, &options.encrypted,
+         "Keep the password in a file that only you on this machine can decrypt (systemd-creds)",
+         NULL},
         {"password-command", 0, 0, G_OPTION_ARG_STRING, &options.command,
          "A command that prints the password", "CMD"},
         {"token-command", 0, 0, G_OPTION_ARG_STRING, &options.token_command,

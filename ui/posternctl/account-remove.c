@@ -14,7 +14,10 @@ gboolean cmd_account_remove(Ctl *ctl, int argc, char **argv, GError **error)
 
     if (!ctl_parse(ctl, &(CtlUsage){entries, 1, 1}, &argc, &argv, error))
         return FALSE;
+    gboolean sealed = purge && ctl_is_sealed(ctl, argv[1]);
     g_autoptr(GVariant) answer =
         ctl_manager(ctl, "RemoveAccount", g_variant_new("(sb)", argv[1], purge), error);
+    if (answer && sealed)
+        ctl_unseal(ctl, argv[1]);
     return answer != NULL;
 }

@@ -6,12 +6,29 @@
 
 #include <string.h>
 
+/* A new password in the encrypted file. The account logs in with it at once. */
+static gboolean seal(Ctl *ctl, const char *id, const char *password, GError **error)
+{
+    g_autofree char *command = NULL;
+
+    if (!ctl_seal(ctl, id, TRUE, password, &command, error))
+        return FALSE;
+    g_autoptr(GVariant) answer =
+        ctl_account_call(ctl, id, "Sync", g_variant_new("(b)", FALSE), error);
+    return answer != NULL;
+}
+
 static gboolean set_password(Ctl *ctl, const char *id, GError **error)
 {
     char *password = ctl_read_password(TRUE, "", error);
 
     if (!password)
         return FALSE;
+    if (ctl_is_sealed(ctl, id)) {
+        gboolean sealed = seal(ctl, id, password, error);
+        ctl_wipe(password);
+        return sealed;
+    }
     g_autoptr(GVariant) answer =
         ctl_account_call(ctl, id, "SetPassword", g_variant_new("(sb)", password, FALSE), error);
     ctl_wipe(password);

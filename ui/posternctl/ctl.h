@@ -138,6 +138,18 @@ void ctl_wipe(char *password);
 /* Asks on the terminal; no terminal is a no. */
 gboolean ctl_agree(const char *question);
 
+/*
+ * Where no secret service is there to keep the password of account `id` (or it was `asked` for): after
+ * a yes it is kept in an encrypted file, and *command is the password-command that prints it, to be
+ * freed. TRUE without one: the secret service is to keep it. FALSE: it isn't kept.
+ */
+gboolean ctl_seal(Ctl *ctl, const char *id, gboolean asked, const char *password, char **command,
+                  GError **error);
+
+/* Whether the account's password is in such a file; and the file's end. */
+gboolean ctl_is_sealed(Ctl *ctl, const char *id);
+void ctl_unseal(Ctl *ctl, const char *id);
+
 /* ---- editing the file (edit.c) ---- */
 
 typedef struct {
