@@ -42,9 +42,10 @@ class Courier:
     #: Without a file monitor it complains ahead of its greeting.
     COMMAND = "\"$0\" Maildir | sed -u '1{/Filesystem notification/d}'"
 
-    def __init__(self):
-        self._temporary = tempfile.TemporaryDirectory(prefix="postern-courier-")
-        self.home = Path(self._temporary.name)
+    def __init__(self, home=None):
+        """`home`: another one's, whose Maildir is served."""
+        self._temporary = None if home else tempfile.TemporaryDirectory(prefix="postern-courier-")
+        self.home = Path(home or self._temporary.name)
         for name in ("", "cur", "new", "tmp"):
             (self.home / "Maildir" / name).mkdir(exist_ok=True)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -76,6 +77,10 @@ class Courier:
             connection.close()
 
     def close(self):
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self._listener.close()
         for process in self._processes:
             try:
@@ -83,4 +88,5 @@ class Courier:
             except ProcessLookupError:
                 pass
             process.wait()
-        self._temporary.cleanup()
+        if self._temporary:
+            self._temporary.cleanup()
