@@ -6,6 +6,9 @@
 
 #include "daemon/sync/decide.h"
 
+/* What was deleted here is kept for so long. */
+#define DELETED_SECONDS (24 * 60 * 60)
+
 /* Rows forgotten in one transaction. */
 #define BATCH 200
 
@@ -22,6 +25,13 @@ gboolean sync_keep_vanished(CacheTxn *txn, CachePlacement *row, guint32 uidvalid
 
     sync_decide_vanished(row);
     return cache_placement_put(txn, row, error) && cache_vanished_add(txn, &vanished, error);
+}
+
+gboolean sync_keep_deleted(CacheTxn *txn, CachePlacement *row, guint32 uidvalidity, gint64 now,
+                           GError **error)
+{
+    return sync_keep_vanished(txn, row, uidvalidity,
+                              now - (SYNC_VANISHED_SECONDS - DELETED_SECONDS), error);
 }
 
 gboolean sync_bring_back(CacheTxn *txn, CachePlacement *row, GError **error)

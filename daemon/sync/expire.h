@@ -15,6 +15,11 @@
 gboolean sync_keep_vanished(CacheTxn *txn, CachePlacement *row, guint32 uidvalidity, gint64 now,
                             GError **error);
 
+/* What was taken away upstream, as its answer says, in case it is there again: a replica that lags says so
+ * of what it doesn't show. Only for a day, since its content takes room that the user may want. */
+gboolean sync_keep_deleted(CacheTxn *txn, CachePlacement *row, guint32 uidvalidity, gint64 now,
+                           GError **error);
+
 /* `row`, deleted here and still upstream, is in the view again: under a new UID, since the old one was
  * seen to go, and without \\Deleted. The base moves over before the old row goes, whose message
  * might go with it. */

@@ -82,9 +82,9 @@ static gboolean empty_source(Copy *copy, CacheTxn *txn, CachePlacement *source, 
         return TRUE;
     sync_base_count_add(copy->push->context, source->folder, -1);
     if (!source->alive)
-        return sync_keep_vanished(txn, source,
-                                  push_folder(copy->push, source->folder)->base_uidvalidity,
-                                  copy->push->now, error);
+        return sync_keep_deleted(txn, source,
+                                 push_folder(copy->push, source->folder)->base_uidvalidity,
+                                 copy->push->now, error);
     source->base = CACHE_BASE_NONE;
     source->base_uid = 0;
     return cache_placement_put(txn, source, error);

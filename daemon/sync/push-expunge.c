@@ -82,7 +82,7 @@ static gboolean expunge_forget(Push *push, const SyncAction *actions, guint coun
                 row.base != CACHE_BASE_PRESENT || row.base_uid != actions[i].base_uid)
                 continue;
             sync_base_count_add(push->context, row.folder, -1);
-            if (!sync_keep_vanished(txn, &row, epoch, push->now, error))
+            if (!sync_keep_deleted(txn, &row, epoch, push->now, error))
                 return FALSE;
         }
         if (!cache_commit(g_steal_pointer(&txn), error))

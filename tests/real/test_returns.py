@@ -343,6 +343,18 @@ class Lagging(Days):
                     self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
 
 
+    def test_what_was_deleted_takes_room_for_a_day_only(self):
+        self.fill(count=9)
+        self.assertIsNone(self.sync())
+        self.account("expunge", "INBOX", 3)
+        self.account("move", "INBOX", 4, "Archive")
+        self.settle()
+        self.pass_time(DAY // 2)
+        self.assertEqual(self.database("SELECT uid FROM vanished ORDER BY uid"), [(3,), (4,)])
+        self.pass_time(DAY // 2 + 1)
+        self.assertEqual(self.database("SELECT uid FROM placement WHERE NOT alive"), [])
+        self.assertEqual(self.database("SELECT count(*) FROM content"), [(8,)])
+
     def test_what_was_moved_is_there_once_also_after_a_backup(self):
         """The move is in the backup, or isn't: then what is there again is all there is."""
         for without, moved, when in itertools.product(((), ("MOVE",), ("QRESYNC",), ("UIDPLUS",)), (True, False), (0, DAY)):
