@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Streams, TLS, dialing and listening, over socket pairs and loopback. */
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -653,10 +654,71 @@ TEST(Doubt, WhoSaysNothingAnyMoreIsGivenUpInSeconds)
     EXPECT_LT(g_get_monotonic_time() - begin, 30 * G_USEC_PER_SEC);
 }
 
+/* What waits in this thread waits no longer than it takes, and time passes all the same. */
+namespace
+{
+thread_local bool hurried;
+thread_local gint64 passed; /* microseconds */
+} // namespace
+
+extern "C" int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+    static auto real = (int (*)(struct pollfd *, nfds_t, int))dlsym(RTLD_NEXT, "poll");
+    int found = real(fds, count, hurried && timeout > 0 ? 0 : timeout);
+    if (hurried && found == 0 && timeout > 0)
+        passed += (gint64)timeout * 1000;
+    return found;
+}
+
+extern "C" gint64 g_get_monotonic_time(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (gint64)now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000 + passed;
+}
+
+/* Until when a stream waits for an answer, by what is doubted: in whole seconds. */
+TEST(Doubt, HasItsSecondsAndPatienceHasMore)
+{
+    const struct {
+        NetDoubt doubt;
+        guint timeout, patience;
+        long seconds;
+        int code;
+    } cases[] = {
+        {NET_DOUBT_NONE, 60, 0, 60, NET_ERROR_TIMEOUT},
+        {NET_DOUBT_NONE, 10, 60, 10, NET_ERROR_TIMEOUT},
+        {NET_DOUBT_ASKED, 60, 0, 25, NET_ERROR_STALE}, /* a person asks for a sync */
+        {NET_DOUBT_ASKED, 10, 0, 10, NET_ERROR_TIMEOUT},
+        {NET_DOUBT_CHANGED, 60, 0, 5, NET_ERROR_STALE},  /* the network is another */
+        {NET_DOUBT_ASKED, 600, 60, 60, NET_ERROR_STALE}, /* the end of a mail that is sent */
+        {NET_DOUBT_CHANGED, 600, 60, 60, NET_ERROR_STALE},
+    };
+    for (auto &one : cases) {
+        SCOPED_TRACE(std::to_string(one.doubt) + " " + std::to_string(one.timeout) + " " +
+                     std::to_string(one.patience));
+        Dialed dialed("127.0.0.1");
+        g_autoptr(GError) error = nullptr;
+        net_stream_set_timeout(dialed.client, one.timeout);
+        net_stream_set_patience(dialed.client, one.patience);
+        if (one.doubt != NET_DOUBT_NONE)
+            net_cancel_doubt(dialed.cancel, one.doubt);
+        hurried = true;
+        passed = 0;
+        EXPECT_EQ(net_stream_read_line(dialed.client, 100, nullptr, &error), nullptr);
+        hurried = false;
+        EXPECT_EQ((passed + G_USEC_PER_SEC / 2) / G_USEC_PER_SEC, one.seconds);
+        ASSERT_NE(error, nullptr);
+        EXPECT_EQ(error->code, one.code) << error->message;
+    }
+    passed = 0;
+}
+
 TEST(Doubt, WhoSaysSomethingIsTrustedAgain)
 {
     Dialed dialed("127.0.0.1");
     std::thread server([&] {
+        g_usleep(G_USEC_PER_SEC); /* it is waited for by then, and in doubt */
         EXPECT_EQ(write(dialed.server, "a\n", 2), 2);
         g_usleep(7 * G_USEC_PER_SEC);
         EXPECT_EQ(write(dialed.server, "b\n", 2), 2);
