@@ -107,6 +107,31 @@ class LocalAccount(Case):
         answer = imap.command("UID STORE 1 (UNCHANGEDSINCE 1) +FLAGS (\\Seen)")
         self.assertEqual(answer.code("MODIFIED"), "1")
 
+    def test_it_has_the_extensions_that_other_accounts_have(self):
+        self.add()
+        imap, other = self.local(self.postern, "archive"), self.local(self.postern, "archive")
+        imap.append("INBOX", mail("one"))
+        imap.append("INBOX", mail("two").replace(b"\r\n\r\n", b"\r\nReferences: <one@sync.test>\r\n\r\n", 1))
+        imap.ok("ENABLE QRESYNC")
+        selected = imap.select("INBOX")
+        since, validity = selected.code("HIGHESTMODSEQ"), selected.code("UIDVALIDITY")
+        self.assertIn(b"(1 2)", imap.ok("UID THREAD REFERENCES UTF-8 ALL").lines("THREAD")[0])
+        self.assertIn(b"COUNT 2", imap.ok("UID SEARCH RETURN (COUNT SAVE) ALL").lines("ESEARCH")[0])
+        self.assertEqual(len(imap.fetch("$", "(UID FLAGS)")), 2)
+        imap.ok('SETMETADATA INBOX (/private/comment "kept")')
+        self.assertIn(b"kept", imap.ok("GETMETADATA INBOX /private/comment").lines("METADATA")[0])
+        other.select("INBOX")
+        other.idle()
+        imap.append("INBOX", mail("three"))
+        other.wait_line("3 EXISTS")
+        other.done()
+        imap.ok("UID STORE 1 +FLAGS.SILENT (\\Deleted)")
+        imap.ok("UID EXPUNGE 1")
+        again = self.local(self.postern, "archive")
+        again.ok("ENABLE QRESYNC")
+        told = again.ok(f"SELECT INBOX (QRESYNC ({validity} {since}))")
+        self.assertIn(b"VANISHED (EARLIER) 1", told.untagged)
+
 
 class AnotherKind(Case):
     def test_a_cache_isnt_given_to_an_account_of_another_kind(self):
