@@ -2,7 +2,10 @@
 """The window, used as a screen reader uses it: by the names of things."""
 
 import os
+import re
 import smtplib
+import subprocess
+import unittest
 from pathlib import Path
 
 from harness import FakeSmtp, Keyring
@@ -187,3 +190,30 @@ class Outgoing(Window):
         self.daemon.start()
         desktop.wait_text("letter 0")
         desktop.wait_text("Offline")
+
+
+class Translations(unittest.TestCase):
+    """What the window says, in every language that it speaks."""
+
+    TOP = Path(__file__).resolve().parents[2]
+
+    def said(self):
+        """Everything that is to be translated, as xgettext finds it."""
+        files = (self.TOP / "data/po/POTFILES").read_text().split()
+        self.assertEqual(sorted(files), sorted(str(path.relative_to(self.TOP)) for path in
+                                               (self.TOP / "ui/window").iterdir() if path.suffix in (".c", ".ui")))
+        return subprocess.run(["xgettext", "--from-code=UTF-8", "-k_", "-kN_", "-kngettext:1,2", "-o", "-", *files],
+                              cwd=self.TOP, check=True, capture_output=True, text=True).stdout
+
+    def test_they_are_whole(self):
+        said = self.said()
+        count = len(re.findall(r"^msgid ", said, re.M)) - 1
+        for language in (self.TOP / "data/po/LINGUAS").read_text().split():
+            with self.subTest(language=language):
+                po = self.TOP / f"data/po/{language}.po"
+                checked = subprocess.run(["msgfmt", "--check-format", "--statistics", "-o", "/dev/null", str(po)],
+                                         capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+                self.assertEqual(checked.stderr.strip(), f"{count} translated messages.")
+                merged = subprocess.run(["msgmerge", "--no-fuzzy-matching", "-q", "-o", "-", str(po), "-"], input=said,
+                                        check=True, capture_output=True, text=True).stdout
+                self.assertNotRegex(merged, r'msgstr(\[\d\])? ""\n(?!")')

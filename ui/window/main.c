@@ -7,6 +7,8 @@
 
 #include "dbus/error.h"
 
+#include <glib/gi18n.h>
+
 static void on_about(GSimpleAction *action, GVariant *parameter, gpointer data)
 {
     toolkit_show_about(data);
@@ -35,6 +37,9 @@ int main(int argc, char **argv)
         adw_application_new("org.postern.Postern", G_APPLICATION_DEFAULT_FLAGS);
 
     (void)POSTERN_ERROR;
+    bindtextdomain("postern", POSTERN_LOCALE_DIR);
+    bind_textdomain_codeset("postern", "UTF-8");
+    textdomain("postern");
     g_action_map_add_action_entries(G_ACTION_MAP(application), actions, G_N_ELEMENTS(actions),
                                     application);
     gtk_application_set_accels_for_action(GTK_APPLICATION(application), "app.quit", quit_keys);

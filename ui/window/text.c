@@ -3,6 +3,7 @@
 #include "ui/window/text.h"
 
 #include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 /* "5 minutes ago" */
@@ -81,8 +82,8 @@ static char *idle_text(PosternAccount *account)
         return g_strdup_printf(ngettext("%u thing needs a look", "%u things need a look", refused),
                                refused);
     if (missing)
-        return g_strdup_printf(ngettext("%" G_GUINT64_FORMAT " message isn’t here yet",
-                                        "%" G_GUINT64_FORMAT " messages aren’t here yet", missing),
+        return g_strdup_printf(ngettext("%" PRIu64 " message isn’t here yet",
+                                        "%" PRIu64 " messages aren’t here yet", missing),
                                missing);
     if (error && *error)
         return g_strdup(error);
@@ -116,15 +117,14 @@ char *text_account_mail(PosternAccount *account)
     guint64 missing = postern_account_get_missing(account);
     g_autofree char *size = g_format_size(postern_account_get_cached_bytes(account));
     g_autofree char *count = g_strdup_printf(
-        ngettext("%" G_GUINT64_FORMAT " message", "%" G_GUINT64_FORMAT " messages", messages),
-        messages);
+        ngettext("%" PRIu64 " message", "%" PRIu64 " messages", messages), messages);
 
     if (!missing)
         return g_strdup_printf(_("%s, %s on this computer"), count, size);
-    return g_strdup_printf(
-        ngettext("%s, %s on this computer; %" G_GUINT64_FORMAT " isn’t here yet",
-                 "%s, %s on this computer; %" G_GUINT64_FORMAT " aren’t here yet", missing),
-        count, size, missing);
+    return g_strdup_printf(ngettext("%s, %s on this computer; %" PRIu64 " isn’t here yet",
+                                    "%s, %s on this computer; %" PRIu64 " aren’t here yet",
+                                    missing),
+                           count, size, missing);
 }
 
 char *text_account_changes(PosternAccount *account)

@@ -18,6 +18,7 @@
 #include "ui/window/row.h"
 
 #include <glib/gi18n.h>
+#include <inttypes.h>
 
 /* More than these have a page of their own. */
 #define QUEUE_ROWS 8
@@ -91,7 +92,7 @@ static GtkWidget *nothing_row(void)
 /* The way to all of it, where there is more than is seen here. */
 static void show_all_button(PosternWindow *window, guint64 all)
 {
-    g_autofree char *text = g_strdup_printf(_("_All %" G_GUINT64_FORMAT "…"), all);
+    g_autofree char *text = g_strdup_printf(_("_All %" PRIu64 "…"), all);
 
     gtk_button_set_label(window->all, text);
     gtk_widget_set_visible(GTK_WIDGET(window->all), all > QUEUE_ROWS);
