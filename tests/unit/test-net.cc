@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <fcntl.h>
 #include <openssl/ssl.h>
@@ -742,6 +744,45 @@ TEST(Doubt, WhoWaitsForNothingIsWokenAndWhoIsPatientStaysSo)
     g_autoptr(GError) error = nullptr;
     EXPECT_EQ(net_stream_read_line(dialed.client, 100, nullptr, &error), nullptr);
     EXPECT_TRUE(g_error_matches(error, NET_ERROR, NET_ERROR_TIMEOUT)) << error->message;
+}
+
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t length = sizeof value;
+    getsockopt(fd, level, option, &value, &length);
+    return value;
+}
+
+/* The socket of this process that is connected to `server`. */
+static int other_end(int server)
+{
+    struct sockaddr_in ours = {}, theirs = {};
+    socklen_t length = sizeof ours;
+    getpeername(server, (struct sockaddr *)&theirs, &length);
+    for (int fd = 3; fd < 1024; fd++) {
+        length = sizeof ours;
+        if (fd != server && getsockname(fd, (struct sockaddr *)&ours, &length) == 0 &&
+            ours.sin_family == AF_INET && ours.sin_port == theirs.sin_port)
+            return fd;
+    }
+    return -1;
+}
+
+TEST(Dead, ConnectionsAreNoticedWithinTwoMinutes)
+{
+    Dialed dialed("127.0.0.1");
+    int fd = other_end(dialed.server);
+    ASSERT_GE(fd, 0);
+    /* While nothing is sent, and while what was sent isn't acknowledged. */
+    EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    EXPECT_LE(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE) +
+                  option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL) *
+                      option_of(fd, IPPROTO_TCP, TCP_KEEPCNT),
+              120);
+    int unacknowledged = option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT);
+    EXPECT_GT(unacknowledged, 0);
+    EXPECT_LE(unacknowledged, 120000);
 }
 
 TEST(Peer, TheUserAtTheOtherEndOfLoopbackTcpIsKnown)
