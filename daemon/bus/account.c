@@ -305,19 +305,6 @@ static gboolean on_revoke_local_password(PosternAccount *object, GDBusMethodInvo
     return TRUE;
 }
 
-static const char *const role_names[] = {
-    [CACHE_ROLE_NONE] = "",         [CACHE_ROLE_INBOX] = "inbox",
-    [CACHE_ROLE_ALL] = "all",       [CACHE_ROLE_ARCHIVE] = "archive",
-    [CACHE_ROLE_DRAFTS] = "drafts", [CACHE_ROLE_FLAGGED] = "flagged",
-    [CACHE_ROLE_JUNK] = "junk",     [CACHE_ROLE_SENT] = "sent",
-    [CACHE_ROLE_TRASH] = "trash",   [CACHE_ROLE_IMPORTANT] = "important",
-};
-
-const char *bus_role_name(CacheRole role)
-{
-    return role_names[role];
-}
-
 static const char *what_is_kept(const AccountSettings *settings, const CacheFolder *folder)
 {
     const char *name = folder->base_name ? folder->base_name : folder->name;

@@ -92,6 +92,19 @@ const char *bus_state_name(AccountState state)
     return names[state];
 }
 
+static const char *const role_names[] = {
+    [CACHE_ROLE_NONE] = "",         [CACHE_ROLE_INBOX] = "inbox",
+    [CACHE_ROLE_ALL] = "all",       [CACHE_ROLE_ARCHIVE] = "archive",
+    [CACHE_ROLE_DRAFTS] = "drafts", [CACHE_ROLE_FLAGGED] = "flagged",
+    [CACHE_ROLE_JUNK] = "junk",     [CACHE_ROLE_SENT] = "sent",
+    [CACHE_ROLE_TRASH] = "trash",   [CACHE_ROLE_IMPORTANT] = "important",
+};
+
+const char *bus_role_name(CacheRole role)
+{
+    return role_names[role];
+}
+
 void bus_touch(Bus *bus)
 {
     bus->last_call = g_get_monotonic_time();

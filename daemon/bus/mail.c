@@ -262,7 +262,9 @@ static gboolean is_chosen(const CacheFolder *folder, const char *const *patterns
     return chosen;
 }
 
-GPtrArray *bus_mail_folders(Cache *cache, const char *const *patterns, GError **error)
+/* The folders with these names, or whose names match these patterns (* and ?); none: all that hold mail.
+ * CacheFolder, INBOX first. */
+static GPtrArray *find_folders(Cache *cache, const char *const *patterns, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
     g_autoptr(GPtrArray) all = txn ? cache_folder_list(txn, error) : NULL;
@@ -332,8 +334,7 @@ static gboolean run_search(Mail *mail, const ImapSearchWords *words, guint *unse
     g_autoptr(ImapSearchKey) key =
         imap_search_program_parse(words->program, &imap_limits_default, IMAP_MODE_UTF8, error);
     g_autoptr(GPtrArray) folders =
-        key ? bus_mail_folders(mail->work->cache, (const char *const *)words->folders, error)
-            : NULL;
+        key ? find_folders(mail->work->cache, (const char *const *)words->folders, error) : NULL;
     int fd = folders ? fcntl(mail->ask->fd, F_DUPFD_CLOEXEC, 0) : -1;
     const ImapFind find = {key, folders, tell_found, mail};
 
@@ -456,7 +457,7 @@ static gpointer export_job(AccountWork *work, gpointer data, GError **error)
 
     g_variant_lookup(ask->options, "Folders", "^a&s", &wanted);
     g_autoptr(GPtrArray) folders =
-        bus_mail_folders(work->cache, wanted ? (const char *const *)wanted : none, error);
+        find_folders(work->cache, wanted ? (const char *const *)wanted : none, error);
     if (!folders)
         return NULL;
     mail.out = g_string_new(NULL);

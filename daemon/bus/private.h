@@ -60,6 +60,9 @@ void bus_return(GDBusMethodInvocation *invocation, PosternError code, const char
 /* The words of Account.State. */
 const char *bus_state_name(AccountState state);
 
+/* The words of ListFolders' Role. */
+const char *bus_role_name(CacheRole role);
+
 /* The account that a D-Bus object is of, and the bus it is on. */
 Account *bus_account_of(PosternAccount *object);
 Bus *bus_of(PosternAccount *object);
@@ -91,8 +94,6 @@ void bus_manager_update_sessions(Bus *bus);
 void bus_account_export(Bus *bus, Account *account);
 void bus_account_update(Bus *bus, Account *account);
 void bus_account_unexport(Bus *bus, Account *account);
-/* The words of ListFolders' Role. */
-const char *bus_role_name(CacheRole role);
 
 /* ---- pending.c ---- */
 /* Connects the methods about what upstream has refused. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files of an archive share: archive.c stands above archive-maildir.c and archive-mbox.c. */
+/* What the files of an archive share: archive.c stands above archive-maildir.c and archive-mbox.c,
+ * and archive-names.c below. */
 #pragma once
 
 #include "ui/posternctl/archive.h"

@@ -21,15 +21,6 @@ struct CtlArchive {
     gboolean changed;    /* the index isn't as it should be */
 };
 
-gboolean archive_fail(const char *path, GError **error)
-{
-    int failure = errno;
-
-    g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(failure),
-                "%s can't be written: %s", path, g_strerror(failure));
-    return FALSE;
-}
-
 static void archive_folder_free(ArchiveFolder *folder)
 {
     g_free(folder->about.path);
@@ -43,41 +34,6 @@ static void archive_folder_free(ArchiveFolder *folder)
 }
 
 /* ---- names ------------------------------------------------------------------------------------- */
-
-char *archive_name(const ArchiveFolder *folder, const CtlRecord *record)
-{
-    return g_strdup_printf("%" G_GINT64_FORMAT ".U%uV%uZ%+d.postern,S=%" G_GINT64_FORMAT,
-                           ctl_record_number(record, "Date"),
-                           (guint)ctl_record_number(record, "Uid"), folder->about.uidvalidity,
-                           (int)ctl_record_number(record, "Zone"),
-                           ctl_record_number(record, "Size"));
-}
-
-gboolean ctl_archive_name_parse(const char *name, CtlArchiveName *out)
-{
-    long long date;
-    unsigned long long size;
-    int zone, end = 0;
-
-    if (sscanf(name, "%lld.U%uV%uZ%d.postern,S=%llu%n", &date, &out->uid, &out->uidvalidity, &zone,
-               &size, &end) != 5 ||
-        (name[end] && !strchr(": ", name[end])))
-        return FALSE;
-    out->date = date;
-    out->zone = zone;
-    out->size = size;
-    return TRUE;
-}
-
-gboolean ctl_mbox_line_parse(const char *line, CtlMboxLine *out)
-{
-    const char *quoted = g_str_has_prefix(line, CTL_MBOX_LINE) ? strstr(line, " Q=") : NULL;
-
-    if (!quoted || !ctl_archive_name_parse(line + strlen(CTL_MBOX_LINE), &out->name))
-        return FALSE;
-    out->quoted = g_ascii_strtoull(quoted + 3, NULL, 10);
-    return TRUE;
-}
 
 /* A level of a folder's name as a file's: nothing that means something to a file system, or to a
  * Maildir or Thunderbird. */

@@ -7,9 +7,9 @@
 
 #include "ui/posternctl/stream.h"
 
-/* Between the levels of a folder's name here; no name has it. */
-#define IMPORT_DELIMITER   '\x1f'
-#define IMPORT_DELIMITER_S "\x1f"
+/* Between the levels of a folder's name here; no name has it. (json-glib doesn't escape 0x1f.) */
+#define IMPORT_DELIMITER   '\x1e'
+#define IMPORT_DELIMITER_S "\x1e"
 
 /* No message is larger, in bytes: what Postern takes. */
 #define IMPORT_SIZE_MAX (256 * 1024 * 1024)

@@ -49,7 +49,7 @@ gint64 ctl_record_number(const CtlRecord *record, const char *name)
     return node ? json_node_get_int(node) : 0;
 }
 
-gboolean ctl_record_is(const CtlRecord *record, const char *name)
+static gboolean record_is(const CtlRecord *record, const char *name)
 {
     JsonNode *node = member(record, name);
     return node && json_node_get_boolean(node);
@@ -152,7 +152,7 @@ gboolean ctl_stream_read(CtlStream *stream, CtlRecord *record, GError **error)
     if (!root || !JSON_NODE_HOLDS_OBJECT(root))
         return ctl_fail(error, "posternd said something that isn't understood");
     record->fields = json_object_ref(json_node_get_object(root));
-    return !ctl_record_is(record, "Content") || read_content(stream, record, error);
+    return !record_is(record, "Content") || read_content(stream, record, error);
 }
 
 gboolean ctl_stream_is_ready(CtlStream *stream)

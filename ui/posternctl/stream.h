@@ -21,10 +21,9 @@ typedef struct {
 void ctl_record_clear(CtlRecord *record);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CtlRecord, ctl_record_clear)
 
-/* A member of the line; "" or 0 or FALSE where it is missing. */
+/* A member of the line; "" or 0 where it is missing. */
 const char *ctl_record_text(const CtlRecord *record, const char *name);
 gint64 ctl_record_number(const CtlRecord *record, const char *name);
-gboolean ctl_record_is(const CtlRecord *record, const char *name);
 /* The Flags; free with g_free: the names are borrowed. */
 const char **ctl_record_flags(const CtlRecord *record);
 
