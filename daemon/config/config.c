@@ -72,6 +72,7 @@ void config_free(Config *config)
         g_clear_pointer(&config->listen[i], g_ptr_array_unref);
     g_hash_table_unref(config->oauth2);
     g_clear_pointer(&config->providers, g_key_file_unref);
+    g_hash_table_unref(config->by_id);
     g_ptr_array_unref(config->accounts);
     g_ptr_array_unref(config->warnings);
     g_free(config);
@@ -79,12 +80,7 @@ void config_free(Config *config)
 
 ConfigAccount *config_find(const Config *config, const char *id)
 {
-    for (guint i = 0; i < config->accounts->len; i++) {
-        ConfigAccount *account = g_ptr_array_index(config->accounts, i);
-        if (strcmp(account->id, id) == 0)
-            return account;
-    }
-    return NULL;
+    return g_hash_table_lookup(config->by_id, id);
 }
 
 gboolean config_account_equal(const ConfigAccount *a, const ConfigAccount *b)
@@ -754,6 +750,7 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
     settings->enabled = TRUE;
     settings->providers = config->providers ? g_key_file_ref(config->providers) : NULL;
     g_ptr_array_add(config->accounts, account);
+    g_hash_table_insert(config->by_id, account->id, account);
 
     if (parse_keys(config, file, group, account, settings, &at, &error)) {
         fill_from_table(account, settings);
@@ -769,10 +766,18 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
 
 /* ---- [listen] ------------------------------------------------------------------------------ */
 
+/* Addresses of one key: those of a loopback interface are few. */
+#define ADDRESSES_MAX 16
+
 static void parse_listen_key(Config *config, guint i, const char *value)
 {
-    g_auto(GStrv) parts = g_strsplit(value, ";", -1);
+    g_auto(GStrv) parts = g_strsplit(value, ";", ADDRESSES_MAX + 1);
 
+    if (g_strv_length(parts) > ADDRESSES_MAX) {
+        warn(config, "listen", config_listen_keys[i].key,
+             "only the first " G_STRINGIFY(ADDRESSES_MAX) " addresses are listened on");
+        g_clear_pointer(&parts[ADDRESSES_MAX], g_free);
+    }
     config->listen[i] = g_ptr_array_new_with_free_func(address_free);
     for (char **part = parts; *part; part++) {
         g_autoptr(GError) error = NULL;
@@ -898,6 +903,7 @@ static Config *parse_file(const char *path, const char *text, GKeyFile *provider
     config->providers = providers ? g_key_file_ref(providers) : NULL;
     config->oauth2 = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     config->accounts = g_ptr_array_new_with_free_func((GDestroyNotify)config_account_unref);
+    config->by_id = g_hash_table_new(g_str_hash, g_str_equal);
     config->warnings = g_ptr_array_new_with_free_func(g_free);
 
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);

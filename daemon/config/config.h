@@ -48,6 +48,7 @@ typedef struct {
     GKeyFile *providers; /* providers.ini; NULL: it isn't looked at */
     GHashTable *oauth2;  /* "NAME\nKEY" → value: what the groups [oauth2 NAME] say */
     GPtrArray *accounts; /* ConfigAccount, in the file's order */
+    GHashTable *by_id;   /* the same: ID → ConfigAccount, see config_find() */
     GPtrArray *warnings; /* char *: unknown keys, bad values of [listen], …; sentences */
 } Config;
 

@@ -3,11 +3,12 @@
  * postern.conf: what is understood, what is refused with which words, and that edits leave
  * everything else as it was.
  */
-#include <gtest/gtest.h>
+#include "growth.h"
 
 #include <string>
 
 extern "C" {
+#include "daemon/config/choice.h"
 #include "daemon/config/config.h"
 #include "daemon/config/edit.h"
 #include <glib/gstdio.h>
@@ -428,6 +429,103 @@ TEST(Gate, ARefusedPasswordIsNotShownAgainAnotherOneIs)
     account_gate_forget(gate);
     EXPECT_TRUE(account_gate_check(gate, "old", nullptr));
     account_gate_unref(gate);
+}
+
+TEST(ConfigListen, SoManyAddressesAndNoMore)
+{
+    for (int count : {1, 15, 16, 17, 1000}) {
+        std::string text = "[listen]\nimap=";
+        for (int i = 0; i < count; i++)
+            text += (i ? ";127.0.0.1:" : "127.0.0.1:") + std::to_string(2000 + i);
+        g_autoptr(Config) config = config_parse("postern.conf", text.c_str(), nullptr);
+        EXPECT_EQ(config->listen[0]->len, (guint)std::min(count, 16));
+        EXPECT_EQ(config->warnings->len, count > 16 ? 1u : 0u);
+    }
+}
+
+/* ---- growth ---------------------------------------------------------------------------------- */
+
+/* Sixteen times the input takes sixteen times as long, or 256 times where it is a square: far enough apart
+ * for a busy machine. */
+void expect_line(const std::string &start, const std::string &unit, const std::string &end,
+                 const std::function<void(const std::string &)> &read)
+{
+    std::string few = repeated(start, unit, end, 4096), many = repeated(start, unit, end, 65536);
+    double little = computed([&] { read(few); }), much = computed([&] { read(many); });
+
+    EXPECT_LT(much, 64 * little + 0.02) << start << unit << end;
+}
+
+TEST(ConfigGrowth, AFileIsReadInTheTimeThatItsLengthTakes)
+{
+    auto read = [](const std::string &text) {
+        g_autoptr(Config) config = config_parse("postern.conf", text.c_str(), nullptr);
+        for (guint i = 0; config && i < config->accounts->len; i++)
+            config_find(config, ((ConfigAccount *)config->accounts->pdata[i])->id);
+    };
+    static const struct {
+        const char *start, *unit;
+    } kinds[] = {
+        {"", "[account a%d]\naddress=ada@example.org\nincoming=imaps://imap.example.org\n"},
+        {"", "[account a%d]\naddress=a@example.org\n"},
+        {"", "[account a%d]\n"},
+        {"", "[account %d x]\n"},
+        {"", "[account same]\n"},
+        {"", "[x%d]\n"},
+        {"", "[oauth2 n%d]\nclient-id=x\n"},
+        {"[oauth2 n]\n", "k%d=x\n"},
+        {"[listen]\n", "k%d=x\n"},
+        {"[listen]\nimap=", "127.0.0.1:%d;"},
+        {"[listen]\nimap=", "x;"},
+        {work, "k%d=x\n"},
+        {work, "address=a%d@example.org\n"},
+        {"[account work]\naddress=", "a"},
+        {"[account work]\naddress=", "@"},
+        {"[account work]\nincoming=imaps://", "a"},
+        {"[account work]\nincoming=imaps://", "."},
+        {"[account work]\naliases=", "a%d@example.org;"},
+        {"[account work]\naliases=", ";"},
+        {"[account work]\nfolders=", "a%d;"},
+        {"[account work]\nfolders=", "!*a*,"},
+        {"[account work]\nheaders-only=", "*"},
+        {"[account work]\nquirks=", "no-idle,"},
+        {"[account work]\nquirks=", "x%d "},
+        {"[account work]\nquirks=", "connections=1 "},
+        {"[account work]\npassword-command=", "a$"},
+        {"[account work]\npassword-command=", "\\\\"},
+        {"[account work]\npassword-command=", "\\x"},
+        {"[account work]\nsent-folder=", "\xc3\xa9"},
+        {"[account work]\nsent-folder=", "\xff"},
+        {"", "# %d\n"},
+        {"", "\n"},
+        {"", "="},
+        {"", "["},
+        {"", " "},
+    };
+    for (const auto &kind : kinds)
+        for (const char *end : {"", "\n"})
+            expect_line(kind.start, kind.unit, end, read);
+}
+
+TEST(ConfigGrowth, FoldersAreChosenInTheTimeThatTheirNamesTake)
+{
+    for (const char *pattern : {"*a*a*a*a*a*a*a*a*b", "?*?*?*?*?*b", "!*a*a*a*a*b,*", "a*"}) {
+        g_autoptr(Config) config = config_parse(
+            "postern.conf", (std::string(work) + "folders=" + pattern + "\n").c_str(), nullptr);
+        const AccountSettings *settings = config_find(config, "work")->settings;
+        ASSERT_NE(settings, nullptr) << pattern;
+        for (const char *unit : {"a", "ab", "/"})
+            expect_line("", unit, "", [&](const std::string &name) {
+                account_leaves_out(settings, name.c_str());
+            });
+    }
+    for (const char *unit : {"a%d,", "!b%d;", "*%d*,", "?,"})
+        expect_line(std::string(work) + "folders=", unit, "\n", [&](const std::string &text) {
+            g_autoptr(Config) config = config_parse("postern.conf", text.c_str(), nullptr);
+            const AccountSettings *settings = config_find(config, "work")->settings;
+            if (settings)
+                account_leaves_out(settings, "Archive/2026");
+        });
 }
 
 } // namespace
