@@ -51,3 +51,7 @@ typedef struct {
  * folder's rights let be set; its UID, or 0 and `error`. */
 guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
                      const CacheRendered *rendered, CacheAppend append, GError **error);
+
+/* Whether a message of the Sent folder was put there by cache_append(), that is, not by the provider
+ * or a client of the provider's; remembered for weeks. */
+gboolean cache_made_here(CacheTxn *txn, gint64 folder, guint32 uid);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* COPY, MOVE and APPEND: what clients do that puts messages into folders. */
+#include "cache/note.h"
 #include "cache/private.h"
 #include "cache/set-like.h"
 
@@ -9,6 +10,11 @@ static const char SQL_LIVE[] = "SELECT uid FROM placement INDEXED BY placement_m
 static gint64 now(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+static char *made_key(gint64 folder, guint32 uid)
+{
+    return g_strdup_printf("made %" G_GINT64_FORMAT " %u", folder, uid);
 }
 
 /*
@@ -107,6 +113,25 @@ gboolean cache_copy(CacheTxn *txn, CacheSelection messages, gint64 target, gbool
     return TRUE;
 }
 
+/* What is put into Sent here is no sign of what the provider does (cache_made_here()). */
+static gboolean note_made(CacheTxn *txn, const CachePlacement *placement, GError **error)
+{
+    g_autoptr(CacheFolder) folder = cache_folder_get(txn, placement->folder, error);
+    g_autofree char *key = made_key(placement->folder, placement->uid);
+
+    if (!folder)
+        return FALSE;
+    return folder->role != CACHE_ROLE_SENT || !folder->pushed ||
+           cache_note_set(txn, key, 1, now(), error);
+}
+
+gboolean cache_made_here(CacheTxn *txn, gint64 folder, guint32 uid)
+{
+    g_autofree char *key = made_key(folder, uid);
+
+    return cache_note_get(txn, key) != 0;
+}
+
 guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
                      const CacheRendered *rendered, CacheAppend append, GError **error)
 {
@@ -122,7 +147,7 @@ guint32 cache_append(CacheTxn *txn, gint64 folder, CacheContentWriter *writer,
                                 .saved = now()};
     if (!placement.message || !set_like_nameless(txn, placement.message, error) ||
         !cache_content_writer_finish(writer, txn, placement.message, rendered, error) ||
-        !cache_placement_put(txn, &placement, error))
+        !cache_placement_put(txn, &placement, error) || !note_made(txn, &placement, error))
         return 0;
     return placement.uid;
 }

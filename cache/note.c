@@ -7,6 +7,7 @@
 static const char SQL_SET[] = "INSERT INTO note (key, value, since) VALUES (?1, ?2, ?3)"
                               " ON CONFLICT (key) DO UPDATE SET value = ?2, since = ?3";
 static const char SQL_UNSET[] = "DELETE FROM note WHERE key = ?";
+static const char SQL_GET[] = "SELECT value FROM note WHERE key = ?";
 static const char SQL_LIST[] = "SELECT key, value FROM note";
 static const char SQL_PURGE[] = "DELETE FROM note WHERE since < ?";
 
@@ -16,6 +17,15 @@ gboolean cache_note_set(CacheTxn *txn, const char *key, gint64 value, gint64 sin
         return FALSE;
     return value ? db_run(txn->db, error, SQL_SET, DB_TEXT(key), DB_INT(value), DB_INT(since))
                  : db_run(txn->db, error, SQL_UNSET, DB_TEXT(key));
+}
+
+gint64 cache_note_get(CacheTxn *txn, const char *key)
+{
+    g_auto(DbQuery) query = db_query(txn->db, SQL_GET, DB_TEXT(key));
+    gint64 value = db_next(&query) ? db_int(&query, 0) : 0;
+
+    db_done(&query, NULL);
+    return value;
 }
 
 GHashTable *cache_note_list(CacheTxn *txn, GError **error)

@@ -11,6 +11,9 @@
 /* Notes `value` under `key`, as of `since` (Unix seconds); 0: forgets it. Needs a write transaction. */
 gboolean cache_note_set(CacheTxn *txn, const char *key, gint64 value, gint64 since, GError **error);
 
+/* What was noted under `key`; 0: nothing. */
+gint64 cache_note_get(CacheTxn *txn, const char *key);
+
 /* All notes: char * -> gint64 *. The caller unrefs. */
 GHashTable *cache_note_list(CacheTxn *txn, GError **error);
 

@@ -144,17 +144,45 @@ static gboolean update_work(Queue *queue, Db *db, gpointer data, GError **error)
 
     if (!db_run(db, error,
                 "UPDATE entry SET state = ?2, attempts = ?3, next_attempt = ?4, send_at = ?5,"
-                " due = max(?4, ?5), finished = ?6, last_error = ?7, refusals = ?8 WHERE id = ?1",
+                " due = max(?4, ?5), finished = ?6, last_error = ?7, refusals = ?8, accepted = ?9,"
+                " doubt = ?10, filing = ?11, filing_due = ?12 WHERE id = ?1",
                 DB_INT(entry->id), DB_INT(entry->state), DB_INT(entry->attempts),
                 DB_INT(entry->next_attempt), DB_INT(entry->send_at), DB_INT(finished),
-                DB_TEXT(entry->last_error), DB_INT(entry->refusals)))
+                DB_TEXT(entry->last_error), DB_INT(entry->refusals), DB_INT(entry->accepted),
+                DB_INT(entry->doubt), DB_INT(entry->filing), DB_INT(entry->filing_due)))
         return FALSE;
-    return update_recipients(db, entry, error) && (!sent || delete_parts(db, entry->id, error));
+    gboolean over = sent && entry->filing != QUEUE_FILING_DUE;
+    return update_recipients(db, entry, error) && (!over || delete_parts(db, entry->id, error));
 }
 
 gboolean queue_update(Queue *queue, const QueueEntry *entry, GError **error)
 {
     return queue_commit(queue, update_work, (gpointer)entry, error);
+}
+
+/* A message's bytes go with the last that needs them. */
+static gboolean file_work(Queue *queue, Db *db, gpointer data, GError **error)
+{
+    const QueueEntry *entry = data;
+
+    if (!db_run(db, error,
+                "UPDATE entry SET filing = ?2, filing_due = ?3, filed_uid = ?4, message_id = ?5,"
+                " digest = ?6, last_error = CASE state WHEN 4 THEN ?7 ELSE last_error END"
+                " WHERE id = ?1",
+                DB_INT(entry->id), DB_INT(entry->filing), DB_INT(entry->filing_due),
+                DB_INT(entry->filed_uid), DB_TEXT(entry->message_id), DB_TEXT(entry->digest),
+                DB_TEXT(entry->last_error)))
+        return FALSE;
+    return db_run(db, error,
+                  "DELETE FROM part WHERE id BETWEEN ?1 AND ?2 AND EXISTS"
+                  " (SELECT 1 FROM entry WHERE id = ?3 AND state = 4 AND filing <> 1)",
+                  DB_INT(queue_part_id(entry->id, 0)),
+                  DB_INT(queue_part_id(entry->id, QUEUE_PARTS_MAX)), DB_INT(entry->id));
+}
+
+gboolean queue_update_filing(Queue *queue, const QueueEntry *entry, GError **error)
+{
+    return queue_commit(queue, file_work, (gpointer)entry, error);
 }
 
 static gboolean recover_work(Queue *queue, Db *db, gpointer data, GError **error)
@@ -206,6 +234,11 @@ static const Action CANCEL = {"cancelled", STATE(WAITING) | STATE(HELD) | STATE(
                               "DELETE FROM entry WHERE id = ?1",
                               "DELETE FROM recipient WHERE entry = ?1", FALSE};
 
+/* Whom it could be sent to have it, so its copy is to be made all the same. */
+static const Action DISMISS = {"cancelled", STATE(FAILED),
+                               "UPDATE entry SET state = 4, finished = ?2 WHERE id = ?1", NULL,
+                               FALSE};
+
 static const char *const STATE_WORDS[] = {
     [QUEUE_WAITING] = "is waiting", [QUEUE_SENDING] = "is being sent just now",
     [QUEUE_HELD] = "is held",       [QUEUE_FAILED] = "was refused by the provider",
@@ -249,18 +282,30 @@ static gboolean check_allowed(Db *db, const Change *change, char **account, GErr
     return FALSE;
 }
 
+/* Whether a copy of it is due, while nothing is to be sent any more. */
+static gboolean is_unfiled(Db *db, gint64 id, gboolean *unfiled, GError **error)
+{
+    g_auto(DbQuery) query =
+        db_query(db, "SELECT 1 FROM entry WHERE id = ?1 AND state = 3 AND filing = 1", DB_INT(id));
+
+    *unfiled = db_next(&query);
+    return db_done(&query, error);
+}
+
 static gboolean change_work(Queue *queue, Db *db, gpointer data, GError **error)
 {
     const Change *change = data;
-    const Action *action = change->action;
     const DbValue values[] = {DB_INT(change->id), DB_INT(change->when)};
     g_autofree char *account = NULL;
+    gboolean unfiled = FALSE;
 
-    if (!check_allowed(db, change, &account, error))
+    if (!check_allowed(db, change, &account, error) || !is_unfiled(db, change->id, &unfiled, error))
         return FALSE;
+    const Action *action = unfiled && change->action == &CANCEL ? &DISMISS : change->action;
     if (action->due)
         queue_note_due(queue, account);
-    return db_run_values(db, error, action->entry, values, action == &SEND_AT ? 2 : 1) &&
+    gboolean timed = action == &SEND_AT || action == &DISMISS;
+    return db_run_values(db, error, action->entry, values, timed ? 2 : 1) &&
            (!action->others || db_run(db, error, action->others, DB_INT(change->id))) &&
            (action != &CANCEL || delete_parts(db, change->id, error));
 }
@@ -289,7 +334,7 @@ gboolean queue_release(Queue *queue, gint64 id, GError **error)
 
 gboolean queue_cancel(Queue *queue, gint64 id, GError **error)
 {
-    return change_entry(queue, id, &CANCEL, 0, error);
+    return change_entry(queue, id, &CANCEL, g_get_real_time() / G_USEC_PER_SEC, error);
 }
 
 gboolean queue_send_at(Queue *queue, gint64 id, gint64 when, GError **error)
@@ -304,9 +349,9 @@ static gboolean purge_work(Queue *queue, Db *db, gpointer data, GError **error)
     gint64 before = *(gint64 *)data;
     return db_run(db, error,
                   "DELETE FROM recipient WHERE entry IN"
-                  " (SELECT id FROM entry WHERE state = 4 AND finished < ?1)",
+                  " (SELECT id FROM entry WHERE state = 4 AND finished < ?1 AND filing <> 1)",
                   DB_INT(before)) &&
-           db_run(db, error, "DELETE FROM entry WHERE state = 4 AND finished < ?1",
+           db_run(db, error, "DELETE FROM entry WHERE state = 4 AND finished < ?1 AND filing <> 1",
                   DB_INT(before)) &&
            db_run(db, error, "PRAGMA incremental_vacuum");
 }

@@ -92,6 +92,60 @@ gboolean queue_next_due(Queue *queue, const char *account, gint64 *due, GError *
     return ok;
 }
 
+/* ---- copies in the Sent folder --------------------------------------------------------------- */
+
+static gboolean next_filing(Db *db, const char *account, gint64 *due, GError **error)
+{
+    g_auto(DbQuery) query =
+        db_query(db, "SELECT min(filing_due) FROM entry WHERE account = ?1 AND filing = 1",
+                 DB_TEXT(account));
+    *due = G_MAXINT64;
+    if (db_next(&query) && sqlite3_column_type(query.statement, 0) != SQLITE_NULL)
+        *due = db_int(&query, 0);
+    return db_done(&query, error);
+}
+
+gboolean queue_next_filing(Queue *queue, const char *account, gint64 *due, GError **error)
+{
+    Db *db = queue_reader(queue, error);
+    gboolean ok = db && next_filing(db, account, due, error);
+    if (db)
+        queue_reader_done(queue);
+    return ok;
+}
+
+static const char LIST_DUE[] = "SELECT " QUEUE_ENTRY_COLUMNS
+                               "FROM entry WHERE account = ?1 AND filing = 1 AND filing_due <= ?3"
+                               " ORDER BY filing_due, id LIMIT ?2";
+static const char LIST_DONE[] =
+    "SELECT " QUEUE_ENTRY_COLUMNS "FROM entry WHERE account = ?1 AND filing = 2"
+    " ORDER BY id DESC LIMIT ?2";
+
+static gboolean list_filing(Db *db, const char *account, const gint64 *now, guint limit,
+                            GPtrArray *entries, GError **error)
+{
+    g_auto(DbQuery) query =
+        now ? db_query(db, LIST_DUE, DB_TEXT(account), DB_INT(limit), DB_INT(*now))
+            : db_query(db, LIST_DONE, DB_TEXT(account), DB_INT(limit));
+
+    while (db_next(&query))
+        g_ptr_array_add(entries, queue_row_read(&query));
+    return db_done(&query, error);
+}
+
+GPtrArray *queue_list_filing(Queue *queue, const char *account, QueueFiling filing, gint64 now,
+                             guint limit, GError **error)
+{
+    g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func((GDestroyNotify)queue_entry_free);
+    Db *db = queue_reader(queue, error);
+    gboolean ok = db && list_filing(db, account, filing == QUEUE_FILING_DUE ? &now : NULL, limit,
+                                    entries, error);
+
+    if (db)
+        queue_reader_done(queue);
+    return ok ? g_steal_pointer(&entries) : NULL;
+}
+
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
 static gboolean read_parts(Db *db, gint64 id, guint first, guint last, GByteArray *out,

@@ -87,7 +87,8 @@ void queue_move_on(Queue *queue);
 /* What queue_row_read() takes, from the first column on. */
 #define QUEUE_ENTRY_COLUMNS                                                                        \
     "id, account, sender, ret, envid, eightbit, smtputf8, size, subject, submitted, state,"        \
-    " attempts, next_attempt, send_at, last_error, refusals "
+    " attempts, next_attempt, send_at, last_error, refusals, accepted, doubt, filing, filing_due," \
+    " filed_uid, message_id, digest "
 QueueEntry *queue_row_read(DbQuery *query);
 /* Adds the entry's recipients to it. */
 gboolean queue_row_recipients(Db *db, QueueEntry *entry, GError **error);

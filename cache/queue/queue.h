@@ -33,6 +33,13 @@ typedef struct {
     char *reply; /* the server's last words about it, or NULL */
 } QueueRecipient;
 
+/* What becomes of a sent message's copy in the Sent folder. */
+typedef enum {
+    QUEUE_FILING_NONE, /* nothing: it wasn't sent, or nobody wants one */
+    QUEUE_FILING_DUE,  /* it is to be looked for, or made: the message's bytes are kept */
+    QUEUE_FILING_DONE, /* it is there; should a second one come, one of them is to go */
+} QueueFiling;
+
 typedef struct {
     gint64 id; /* never reused */
     char *account;
@@ -51,6 +58,13 @@ typedef struct {
     gint64 send_at;      /* Unix seconds: not before; 0: at once */
     char *last_error;
     char *ticket; /* for queue_add() alone: see queue_has_ticket(); or NULL */
+
+    gint64 accepted; /* Unix seconds: when the provider took it (last); 0: never */
+    gint64 doubt;    /* Unix seconds: when its end went out and no answer came (last); 0: never */
+    QueueFiling filing;
+    gint64 filing_due;         /* Unix seconds: when to look at it next; 0: at once */
+    guint32 filed_uid;         /* of the copy that Postern has made, in the Sent folder; 0: none */
+    char *message_id, *digest; /* which message the copy is of, once looked at; or NULL */
 } QueueEntry;
 
 QueueRecipient *queue_recipient_new(const char *address);
@@ -143,9 +157,22 @@ gboolean queue_mend_times(Queue *queue, const char *account, gint64 latest, GErr
 /*
  * Writes back state, attempts, refusals, next_attempt, last_error and each recipient's state and
  * reply. The relay makes recipients UNKNOWN in a SENDING entry before it sends the message's final
- * dot, so that a crash after it is noticed. A message that is SENT loses its bytes.
+ * dot, so that a crash after it is noticed. A message that is SENT loses its bytes, unless its copy is
+ * due; then `accepted`, `doubt` and what belongs to filing are written as well.
  */
 gboolean queue_update(Queue *queue, const QueueEntry *entry, GError **error);
+
+/* When the next copy of `account` is due, as queue_next_due(). */
+gboolean queue_next_filing(Queue *queue, const char *account, gint64 *due, GError **error);
+
+/* Up to `limit` entries of `account` in that state of filing, DUE at `now` (by time) or DONE (newest
+ * first); without their recipients. GPtrArray of QueueEntry. */
+GPtrArray *queue_list_filing(Queue *queue, const char *account, QueueFiling filing, gint64 now,
+                             guint limit, GError **error);
+
+/* Writes back what belongs to filing, and last_error where it is SENT. A SENT message whose copy
+ * isn't due any more loses its bytes. */
+gboolean queue_update_filing(Queue *queue, const QueueEntry *entry, GError **error);
 
 /*
  * What a person asks for; CACHE_ERROR_INVALID with a reason where the entry's state doesn't allow
@@ -153,7 +180,7 @@ gboolean queue_update(Queue *queue, const QueueEntry *entry, GError **error);
  *   retry    waiting: now; failed or held: again, for the recipients that don't have it
  *   hold     waiting: until released
  *   release  held: to be sent
- *   cancel   waiting, held or failed: forgets the message
+ *   cancel   waiting, held or failed: forgets the message; one whose copy is due becomes sent
  *   send_at  waiting or held: not before `when` (Unix seconds, 0: at once)
  */
 gboolean queue_retry(Queue *queue, gint64 id, GError **error);

@@ -39,6 +39,8 @@ void queue_entry_free(QueueEntry *entry)
     g_free(entry->subject);
     g_free(entry->last_error);
     g_free(entry->ticket);
+    g_free(entry->message_id);
+    g_free(entry->digest);
     g_free(entry);
 }
 
@@ -63,6 +65,13 @@ QueueEntry *queue_row_read(DbQuery *query)
     entry->send_at = db_int(query, 13);
     entry->last_error = g_strdup(db_column_text(query, 14));
     entry->refusals = db_int(query, 15);
+    entry->accepted = db_int(query, 16);
+    entry->doubt = db_int(query, 17);
+    entry->filing = db_int(query, 18);
+    entry->filing_due = db_int(query, 19);
+    entry->filed_uid = db_int(query, 20);
+    entry->message_id = g_strdup(db_column_text(query, 21));
+    entry->digest = g_strdup(db_column_text(query, 22));
     return entry;
 }
 
@@ -115,11 +124,17 @@ gboolean queue_entry_insert(Db *db, gint64 id, const QueueEntry *entry, GError *
         return FALSE;
     return db_run(
         db, error,
-        "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?16, ?13,"
-        " ?14, max(?13, ?14), 0, ?15)",
+        "INSERT INTO entry (id, account, sender, ret, envid, eightbit, smtputf8, size, subject,"
+        " submitted, state, attempts, next_attempt, send_at, last_error, refusals, due, finished,"
+        " accepted, doubt, filing, filing_due, filed_uid, message_id, digest)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+        " max(?13, ?14), 0, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         DB_INT(id), DB_TEXT(entry->account), DB_TEXT(entry->sender), DB_TEXT(entry->ret),
         DB_TEXT(entry->envid), DB_INT(entry->eightbit), DB_INT(entry->smtputf8),
         DB_INT(entry->size), DB_TEXT(entry->subject), DB_INT(entry->submitted),
         DB_INT(entry->state), DB_INT(entry->attempts), DB_INT(entry->next_attempt),
-        DB_INT(entry->send_at), DB_TEXT(entry->last_error), DB_INT(entry->refusals));
+        DB_INT(entry->send_at), DB_TEXT(entry->last_error), DB_INT(entry->refusals),
+        DB_INT(entry->accepted), DB_INT(entry->doubt), DB_INT(entry->filing),
+        DB_INT(entry->filing_due), DB_INT(entry->filed_uid), DB_TEXT(entry->message_id),
+        DB_TEXT(entry->digest));
 }

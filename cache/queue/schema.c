@@ -42,8 +42,21 @@ static const char VERSION_1[] =
     "CREATE TRIGGER entry_gone AFTER DELETE ON entry BEGIN"
     "  UPDATE tally SET n = n - 1 WHERE account = old.account AND state = old.state; END";
 
+/* The copy in the Sent folder (QueueFiling), and what is known of a message in doubt. */
+static const char VERSION_2[] =
+    "ALTER TABLE entry ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE entry ADD COLUMN doubt INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE entry ADD COLUMN filing INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE entry ADD COLUMN filing_due INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE entry ADD COLUMN filed_uid INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE entry ADD COLUMN message_id TEXT;"
+    "ALTER TABLE entry ADD COLUMN digest TEXT;"
+    "CREATE INDEX entry_filing ON entry (account, filing_due) WHERE filing = 1;"
+    "CREATE INDEX entry_filed ON entry (account) WHERE filing = 2";
+
 static const CacheMigration MIGRATIONS[] = {
     {1, VERSION_1},
+    {2, VERSION_2},
     {0},
 };
 

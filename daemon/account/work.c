@@ -108,6 +108,17 @@ static guint count_fetchers(AccountHabits *habits)
     return most ? (guint)CLAMP((int)most - 3, 0, FETCHERS) : FETCHERS;
 }
 
+/* What a copy in Sent depends on (relay/filing.h). */
+static void look_upstream(gpointer sync)
+{
+    sync_now(sync);
+}
+
+static gint64 looked_upstream(gpointer sync)
+{
+    return sync_seen(sync);
+}
+
 static void start_threads(AccountWork *work, const AccountWorkContext *context)
 {
     gboolean by_token = work->settings->oauth2_server != NULL;
@@ -131,16 +142,23 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
     work->indexer = indexer_new(work->cache, work->settings->id);
     if (!work->settings->outgoing || !work->queue)
         return;
-    gboolean copies = work->settings->save_sent == ACCOUNT_SAVE_SENT_ALWAYS;
-    work->copy =
-        (RelayCopy){work->queue, work->cache, work->habits, work->settings->outgoing->host};
+    const RelayFilingOptions filing = {
+        .queue = work->queue,
+        .cache = work->cache,
+        .settings = work->settings,
+        .habits = work->habits,
+        .look = look_upstream,
+        .looked = looked_upstream,
+        .data = work->sync,
+    };
+    work->filing = relay_filing_new(&filing);
+    work->copy = (RelayCopy){work->queue, work->cache, work->settings->outgoing->host};
     RelayOptions relay = {
         .access = access,
         .queue = work->queue,
         .report = context->relay_report,
         .report_data = context->report_data,
-        .sent = copies ? relay_copy_keep : NULL,
-        .sent_data = &work->copy,
+        .filing = work->filing,
         .failed = relay_copy_bounce,
         .failed_data = &work->copy,
     };
@@ -175,6 +193,7 @@ void account_work_stop(AccountWork *work)
         fetch_bodies_stop(work->bodies);
     g_clear_pointer(&work->serve, serve_account_unref_last);
     g_clear_pointer(&work->relay, relay_free);
+    g_clear_pointer(&work->filing, relay_filing_free);
     g_clear_pointer(&work->sync, sync_free);
     g_clear_pointer(&work->bodies, fetch_bodies_free);
     g_clear_pointer(&work->indexer, indexer_free);

@@ -27,6 +27,7 @@ typedef struct {
     Indexer *indexer;
     Relay *relay;   /* NULL: the account has no outgoing server */
     RelayCopy copy; /* for the relay */
+    RelayFiling *filing;
     Queue *queue;
     ServeAccount *serve;
     int changed_fd; /* eventfd: something that AccountCounts counts has changed */

@@ -15,6 +15,7 @@ struct AccountHabits {
     pthread_mutex_t lock;
     char *group; /* of the table, or NULL */
     Quirks quirks;
+    gboolean sent_by_client;
 };
 
 /* ---- the record ------------------------------------------------------------------------------ */
@@ -27,6 +28,7 @@ static void add_group(AccountHabits *habits)
 
     if (g_strcmp0(sent, "provider") == 0)
         habits->quirks.switches |= QUIRK_FILES_SENT;
+    habits->sent_by_client = g_strcmp0(sent, "client") == 0;
     if (names && !quirks_add(&habits->quirks, names, &error))
         g_warning("providers.ini, [%s] quirks: %s", habits->group, error->message);
 }
@@ -35,6 +37,7 @@ static void add_group(AccountHabits *habits)
 static void make_record(AccountHabits *habits)
 {
     memset(&habits->quirks, 0, sizeof habits->quirks);
+    habits->sent_by_client = FALSE;
     if (habits->group)
         add_group(habits);
     if (habits->own)
@@ -128,6 +131,19 @@ void account_habits_get(AccountHabits *habits, Quirks *quirks)
     pthread_mutex_lock(&habits->lock);
     *quirks = habits->quirks;
     pthread_mutex_unlock(&habits->lock);
+}
+
+AccountSentHabit account_habits_sent(AccountHabits *habits)
+{
+    if (!habits)
+        return ACCOUNT_SENT_UNKNOWN;
+    pthread_mutex_lock(&habits->lock);
+    AccountSentHabit habit = quirks_have(&habits->quirks, QUIRK_FILES_SENT)
+                                 ? ACCOUNT_SENT_BY_PROVIDER
+                             : habits->sent_by_client ? ACCOUNT_SENT_BY_CLIENT
+                                                      : ACCOUNT_SENT_UNKNOWN;
+    pthread_mutex_unlock(&habits->lock);
+    return habit;
 }
 
 char *account_habits_provider(AccountHabits *habits)

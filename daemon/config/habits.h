@@ -26,5 +26,15 @@ void account_habits_tell(AccountHabits *habits, const ServerTells *tells);
 /* The record as it is now. NULL for `habits`: none. */
 void account_habits_get(AccountHabits *habits, Quirks *quirks);
 
+/* Who puts what is sent by SMTP into the Sent folder. */
+typedef enum {
+    ACCOUNT_SENT_UNKNOWN,
+    ACCOUNT_SENT_BY_PROVIDER,
+    ACCOUNT_SENT_BY_CLIENT, /* the provider doesn't */
+} AccountSentHabit;
+
+/* NULL for `habits`: UNKNOWN. */
+AccountSentHabit account_habits_sent(AccountHabits *habits);
+
 /* The group of providers.ini that fits, or NULL; the caller frees. */
 char *account_habits_provider(AccountHabits *habits);

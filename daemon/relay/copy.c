@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Keeping copies of sent mail. */
+/* Notifications in INBOX. */
 #include "daemon/relay/copy.h"
 
 #include "daemon/relay/bounce.h"
@@ -44,21 +44,17 @@ static gboolean is_kept(CacheTxn *txn, gint64 folder, const char *message_id, gb
     return TRUE;
 }
 
-/* The folder where the message is missing; 0: it is there. */
-static gboolean find_place(Cache *cache, CacheRole role, const char *message_id, gint64 *folder,
-                           GError **error)
+/* INBOX where the message is missing; 0: it is there. */
+static gboolean find_place(Cache *cache, const char *message_id, gint64 *folder, GError **error)
 {
-    const char *name = role == CACHE_ROLE_SENT ? "Sent folder" : "INBOX";
     g_autoptr(CacheTxn) txn = cache_begin(cache, CACHE_READ, error);
     g_autoptr(CacheFolder) place = NULL;
     gboolean kept;
 
     if (txn)
-        place = role == CACHE_ROLE_SENT ? cache_folder_with_role(txn, role)
-                                        : cache_folder_find(txn, "INBOX", NULL);
+        place = cache_folder_find(txn, "INBOX", NULL);
     if (txn && !place)
-        g_set_error(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND,
-                    "the account has no %s; it is put there as soon as there is one", name);
+        g_set_error_literal(error, CACHE_ERROR, CACHE_ERROR_NOT_FOUND, "the account has no INBOX");
     if (!place || !is_kept(txn, place->id, message_id, &kept, error))
         return FALSE;
     *folder = kept ? 0 : place->id;
@@ -68,9 +64,9 @@ static gboolean find_place(Cache *cache, CacheRole role, const char *message_id,
 /* ---- appending ------------------------------------------------------------------------------- */
 
 static gboolean append(Cache *cache, gint64 folder, CacheContentWriter *writer,
-                       const CacheRendered *rendered, guint32 flags, GError **error)
+                       const CacheRendered *rendered, GError **error)
 {
-    const CacheFlags system = {flags, 0};
+    const CacheFlags unread = {0, 0};
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     gint16 zone = (gint16)(g_date_time_get_utc_offset(now) / G_TIME_SPAN_MINUTE);
     CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, error);
@@ -78,21 +74,20 @@ static gboolean append(Cache *cache, gint64 folder, CacheContentWriter *writer,
     if (!txn)
         return FALSE;
     if (cache_append(txn, folder, writer, rendered,
-                     (CacheAppend){system, g_date_time_to_unix(now), zone}, error))
+                     (CacheAppend){unread, g_date_time_to_unix(now), zone}, error))
         return cache_commit(txn, error);
     cache_end(txn);
     return FALSE;
 }
 
-/* A copy of one's own mail has been read, a notification has not. */
-static gboolean keep(Cache *cache, CacheRole role, GBytes *message, GError **error)
+static gboolean keep(Cache *cache, GBytes *message, GError **error)
 {
     gsize length;
     const char *text = g_bytes_get_data(message, &length);
     g_autofree char *message_id = render_message_id(text, mime_header_length(text, length));
     gint64 folder;
 
-    if (!find_place(cache, role, message_id, &folder, error))
+    if (!find_place(cache, message_id, &folder, error))
         return FALSE;
     if (folder == 0)
         return TRUE;
@@ -102,23 +97,9 @@ static gboolean keep(Cache *cache, CacheRole role, GBytes *message, GError **err
     cache_content_writer_end(writer);
     CacheRendered rendered = {0};
     render_message(text, length, TRUE, &rendered);
-    gboolean ok =
-        append(cache, folder, writer, &rendered, role == CACHE_ROLE_SENT ? CACHE_SEEN : 0, error);
+    gboolean ok = append(cache, folder, writer, &rendered, error);
     cache_rendered_clear(&rendered);
     return ok;
-}
-
-gboolean relay_copy_keep(const QueueEntry *entry, gpointer data, GError **error)
-{
-    RelayCopy *copy = data;
-    Quirks quirks;
-
-    account_habits_get(copy->habits, &quirks);
-    if (quirks_have(&quirks, QUIRK_FILES_SENT))
-        return TRUE;
-    g_autoptr(GBytes) message = queue_read(copy->queue, entry->id, 0, entry->size, error);
-
-    return message && keep(copy->cache, CACHE_ROLE_SENT, message, error);
 }
 
 gboolean relay_copy_bounce(const QueueEntry *entry, gpointer data, GError **error)
@@ -136,5 +117,5 @@ gboolean relay_copy_bounce(const QueueEntry *entry, gpointer data, GError **erro
     GString *bounce = relay_bounce_write(entry, text, text ? mime_header_length(text, length) : 0,
                                          copy->host, now);
     g_autoptr(GBytes) message = g_string_free_to_bytes(bounce);
-    return keep(copy->cache, CACHE_ROLE_INBOX, message, error);
+    return keep(copy->cache, message, error);
 }

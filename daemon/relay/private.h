@@ -12,8 +12,9 @@ struct Relay {
     Queue *queue;
     AccountReport report;
     gpointer report_data;
-    RelaySent sent, failed;
-    gpointer sent_data, failed_data;
+    RelayFiling *filing; /* or NULL */
+    RelayTold failed;
+    gpointer failed_data;
 
     pthread_t thread;
     QueueWatch *watch; /* there is something new to send: writes to wake_fd */

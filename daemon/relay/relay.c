@@ -124,6 +124,10 @@ static void *relay_thread(void *data)
     recover(relay);
     while (look(relay, &online)) {
         gint64 wait = step(relay, online);
+        gint64 filing =
+            relay->filing ? relay_filing_work(relay->filing, relay_now(relay)) : FOR_EVER;
+        if (filing != FOR_EVER)
+            wait = MIN(wait, MIN(filing * 1000, LOOK_AGAIN));
         if (wait > 0)
             relay_sleep(relay, wait);
     }
@@ -142,8 +146,7 @@ Relay *relay_new(const RelayOptions *options)
     relay->queue = options->queue;
     relay->report = options->report;
     relay->report_data = options->report_data;
-    relay->sent = options->sent;
-    relay->sent_data = options->sent_data;
+    relay->filing = options->filing;
     relay->failed = options->failed;
     relay->failed_data = options->failed_data;
     relay->reported = ACCOUNT_DISABLED;

@@ -7,6 +7,7 @@
 
 #include "cache/queue/queue.h"
 #include "daemon/config/settings.h"
+#include "daemon/relay/filing.h"
 #include "daemon/upstream/smtp.h"
 
 typedef struct Relay Relay;
@@ -16,7 +17,7 @@ typedef struct Relay Relay;
  * _ERROR, with a sentence. A relay begins offline: relay_set_online() starts its work.
  *
  */
-typedef gboolean (*RelaySent)(const QueueEntry *entry, gpointer data, GError **error);
+typedef gboolean (*RelayTold)(const QueueEntry *entry, gpointer data, GError **error);
 
 typedef struct {
     AccountAccess access;
@@ -24,19 +25,13 @@ typedef struct {
     AccountReport report;
     gpointer report_data;
 
-    /*
-     * `sent` (may be NULL) is called from the relay's thread when a message has been taken upstream
-     * for all recipients that it can be taken for, before it is marked sent, so that a copy can be
-     * kept in the Sent folder: queue_read() still has its bytes. Where it returns FALSE the copy is
-     * tried again later (the entry is `waiting` meanwhile, with the error's words), the mail is not
-     * sent again. A crash can make it be called twice for one message.
-     */
-    RelaySent sent;
-    gpointer sent_data;
+    RelayFiling
+        *filing; /* what happens in the Sent folder; borrowed, outlives the relay; or NULL */
 
-    /* `failed` (may be NULL) is called likewise, when a message has become `failed`, so that its
-     * sender can be told; what it says is logged, and the entry stays `failed`. */
-    RelaySent failed;
+    /* `failed` (may be NULL) is called from the relay's thread when a message has become `failed`, so
+     * that its sender can be told; what it says is logged, and the entry stays `failed`. A crash can
+     * make it be called twice for one message. */
+    RelayTold failed;
     gpointer failed_data;
     SmtpTimeouts timeouts; /* all 0: the standard's */
 } RelayOptions;

@@ -53,6 +53,7 @@ static gboolean commit(gpointer data, GError **error)
         return FALSE;
     }
     relay_note_committing(sending->entry, &sending->outcome);
+    sending->entry->doubt = relay_now(sending->relay);
     return queue_update(sending->relay->queue, sending->entry, error);
 }
 
@@ -83,24 +84,6 @@ static gboolean was_sent(const QueueEntry *entry)
     return any;
 }
 
-/* The copy for the Sent folder; `state` is what the entry is to become. */
-static void keep_copy(Relay *relay, QueueEntry *entry, QueueState state)
-{
-    entry->state = QUEUE_SENDING; /* a crash now makes it wait, with nobody left to send it to */
-    note(relay, entry);
-    entry->state = state;
-    g_autoptr(GError) error = NULL;
-    if (relay->sent(entry, relay->sent_data, &error))
-        return;
-    gint64 now = relay_now(relay);
-    entry->state = QUEUE_WAITING;
-    entry->next_attempt =
-        now + (gint64)relay_message_backoff(MAX(entry->refusals, 1), g_random_double());
-    g_free(entry->last_error);
-    entry->last_error = g_strdup_printf(
-        "It was sent, but its copy could not be put into the Sent folder yet: %s", error->message);
-}
-
 /* Before it is noted: told again after a crash (with the same Message-ID, so once) is better than
  * not at all. */
 static void tell_failure(Relay *relay, const QueueEntry *entry)
@@ -117,8 +100,11 @@ static void conclude(Relay *relay, QueueEntry *entry)
 {
     gboolean over = entry->state == QUEUE_SENT || entry->state == QUEUE_FAILED;
 
-    if (over && relay->sent && was_sent(entry))
-        keep_copy(relay, entry, entry->state);
+    if (over && was_sent(entry)) {
+        entry->accepted = relay_now(relay);
+        if (relay->filing)
+            relay_filing_begin(relay->filing, entry, entry->accepted);
+    }
     if (entry->state == QUEUE_FAILED)
         tell_failure(relay, entry);
     note(relay, entry);
@@ -243,11 +229,33 @@ static gboolean is_no_attempt(const Sending *sending, const GError *error, gbool
             g_error_matches(error, NET_ERROR, NET_ERROR_STALE) || (reused && !asked));
 }
 
+static const char SENT_AGAIN[] = "The connection broke while this message was taken, and the Sent "
+                                 "folder didn't have it, so it was "
+                                 "sent again.";
+
+/* `before` is an earlier doubt. */
+static void settle_doubt(Sending *sending, gint64 before, gint64 now)
+{
+    RelayFiling *filing = sending->relay->filing;
+    QueueEntry *entry = sending->entry;
+    gint64 when;
+
+    if (sending->outcome.result != SMTP_SEND_UNKNOWN) {
+        entry->doubt = before;
+        if (before && filing && entry->state == QUEUE_SENT && !entry->last_error)
+            entry->last_error = g_strdup(SENT_AGAIN);
+    } else if (filing && entry->state == QUEUE_WAITING &&
+               relay_filing_doubt(filing, entry, now, &when) == RELAY_DOUBT_LATER) {
+        entry->next_attempt = when;
+    }
+}
+
 static void send_entry(Relay *relay, QueueEntry *entry)
 {
     Sending sending = {.relay = relay, .entry = entry};
     g_autoptr(GError) error = NULL;
     gboolean reused = relay->linger != 0;
+    gint64 doubt = entry->doubt;
 
     add_recipients(&sending);
     transact(&sending, &error);
@@ -256,6 +264,7 @@ static void send_entry(Relay *relay, QueueEntry *entry)
     gint64 now = relay_now(relay);
     guint attempts = entry->attempts;
     relay_settle(entry, &sending.outcome, now, g_random_double());
+    settle_doubt(&sending, doubt, now);
     if (is_no_attempt(&sending, error, reused)) {
         entry->attempts = attempts;
         entry->next_attempt = 0;
@@ -272,11 +281,77 @@ static gboolean has_open(const QueueEntry *entry)
     return FALSE;
 }
 
-/* An entry without open recipients was sent, and waits for its copy alone. */
+/* An entry without open recipients was sent. */
 static void settle_sent(QueueEntry *entry)
 {
     RelayOutcome nothing = {.result = SMTP_SEND_ACCEPTED};
     relay_settle(entry, &nothing, 0, 0);
+}
+
+/* ---- what may have been sent ----------------------------------------------------------------- */
+
+static const char FOUND_TEXT[] = "The connection broke while this message was taken, but the Sent "
+                                 "folder has it: it was sent, and "
+                                 "isn't sent again.";
+
+static gboolean is_in_doubt(const QueueEntry *entry)
+{
+    for (guint i = 0; i < entry->recipients->len; i++) {
+        const QueueRecipient *recipient = g_ptr_array_index(entry->recipients, i);
+        if (recipient->state == QUEUE_RECIPIENT_UNKNOWN)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Those in doubt have it. */
+static void note_found(QueueEntry *entry)
+{
+    for (guint i = 0; i < entry->recipients->len; i++) {
+        QueueRecipient *recipient = g_ptr_array_index(entry->recipients, i);
+        if (recipient->state != QUEUE_RECIPIENT_UNKNOWN)
+            continue;
+        recipient->state = QUEUE_RECIPIENT_SENT;
+        g_free(recipient->reply);
+        recipient->reply = g_strdup("No answer came, but the Sent folder has it");
+    }
+}
+
+/* Before it goes again. FALSE: not now. */
+static gboolean clear_doubt(Relay *relay, QueueEntry *entry)
+{
+    gint64 when;
+
+    if (!relay->filing || !entry->doubt || !is_in_doubt(entry))
+        return TRUE;
+    switch (relay_filing_doubt(relay->filing, entry, relay_now(relay), &when)) {
+    case RELAY_DOUBT_SENT:
+        note_found(entry);
+        return TRUE;
+    case RELAY_DOUBT_LATER:
+        entry->state = QUEUE_WAITING;
+        entry->next_attempt = when;
+        return FALSE;
+    default:
+        return TRUE;
+    }
+}
+
+static void send_open(Relay *relay, QueueEntry *entry)
+{
+    gboolean doubted = is_in_doubt(entry);
+
+    if (!clear_doubt(relay, entry))
+        return;
+    if (has_open(entry)) {
+        send_entry(relay, entry);
+        return;
+    }
+    settle_sent(entry);
+    if (doubted && entry->state == QUEUE_SENT) {
+        g_free(entry->last_error);
+        entry->last_error = g_strdup(FOUND_TEXT);
+    }
 }
 
 /* Nothing is begun any more once relay_finish() or relay_free() was called. */
@@ -310,10 +385,7 @@ gboolean relay_send_next(Relay *relay)
         relay_report(relay, ACCOUNT_ERROR, error->message);
     if (entry) {
         relay_report(relay, ACCOUNT_SYNCING, NULL);
-        if (has_open(entry))
-            send_entry(relay, entry);
-        else
-            settle_sent(entry);
+        send_open(relay, entry);
         conclude(relay, entry);
     }
     end_sending(relay);

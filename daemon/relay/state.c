@@ -29,11 +29,13 @@ void relay_report(Relay *relay, AccountState state, const char *message)
 
 void relay_sleep(Relay *relay, gint64 ms)
 {
-    struct pollfd fd = {.fd = relay->wake_fd, .events = POLLIN};
+    int sent_fd = relay->filing ? relay_filing_fd(relay->filing) : -1;
+    struct pollfd fds[] = {{.fd = relay->wake_fd, .events = POLLIN},
+                           {.fd = sent_fd, .events = POLLIN}};
     gint64 until = ms == G_MAXINT64 ? -1 : net_clock_usec(relay->access.clock) + ms * 1000;
     guint64 count;
 
-    if (net_clock_poll(relay->access.clock, &fd, 1, until) > 0 &&
+    if (net_clock_poll(relay->access.clock, fds, sent_fd < 0 ? 1 : 2, until) > 0 &&
         read(relay->wake_fd, &count, sizeof count) > 0)
         relay->woken = TRUE;
 }

@@ -70,9 +70,10 @@ struct Sync {
     guint64 requested; /* rounds asked for */
     guint64 completed; /* of these, those that have ended */
     gboolean inbox_changed;
-    gboolean doubted; /* the network isn't what it was */
-    char *failure;    /* of the last round, or NULL */
-    gint64 last;
+    gboolean doubted;   /* the network isn't what it was */
+    char *failure;      /* of the last round, or NULL */
+    gint64 last;        /* when the last full round ended, */
+    gint64 seen;        /* and when it began */
     gint64 told;        /* when progress was last looked at (monotonic) */
     AccountState phase; /* IDLE: rounds are fine */
     gboolean fetching;  /* prefetch has something to do */
@@ -491,6 +492,7 @@ typedef struct {
     gboolean doubt; /* whether the connection is still one */
     guint64 requested;
     NetCancel *cancel; /* a reference */
+    gint64 began;      /* Unix seconds */
 } Reasons;
 
 static gboolean is_reason(const Reasons *reasons)
@@ -560,13 +562,17 @@ static SyncRoundKind kind_of(const Reasons *reasons, gboolean failed)
     return reasons->inbox ? SYNC_ROUND_INBOX : SYNC_ROUND_PUSH;
 }
 
-static void round_ended(Sync *sync, guint64 requested, gboolean ok, gboolean full)
+static void round_ended(Sync *sync, const Reasons *reasons, gboolean ok, gboolean full)
 {
+    guint64 requested = reasons->requested;
+
     lock(sync);
     if (full || !ok)
         sync->completed = MAX(sync->completed, requested);
-    if (ok && full)
+    if (ok && full) {
         sync->last = net_clock_seconds(sync->access.clock);
+        sync->seen = reasons->began;
+    }
     pthread_cond_broadcast(&sync->changed);
     unlock(sync);
 }
@@ -652,6 +658,7 @@ static void *sync_thread(void *data)
         sync->context->asked = reasons.asked;
         if (reasons.asked)
             sync_forget_rights(sync->context);
+        reasons.began = net_clock_seconds(sync->access.clock);
         SyncRoundKind kind = kind_of(&reasons, failing);
         gboolean ok = run_round(sync, kind, reasons.cancel, &error);
         failing = !ok && !net_cancel_triggered(reasons.cancel);
@@ -670,7 +677,7 @@ static void *sync_thread(void *data)
              * for. */
             until = net_clock_usec(sync->access.clock);
         }
-        round_ended(sync, reasons.requested, ok, kind == SYNC_ROUND_FULL);
+        round_ended(sync, &reasons, ok, kind == SYNC_ROUND_FULL);
     }
     disconnect_upstream(sync);
     net_cancel_unref(reasons.cancel);
@@ -905,4 +912,12 @@ gint64 sync_last(Sync *sync)
     gint64 last = sync->last;
     unlock(sync);
     return last;
+}
+
+gint64 sync_seen(Sync *sync)
+{
+    lock(sync);
+    gint64 seen = sync->seen;
+    unlock(sync);
+    return seen;
 }

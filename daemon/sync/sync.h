@@ -39,3 +39,7 @@ gboolean sync_wait_round(Sync *sync, guint64 round, NetCancel *cancel, GError **
 
 /* Unix seconds of the last complete round; 0: never. Any thread. */
 gint64 sync_last(Sync *sync);
+
+/* Unix seconds when that round began: what was upstream then is here. 0: none since the start. Any
+ * thread. */
+gint64 sync_seen(Sync *sync);

@@ -383,7 +383,7 @@ class RelayTest : public ::testing::Test
         ASSERT_NE(settings->outgoing, nullptr);
     }
 
-    void create(NetTlsClient *tls = nullptr, RelaySent sent = nullptr)
+    void create(NetTlsClient *tls = nullptr)
     {
         RelayOptions options = {};
         options.access.settings = settings;
@@ -395,16 +395,15 @@ class RelayTest : public ::testing::Test
         options.queue = queue;
         options.report = report;
         options.report_data = this;
-        options.sent = sent;
-        options.sent_data = this;
+        options.filing = filing;
         options.failed = failed;
         options.failed_data = failed_data;
         relay = relay_new(&options);
     }
 
-    void start(NetTlsClient *tls = nullptr, RelaySent sent = nullptr)
+    void start(NetTlsClient *tls = nullptr)
     {
-        create(tls, sent);
+        create(tls);
         relay_set_online(relay, TRUE);
     }
 
@@ -517,7 +516,8 @@ class RelayTest : public ::testing::Test
     Queue *queue = nullptr;
     AccountSettings *settings = nullptr;
     Relay *relay = nullptr;
-    RelaySent failed = nullptr;
+    RelayFiling *filing = nullptr;
+    RelayTold failed = nullptr;
     gpointer failed_data = nullptr;
     NetClock *clock = nullptr; /* the machine's */
     SmtpTimeouts timeouts = {};
@@ -525,7 +525,6 @@ class RelayTest : public ::testing::Test
     AccountState state = ACCOUNT_DISABLED;
     std::string message, password = "secret";
     int asked = 0;
-    std::atomic<int> copies{0}, copies_to_fail{0};
 };
 
 TEST_F(RelayTest, MailArrivesByteForByteOverOneConnection)
@@ -1624,66 +1623,10 @@ TEST_F(RelayTest, WhatPeopleDoToAnEntryIsSeenWithoutBeingTold)
     EXPECT_EQ(provider.delivered().size(), 3u);
 }
 
-TEST_F(RelayTest, ACopyThatFailsIsTriedAgainAndTheMailIsNot)
-{
-    copies_to_fail = 1;
-    gint64 id = add("Subject: copy\r\n\r\n");
-    start(nullptr, [](const QueueEntry *entry, gpointer data, GError **error) -> gboolean {
-        auto test = (RelayTest *)data;
-        g_autoptr(GBytes) bytes = queue_read(test->queue, entry->id, 0, 100, nullptr);
-        EXPECT_TRUE(bytes && g_bytes_get_size(bytes) == 17);
-        test->copies++;
-        if (test->copies_to_fail-- <= 0)
-            return TRUE;
-        g_set_error(error, CACHE_ERROR, CACHE_ERROR_FULL, "no room");
-        return FALSE;
-    });
-    g_autoptr(QueueEntry) entry = attempted(id);
-    EXPECT_EQ(entry->state, QUEUE_WAITING);
-    EXPECT_NE(strstr(entry->last_error, "Sent folder yet: no room"), nullptr);
-    ASSERT_TRUE(queue_retry(queue, id, nullptr));
-    EXPECT_TRUE(becomes(id, QUEUE_SENT));
-    EXPECT_EQ(copies, 2);
-    EXPECT_EQ(provider.delivered().size(), 1u);
-}
-
-TEST_F(RelayTest, CopiesGoIntoTheSentFolderOnce)
-{
-    g_autoptr(Cache) cache =
-        cache_open((std::string(directory) + "/mail").c_str(), nullptr, nullptr);
-    ASSERT_NE(cache, nullptr);
-    RelayCopy copy = {queue, cache, nullptr, "smtp.example.org"};
-    gint64 id = add("Message-ID: <one@example.org>\r\n\r\nhello\r\n");
-    g_autoptr(QueueEntry) entry = queue_get(queue, id, nullptr);
-    g_autoptr(GError) nowhere = nullptr;
-    EXPECT_FALSE(relay_copy_keep(entry, &copy, &nowhere)); /* before the first sync */
-    EXPECT_NE(strstr(nowhere->message, "no Sent folder"), nullptr);
-
-    CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
-    gint64 sent = cache_folder_create(txn, "Sent", CACHE_ROLE_SENT, nullptr);
-    ASSERT_TRUE(cache_commit(txn, nullptr));
-    for (int i = 0; i < 2; i++)
-        EXPECT_TRUE(relay_copy_keep(entry, &copy, nullptr));
-    {
-        g_autoptr(CacheTxn) reading = cache_begin(cache, CACHE_READ, nullptr);
-        CachePlacement placement;
-        ASSERT_TRUE(cache_placement_get(reading, sent, 1, &placement, nullptr));
-        EXPECT_EQ(placement.flags.system, (guint32)CACHE_SEEN);
-        g_autoptr(GBytes) bytes = cache_content_read(reading, placement.message, 0, 1000, nullptr);
-        EXPECT_EQ(g_bytes_get_size(bytes), entry->size);
-        EXPECT_FALSE(cache_placement_get(reading, sent, 2, &placement, nullptr));
-    }
-    g_autoptr(QueueEntry) gone = queue_entry_new();
-    gone->id = 4711;
-    g_autoptr(GError) error = nullptr;
-    EXPECT_FALSE(relay_copy_keep(gone, &copy, &error));
-    EXPECT_NE(error, nullptr);
-}
-
 TEST_F(RelayTest, WhatFailsForGoodIsToldInInboxOnce)
 {
     g_autoptr(Cache) cache = open_cache();
-    RelayCopy copy = {queue, cache, nullptr, "smtp.example.org"};
+    RelayCopy copy = {queue, cache, "smtp.example.org"};
     provider.extensions = {"PIPELINING", "AUTH PLAIN"};
     provider.at("RCPT <eve@b>", "550 5.1.1 who is Eve?");
     provider.at("RCPT <quiet@b>", "550 5.1.1 who?");
