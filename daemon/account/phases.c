@@ -157,7 +157,7 @@ static void purge_thread(GTask *task, gpointer source, gpointer data, GCancellab
 
     net_thread_name("account", id);
     if (settings && settings->oauth2_server)
-        oauth_tokens_revoke(host->tokens, id);
+        oauth_tokens_revoke(host->tokens, settings);
     if (!account_purge_finish(host->data_dir, id, host->queue, &error))
         g_warning("%s: not all of it could be removed; it is tried again at the next start: %s", id,
                   error->message);

@@ -5,6 +5,8 @@
  */
 #include "daemon/bus/private.h"
 
+#include "daemon/net/proxy.h"
+#include "daemon/net/route.h"
 #include "daemon/net/thread.h"
 #include "daemon/proto/imap/error.h"
 
@@ -185,4 +187,22 @@ void bus_ask(PosternAccount *object, AccountJob job, const BusAsk *question)
     ask->name = g_strdup(question->name);
     bus_touch(bus_of(object));
     account_run(bus_account_of(object), job, answer, ask);
+}
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+gboolean bus_proxy_of(GVariant *options, char **proxy, GError **error)
+{
+    const char *url = NULL;
+
+    if (!g_variant_lookup(options, "proxy", "&s", &url) || !*url)
+        return TRUE;
+    g_autoptr(NetProxy) read =
+        strcmp(url, NET_PROXY_DIRECT) == 0 ? NULL : net_proxy_parse(url, error);
+    if (!read && strcmp(url, NET_PROXY_DIRECT) != 0) {
+        g_prefix_error(error, "the proxy ");
+        return FALSE;
+    }
+    *proxy = g_strdup(url);
+    return TRUE;
 }

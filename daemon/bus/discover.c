@@ -17,6 +17,7 @@ typedef struct {
     Bus *bus;
     GDBusMethodInvocation *invocation;
     char *address;
+    char *proxy; /* as in NetEndpoint; or NULL */
     gboolean pacc;
 } Finding;
 
@@ -24,6 +25,7 @@ static void finding_free(gpointer data)
 {
     Finding *finding = data;
     g_free(finding->address);
+    g_free(finding->proxy);
     g_free(finding);
 }
 
@@ -33,8 +35,11 @@ static void find_thread(GTask *task, gpointer source, gpointer data, GCancellabl
     g_autoptr(DiscoverTable) table = bus_providers_table(finding->bus);
     GError *error = NULL;
     g_autoptr(NetTlsClient) tls = net_tls_client_new(NULL, &error);
-    DiscoverOptions options = {
-        .table = table, .pacc = finding->pacc, .tls = tls, .cancel = finding->bus->cancel};
+    DiscoverOptions options = {.table = table,
+                               .proxy = finding->proxy,
+                               .pacc = finding->pacc,
+                               .tls = tls,
+                               .cancel = finding->bus->cancel};
     DiscoverOffer *offer = tls ? discover(finding->address, &options, &error) : NULL;
 
     if (offer)
@@ -151,8 +156,14 @@ static gboolean on_discover(PosternManager *manager, GDBusMethodInvocation *invo
                             const char *address, GVariant *options, gpointer data)
 {
     Finding *finding = g_new0(Finding, 1);
+    g_autoptr(GError) error = NULL;
 
     bus_touch(data);
+    if (!bus_proxy_of(options, &finding->proxy, &error)) {
+        bus_return(invocation, POSTERN_ERROR_INVALID_ARGUMENT, "%s", error->message);
+        finding_free(finding);
+        return TRUE;
+    }
     finding->bus = data;
     finding->invocation = invocation;
     finding->address = g_strdup(address);
@@ -171,6 +182,7 @@ typedef struct {
     char *password;
     OauthSignIn *sign_in; /* or NULL: in place of the password */
     gboolean oauth2;      /* it is an access token */
+    guint mechanisms;     /* SaslMechanism bits that are to be used; 0: the best */
 } Probing;
 
 static void probing_free(gpointer data)
@@ -186,16 +198,33 @@ static void probing_free(gpointer data)
     g_free(probing);
 }
 
-/* One side of the result: the name that was taken, or the sentence that says why none was. */
-static void probe_side(GVariantDict *dict, const ProbeServer *server,
-                       char *(*probe)(const ProbeServer *, GError **), const char *user_key,
-                       const char *error_key)
+/* One side of the answer: the name that was taken, or the sentence that says why none was. */
+static void probe_side(GVariantDict *dict, const ProbeServer *server, gboolean outgoing,
+                       ProbeResult *result)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *user = probe(server, &error);
 
-    put_string(dict, user_key, user);
-    put_string(dict, error_key, error ? error->message : NULL);
+    if (outgoing)
+        probe_outgoing(server, result, &error);
+    else
+        probe_incoming(server, result, &error);
+    put_string(dict, outgoing ? "OutgoingUser" : "User", result->user);
+    put_string(dict, outgoing ? "OutgoingError" : "IncomingError", error ? error->message : NULL);
+}
+
+static const char *name_of(const ProbeResult *result)
+{
+    return result->user && result->mechanism ? sasl_mechanism_name(result->mechanism) : "";
+}
+
+/* What mechanism= and outgoing-mechanism= have to say, so that what worked is what is done from now on. */
+static void put_mechanisms(GVariantDict *dict, const ProbeResult *in, const ProbeResult *out)
+{
+    const char *incoming = in->user && in->unexpected ? name_of(in) : "";
+    const char *outgoing = out->user && (out->unexpected || *incoming) ? name_of(out) : "";
+
+    put_string(dict, "Mechanism", incoming);
+    put_string(dict, "OutgoingMechanism", strcmp(incoming, outgoing) == 0 ? "" : outgoing);
 }
 
 static void probe_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
@@ -203,6 +232,7 @@ static void probe_thread(GTask *task, gpointer source, gpointer data, GCancellab
     const Probing *probing = data;
     GError *error = NULL;
     g_autoptr(NetTlsClient) tls = net_tls_client_new(NULL, &error);
+    ProbeResult incoming = {0}, outgoing = {0};
     GVariantDict dict;
 
     if (!tls) {
@@ -214,18 +244,22 @@ static void probe_thread(GTask *task, gpointer source, gpointer data, GCancellab
                   .secret = probing->sign_in ? oauth_sign_in_tokens(probing->sign_in)->access_token
                                              : probing->password,
                   .oauth2 = probing->oauth2,
+                  .mechanisms = probing->mechanisms,
                   .tls = tls,
                   .timeout = PROBE_TIMEOUT,
                   .cancel = probing->bus->cancel},
         .users = probing->users,
     };
     g_variant_dict_init(&dict, NULL);
-    probe_side(&dict, &server, probe_incoming, "User", "IncomingError");
+    probe_side(&dict, &server, FALSE, &incoming);
     if (probing->outgoing) {
         server.login.endpoint = probing->outgoing;
         server.users = probing->outgoing_users;
-        probe_side(&dict, &server, probe_outgoing, "OutgoingUser", "OutgoingError");
+        probe_side(&dict, &server, TRUE, &outgoing);
     }
+    put_mechanisms(&dict, &incoming, &outgoing);
+    g_free(incoming.user);
+    g_free(outgoing.user);
     g_task_return_pointer(task, g_variant_ref_sink(g_variant_dict_end(&dict)),
                           (GDestroyNotify)g_variant_unref);
 }
@@ -253,6 +287,38 @@ static NetEndpoint *endpoint_of(GVariant *settings, const char *key, GError **er
                                                                : NULL;
 }
 
+/* What is known of the provider beforehand, by the files as they are now: so the account will be read. */
+static void find_mechanisms(Probing *probing, GVariant *settings)
+{
+    g_autoptr(Config) config = config_load(probing->bus->daemon->config_path, NULL);
+    const char *address = NULL, *server = NULL;
+
+    g_variant_lookup(settings, "address", "&s", &address);
+    g_variant_lookup(settings, "oauth2", "&s", &server);
+    const ConfigLogin login = {probing->incoming, address, server, probing->oauth2};
+    probing->mechanisms =
+        config_known_mechanisms(config ? config : probing->bus->daemon->config, &login);
+}
+
+static gboolean read_endpoints(Probing *probing, GVariant *settings, GError **error)
+{
+    g_autofree char *proxy = NULL;
+    g_autoptr(GError) failure = NULL;
+
+    if (!bus_proxy_of(settings, &proxy, error))
+        return FALSE;
+    probing->incoming = endpoint_of(settings, "incoming", &failure);
+    if (!failure)
+        probing->outgoing = endpoint_of(settings, "outgoing", &failure);
+    if (probing->incoming)
+        probing->incoming->proxy = g_strdup(proxy);
+    if (probing->outgoing)
+        probing->outgoing->proxy = g_strdup(proxy);
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return !failure;
+}
+
 static gboolean read_probing(Probing *probing, GVariant *settings, GError **error)
 {
     g_autoptr(GError) failure = NULL;
@@ -262,17 +328,16 @@ static gboolean read_probing(Probing *probing, GVariant *settings, GError **erro
         g_variant_lookup(settings, "auth", "&s", &auth) && strcmp(auth, "oauth2") == 0;
     if (g_variant_lookup(settings, "sign-in", "&s", &handle))
         probing->sign_in = bus_signin_done(probing->bus, handle, &failure);
-    if (!failure)
-        probing->incoming = endpoint_of(settings, "incoming", &failure);
-    if (!failure)
-        probing->outgoing = endpoint_of(settings, "outgoing", &failure);
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;
     }
+    if (!read_endpoints(probing, settings, error))
+        return FALSE;
     if (probing->incoming && g_variant_lookup(settings, "users", "^as", &probing->users)) {
         if (!g_variant_lookup(settings, "outgoing-users", "^as", &probing->outgoing_users))
             probing->outgoing_users = g_strdupv(probing->users);
+        find_mechanisms(probing, settings);
         return TRUE;
     }
     g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,

@@ -52,6 +52,9 @@ void bus_run(Bus *bus, GTaskThreadFunc func, GAsyncReadyCallback done, gpointer 
 /* To be called by every `done`. */
 void bus_ran(Bus *bus);
 
+/* The proxy that `options` names, or NULL; the caller frees. FALSE: it isn't one. */
+gboolean bus_proxy_of(GVariant *options, char **proxy, GError **error);
+
 /* Answers with the error's name and sentence as interface.md has them. */
 void bus_return_error(GDBusMethodInvocation *invocation, const GError *error);
 void bus_return(GDBusMethodInvocation *invocation, PosternError code, const char *format, ...)

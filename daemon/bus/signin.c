@@ -6,6 +6,7 @@
 #include "daemon/bus/private.h"
 
 #include "daemon/discover/probe.h"
+#include "daemon/net/proxy.h"
 #include "daemon/oauth/signin.h"
 #include "daemon/upstream/imap.h"
 #include "daemon/upstream/pop3.h"
@@ -80,12 +81,14 @@ typedef struct {
     GDBusMethodInvocation *invocation;
     char *address;
     OauthServer *server; /* until it begins */
+    char *proxy;         /* as in NetEndpoint; or NULL */
     gboolean device;
 } Beginning;
 
 static void beginning_free(Beginning *beginning)
 {
     g_free(beginning->address);
+    g_free(beginning->proxy);
     oauth_server_free(beginning->server);
     g_free(beginning);
 }
@@ -93,10 +96,12 @@ static void beginning_free(Beginning *beginning)
 static void begin_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
     Beginning *beginning = data;
+    g_autoptr(GProxyResolver) proxy = net_proxy_resolver(beginning->proxy);
+    const WebNetwork network = {.proxy = proxy};
     GError *error = NULL;
     OauthSignIn *sign_in =
         oauth_sign_in_begin(g_steal_pointer(&beginning->server), beginning->address,
-                            beginning->device, &(WebNetwork){0}, beginning->bus->stop, &error);
+                            beginning->device, &network, beginning->bus->stop, &error);
 
     if (sign_in)
         g_task_return_pointer(task, sign_in, (GDestroyNotify)oauth_sign_in_unref);
@@ -134,6 +139,21 @@ static void begun(GObject *source, GAsyncResult *result, gpointer data)
     beginning_free(beginning);
 }
 
+/* The one that is named, else that of the account that is named. */
+static gboolean find_proxy(Beginning *beginning, GVariant *options, GError **error)
+{
+    const char *id = NULL;
+
+    if (!bus_proxy_of(options, &beginning->proxy, error))
+        return FALSE;
+    g_variant_lookup(options, "account", "&s", &id);
+    Account *account = id ? accounts_get(beginning->bus->daemon->accounts, id) : NULL;
+    const AccountSettings *settings = account ? account_config(account)->settings : NULL;
+    if (settings && !beginning->proxy)
+        beginning->proxy = g_strdup(settings->proxy);
+    return TRUE;
+}
+
 static gboolean on_sign_in(PosternManager *manager, GDBusMethodInvocation *invocation,
                            const char *address, const char *server, GVariant *options,
                            gpointer data)
@@ -146,7 +166,8 @@ static gboolean on_sign_in(PosternManager *manager, GDBusMethodInvocation *invoc
     beginning->invocation = invocation;
     beginning->address = g_strdup(address);
     g_variant_lookup(options, "device", "b", &beginning->device);
-    beginning->server = bus_providers_server(data, server, &error);
+    if (find_proxy(beginning, options, &error))
+        beginning->server = bus_providers_server(data, server, &error);
     if (beginning->server) {
         bus_run(data, begin_thread, begun, beginning);
     } else {
@@ -268,9 +289,11 @@ static gboolean fits_account(const Authorizing *authorizing, GError **error)
     };
     if (!tls)
         return FALSE;
-    g_autofree char *user = probe_incoming(&server, &failure);
-    if (user || !(g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
-                  g_error_matches(failure, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH)))
+    ProbeResult result = {0};
+    gboolean in = probe_incoming(&server, &result, &failure);
+    g_free(result.user);
+    if (in || !(g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
+                g_error_matches(failure, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH)))
         return TRUE;
     g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_AUTH_REQUIRED,
                 "the sign-in isn't that of %s, or mail isn't allowed to it, and wasn't kept: %s",

@@ -17,6 +17,8 @@ static const struct {
     {"enabled", FALSE},      {"quirks", FALSE},       {"folders", FALSE},
     {"headers-only", FALSE}, {"sent-folder", FALSE},  {"drafts-folder", FALSE},
     {"trash-folder", FALSE}, {"junk-folder", FALSE},  {"archive-folder", FALSE},
+    {"mechanism", TRUE},     {"proxy", TRUE},         {"outgoing-mechanism", TRUE},
+    {"goa", TRUE},
 };
 
 /* A command's password was meant for the old server. */

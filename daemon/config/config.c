@@ -271,11 +271,11 @@ static gboolean parse_token_command(AccountSettings *settings, const char *value
     return set_text(&settings->token_command, value);
 }
 
-static gboolean parse_mechanism(AccountSettings *settings, const char *value, GError **error)
+static gboolean parse_mechanisms(guint *mechanisms, const char *value, GError **error)
 {
     g_auto(GStrv) words = g_strsplit_set(value, ",; ", -1);
 
-    settings->mechanisms = 0;
+    *mechanisms = 0;
     for (char **word = words; *word; word++) {
         guint mechanism = sasl_mechanism_of(*word);
         if (**word && !mechanism)
@@ -283,11 +283,22 @@ static gboolean parse_mechanism(AccountSettings *settings, const char *value, GE
                        "is not known; leave it out for the best one, or write one or more of "
                        "SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, "
                        "PLAIN, LOGIN, CRAM-MD5, OAUTHBEARER, XOAUTH2");
-        settings->mechanisms |= mechanism;
+        *mechanisms |= mechanism;
     }
-    if (settings->mechanisms & SASL_BY_KEY)
+    if (*mechanisms & SASL_BY_KEY)
         return bad(error, "can't be EXTERNAL or GSSAPI; write auth=external or auth=gssapi");
     return TRUE;
+}
+
+static gboolean parse_mechanism(AccountSettings *settings, const char *value, GError **error)
+{
+    return parse_mechanisms(&settings->mechanisms, value, error);
+}
+
+static gboolean parse_outgoing_mechanism(AccountSettings *settings, const char *value,
+                                         GError **error)
+{
+    return parse_mechanisms(&settings->outgoing_mechanisms, value, error);
 }
 
 static gboolean parse_client_cert(AccountSettings *settings, const char *value, GError **error)
@@ -544,6 +555,7 @@ static const struct {
     {"token-command", parse_token_command},
     {"oauth2", parse_oauth2_server},
     {"mechanism", parse_mechanism},
+    {"outgoing-mechanism", parse_outgoing_mechanism},
     {"tls-client-cert", parse_client_cert},
     {"goa", parse_goa},
 };
@@ -558,6 +570,18 @@ gboolean config_is_account_key(const char *key)
 }
 
 /* ---- an account's group ------------------------------------------------------------------ */
+
+/* Those of `mechanisms` that take what the account has. */
+static gboolean fit_mechanisms(const AccountSettings *settings, guint *mechanisms, GError **error)
+{
+    guint fitting = settings->oauth2 ? SASL_TOKEN : ~SASL_TOKEN;
+
+    if (*mechanisms && !(*mechanisms & fitting))
+        return bad(error, settings->oauth2 ? "takes a password, and auth=oauth2 gives a token"
+                                           : "takes a token; add auth=oauth2");
+    *mechanisms = settings->by_key ? settings->by_key : *mechanisms & fitting;
+    return TRUE;
+}
 
 static gboolean check_required(AccountSettings *settings, const char **key, GError **error)
 {
@@ -581,17 +605,18 @@ static gboolean check_required(AccountSettings *settings, const char **key, GErr
     if (settings->oauth2_server && settings->token_command)
         return bad(error, "and token-command exclude each other; take one of them out");
     *key = "auth";
-    if (settings->by_key && (settings->password_command || settings->mechanisms))
-        return bad(error, "=external and =gssapi go without password-command and mechanism; take "
-                          "them out");
+    if (settings->by_key &&
+        (settings->password_command || settings->mechanisms || settings->outgoing_mechanisms))
+        return bad(error, "=external and =gssapi go without password-command, mechanism and "
+                          "outgoing-mechanism; take them out");
     if (settings->by_key == SASL_EXTERNAL && !settings->tls_client_cert)
         return bad(error, "=external needs the certificate to show: add tls-client-cert=");
     *key = "mechanism";
-    guint fitting = settings->oauth2 ? SASL_TOKEN : ~SASL_TOKEN;
-    if (settings->mechanisms && !(settings->mechanisms & fitting))
-        return bad(error, settings->oauth2 ? "takes a password, and auth=oauth2 gives a token"
-                                           : "takes a token; add auth=oauth2");
-    settings->mechanisms = settings->by_key ? settings->by_key : settings->mechanisms & fitting;
+    if (!fit_mechanisms(settings, &settings->mechanisms, error))
+        return FALSE;
+    *key = "outgoing-mechanism";
+    if (!fit_mechanisms(settings, &settings->outgoing_mechanisms, error))
+        return FALSE;
     *key = "token-command";
     if (settings->token_command && !settings->oauth2)
         return bad(error, "goes with auth=oauth2; add that line");
@@ -706,34 +731,45 @@ static gboolean parse_keys(Config *config, GKeyFile *file, const char *group,
     return !*at;
 }
 
-/* What the account's provider is known to want, where the account doesn't say: of [oauth2 NAME] in
- * postern.conf, of that in providers.ini, or of the provider's group there. */
-static char *known_mechanism(GKeyFile *file, const AccountSettings *settings)
+/* What the provider is known to want, as its key says it; the caller frees. */
+static char *known_mechanism(const Config *config, const ConfigLogin *login)
 {
-    GKeyFile *table = settings->providers;
+    GKeyFile *table = config->providers;
     g_autofree char *provider =
-        table ? providers_find(table, settings->incoming, settings->address) : NULL;
+        table ? providers_find(table, login->incoming, login->address) : NULL;
     g_autofree char *name =
         provider ? g_key_file_get_string(table, provider, "oauth2", NULL) : NULL;
 
-    if (!settings->oauth2)
+    if (!login->oauth2)
         return provider ? g_key_file_get_string(table, provider, "mechanism", NULL) : NULL;
-    const char *server = settings->oauth2_server ? settings->oauth2_server : name;
+    const char *server = login->oauth2_server ? login->oauth2_server : name;
     g_autofree char *group = server ? g_strdup_printf("oauth2 %s", server) : NULL;
-    char *own = group ? g_key_file_get_string(file, group, "mechanism", NULL) : NULL;
-    return own || !group || !table ? own : g_key_file_get_string(table, group, "mechanism", NULL);
+    const char *own = server ? config_oauth2(config, server, "mechanism") : NULL;
+    return own || !group || !table ? g_strdup(own)
+                                   : g_key_file_get_string(table, group, "mechanism", NULL);
 }
 
-static void fill_mechanisms(GKeyFile *file, AccountSettings *settings)
+guint config_known_mechanisms(const Config *config, const ConfigLogin *login)
 {
-    g_autofree char *known = known_mechanism(file, settings);
+    g_autofree char *known = known_mechanism(config, login);
     g_autoptr(GError) error = NULL;
+    guint mechanisms = 0;
 
-    if (settings->mechanisms || !known)
-        return;
-    if (!parse_mechanism(settings, known, &error))
-        g_warning("What is known of %s's provider: mechanism %s", settings->id, error->message);
-    settings->mechanisms &= settings->oauth2 ? SASL_TOKEN : ~(SASL_TOKEN | SASL_BY_KEY);
+    if (known && !parse_mechanisms(&mechanisms, known, &error))
+        g_warning("What is known of %s: mechanism %s", login->incoming->host, error->message);
+    return mechanisms & (login->oauth2 ? SASL_TOKEN : ~(SASL_TOKEN | SASL_BY_KEY));
+}
+
+/* Where the account doesn't say: the outgoing server goes by what is said of the incoming one. */
+static void fill_mechanisms(const Config *config, AccountSettings *settings)
+{
+    const ConfigLogin login = {settings->incoming, settings->address, settings->oauth2_server,
+                               settings->oauth2};
+
+    if (!settings->mechanisms && settings->incoming)
+        settings->mechanisms = config_known_mechanisms(config, &login);
+    if (!settings->outgoing_mechanisms)
+        settings->outgoing_mechanisms = settings->mechanisms;
 }
 
 static void parse_account(Config *config, GKeyFile *file, const char *group, const char *id)
@@ -755,7 +791,7 @@ static void parse_account(Config *config, GKeyFile *file, const char *group, con
     if (parse_keys(config, file, group, account, settings, &at, &error)) {
         fill_from_table(account, settings);
         fill_defaults(settings);
-        fill_mechanisms(file, settings);
+        fill_mechanisms(config, settings);
         if (settings->kind != ACCOUNT_POP3 && settings->leave_days != ACCOUNT_LEAVE_ALWAYS)
             warn(config, group, "leave-on-server", "has no effect without a POP3 server");
         account->settings = g_steal_pointer(&settings);
@@ -851,12 +887,20 @@ const char *config_oauth2(const Config *config, const char *name, const char *ke
     return g_hash_table_lookup(config->oauth2, both);
 }
 
+#define OAUTH2 "oauth2 "
+
+/* Before the accounts, which look at them. */
+static void parse_oauth2_groups(Config *config, GKeyFile *file, char *const *groups)
+{
+    for (char *const *group = groups; *group; group++)
+        if (g_str_has_prefix(*group, OAUTH2))
+            parse_oauth2(config, file, *group, *group + strlen(OAUTH2));
+}
+
 static void parse_group(Config *config, GKeyFile *file, const char *group)
 {
-    if (g_str_has_prefix(group, "oauth2 ")) {
-        parse_oauth2(config, file, group, group + strlen("oauth2 "));
+    if (g_str_has_prefix(group, OAUTH2))
         return;
-    }
     if (strcmp(group, "listen") == 0) {
         parse_listen(config, file);
         return;
@@ -907,6 +951,7 @@ static Config *parse_file(const char *path, const char *text, GKeyFile *provider
     config->warnings = g_ptr_array_new_with_free_func(g_free);
 
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    parse_oauth2_groups(config, file, groups);
     for (char **group = groups; *group; group++)
         parse_group(config, file, *group);
     warn_about_shared_addresses(config);

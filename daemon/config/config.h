@@ -67,6 +67,18 @@ ConfigAccount *config_find(const Config *config, const char *id);
 /* A key of the group [oauth2 NAME], or NULL; borrowed. */
 const char *config_oauth2(const Config *config, const char *name, const char *key);
 
+/* How an account signs in, or would. */
+typedef struct {
+    const NetEndpoint *incoming;
+    const char *address;
+    const char *oauth2_server; /* as AccountSettings has it; or NULL */
+    gboolean oauth2;
+} ConfigLogin;
+
+/* The mechanisms (SaslMechanism bits) that the provider is known to want: by [oauth2 NAME] in postern.conf, that in
+ * providers.ini, or the provider's group there. 0: nothing is known, the best that is offered. */
+guint config_known_mechanisms(const Config *config, const ConfigLogin *login);
+
 /* Whether `id` may be an account's ID: [a-z0-9-]+, but not all, local or new. */
 gboolean config_valid_id(const char *id);
 

@@ -59,14 +59,15 @@ typedef struct {
     char *outgoing_password_command; /* or NULL */
     char *token_command;             /* prints an OAuth 2 access token; or NULL */
     gboolean oauth2;                 /* what the password is: an access token (RFC 6750) */
-    char *oauth2_server;   /* where one signs in: a group [oauth2 NAME], an issuer's URL; or NULL */
-    char *goa;             /* the ID in GNOME Online Accounts that it stands for; or NULL */
-    guint mechanisms;      /* SaslMechanism bits: one of these and no other; 0: the best */
-    guint by_key;          /* the mechanism, where one signs in without password and token */
-    char *tls_client_cert; /* PEM file with the certificate and key to show; or NULL */
-    char *tls_ca_file;     /* or NULL */
-    int prefetch_days;     /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
-    int leave_days;        /* a maildrop keeps what was fetched for days, or ACCOUNT_LEAVE_ALWAYS */
+    char *oauth2_server; /* where one signs in: a group [oauth2 NAME], an issuer's URL; or NULL */
+    char *goa;           /* the ID in GNOME Online Accounts that it stands for; or NULL */
+    guint mechanisms;    /* SaslMechanism bits: one of these and no other; 0: the best */
+    guint outgoing_mechanisms; /* the same for the outgoing server */
+    guint by_key;              /* the mechanism, where one signs in without password and token */
+    char *tls_client_cert;     /* PEM file with the certificate and key to show; or NULL */
+    char *tls_ca_file;         /* or NULL */
+    int prefetch_days;         /* ACCOUNT_PREFETCH_ALL, ACCOUNT_PREFETCH_HEADERS, or days */
+    int leave_days; /* a maildrop keeps what was fetched for days, or ACCOUNT_LEAVE_ALWAYS */
     AccountSaveSent save_sent;
     char *pop3_folder; /* what POP3 clients see; NULL: INBOX */
     AccountPop3Delete pop3_delete;

@@ -10,16 +10,22 @@
 #include "daemon/discover/guess.h"
 #include "daemon/discover/pacc.h"
 #include "daemon/discover/sources.h"
+#include "daemon/net/proxy.h"
+#include "daemon/net/route.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 typedef struct {
     const DiscoverAddress *address;
     const DiscoverOptions *options;
+    WebNetwork network;        /* the options', with their proxy */
+    gboolean has_dns;          /* names may be resolved here */
     GCancellable *cancellable; /* for GLib's calls */
     NetCancel *cancel;         /* for ours */
+    GError *guess_failure;     /* why the first guess can't be reached; the guessing thread's */
 } Search;
 
 /* ---- the sources --------------------------------------------------------------------------- */
@@ -29,7 +35,7 @@ static DiscoverOffer *ask_url(const Search *search, DiscoverSource source, const
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) xml =
-        web_get(&search->options->network, url, AUTOCONFIG_MAX, search->cancellable, &error);
+        web_get(&search->network, url, AUTOCONFIG_MAX, search->cancellable, &error);
     DiscoverOffer *offer =
         xml ? autoconfig_read(xml, search->address, source, url, trusted, &error) : NULL;
 
@@ -38,7 +44,7 @@ static DiscoverOffer *ask_url(const Search *search, DiscoverSource source, const
     return offer;
 }
 
-static DiscoverOffer *ask_table(const Search *search)
+static DiscoverOffer *ask_table(Search *search)
 {
     const DiscoverTable *table = search->options->table;
     const char *provider = table ? discover_table_by_domain(table, search->address->domain) : NULL;
@@ -46,43 +52,44 @@ static DiscoverOffer *ask_table(const Search *search)
     return provider ? discover_table_offer(table, provider, search->address, DISCOVER_TABLE) : NULL;
 }
 
-static DiscoverOffer *ask_provider(const Search *search)
+static DiscoverOffer *ask_provider(Search *search)
 {
     g_autofree char *url = sources_provider_url(search->address);
     return ask_url(search, DISCOVER_PROVIDER, url, TRUE);
 }
 
-static DiscoverOffer *ask_well_known(const Search *search)
+static DiscoverOffer *ask_well_known(Search *search)
 {
     g_autofree char *url = sources_well_known_url(search->address);
     return ask_url(search, DISCOVER_WELL_KNOWN, url, TRUE);
 }
 
-static DiscoverOffer *ask_plain_http(const Search *search)
+static DiscoverOffer *ask_plain_http(Search *search)
 {
     g_autofree char *url = sources_plain_url(search->address);
     return ask_url(search, DISCOVER_PLAIN_HTTP, url, FALSE);
 }
 
-static DiscoverOffer *ask_ispdb(const Search *search)
+static DiscoverOffer *ask_ispdb(Search *search)
 {
     g_autofree char *url = sources_ispdb_url(search->address->domain);
     return ask_url(search, DISCOVER_ISPDB, url, TRUE);
 }
 
-static DiscoverOffer *ask_pacc(const Search *search)
+static DiscoverOffer *ask_pacc(Search *search)
 {
-    return search->options->pacc
-               ? pacc_ask(search->address, &search->options->network, search->cancellable)
+    return search->options->pacc && search->has_dns
+               ? pacc_ask(search->address, &search->network, search->cancellable)
                : NULL;
 }
 
 /* What is known of whoever takes the domain's mail. Only as good as DNS, so never trusted. */
-static DiscoverOffer *ask_mx(const Search *search)
+static DiscoverOffer *ask_mx(Search *search)
 {
     const DiscoverTable *table = search->options->table;
-    g_autofree char *mx =
-        dns_mx(search->options->network.resolver, search->address->domain, search->cancellable);
+    g_autofree char *mx = search->has_dns ? dns_mx(search->network.resolver,
+                                                   search->address->domain, search->cancellable)
+                                          : NULL;
     const char *provider = mx && table ? discover_table_by_mx(table, mx) : NULL;
 
     if (provider)
@@ -100,19 +107,20 @@ static DiscoverOffer *ask_mx(const Search *search)
     return NULL;
 }
 
-static DiscoverOffer *ask_srv(const Search *search)
+static DiscoverOffer *ask_srv(Search *search)
 {
-    return dns_srv(search->options->network.resolver, search->address, search->cancellable);
+    return search->has_dns ? dns_srv(search->network.resolver, search->address, search->cancellable)
+                           : NULL;
 }
 
-static DiscoverOffer *ask_guess(const Search *search)
+static DiscoverOffer *ask_guess(Search *search)
 {
-    return search->options->tls
-               ? guess_servers(search->address, search->options->tls, search->cancel)
-               : NULL;
+    const GuessRoute route = {search->options->proxy, search->options->tls, search->cancel};
+
+    return route.tls ? guess_servers(search->address, &route, &search->guess_failure) : NULL;
 }
 
-typedef DiscoverOffer *(*Ask)(const Search *search);
+typedef DiscoverOffer *(*Ask)(Search *search);
 
 static const Ask asks[DISCOVER_SOURCES] = {
     [DISCOVER_TABLE] = ask_table,
@@ -129,7 +137,7 @@ static const Ask asks[DISCOVER_SOURCES] = {
 /* ---- all of them at the same time ---------------------------------------------------------- */
 
 typedef struct {
-    const Search *search;
+    Search *search;
     int spoke_fd;         /* an eventfd: an answer has come */
     pthread_mutex_t lock; /* of all below */
     gboolean done[DISCOVER_SOURCES];
@@ -214,22 +222,46 @@ static DiscoverOffer *ask_everybody(Search *search)
     return best;
 }
 
+/* Why there is no offer. A proxy that leads nowhere is named. */
+static void explain(const Search *search, GError **error)
+{
+    NetCancel *cancel = search->options->cancel;
+    gboolean proxied = search->options->proxy && search->guess_failure;
+    g_autofree char *by_proxy =
+        proxied ? g_strdup_printf(" (by its proxy: %s)", search->guess_failure->message)
+                : g_strdup("");
+
+    if (cancel && net_cancel_triggered(cancel))
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped looking for the servers");
+    else
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                    "nobody says which servers have the mail of %s%s; your provider's help pages "
+                    "name them: give them with --incoming and --outgoing",
+                    search->address->domain, by_proxy);
+}
+
 DiscoverOffer *discover(const char *text, const DiscoverOptions *options, GError **error)
 {
     g_autoptr(DiscoverAddress) address = discover_address_parse(text, error);
     g_autoptr(GCancellable) cancellable = g_cancellable_new();
     g_autoptr(NetCancel) cancel = net_cancel_new();
-    Search search = {address, options, cancellable, cancel};
+    g_autoptr(GProxyResolver) proxy = net_proxy_resolver(options->proxy);
+    Search search = {
+        .address = address,
+        .options = options,
+        .network = options->network,
+        .has_dns = !options->proxy || strcmp(options->proxy, NET_PROXY_DIRECT) == 0,
+        .cancellable = cancellable,
+        .cancel = cancel,
+    };
 
     if (!address)
         return NULL;
+    if (proxy)
+        search.network.proxy = proxy;
     DiscoverOffer *offer = ask_everybody(&search);
-    if (!offer && options->cancel && net_cancel_triggered(options->cancel))
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped looking for the servers");
-    else if (!offer)
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
-                    "nobody says which servers have the mail of %s; your provider's help pages "
-                    "name them: give them with --incoming and --outgoing",
-                    address->domain);
+    if (!offer)
+        explain(&search, error);
+    g_clear_error(&search.guess_failure);
     return offer;
 }

@@ -14,6 +14,9 @@
 typedef struct {
     const DiscoverTable *table; /* or NULL */
     WebNetwork network;
+    const char *
+        proxy; /* as in NetEndpoint; NULL: the network's. With one no names are resolved here, so what is
+                        * in DNS alone (MX, SRV, what vouches for PACC) isn't asked for */
     gboolean pacc;     /* ask for draft-ietf-mailmaint-pacc too */
     guint seconds;     /* for all of it; 0: DISCOVER_SECONDS */
     NetTlsClient *tls; /* for guesses, which are tried; NULL: nothing is guessed */

@@ -4,6 +4,7 @@
  */
 #include "daemon/discover/guess.h"
 
+#include <gio/gio.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -88,37 +89,48 @@ static gboolean speaks(NetStream *stream, const NetEndpoint *endpoint, NetTlsCli
 
 typedef struct {
     NetEndpoint *endpoint;
-    NetTlsClient *tls;
-    NetCancel *cancel;
+    const GuessRoute *route;
     gboolean answered;
+    GError *why; /* it can't be reached; or NULL */
     pthread_t thread;
 } Try;
 
 static void *try_thread(void *data)
 {
     Try *try = data;
-    g_autoptr(NetStream) stream = net_dial(try->endpoint, try->tls, TRY_SECONDS, try->cancel, NULL);
+    const GuessRoute *route = try->route;
+    g_autoptr(NetStream) stream =
+        net_dial(try->endpoint, route->tls, TRY_SECONDS, route->cancel, &try->why);
 
     if (stream) {
         net_stream_set_timeout(stream, TRY_SECONDS);
-        try->answered = speaks(stream, try->endpoint, try->tls);
+        try->answered = speaks(stream, try->endpoint, route->tls);
     }
     return NULL;
 }
 
-DiscoverOffer *guess_servers(const DiscoverAddress *address, NetTlsClient *tls, NetCancel *cancel)
+static NetEndpoint *endpoint_of_try(guint i, const DiscoverAddress *address, const char *proxy)
+{
+    NetEndpoint *endpoint = g_new0(NetEndpoint, 1);
+
+    endpoint->protocol = g_strdup(tries[i].protocol);
+    endpoint->security = tries[i].security;
+    endpoint->host = g_strconcat(tries[i].prefix, address->domain, NULL);
+    endpoint->port = tries[i].port;
+    endpoint->proxy = g_strdup(proxy);
+    return endpoint;
+}
+
+DiscoverOffer *guess_servers(const DiscoverAddress *address, const GuessRoute *route,
+                             GError **error)
 {
     g_autoptr(DiscoverOffer) offer =
         discover_offer_new(DISCOVER_GUESS, "servers that answer under the usual names", FALSE);
+    g_autoptr(GError) why = NULL;
     Try running[G_N_ELEMENTS(tries)];
 
     for (guint i = 0; i < G_N_ELEMENTS(tries); i++) {
-        NetEndpoint *endpoint = g_new0(NetEndpoint, 1);
-        endpoint->protocol = g_strdup(tries[i].protocol);
-        endpoint->security = tries[i].security;
-        endpoint->host = g_strconcat(tries[i].prefix, address->domain, NULL);
-        endpoint->port = tries[i].port;
-        running[i] = (Try){endpoint, tls, cancel, FALSE, 0};
+        running[i] = (Try){.endpoint = endpoint_of_try(i, address, route->proxy), .route = route};
         pthread_create(&running[i].thread, NULL, try_thread, &running[i]);
     }
     for (guint i = 0; i < G_N_ELEMENTS(tries); i++) {
@@ -129,6 +141,15 @@ DiscoverOffer *guess_servers(const DiscoverAddress *address, NetTlsClient *tls, 
             g_ptr_array_add(servers,
                             discover_server_at(g_steal_pointer(&running[i].endpoint), address));
         g_clear_pointer(&running[i].endpoint, net_endpoint_free);
+        if (!why)
+            why = g_steal_pointer(&running[i].why);
+        g_clear_error(&running[i].why);
     }
-    return offer->incoming->len ? g_steal_pointer(&offer) : NULL;
+    if (offer->incoming->len)
+        return g_steal_pointer(&offer);
+    if (!why)
+        g_set_error(&why, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                    "nothing answers as a mail server does");
+    g_propagate_error(error, g_steal_pointer(&why));
+    return NULL;
 }

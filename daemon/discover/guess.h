@@ -7,5 +7,13 @@
 
 #include "daemon/discover/offer.h"
 
-/* Blocking; NULL: none of the incoming ones answered. */
-DiscoverOffer *guess_servers(const DiscoverAddress *address, NetTlsClient *tls, NetCancel *cancel);
+/* How the servers are reached. */
+typedef struct {
+    const char *proxy; /* as in NetEndpoint */
+    NetTlsClient *tls;
+    NetCancel *cancel;
+} GuessRoute;
+
+/* Blocking; NULL: none of the incoming ones answered, `error` says why the first didn't. */
+DiscoverOffer *guess_servers(const DiscoverAddress *address, const GuessRoute *route,
+                             GError **error);

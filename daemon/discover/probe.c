@@ -44,23 +44,114 @@ static gboolean try_pop3(const UpstreamLogin *login, GError **error)
     return client != NULL;
 }
 
-static char *try_users(const ProbeServer *server, gboolean (*try)(const UpstreamLogin *, GError **),
-                       GError **error)
+/* ---- names and mechanisms ------------------------------------------------------------------ */
+
+typedef gboolean (*Try)(const UpstreamLogin *login, GError **error);
+
+static gboolean is_any(const GError *error, int imap, int pop3, int smtp)
+{
+    return g_error_matches(error, IMAP_CLIENT_ERROR, imap) ||
+           g_error_matches(error, POP3_CLIENT_ERROR, pop3) ||
+           g_error_matches(error, SMTP_CLIENT_ERROR, smtp);
+}
+
+static gboolean is_refusal(const GError *error)
+{
+    return is_any(error, IMAP_CLIENT_ERROR_AUTH, POP3_CLIENT_ERROR_AUTH, SMTP_CLIENT_ERROR_AUTH);
+}
+
+static gboolean is_insecure(const GError *error)
+{
+    return is_any(error, IMAP_CLIENT_ERROR_SECURITY, POP3_CLIENT_ERROR_SECURITY,
+                  SMTP_CLIENT_ERROR_SECURITY);
+}
+
+/* One login. FALSE and `why`. */
+static gboolean try_once(UpstreamLogin *login, Try try, ProbeResult *result, GError **why)
+{
+    UpstreamTried tried = {0};
+    guint lacking = 0;
+
+    login->tried = &tried;
+    login->lacking = &lacking;
+    gboolean in = try(login, why);
+    result->mechanism = tried.last;
+    result->unexpected = tried.last && tried.last != tried.first;
+    return in;
+}
+
+/* Whether the refusal may be SCRAM's alone. */
+static gboolean may_be_scram(const UpstreamLogin *login, const ProbeResult *result)
+{
+    return !login->mechanisms && (result->mechanism & SASL_SCRAM & ~SASL_BOUND);
+}
+
+#define SHOWN (guint)(SASL_PLAIN | SASL_LOGIN)
+
+/* A name that wasn't tried by the best mechanism got in: does it get in by that, too? */
+static void try_the_best(UpstreamLogin *login, Try try, ProbeResult *result)
+{
+    g_autoptr(GError) why = NULL;
+    ProbeResult best = {0};
+
+    login->mechanisms = 0;
+    result->unexpected = !try_once(login, try, &best, &why);
+    if (!result->unexpected) {
+        result->mechanism = best.mechanism;
+        result->unexpected = best.unexpected;
+    }
+}
+
+/* One name. `*shown`: SCRAM was refused, to a name before or now. */
+static gboolean try_user(UpstreamLogin *login, Try try, gboolean *shown, ProbeResult *result,
+                         GError **why)
+{
+    gboolean before = *shown;
+
+    if (try_once(login, try, result, why)) {
+        if (before)
+            try_the_best(login, try, result);
+        return TRUE;
+    }
+    if (!is_refusal(*why) || !may_be_scram(login, result))
+        return FALSE;
+    g_autoptr(GError) again = NULL;
+    login->mechanisms = SHOWN;
+    *shown = TRUE;
+    /* Where none was used, a server on this machine has let in whoever comes. */
+    if (try_once(login, try, result, &again) && result->mechanism) {
+        result->unexpected = TRUE;
+        g_clear_error(why);
+        return TRUE;
+    }
+    if (again && !is_insecure(again)) {
+        g_clear_error(why);
+        g_propagate_error(why, g_steal_pointer(&again));
+    } else { /* there is no such mechanism, which doesn't say more than the refusal did */
+        login->mechanisms = 0;
+        *shown = FALSE;
+    }
+    return FALSE;
+}
+
+static gboolean try_users(const ProbeServer *server, Try try, ProbeResult *result, GError **error)
 {
     UpstreamLogin login = server->login;
     g_autoptr(GError) failure = NULL;
+    gboolean shown = FALSE;
 
+    *result = (ProbeResult){0};
     for (char *const *user = server->users; *user; user++) {
-        g_autoptr(GError) refusal = NULL;
+        g_autoptr(GError) why = NULL;
         login.user = *user;
-        if (try(&login, &refusal))
-            return g_strdup(*user);
-        gboolean refused = g_error_matches(refusal, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
-                           g_error_matches(refusal, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH) ||
-                           g_error_matches(refusal, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH);
+        if (try_user(&login, try, &shown, result, &why)) {
+            result->user = g_strdup(*user);
+            return TRUE;
+        }
+        gboolean refused = is_refusal(why);
         if (!failure || !refused) {
             g_clear_error(&failure);
-            failure = g_steal_pointer(&refusal);
+            failure = g_steal_pointer(&why);
         }
         if (!refused)
             break;
@@ -68,16 +159,16 @@ static char *try_users(const ProbeServer *server, gboolean (*try)(const Upstream
     if (!failure)
         g_set_error(&failure, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "there is no user name");
     g_propagate_error(error, g_steal_pointer(&failure));
-    return NULL;
+    return FALSE;
 }
 
-char *probe_incoming(const ProbeServer *server, GError **error)
+gboolean probe_incoming(const ProbeServer *server, ProbeResult *result, GError **error)
 {
     gboolean pop3 = strcmp(server->login.endpoint->protocol, "pop3") == 0;
-    return try_users(server, pop3 ? try_pop3 : try_imap, error);
+    return try_users(server, pop3 ? try_pop3 : try_imap, result, error);
 }
 
-char *probe_outgoing(const ProbeServer *server, GError **error)
+gboolean probe_outgoing(const ProbeServer *server, ProbeResult *result, GError **error)
 {
-    return try_users(server, try_smtp, error);
+    return try_users(server, try_smtp, result, error);
 }

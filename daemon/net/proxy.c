@@ -99,7 +99,8 @@ void net_proxy_free(NetProxy *proxy)
     g_free(proxy);
 }
 
-char *net_proxy_for_gio(const char *url)
+/* The URL in GIO's words, or NULL; the caller frees. */
+static char *url_for_gio(const char *url)
 {
     g_autoptr(NetProxy) proxy = url ? net_proxy_parse(url, NULL) : NULL;
 
@@ -108,6 +109,13 @@ char *net_proxy_for_gio(const char *url)
     return g_uri_join_with_user(G_URI_FLAGS_NONE, proxy->kind == NET_PROXY_HTTP ? "http" : "socks5",
                                 proxy->user, proxy->password, NULL, proxy->host, proxy->port, "",
                                 NULL, NULL);
+}
+
+GProxyResolver *net_proxy_resolver(const char *url)
+{
+    g_autofree char *text = url_for_gio(url);
+
+    return text ? g_simple_proxy_resolver_new(text, NULL) : NULL;
 }
 
 char *net_proxy_without_password(const char *url)

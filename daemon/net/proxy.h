@@ -7,6 +7,8 @@
 
 #include "daemon/net/stream.h"
 
+#include <gio/gio.h>
+
 typedef enum { NET_PROXY_SOCKS5, NET_PROXY_HTTP } NetProxyKind;
 
 typedef struct {
@@ -22,9 +24,9 @@ NetProxy *net_proxy_parse(const char *url, GError **error);
 void net_proxy_free(NetProxy *proxy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetProxy, net_proxy_free)
 
-/* What GIO is to be told of a `proxy` of an endpoint: a URL that it understands; NULL: nothing was said. The
- * caller frees. */
-char *net_proxy_for_gio(const char *url);
+/* A `proxy` of an endpoint as a resolver that GIO's clients take, which has the proxy resolve names; NULL: nothing was
+ * said. The caller unrefs. */
+GProxyResolver *net_proxy_resolver(const char *url);
 
 /* In a URL the password, which nobody else has to see, is left out; the caller frees. */
 char *net_proxy_without_password(const char *url);

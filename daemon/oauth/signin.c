@@ -68,6 +68,7 @@ void oauth_sign_in_unref(OauthSignIn *sign_in)
         return;
     close_listeners(sign_in);
     close(sign_in->wake);
+    g_clear_object(&sign_in->network.proxy);
     oauth_server_free(sign_in->server);
     g_free(sign_in->url);
     g_free(sign_in->user_code);
@@ -227,6 +228,8 @@ OauthSignIn *oauth_sign_in_begin(OauthServer *server, const char *address, gbool
     sign_in->refs = 1;
     sign_in->server = server;
     sign_in->network = *network;
+    if (network->proxy)
+        g_object_ref(network->proxy);
     sign_in->listeners[0] = sign_in->listeners[1] = -1;
     sign_in->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&sign_in->turn, NULL);

@@ -8,16 +8,20 @@
 #include "daemon/net/proxy.h"
 #include "daemon/net/stream.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #define SKEW        180 /* seconds that a token has to live at least, to be given out */
 #define YOUNG       10  /* seconds in which a refused token is no reason for another */
 #define BACKOFF_MIN 5   /* seconds */
 /* What is under way when the network changes has so many seconds to be answered. */
 #define PROVE_SECONDS 5
-#define BACKOFF_MAX   600
-#define BACKOFF_BITS  7
+/* What is under way when the daemon ends, too: the answer may be a refresh token in place of the one that is stored. */
+#define FINISH_SECONDS 3
+#define BACKOFF_MAX    600
+#define BACKOFF_BITS   7
 
 /* One account's; all under the lock, but what only whoever is `busy` changes. */
 typedef struct {
@@ -46,6 +50,8 @@ struct OauthTokens {
     pthread_cond_t done;
     GHashTable *accounts; /* ID → Token */
     GPtrArray *asking;    /* GCancellable of each request that is under way */
+    guint refreshing;     /* requests whose answers aren't stored yet */
+    gboolean stopping;    /* no other request begins */
 };
 
 /* ---- the store ----------------------------------------------------------------------------- */
@@ -136,7 +142,15 @@ void oauth_tokens_free(OauthTokens *tokens)
 
 void oauth_tokens_stop(OauthTokens *tokens)
 {
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += FINISH_SECONDS;
     pthread_mutex_lock(&tokens->lock);
+    tokens->stopping = TRUE;
+    while (tokens->refreshing &&
+           pthread_cond_timedwait(&tokens->done, &tokens->lock, &end) != ETIMEDOUT)
+        continue;
     g_cancellable_cancel(tokens->stop);
     for (guint i = 0; i < tokens->asking->len; i++)
         g_cancellable_cancel(tokens->asking->pdata[i]);
@@ -312,10 +326,18 @@ static GCancellable *begin_asking(OauthTokens *tokens)
 
     pthread_mutex_lock(&tokens->lock);
     g_ptr_array_add(tokens->asking, asking);
-    if (g_cancellable_is_cancelled(tokens->stop))
+    if (tokens->stopping)
         g_cancellable_cancel(asking);
     pthread_mutex_unlock(&tokens->lock);
     return asking;
+}
+
+static gboolean is_stopping(OauthTokens *tokens)
+{
+    pthread_mutex_lock(&tokens->lock);
+    gboolean stopping = tokens->stopping;
+    pthread_mutex_unlock(&tokens->lock);
+    return stopping;
 }
 
 static void end_asking(OauthTokens *tokens, GCancellable *asking)
@@ -325,19 +347,11 @@ static void end_asking(OauthTokens *tokens, GCancellable *asking)
     pthread_mutex_unlock(&tokens->lock);
 }
 
-/* The account's own proxy; NULL: as for all. */
-static GProxyResolver *proxy_of(const AccountSettings *settings)
-{
-    g_autofree char *url = net_proxy_for_gio(settings->proxy);
-
-    return url ? g_simple_proxy_resolver_new(url, NULL) : NULL;
-}
-
 /* Asks; again where the network has changed meanwhile, and nobody answers any more. */
 static gboolean ask_server(OauthTokens *tokens, const AccountSettings *settings,
                            const OauthGrant *grant, OauthTokenAnswer *answer, GError **error)
 {
-    g_autoptr(GProxyResolver) proxy = proxy_of(settings);
+    g_autoptr(GProxyResolver) proxy = net_proxy_resolver(settings->proxy);
     WebNetwork network = tokens->network;
 
     if (proxy)
@@ -350,16 +364,16 @@ static gboolean ask_server(OauthTokens *tokens, const AccountSettings *settings,
         end_asking(tokens, asking);
         if (ok)
             return TRUE;
-        if (!g_error_matches(why, G_IO_ERROR, G_IO_ERROR_CANCELLED) ||
-            g_cancellable_is_cancelled(tokens->stop)) {
+        if (!g_error_matches(why, G_IO_ERROR, G_IO_ERROR_CANCELLED) || is_stopping(tokens)) {
             g_propagate_error(error, g_steal_pointer(&why));
             return FALSE;
         }
     }
 }
 
-static gboolean refresh(OauthTokens *tokens, Token *token, const AccountSettings *settings,
-                        const OauthGrant *grant, GError **error)
+static gboolean refresh_and_store(OauthTokens *tokens, Token *token,
+                                  const AccountSettings *settings, const OauthGrant *grant,
+                                  GError **error)
 {
     const char *id = settings->id;
     g_auto(OauthTokenAnswer) answer = {0};
@@ -381,6 +395,20 @@ static gboolean refresh(OauthTokens *tokens, Token *token, const AccountSettings
     answer = (OauthTokenAnswer){0};
     token->made = asked;
     return save_unsaved(tokens, token, id, error);
+}
+
+static gboolean refresh(OauthTokens *tokens, Token *token, const AccountSettings *settings,
+                        const OauthGrant *grant, GError **error)
+{
+    pthread_mutex_lock(&tokens->lock);
+    tokens->refreshing++;
+    pthread_mutex_unlock(&tokens->lock);
+    gboolean ok = refresh_and_store(tokens, token, settings, grant, error);
+    pthread_mutex_lock(&tokens->lock);
+    tokens->refreshing--;
+    pthread_cond_broadcast(&tokens->done);
+    pthread_mutex_unlock(&tokens->lock);
+    return ok;
 }
 
 /* Busy, without the lock. FALSE: there is none to be had. */
@@ -460,15 +488,21 @@ gboolean oauth_tokens_keep(OauthTokens *tokens, const AccountSettings *settings,
     return ok;
 }
 
-void oauth_tokens_revoke(OauthTokens *tokens, const char *id)
+void oauth_tokens_revoke(OauthTokens *tokens, const AccountSettings *settings)
 {
+    const char *id = settings->id;
+    g_autoptr(GProxyResolver) proxy = net_proxy_resolver(settings->proxy);
+    WebNetwork network = tokens->network;
+
+    if (proxy)
+        network.proxy = proxy;
     pthread_mutex_lock(&tokens->lock);
     Token *token = enter(tokens, id);
     token->busy = TRUE;
     pthread_mutex_unlock(&tokens->lock);
     g_autoptr(OauthGrant) grant = load(tokens, id, NULL);
     if (grant)
-        oauth_token_revoke(grant, &tokens->network, tokens->stop);
+        oauth_token_revoke(grant, &network, tokens->stop);
     pthread_mutex_lock(&tokens->lock);
     token_reset(token);
     leave(tokens, token);

@@ -23,7 +23,8 @@ typedef struct OauthTokens OauthTokens;
 OauthTokens *oauth_tokens_new(const WebNetwork *network, const OauthStore *store, NetClock *clock);
 void oauth_tokens_free(OauthTokens *tokens);
 
-/* Ends requests that are under way, for good. */
+/* Ends requests for good. What is under way gets a few seconds to be answered and stored, for the server may have
+ * replaced the refresh token already. Blocking. */
 void oauth_tokens_stop(OauthTokens *tokens);
 
 /* The network isn't what it was, or the machine has slept: requests that aren't answered in a few seconds
@@ -47,4 +48,4 @@ gboolean oauth_tokens_keep(OauthTokens *tokens, const AccountSettings *settings,
 
 /* Forgets the account's tokens, and tells the server that they aren't needed any more. Blocking; best
  * effort. To be called before the stored grant is deleted. */
-void oauth_tokens_revoke(OauthTokens *tokens, const char *id);
+void oauth_tokens_revoke(OauthTokens *tokens, const AccountSettings *settings);

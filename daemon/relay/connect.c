@@ -56,7 +56,7 @@ static SmtpClient *dial(Relay *relay, const char *secret, GError **error)
                   .user = settings->outgoing_user,
                   .secret = secret,
                   .oauth2 = settings->oauth2,
-                  .mechanisms = settings->mechanisms,
+                  .mechanisms = settings->outgoing_mechanisms,
                   .lacking = &relay->lacking,
                   .cancel = cancel},
         .domain = domain ? domain + 1 : NULL,

@@ -188,6 +188,7 @@ static gboolean login(ImapClient *client, const UpstreamLogin *options, GError *
     g_auto(ImapReply) reply = {0};
     ImapClientCommand *command = imap_client_command(client, "LOGIN");
 
+    sign_in_note(options, SASL_LOGIN);
     imap_client_command_astring(command, options->user, strlen(options->user));
     imap_client_command_astring(command, options->secret, strlen(options->secret));
     guint number = imap_client_send(client, command, error);

@@ -6,6 +6,13 @@
 #include "daemon/net/dial.h"
 #include "daemon/proto/sasl/mechanism.h"
 
+/* The mechanisms that one login has used, as SaslMechanism bits; 0: none. A protocol's own command with user
+ * and password counts as LOGIN. */
+typedef struct {
+    guint first; /* the best of those that were offered */
+    guint last;  /* the one that let in, or was refused */
+} UpstreamTried;
+
 /* All is borrowed. */
 typedef struct {
     const NetEndpoint *endpoint;
@@ -18,6 +25,7 @@ typedef struct {
         lacking; /* SaslMechanism bits that are offered, and that the server can't check this user's
                      * password by: found here, and kept by the caller from one connection to the next;
                      * 0 in the beginning; or NULL */
+    UpstreamTried *tried;  /* is filled in, where the caller has cleared it before; or NULL */
     AccountHabits *habits; /* what is known of the server; NULL: nothing */
     guint timeout;         /* seconds that connecting may take, and a server be silent; 0: 60 */
     NetCancel *cancel;     /* ends everything that blocks */

@@ -150,6 +150,7 @@ static gboolean log_in_by_user_and_pass(Pop3Client *client, const UpstreamLogin 
     if (strpbrk(options->user, "\r\n") || strpbrk(options->secret, "\r\n"))
         return pop3_client_fail(error, POP3_CLIENT_ERROR_AUTH,
                                 "POP3 knows no user names and passwords with line ends in them");
+    sign_in_note(options, SASL_LOGIN);
     if (!pop3_client_run(client, user, &status, error) || !check_pop3_login(client, &status, error))
         return FALSE;
     pop3_status_clear(&status);

@@ -170,6 +170,15 @@ static gboolean run_attempt(Attempt *attempt, guint *over, GError **error)
     return ok;
 }
 
+void sign_in_note(const UpstreamLogin *login, guint mechanism)
+{
+    if (!login->tried)
+        return;
+    if (!login->tried->first)
+        login->tried->first = mechanism;
+    login->tried->last = mechanism;
+}
+
 gboolean sign_in(const SignInDoor *door, gpointer client, const SaslContext *context, guint offered,
                  gboolean *none, GError **error)
 {
@@ -189,6 +198,7 @@ gboolean sign_in(const SignInDoor *door, gpointer client, const SaslContext *con
             break;
         }
         g_clear_error(&failure);
+        sign_in_note(login, sasl_client_mechanism(attempt.sasl));
         if (run_attempt(&attempt, &over, &failure))
             return TRUE;
         if (!over)

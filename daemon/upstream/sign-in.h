@@ -38,6 +38,9 @@ typedef struct {
         initial_max; /* what goes with the command at most; more waits for the server's first word */
 } SignInDoor;
 
+/* Notes in login->tried that `mechanism` is used now; 0: none is needed. */
+void sign_in_note(const UpstreamLogin *login, guint mechanism);
+
 /*
  * Signs in by one of `offered` (SaslMechanism bits). FALSE and `error` (the protocol's, or
  * ACCOUNT_SECRET_LOCKED where a Kerberos ticket is missing) otherwise; and `*none` set to TRUE where no

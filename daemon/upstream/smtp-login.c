@@ -174,8 +174,10 @@ static gboolean smtp_authenticate(SmtpClient *client, const UpstreamLogin *login
         return TRUE;
     /* A server on this machine may know us already. */
     if (none && client->endpoint->security == NET_SECURITY_NONE &&
-        g_error_matches(failure, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_SECURITY))
+        g_error_matches(failure, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_SECURITY)) {
+        sign_in_note(login, 0);
         return TRUE;
+    }
     g_propagate_error(error, g_steal_pointer(&failure));
     return FALSE;
 }

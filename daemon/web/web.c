@@ -112,15 +112,29 @@ static void explain(const Web *web, GError **error)
 
 /* ---- one question -------------------------------------------------------------------------- */
 
-static void add_login(SoupMessage *message, const WebRequest *request)
+static void set_login(SoupMessage *message, const char *header, const char *user,
+                      const char *password)
 {
-    if (!request->user)
-        return;
-    g_autofree char *plain =
-        g_strdup_printf("%s:%s", request->user, request->password ? request->password : "");
+    g_autofree char *plain = g_strdup_printf("%s:%s", user, password ? password : "");
     g_autofree char *encoded = g_base64_encode((const guchar *)plain, strlen(plain));
     g_autofree char *value = g_strconcat("Basic ", encoded, NULL);
-    soup_message_headers_replace(soup_message_get_request_headers(message), "Authorization", value);
+    soup_message_headers_replace(soup_message_get_request_headers(message), header, value);
+}
+
+/* libsoup 3.2 sends the proxy's own address when it asks a second time, with the login that the proxy wants. What
+ * isn't https goes through the proxy as it is, so the login may go along at once. */
+static void add_proxy_login(SoupMessage *message, GProxyResolver *resolver)
+{
+    GUri *uri = soup_message_get_uri(message);
+    g_autofree char *url = g_uri_to_string(uri);
+    g_auto(GStrv) found = resolver && strcmp(g_uri_get_scheme(uri), "http") == 0
+                              ? g_proxy_resolver_lookup(resolver, url, NULL, NULL)
+                              : NULL;
+    g_autoptr(GUri) proxy =
+        found && *found ? g_uri_parse(*found, G_URI_FLAGS_HAS_PASSWORD, NULL) : NULL;
+
+    if (proxy && strcmp(g_uri_get_scheme(proxy), "http") == 0 && g_uri_get_user(proxy))
+        set_login(message, "Proxy-Authorization", g_uri_get_user(proxy), g_uri_get_password(proxy));
 }
 
 static SoupMessage *message_new(const WebRequest *request, GError **error)
@@ -138,7 +152,8 @@ static SoupMessage *message_new(const WebRequest *request, GError **error)
         soup_message_headers_replace(soup_message_get_request_headers(message), "Accept",
                                      "application/json");
     }
-    add_login(message, request);
+    if (request->user)
+        set_login(message, "Authorization", request->user, request->password);
     return message;
 }
 
@@ -222,6 +237,7 @@ static gboolean ask(Web *web, SoupMessage *message, WebAnswer *answer, SoupMessa
     g_clear_object(&web->socket);
     web->shaking = FALSE;
     soup_message_add_flags(message, SOUP_MESSAGE_NO_REDIRECT);
+    add_proxy_login(message, web->network->proxy);
     g_signal_connect(message, "network-event", G_CALLBACK(on_network_event), web);
     soup_session_send_async(web->session, message, G_PRIORITY_DEFAULT, web->inner, on_done, web);
     g_autoptr(GAsyncResult) result = await(web);

@@ -3,12 +3,14 @@
 
 import http.server
 import os
+import re
 import subprocess
 import threading
 import time
 import unittest
 
 from harness import LONG, Case, ControlError, FakeSmtp, Keyring, find_program, free_port, fill
+from test_sasl import hashed
 from test_sync import mails
 
 FILE = """<clientConfig version="1.1"><emailProvider id="example.org"><domain>example.org</domain>
@@ -59,12 +61,11 @@ class Pages(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Unadded(Case):
-    """A provider that has an account, and a daemon that hasn't."""
+class SettingUp(Case):
+    """A daemon that has no account yet."""
 
-    def setUp(self):
-        super().setUp()
-        self.server = self.provider()
+    def start_server(self, **options):
+        self.server = self.provider(**options)
         fill(self.server, mails(3))
 
     def begin(self, pages=None):
@@ -100,6 +101,14 @@ class Unadded(Case):
     def servers(self):
         return ("--incoming", f"imaps://localhost:{self.server.imaps}",
                 "--outgoing", f"submissions://localhost:{self.server.submissions}")
+
+
+class Unadded(SettingUp):
+    """A provider that has an account, and a daemon that hasn't."""
+
+    def setUp(self):
+        super().setUp()
+        self.start_server()
 
 
 class Adding(Unadded):
@@ -171,7 +180,47 @@ class Adding(Unadded):
         self.assertIn("Tuta has no IMAP", self.refused(daemon, address="ada@tuta.example"))
 
 
-class Killed(Adding):
+class Mechanisms(SettingUp):
+    """What lets one in at set-up is what is done from then on."""
+
+    def start_server(self, **options):
+        super().start_server(settings="auth_mechanisms = plain login scram-sha-256\n", **options)
+
+    def methods(self, since):
+        log = self.server.log()[since:]
+        return set(re.findall(r"(imap|submission)-login: Info: (?:Login|Logged in): .*?method=([A-Za-z0-9-]+)", log))
+
+    def test_a_server_that_cannot_check_scram_is_never_asked_for_it_again(self):
+        self.start_server(stored={"ada@example.org": hashed("lovelace")})
+        daemon = self.begin()
+        self.add(daemon, *self.servers())
+        text, before = daemon.config.read_text(), len(self.server.log())
+        self.assertIn("\nmechanism=PLAIN\n", text)
+        self.assertNotIn("outgoing-mechanism", text)
+        daemon.sync("ada")
+        self.assertEqual({method for _, method in self.methods(before)}, {"PLAIN"})
+        self.assertNotIn("SCRAM-SHA-256 scheme", self.server.log()[before:])
+
+    def test_where_the_best_works_nothing_is_written(self):
+        self.start_server()
+        daemon = self.begin()
+        self.add(daemon, *self.servers())
+        self.assertNotIn("mechanism", daemon.config.read_text())
+
+    def test_what_is_known_of_the_provider_is_done_at_once(self):
+        self.start_server()
+        daemon = self.begin()
+        table = daemon.config.parent / "providers.ini"
+        table.write_text(f"[mine]\nname=Mine\ndomains=mine.example\nmechanism=LOGIN\n"
+                         f"incoming={self.servers()[1]}\noutgoing={self.servers()[3]}\n")
+        before = len(self.server.log())
+        self.add(daemon, *self.servers())
+        daemon.sync("ada")
+        self.assertEqual({method for _, method in self.methods(before)}, {"LOGIN"})
+        self.assertNotIn("mechanism", daemon.config.read_text())
+
+
+class Killed(Unadded):
     """The daemon or posternctl is killed at moments that are spread over the time that adding takes."""
 
     steps = 24 if LONG else 3

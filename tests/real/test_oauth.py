@@ -9,9 +9,11 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.parse
 from pathlib import Path
 
 from harness import (Before, Browser, Case, ControlError, Keyring, OpenId, dovecot_settings, fill, find_program)
+from harness.fakeproxy import FakeProxy
 from test_sync import mail, mails
 
 TABLE = Path(__file__).resolve().parents[2] / "data" / "providers.ini"
@@ -253,6 +255,67 @@ class Registering(OAuth):
         daemon.restart()
         daemon.sync()
         self.assertEqual(daemon.state()["Settings"]["oauth2"], self.openid.issuer)
+
+
+class Proxied(OAuth):
+    """All of it by way of the account's own proxy: the sign-in, in a browser or with a code, and each renewal."""
+
+    lives = {"access": 20}
+
+    def begin_proxied(self, scheme):
+        port = urllib.parse.urlsplit(self.token.url).port
+        self.proxy = FakeProxy({("127.0.0.1", self.openid.port): self.openid.port, ("127.0.0.1", port): port,
+                                ("localhost", self.server.imaps): self.server.imaps,
+                                ("localhost", self.server.submissions): self.server.submissions},
+                               users={"ada": "love lace"})
+        self.addCleanup(self.proxy.close)
+        self.issuer, self.tokens = ("127.0.0.1", self.openid.port), ("127.0.0.1", port)
+        return self.begin(), self.proxy.url(scheme, "ada:love%20lace@")
+
+    def asked(self):
+        asked = {(host, port) for _, host, port in self.proxy.asked}
+        self.proxy.asked.clear()
+        return asked
+
+    def test_the_browsers_sign_in_and_each_renewal(self):
+        for scheme in ("socks5", "http"):
+            daemon, proxy = self.begin_proxied(scheme)
+            status, said = self.add(daemon, "--oauth2", "test", "--proxy", proxy)
+            self.assertEqual(status, 0, said)
+            self.assertLessEqual({self.issuer, self.tokens, ("localhost", self.server.imaps),
+                                  ("localhost", self.server.submissions)}, self.asked())
+            daemon.restart()
+            daemon.sync()
+            self.assertIn(self.tokens, self.asked())
+            # A sign-in for an account that is there goes its way, too.
+            sign_in = SignIn(daemon, "account", "authorize", "work")
+            self.browser.go(self.browser.agree(self.page(daemon)))
+            self.assertEqual(sign_in.end()[0], 0)
+            self.assertLessEqual({self.issuer, self.tokens}, self.asked())
+            daemon.sync()
+            # Where the proxy leads nowhere the token is kept.
+            names, self.proxy.names = self.proxy.names, {}
+            daemon.restart()
+            state = daemon.wait(lambda: (lambda now: now if now["LastError"] else None)(daemon.state()), "an error", 60)
+            self.assertEqual(state["State"], "offline")
+            self.proxy.names = names
+            daemon.restart()
+            daemon.sync()
+            self.asked()
+            daemon.control("account", "remove", "work", "--purge")
+            daemon.wait(lambda: self.issuer in {(host, port) for _, host, port in self.proxy.asked},
+                        "the token to be given back")
+            daemon.close()
+
+    def test_a_code_that_is_typed_in_elsewhere(self):
+        daemon, proxy = self.begin_proxied("socks5")
+        sign_in = SignIn(daemon, *self.add_arguments("--oauth2", "test", "--device", "--proxy", proxy))
+        url = sign_in.line(self.openid.issuer)
+        sign_in.line("type in")
+        self.browser.enter(url, sign_in.line("-"))
+        status, said = sign_in.end()
+        self.assertEqual(status, 0, said)
+        self.assertLessEqual({self.issuer, self.tokens}, self.asked())
 
 
 #: Seconds, and one more: daemon/oauth/tokens.c.

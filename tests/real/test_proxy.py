@@ -6,9 +6,11 @@ import itertools
 import smtplib
 import socket
 
-from harness import PATIENCE, Case, ControlError, account
+from harness import PATIENCE, Case, ControlError, account, fill
 from harness.fakeproxy import FakeProxy
+from test_adding import FILE, Web
 from test_set_aside import Fake
+from test_sync import mails
 
 HOST = "mail.elsewhere.example"
 SCHEMES = ("socks5", "http")
@@ -68,6 +70,64 @@ class Mail(Case):
         shown = str(daemon.control("account", "show", "work"))
         self.assertNotIn("love", shown.replace("Lovelace", "").replace("lovelace", ""))
         self.assertIn("http://ada@127.0.0.1", shown)
+
+
+class SettingUp(Case):
+    """account add --proxy: the search for the servers and the trial go the way that the account will go."""
+
+    def begin(self, **options):
+        self.server = self.provider(certificate="wrong-host")
+        fill(self.server, mails(3))
+        page = FILE.format(imap=993, smtp=465, user="%EMAILADDRESS%").replace("localhost", HOST)
+        self.web = Web({"/mail/config-v1.1.xml": page, "http://autoconfig.example.org/mail/config-v1.1.xml": page})
+        self.addCleanup(self.web.close)
+        self.proxy = FakeProxy({(HOST, 465): self.server.submissions, HOST: self.server.imaps,
+                                ("autoconfig.example.org", 80): self.web.server_port}, **options)
+        self.addCleanup(self.proxy.close)
+        daemon = self.postern(accounts={}, environment={"SSL_CERT_FILE": str(self.server.ca_file)})
+        self.password = daemon.directory / "password"
+        self.password.write_text("lovelace\n")
+        return daemon
+
+    def add(self, daemon, proxy, *arguments):
+        daemon.control("account", "add", "ada@example.org", "--password-command", f"cat {self.password}", "--yes",
+                       "--proxy", proxy, *arguments)
+
+    def test_servers_are_found_tried_and_used_by_way_of_the_proxy(self):
+        for scheme, login in itertools.product(SCHEMES, ("", "ada:love%20lace@")):
+            with self.subTest(scheme=scheme, login=login):
+                daemon = self.begin(users={"ada": "love lace"} if login else None)
+                proxy = self.proxy.url(scheme, login)
+                self.add(daemon, proxy)
+                self.assertIn(f"proxy={proxy}\n", daemon.config.read_text())
+                asked = {(host, port) for _, host, port in self.proxy.asked}
+                self.assertLessEqual({("autoconfig.example.org", 443), ("autoconfig.example.org", 80),
+                                      (HOST, 993), (HOST, 465)}, asked)
+                daemon.sync("ada")
+                self.assertEqual(daemon.state("ada")["Messages"], 3)
+                # Nothing but names has come to the proxy: it resolves them.
+                self.assertFalse({host for host, _ in asked if host[-1].isdigit() or ":" in host})
+                daemon.close()
+
+    def test_why_a_proxy_leads_nowhere_is_said(self):
+        daemon = self.begin()
+
+        def refused(proxy, *arguments):
+            with self.assertRaises(ControlError) as caught:
+                self.add(daemon, proxy, *arguments)
+            return str(caught.exception)
+
+        for scheme in SCHEMES:
+            for login, options in (("", {"mode": "close"}), ("", {"mode": "garbage"}),
+                                   ("ada:wrong@", {"users": {"ada": "love"}}), ("", {"users": {"ada": "love"}})):
+                proxy = FakeProxy({}, **options)
+                self.addCleanup(proxy.close)
+                for arguments in ((), ("--incoming", f"imaps://{HOST}")):
+                    with self.subTest(scheme=scheme, login=login, **options):
+                        said = refused(proxy.url(scheme, login), *arguments)
+                        self.assertIn("proxy", said)
+                        self.assertNotIn("wrong", said)
+        self.assertIn("socks5://HOST", refused("ftp://127.0.0.1"))
 
 
 class Faults(Fake):

@@ -159,11 +159,15 @@ TEST_F(ConfigTest, AMechanismHasToFitWhatOneSignsInWith)
         {"auth=oauth2\ntoken-command=x\nmechanism=PLAIN\n", 0, "takes a password"},
         {"auth=gssapi\n", SASL_GSSAPI, ""},
         {"auth=gssapi\npassword-command=x\n", 0, "go without password-command"},
-        {"auth=gssapi\nmechanism=PLAIN\n", 0, "and mechanism"},
+        {"auth=gssapi\nmechanism=PLAIN\n", 0, "mechanism and outgoing-mechanism"},
+        {"auth=gssapi\noutgoing-mechanism=PLAIN\n", 0, "mechanism and outgoing-mechanism"},
+        {"outgoing-mechanism=NTLM\n", 0, "outgoing-mechanism: is not known"},
+        {"outgoing-mechanism=XOAUTH2\n", 0, "outgoing-mechanism: takes a token"},
         {"auth=external\n", 0, "tls-client-cert"},
         {"auth=external\ntls-client-cert=ada.pem\n", 0, "absolute path"},
         {"auth=external\ntls-client-cert=/ada.pem\n", SASL_EXTERNAL, ""},
         {"auth=ntlm\n", 0, "password, oauth2, external or gssapi"},
+        {"outgoing-mechanism=LOGIN\nmechanism=PLAIN\n", SASL_PLAIN, ""},
     };
     for (const auto &one : cases) {
         g_autoptr(Config) config =
@@ -171,6 +175,11 @@ TEST_F(ConfigTest, AMechanismHasToFitWhatOneSignsInWith)
         const ConfigAccount *account = config_find(config, "work");
         ASSERT_EQ(account->settings ? account->settings->mechanisms : 0, one.mechanisms)
             << one.lines;
+        // The outgoing server goes by the same, where nothing else is said of it.
+        if (account->settings) {
+            EXPECT_EQ(account->settings->outgoing_mechanisms,
+                      strstr(one.lines, "outgoing") ? (guint)SASL_LOGIN : one.mechanisms);
+        }
         EXPECT_NE(std::string(account->error ? account->error : "").find(one.says),
                   std::string::npos)
             << account->error;

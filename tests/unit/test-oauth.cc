@@ -225,7 +225,7 @@ class Tokens : public ::testing::Test
             return says == "hang" ? "" : says;
         int number = ++count;
         if (slow)
-            g_usleep(50000);
+            g_usleep(100000);
         // It was to be the newest refresh token that was shown.
         std::string want = "refresh_token=r" + std::to_string(rotates ? number - 1 : 0) + "&";
         EXPECT_NE(request.body.find(want), std::string::npos) << request.body;
@@ -460,6 +460,20 @@ TEST_F(Tokens, ARequestThatHangsEndsWithTheDaemon)
     stopper.join();
 }
 
+/* The server has replaced the refresh token when it answers: what was stored before is worth nothing any more. */
+TEST_F(Tokens, WhatIsAnsweredWhileTheDaemonEndsIsStored)
+{
+    slow = true;
+    std::thread stopper([this] {
+        while (server.requests().empty())
+            g_usleep(1000);
+        oauth_tokens_stop(tokens);
+    });
+    EXPECT_EQ(ask(), "a1");
+    stopper.join();
+    EXPECT_NE(stored.find("r1"), std::string::npos);
+}
+
 TEST_F(Tokens, WhenTheNetworkChangesARequestThatHangsIsMadeAnewInSeconds)
 {
     hangs = true;
@@ -507,7 +521,7 @@ TEST_F(Tokens, WhoLeavesSaysSo)
     grant.refresh_token = const_cast<char *>("r0");
     ASSERT_TRUE(oauth_tokens_keep(tokens, settings, &grant, nullptr));
     says = HttpServer::answer(200, "");
-    oauth_tokens_revoke(tokens, "work");
+    oauth_tokens_revoke(tokens, settings);
     EXPECT_EQ(server.requests().at(0).line, "POST /revoke HTTP/1.1");
     EXPECT_NE(server.requests().at(0).body.find("token=r0"), std::string::npos);
 }

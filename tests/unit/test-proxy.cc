@@ -116,10 +116,13 @@ TEST(Proxy, GioIsToldInItsWords)
     for (const auto &[url, expected] :
          {std::pair("socks5h://a%40:b%3A@p", "socks5://a%40:b:@p:1080"),
           std::pair("http://p", "http://p:3128"), std::pair("direct", "direct://")}) {
-        g_autofree char *text = net_proxy_for_gio(url);
+        g_autoptr(GProxyResolver) resolver = net_proxy_resolver(url);
+        g_auto(GStrv) found =
+            g_proxy_resolver_lookup(resolver, "https://example.org/", nullptr, nullptr);
+        const char *text = found[0];
         EXPECT_STREQ(text, expected);
     }
-    EXPECT_EQ(net_proxy_for_gio(nullptr), nullptr);
+    EXPECT_EQ(net_proxy_resolver(nullptr), nullptr);
 }
 
 TEST(Proxy, PasswordsAreLeftOut)

@@ -48,6 +48,11 @@ static const char *outgoing_user_of(const char *address, const Options *options)
     return g_strcmp0(user, incoming) == 0 ? NULL : user;
 }
 
+static const char *or_nothing(const char *text)
+{
+    return text && *text ? text : NULL;
+}
+
 static gboolean with_command(Ctl *ctl, const char *address, const Options *options, GError **error)
 {
     const CtlSetting settings[] = {
@@ -60,6 +65,9 @@ static gboolean with_command(Ctl *ctl, const char *address, const Options *optio
         {"password-command", options->command},
         {"token-command", options->token_command},
         {"goa", options->goa},
+        {"proxy", options->servers.proxy},
+        {"mechanism", or_nothing(options->servers.mechanism)},
+        {"outgoing-mechanism", or_nothing(options->servers.outgoing_mechanism)},
     };
     return ctl_edit_account(ctl, options->id, TRUE, settings, G_N_ELEMENTS(settings), error);
 }
@@ -86,6 +94,9 @@ static gboolean with_password(Ctl *ctl, const char *address, const Options *opti
     if (options->servers.oauth2)
         put(&dict, "oauth2", options->servers.oauth2_server);
     put(&dict, "sign-in", options->servers.sign_in);
+    put(&dict, "proxy", options->servers.proxy);
+    put(&dict, "mechanism", options->servers.mechanism);
+    put(&dict, "outgoing-mechanism", options->servers.outgoing_mechanism);
     g_autoptr(GVariant) answer = ctl_manager(
         ctl, "AddAccount", g_variant_new("(@a{sv}s)", g_variant_dict_end(&dict), password), error);
     return answer != NULL;
@@ -125,6 +136,7 @@ static char *sign_in(Ctl *ctl, const char *address, Options *options, GError **e
     }
     options->how.address = address;
     options->how.server = servers->oauth2_server;
+    options->how.proxy = servers->proxy;
     servers->sign_in = ctl_sign_in(ctl, &options->how, error);
     return servers->sign_in ? g_strdup("") : NULL;
 }
@@ -221,7 +233,8 @@ static gboolean find_and_test(Ctl *ctl, const char *address, Options *options, c
         g_clear_pointer(&servers->outgoing_users, g_strfreev);
     }
     *secret = read_secret(ctl, address, options, error);
-    return *secret && (!can_test(ctl, options) || ctl_servers_probe(ctl, servers, *secret, error));
+    return *secret &&
+           (!can_test(ctl, options) || ctl_servers_probe(ctl, address, servers, *secret, error));
 }
 
 /* From now on the daemon starts at login. Where there is no systemd, that is the user's to do. */
@@ -359,6 +372,11 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error)
          "A command that prints an OAuth 2 access token", "CMD"},
         {"goa", 0, 0, G_OPTION_ARG_STRING, &options.goa,
          "Use the sign-in of GNOME Online Accounts: the account with this ID or address", "ID"},
+        {"proxy", 0, 0, G_OPTION_ARG_STRING, &options.servers.proxy,
+         "Go through a proxy: socks5://HOST:PORT or http://HOST:PORT; direct: through none "
+         "(default: "
+         "the desktop's)",
+         "URL"},
         {"yes", 'y', 0, G_OPTION_ARG_NONE, &options.yes,
          "Take the servers that were found, whoever says so", NULL},
         {"local", 0, 0, G_OPTION_ARG_NONE, &options.local,

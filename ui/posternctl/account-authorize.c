@@ -19,6 +19,7 @@ static gboolean authorize(Ctl *ctl, const char *id, CtlSignIn *how, GError **err
 
     if (!account)
         return FALSE;
+    how->account = id;
     how->address = ctl_string(account, "Address");
     how->server = server_of(settings);
     if (!*how->server)

@@ -168,6 +168,8 @@ char *ctl_suggest_id(Ctl *ctl, const char *address, GError **error);
 
 typedef struct {
     const char *address, *server; /* as Manager.SignIn has them */
+    const char *proxy;            /* as in postern.conf(5); NULL: the account's, or the desktop's */
+    const char *account;          /* ID of the account it is for; NULL: there is none yet */
     gboolean device, paste;       /* with a code; by pasting the browser's final address */
 } CtlSignIn;
 
@@ -185,7 +187,10 @@ typedef struct {
     gboolean oauth2;                /* one signs in with an access token */
     gboolean password;   /* one signs in with a password, also where OAuth 2 is offered */
     char *oauth2_server; /* where one signs in: what `oauth2=` will say; or NULL */
-    char *sign_in;       /* handle of a sign-in that is done, or NULL */
+    char *proxy;         /* as in postern.conf(5); or NULL: the desktop's */
+    char *mechanism,
+        *outgoing_mechanism; /* what they are to be signed in to by; NULL or "": the best */
+    char *sign_in;           /* handle of a sign-in that is done, or NULL */
 } CtlServers;
 
 void ctl_servers_clear(CtlServers *servers);
@@ -197,7 +202,8 @@ gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServer
 
 /* Logs in to the servers and notes the names that were taken. FALSE: mail can't be fetched. Where
  * only sending fails, that is said, and TRUE. */
-gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, GError **error);
+gboolean ctl_servers_probe(Ctl *ctl, const char *address, CtlServers *servers, const char *password,
+                           GError **error);
 
 /* ---- the sub-commands, one file each ---- */
 

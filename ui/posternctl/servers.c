@@ -18,6 +18,9 @@ void ctl_servers_clear(CtlServers *servers)
     g_strfreev(servers->outgoing_users);
     g_free(servers->oauth2_server);
     g_free(servers->sign_in);
+    g_free(servers->proxy);
+    g_free(servers->mechanism);
+    g_free(servers->outgoing_mechanism);
 }
 
 /* ---- what was found ------------------------------------------------------------------------ */
@@ -68,11 +71,21 @@ static gboolean fail_unusable(GVariant *offer, GError **error)
                           "--incoming and --outgoing if you know better");
 }
 
+static GVariant *proxy_option(const CtlServers *servers)
+{
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    if (servers->proxy)
+        g_variant_dict_insert(&dict, "proxy", "s", servers->proxy);
+    return g_variant_dict_end(&dict);
+}
+
 gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServers *servers,
                           GError **error)
 {
-    g_autoptr(GVariant) answer =
-        ctl_manager(ctl, "Discover", g_variant_new("(sa{sv})", address, NULL), error);
+    g_autoptr(GVariant) answer = ctl_manager(
+        ctl, "Discover", g_variant_new("(s@a{sv})", address, proxy_option(servers)), error);
     g_autoptr(GVariant) offer = answer ? g_variant_get_child_value(answer, 0) : NULL;
 
     if (!offer)
@@ -100,24 +113,39 @@ gboolean ctl_servers_find(Ctl *ctl, const char *address, gboolean yes, CtlServer
 
 /* ---- whether they let one in --------------------------------------------------------------- */
 
-gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, GError **error)
+/* What Probe is told. */
+static GVariant *describe_servers(const char *address, const CtlServers *servers)
 {
     const char *const nobody[] = {NULL};
+    const struct {
+        const char *key, *value;
+    } texts[] = {
+        {"address", address},
+        {"incoming", servers->incoming},
+        {"outgoing", servers->outgoing},
+        {"auth", servers->oauth2 ? "oauth2" : NULL},
+        {"oauth2", servers->oauth2 ? servers->oauth2_server : NULL},
+        {"sign-in", servers->sign_in},
+        {"proxy", servers->proxy},
+    };
     GVariantDict dict;
 
     g_variant_dict_init(&dict, NULL);
-    g_variant_dict_insert(&dict, "incoming", "s", servers->incoming);
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++)
+        if (texts[i].value)
+            g_variant_dict_insert(&dict, texts[i].key, "s", texts[i].value);
     g_variant_dict_insert(&dict, "users", "^as", servers->users ? servers->users : (char **)nobody);
-    if (servers->outgoing)
-        g_variant_dict_insert(&dict, "outgoing", "s", servers->outgoing);
-    if (servers->oauth2)
-        g_variant_dict_insert(&dict, "auth", "s", "oauth2");
-    if (servers->sign_in)
-        g_variant_dict_insert(&dict, "sign-in", "s", servers->sign_in);
     if (servers->outgoing_users)
         g_variant_dict_insert(&dict, "outgoing-users", "^as", servers->outgoing_users);
+    return g_variant_dict_end(&dict);
+}
+
+gboolean ctl_servers_probe(Ctl *ctl, const char *address, CtlServers *servers, const char *password,
+                           GError **error)
+{
     g_autoptr(GVariant) answer = ctl_manager(
-        ctl, "Probe", g_variant_new("(@a{sv}s)", g_variant_dict_end(&dict), password), error);
+        ctl, "Probe", g_variant_new("(@a{sv}s)", describe_servers(address, servers), password),
+        error);
     g_autoptr(GVariant) result = answer ? g_variant_get_child_value(answer, 0) : NULL;
 
     if (!result)
@@ -135,5 +163,7 @@ gboolean ctl_servers_probe(Ctl *ctl, CtlServers *servers, const char *password, 
     }
     servers->user = g_strdup(ctl_string(result, "User"));
     servers->outgoing_user = g_strdup(ctl_string(result, "OutgoingUser"));
+    servers->mechanism = g_strdup(ctl_string(result, "Mechanism"));
+    servers->outgoing_mechanism = g_strdup(ctl_string(result, "OutgoingMechanism"));
     return TRUE;
 }

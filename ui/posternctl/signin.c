@@ -125,20 +125,24 @@ static gboolean wait_for_person(Ctl *ctl, const char *handle, gboolean returns, 
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
-static GVariant *device_option(gboolean device)
+static GVariant *options_of(const CtlSignIn *how)
 {
     GVariantDict dict;
 
     g_variant_dict_init(&dict, NULL);
-    g_variant_dict_insert(&dict, "device", "b", device);
+    g_variant_dict_insert(&dict, "device", "b", how->device);
+    if (how->proxy)
+        g_variant_dict_insert(&dict, "proxy", "s", how->proxy);
+    if (how->account)
+        g_variant_dict_insert(&dict, "account", "s", how->account);
     return g_variant_dict_end(&dict);
 }
 
 char *ctl_sign_in(Ctl *ctl, const CtlSignIn *how, GError **error)
 {
-    g_autoptr(GVariant) answer = ctl_manager(
-        ctl, "SignIn",
-        g_variant_new("(ss@a{sv})", how->address, how->server, device_option(how->device)), error);
+    g_autoptr(GVariant) answer =
+        ctl_manager(ctl, "SignIn",
+                    g_variant_new("(ss@a{sv})", how->address, how->server, options_of(how)), error);
     g_autofree char *handle = NULL;
     g_autoptr(GVariant) page = NULL;
 

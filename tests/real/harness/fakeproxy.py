@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FakeProxy: a proxy that speaks SOCKS 5 and HTTP's CONNECT on one port, and does what its mode says."""
+"""FakeProxy: a proxy that speaks SOCKS 5 and HTTP's CONNECT on one port, passes on http requests, and does what its mode
+says."""
 
 import base64
 import select
 import socket
 import struct
 import threading
+import urllib.parse
 
 
 class FakeProxy:
@@ -124,13 +126,17 @@ class FakeProxy:
                 raise EOFError
             head += piece
         lines = head.decode().split("\r\n")
-        _, target, _ = lines[0].split(" ")
+        verb, target, _ = lines[0].split(" ")
+        if verb != "CONNECT":
+            target = urllib.parse.urlsplit(target)
+            target = f"{target.hostname}:{target.port or 80}"
         host, _, port = target.rpartition(":")
         if self.users is not None:
             logins = [base64.b64decode(line.split(" ")[2]).decode() for line in lines
                       if line.lower().startswith("proxy-authorization: basic ")]
             if not logins or self.users.get(logins[0].partition(":")[0]) != logins[0].partition(":")[2]:
-                sock.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+                sock.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n"
+                             b"Proxy-Authenticate: Basic realm=\"fake\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return None
         server = self._reach("http", host.strip("[]"), int(port))
         if self.mode == "hang-later":
@@ -141,6 +147,8 @@ class FakeProxy:
                 sock.sendall(b"X-More: and more\r\n" * 1000)
         if server is None:
             sock.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n" if self.mode == "refuse" else b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        elif verb != "CONNECT":
+            server.sendall(head)
         else:
             sock.sendall(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 fake\r\n\r\n" + self._talk())
         return server
