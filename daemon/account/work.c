@@ -274,6 +274,40 @@ static gboolean count_folder(AccountWork *work, CacheTxn *txn, const CacheFolder
     return TRUE;
 }
 
+static gboolean has_folder(const GPtrArray *folders, const char *name)
+{
+    for (guint i = 0; i < folders->len; i++) {
+        const CacheFolder *folder = g_ptr_array_index(folders, i);
+        if (g_strcmp0(folder->base_name, name) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* A folder that the user has given a use to, and that isn't there. What the provider has is known once INBOX is. */
+static void find_missing_roles(const AccountSettings *settings, const GPtrArray *folders,
+                               GStrvBuilder *troubles)
+{
+    static const char *const keys[ACCOUNT_ROLES] = {
+        [ACCOUNT_ROLE_SENT] = "sent-folder",       [ACCOUNT_ROLE_DRAFTS] = "drafts-folder",
+        [ACCOUNT_ROLE_TRASH] = "trash-folder",     [ACCOUNT_ROLE_JUNK] = "junk-folder",
+        [ACCOUNT_ROLE_ARCHIVE] = "archive-folder",
+    };
+
+    if (settings->kind != ACCOUNT_IMAP || !has_folder(folders, "INBOX"))
+        return;
+    for (guint i = 0; i < ACCOUNT_ROLES; i++) {
+        const char *name = settings->role_folders[i];
+        if (!name || (has_folder(folders, name) && strcmp(name, "INBOX") != 0))
+            continue;
+        g_autofree char *sentence = g_strdup_printf(
+            "%s=%s names no folder that can be used for it; 'posternctl folders %s' shows which "
+            "there are, and 'posternctl account set %s %s=' lets the provider decide",
+            keys[i], name, settings->id, settings->id, keys[i]);
+        g_strv_builder_add(troubles, sentence);
+    }
+}
+
 static gboolean count_in(AccountWork *work, CacheTxn *txn, AccountCounts *counts,
                          GStrvBuilder *troubles, GError **error)
 {
@@ -290,6 +324,7 @@ static gboolean count_in(AccountWork *work, CacheTxn *txn, AccountCounts *counts
         if (sentence)
             g_strv_builder_add(troubles, sentence);
     }
+    find_missing_roles(work->settings, folders, troubles);
     if (!cache_placement_each_pending(txn, 0, count_pending, &counts->changes, error))
         return FALSE;
     g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);

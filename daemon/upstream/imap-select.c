@@ -84,6 +84,9 @@ gboolean imap_client_select(ImapClient *client, const ImapSelect *what, ImapSele
         selected->permanent = 0;
         selected->keywords = FALSE;
     }
+    /* Servers say it unasked, too: then what isn't to be used would be asked for by it. */
+    if (quirks_have(&client->quirks, QUIRK_NO_CONDSTORE))
+        selected->highestmodseq = 0;
     if (!ok)
         imap_selected_clear(selected);
     return ok;

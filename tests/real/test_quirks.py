@@ -4,9 +4,12 @@ and none with it, from wherever the quirk is known: providers.ini, what the serv
 
 import itertools
 import re
+import smtplib
+import time
+import unittest
 from pathlib import Path
 
-from harness import Case, FakeImap, faults
+from harness import LONG, Case, FakeImap, FakeSmtp, faults
 from harness.fakeimap import plain_name
 from test_set_aside import Fake, mail
 
@@ -67,21 +70,28 @@ class Quirks(Fake):
                 self.assertEqual(self.said("ENABLE"), [])
 
     def test_what_is_not_to_be_used_is_not_used(self):
-        """Each capability that can be taken away: the command that uses it isn't said, and all is well."""
-        for quirk, command in (("no-move", "UID MOVE"), ("no-qresync", "ENABLE"), ("no-namespace", "NAMESPACE"),
-                               ("no-uidplus", "UID EXPUNGE"), ("no-unselect", "UNSELECT"), ("no-acl", "MYRIGHTS"),
-                               ("no-list-extended", "LIST (SUBSCRIBED)"), ("no-list-status", "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS")):
+        """Each capability that can be taken away: what uses it is said without the quirk and not with it, and all is well
+        both times."""
+        for quirk, command, also in (
+                ("no-move", r"UID MOVE ", ()), ("no-qresync", r"ENABLE ", ()), ("no-namespace", r"NAMESPACE", ()),
+                ("no-uidplus", r"UID EXPUNGE ", ()), ("no-unselect", r"UNSELECT", ()), ("no-acl", r"MYRIGHTS ", ("ACL",)),
+                ("no-list-extended", r"LIST \(SUBSCRIBED\)", ()), ("no-list-status", r"LIST .* STATUS \(", ()),
+                ("no-special-use", r"LIST .*SPECIAL-USE", ()), ("no-condstore", r".*(CONDSTORE|CHANGEDSINCE|MODSEQ)", ()),
+                ("no-objectid", r".*(EMAILID|MAILBOXID)", ("OBJECTID",)), ("no-quota", r"GETQUOTAROOT ", ("QUOTA",)),
+                ("no-literals", r"APPEND .*\{\d+\+\}", ())):
             said = []
             for settings in ("", f"quirks={quirk}"):
-                self.begin(settings)
-                self.assertIsNone(self.sync())
-                self.account("move", "INBOX", 1, "Archive")
-                self.account("sync")
-                self.assertIsNone(self.account.settle(4))
-                self.assertEqual(set(self.there("Archive")), {"m1"}, quirk)
-                self.assertEqual(set(self.here()), self.names() - {"m1"}, quirk)
-                said.append(bool(self.said(command)))
-            self.assertFalse(said[1], quirk)
+                with self.subTest(quirk=quirk, settings=settings):
+                    # Without MOVE a move is a COPY and an EXPUNGE.
+                    self.begin(settings, also=also, without=("MOVE",) if quirk == "no-uidplus" else ())
+                    self.assertIsNone(self.sync())
+                    self.account("move", "INBOX", 1, "Archive")
+                    self.account("sync")
+                    self.assertIsNone(self.account.settle(4))
+                    self.assertEqual(set(self.there("Archive")), {"m1"}, quirk)
+                    self.assertEqual(set(self.here()), self.names() - {"m1"}, quirk)
+                    said.append(any(re.match(command, line, re.I) for _, line in self.server.commands))
+            self.assertEqual(said, [True, False], quirk)
 
     def test_the_users_word_is_the_last(self):
         """A quirk of the table is taken back by the name without no-."""
@@ -120,6 +130,71 @@ class Quirks(Fake):
         order = [folder for folder, _ in self.server.fetched]
         self.assertEqual(order.count("All"), 300)
         self.assertGreater(order.index("All"), 100)  # the last piece of the labels may still be under way
+
+
+class Daemon(Case):
+    """What only a whole daemon does."""
+
+    def begin(self, quirks="", smtp=None, synced=True, **settings):
+        self.fake = FakeImap()
+        self.addCleanup(self.fake.close)
+        self.fake.put("INBOX", mail("m1"))
+        return self.postern(accounts={"work": {
+            "address": "ada@example.org", "password-command": "echo lovelace", "quirks": quirks,
+            "incoming": f"imap+insecure://127.0.0.1:{self.fake.imap}",
+            **({"outgoing": f"submission+insecure://127.0.0.1:{smtp.port}"} if smtp else {}), **settings}}, synced=synced)
+
+    def said(self, command):
+        return [line for _, line in self.fake.commands if line.upper().startswith(command)]
+
+    def test_without_idle_none_is_begun(self):
+        for quirks in ("", "no-idle"):
+            daemon = self.begin(quirks)
+            daemon.control("sync", "--wait")
+            # Whoever watches INBOX has a connection of its own, on which nothing else is said.
+            daemon.wait(lambda: self.said("EXAMINE"), "INBOX to be watched")
+            if not quirks:
+                daemon.wait(lambda: self.said("IDLE"), "IDLE")
+            daemon.control("sync", "--wait")
+            self.assertEqual(bool(self.said("IDLE")), not quirks)
+            daemon.close()
+
+    @unittest.skipUnless(LONG, "takes a minute")
+    def test_idle_is_begun_anew_after_so_many_minutes(self):
+        daemon = self.begin("idle-minutes=1")
+        daemon.wait(lambda: self.said("IDLE"), "IDLE")
+        begun = time.monotonic()
+        daemon.wait(lambda: len(self.said("IDLE")) > 1, "IDLE anew", 90)
+        self.assertGreater(time.monotonic() - begun, 55)
+
+    def test_who_files_what_is_sent_has_no_copy_made(self):
+        """save-sent=, and whether the provider files it itself: how many copies there are in Sent in the end."""
+        for quirks, save, files, copies in (("", "always", False, 1), ("files-sent", "always", True, 1),
+                                            ("files-sent", "auto", True, 1), ("", "never", False, 0),
+                                            ("", "always", True, 2), ("no-files-sent", "always", False, 1)):
+            with self.subTest(quirks=quirks, save=save, files=files):
+                smtp = FakeSmtp(users={"ada@example.org": "lovelace"})
+                self.addCleanup(smtp.close)
+                daemon = self.begin(quirks, smtp, **{"save-sent": save})
+                daemon.control("sync", "--wait")
+                message = mail("sent1")
+                if files:  # as soon as it has it
+                    smtp.on_delivery = lambda *_: self.fake.put("Sent", message, ["\\Seen"])
+                with smtplib.SMTP("127.0.0.1", daemon.ports["submission"], timeout=120) as session:
+                    session.login(*daemon.login())
+                    session.sendmail("ada@example.org", ["bob@example.net"], message)
+                daemon.wait(lambda: len(daemon.queue("sent")) == 1, "it is sent")
+                for _ in range(3):
+                    daemon.control("sync", "--wait")
+                names = [one.name for one in self.fake.folders["Sent"].messages.values()]
+                self.assertEqual(names, ["sent1"] * copies)
+                daemon.close()
+
+    def test_a_name_that_is_none_is_said(self):
+        daemon = self.begin("no-qresync,no-such-thing", synced=False)
+        state = daemon.wait_state("error")
+        self.assertIn("no-such-thing", state["LastError"])
+        self.assertIn("quirks", state["LastError"])
 
 
 class Shown(Case):
@@ -176,7 +251,7 @@ class Connections(Case):
 class Roles(Case):
     """What folders are for is told to clients, though the server doesn't say it (no SPECIAL-USE)."""
 
-    def begin(self, *folders, without=("SPECIAL-USE",), **settings):
+    def begin(self, *folders, without=("SPECIAL-USE",), synced=True, **settings):
         fake = FakeImap(without=without)
         self.addCleanup(fake.close)
         if without:
@@ -186,8 +261,10 @@ class Roles(Case):
             fake.create(name)
         self.fake = fake
         daemon = self.postern(accounts={"work": {"address": "ada@example.org", "password-command": "echo lovelace",
-                                                 "incoming": f"imap+insecure://127.0.0.1:{fake.imap}", **settings}})
-        daemon.control("sync", "--wait")
+                                                 "incoming": f"imap+insecure://127.0.0.1:{fake.imap}", **settings}},
+                              synced=synced)
+        if synced:
+            daemon.control("sync", "--wait")
         return daemon
 
     def roles(self, daemon):
@@ -215,19 +292,41 @@ class Roles(Case):
         self.assertNotIn("Ausgang/Weg", self.roles(daemon))
 
 
+    def test_a_folder_set_by_hand_that_is_not_there_is_said(self):
+        for key in ("sent", "drafts", "trash", "junk", "archive"):
+            daemon = self.begin(synced=False, **{f"{key}-folder": "Ausgagn"})
+            state = daemon.wait(lambda: (lambda now: now if now["LastError"] else None)(daemon.state()), "it to be said")
+            self.assertIn(f"{key}-folder=Ausgagn", state["LastError"])
+            self.assertIn(f"posternctl account set work {key}-folder=", state["LastError"])
+            self.assertIn("Ausgagn", daemon.control("status", json_output=False))
+            # It comes, or another is named.
+            if key == "sent":
+                self.fake.create("Ausgagn")
+            else:
+                daemon.control("account", "set", "work", f"{key}-folder=")
+            daemon.control("sync", "--wait")
+            daemon.wait(lambda: daemon.state()["LastError"] == "", "it to be solved")
+            daemon.close()
+
+
 class Choice(Case):
     """folders= and headers-only=."""
 
-    def begin(self, **settings):
+    refuse = ()
+
+    def begin(self, synced=True, **settings):
         self.fake = fake = FakeImap()
+        fake.faults = list(self.refuse)
         self.addCleanup(fake.close)
         for name in ("Archive", "Archive/2020", "Work"):
             fake.create(name)
             for number in range(3):
                 fake.put(name, mail(f"{name.replace('/', '-')}{number}"))
         daemon = self.postern(accounts={"work": {"address": "ada@example.org", "password-command": "echo lovelace",
-                                                 "incoming": f"imap+insecure://127.0.0.1:{fake.imap}", **settings}})
-        daemon.control("sync", "--wait")
+                                                 "incoming": f"imap+insecure://127.0.0.1:{fake.imap}", **settings}},
+                              synced=synced)
+        if synced:
+            daemon.control("sync", "--wait")
         return daemon
 
     def set(self, daemon, *settings):
@@ -272,6 +371,20 @@ class Choice(Case):
         after = self.uids(daemon)
         self.assertEqual(after[:3], before)
         self.assertEqual(len(after), 4)
+
+    def test_what_may_not_be_read_is_said_unless_it_is_left_out(self):
+        """A server with access rights lists a folder that it doesn't let one read."""
+        self.refuse = [faults.Refuse(r'(SELECT|EXAMINE|STATUS) "?Work', "NO [NOPERM] You may not read Work")]
+        for settings, said in (({}, True), ({"folders": "!Work,*"}, False), ({"folders": "!Archive/*,*"}, True),
+                               ({"folders": "!W*,!Archive,*"}, False)):
+            with self.subTest(**settings):
+                daemon = self.begin(synced=False, **settings)
+                state = daemon.wait_state("idle")
+                self.assertEqual("Work" in state["LastError"], said, state["LastError"])
+                self.assertEqual("You may not read" in state["LastError"], said)
+                asked = [line for _, line in self.fake.commands if re.match(r'(SELECT|EXAMINE) "?Work', line)]
+                self.assertEqual(bool(asked), said)
+                daemon.close()
 
     def test_of_some_only_headers_are_here(self):
         daemon = self.begin(**{"headers-only": "Archive/*"})
