@@ -17,11 +17,13 @@ gint64 bus_last_call(Bus *bus)
 static void on_account_added(Account *account, gpointer data)
 {
     bus_account_export(data, account);
+    bus_notice_update(data, account);
 }
 
 static void on_account_changed(Account *account, gpointer data)
 {
     bus_account_update(data, account);
+    bus_notice_update(data, account);
     /* What is to be known about an account's cache is among the daemon's problems. */
     bus_manager_update(data);
 }
@@ -29,6 +31,7 @@ static void on_account_changed(Account *account, gpointer data)
 static void on_account_removed(Account *account, gpointer data)
 {
     bus_account_unexport(data, account);
+    bus_notice_forget(data, account);
 }
 
 static void on_daemon_changed(gpointer data)
@@ -96,6 +99,7 @@ static void export(Bus *bus)
     bus->objects = g_dbus_object_manager_server_new(POSTERN_PATH);
     bus_manager_export(bus);
     bus_queue_export(bus);
+    bus_online_connect(bus);
     g_dbus_object_manager_server_set_connection(bus->objects, bus->connection);
     watch(bus);
 }
@@ -103,6 +107,7 @@ static void export(Bus *bus)
 static void unexport(Bus *bus)
 {
     unwatch(bus);
+    bus_online_clear(bus);
     if (bus->owner)
         g_bus_unown_name(bus->owner);
     bus_queue_unexport(bus);
@@ -124,6 +129,7 @@ Bus *bus_new(Daemon *daemon, void (*lost)(gpointer data), gpointer data)
     bus->queue_fd = -1;
     bus->cancel = net_cancel_new();
     bus_signin_init(bus);
+    bus_notice_init(bus);
     pthread_mutex_init(&bus->config_lock, NULL);
     bus_touch(bus);
     bus->connection = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, &error);
@@ -144,6 +150,7 @@ void bus_free(Bus *bus)
     bus_signin_stop(bus);
     while (bus->tasks)
         g_main_context_iteration(NULL, TRUE);
+    bus_notice_clear(bus);
     if (bus->connection)
         unexport(bus);
     pthread_mutex_destroy(&bus->config_lock);

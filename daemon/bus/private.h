@@ -33,6 +33,8 @@ struct Bus {
     GHashTable *queue_seen; /* N → what its readers were last told: GVariant a{sv} */
     GQueue queue_order;     /* N, oldest first */
 
+    GHashTable *notices;         /* account's ID → of notice.c */
+    guint goa_watch;             /* of online.c */
     GHashTable *sign_ins;        /* handle → of signin.c */
     GCancellable *stop;          /* as cancel, for GLib's calls */
     NetCancel *cancel;           /* ends what worker threads wait for, when the bus goes */
@@ -126,6 +128,20 @@ void bus_signin_connect(Bus *bus);
 void bus_signin_connect_account(PosternAccount *object);
 /* A finished sign-in by its handle; the caller frees. */
 OauthSignIn *bus_signin_done(Bus *bus, const char *name, GError **error);
+
+/* ---- notice.c ---- */
+void bus_notice_init(Bus *bus);
+/* The account has changed: whether somebody has to sign in is told, once, or what was told is taken back. */
+void bus_notice_update(Bus *bus, const Account *account);
+/* The account goes. */
+void bus_notice_forget(Bus *bus, const Account *account);
+/* Takes back all that was told. */
+void bus_notice_clear(Bus *bus);
+
+/* ---- online.c ---- */
+/* Connects ListOnlineAccounts, and watches whom GNOME isn't let in for. */
+void bus_online_connect(Bus *bus);
+void bus_online_clear(Bus *bus);
 
 /* ---- queue.c ---- */
 void bus_queue_export(Bus *bus);

@@ -5,10 +5,9 @@
 #include <gio/gio.h>
 #include <string.h>
 
-#define NAME       "org.gnome.OnlineAccounts"
 #define PATH       "/org/gnome/OnlineAccounts"
 #define ACCOUNTS   PATH "/Accounts/"
-#define INTERFACE  "org.gnome.OnlineAccounts."
+#define INTERFACE  GOA_NAME "."
 #define MSEC       60000
 #define ANSWER_MAX 16384 /* octets of a secret */
 
@@ -101,6 +100,7 @@ static GoaAccount *read_account(GVariant *interfaces)
     account->user = text_of(mail, "ImapUserName");
     account->outgoing_user = text_of(mail, "SmtpUserName");
     account->oauth2 = tokens != NULL;
+    account->attention = flag_of(properties, "AttentionNeeded");
     gboolean usable = account->id && account->address && account->incoming;
     return usable && goa_valid_id(account->id) ? g_steal_pointer(&account) : NULL;
 }
@@ -109,35 +109,60 @@ static GoaAccount *read_account(GVariant *interfaces)
 static GVariant *ask_for_objects(GDBusConnection *bus, GDBusCallFlags flags, GError **error)
 {
     g_autoptr(GVariant) answer = g_dbus_connection_call_sync(
-        bus, NAME, PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL,
+        bus, GOA_NAME, PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL,
         G_VARIANT_TYPE("(a{oa{sa{sv}}})"), flags, MSEC, NULL, error);
 
     return answer ? g_variant_get_child_value(answer, 0) : NULL;
 }
 
-static GoaAccount *find_among(GVariant *objects, const char *wanted)
+static GPtrArray *read_accounts(GVariant *objects)
 {
+    GPtrArray *accounts = g_ptr_array_new_with_free_func((GDestroyNotify)goa_account_free);
     GVariantIter iter;
     GVariant *interfaces;
 
     g_variant_iter_init(&iter, objects);
     while (g_variant_iter_next(&iter, "{&o@a{sa{sv}}}", NULL, &interfaces)) {
         g_autoptr(GVariant) held = interfaces;
-        g_autoptr(GoaAccount) account = read_account(held);
-        if (account &&
-            (strcmp(account->id, wanted) == 0 || g_ascii_strcasecmp(account->address, wanted) == 0))
-            return g_steal_pointer(&account);
+        GoaAccount *account = read_account(held);
+        if (account)
+            g_ptr_array_add(accounts, account);
+    }
+    return accounts;
+}
+
+static GoaAccount *take_among(GPtrArray *accounts, const char *wanted)
+{
+    for (guint i = 0; i < accounts->len; i++) {
+        const GoaAccount *account = g_ptr_array_index(accounts, i);
+        if (strcmp(account->id, wanted) == 0 || g_ascii_strcasecmp(account->address, wanted) == 0)
+            return g_ptr_array_steal_index(accounts, i);
     }
     return NULL;
 }
 
-GoaAccount *goa_find(const char *wanted)
+static GoaAccount *find_among(GVariant *objects, const char *wanted)
+{
+    g_autoptr(GPtrArray) accounts = read_accounts(objects);
+
+    return take_among(accounts, wanted);
+}
+
+GPtrArray *goa_list(void)
 {
     g_autoptr(GDBusConnection) bus = connect_to_bus(NULL);
     g_autoptr(GVariant) objects =
         bus ? ask_for_objects(bus, G_DBUS_CALL_FLAGS_NO_AUTO_START, NULL) : NULL;
 
-    return objects ? find_among(objects, wanted) : NULL;
+    return objects ? read_accounts(objects)
+                   : g_ptr_array_new_with_free_func((GDestroyNotify)goa_account_free);
+}
+
+GoaAccount *goa_find(const char *wanted)
+{
+    g_autoptr(GPtrArray) accounts = goa_list();
+
+    return take_among(accounts, wanted);
 }
 
 /* ---- its secrets ----------------------------------------------------------------------------- */
@@ -157,7 +182,7 @@ static GVariant *call(GDBusConnection *bus, const char *id, const char *method, 
     g_auto(GStrv) parts = g_strsplit(method, ".", 2);
     g_autofree char *interface = g_strconcat(INTERFACE, parts[0], NULL);
 
-    return g_dbus_connection_call_sync(bus, NAME, path, interface, parts[1], arguments, NULL,
+    return g_dbus_connection_call_sync(bus, GOA_NAME, path, interface, parts[1], arguments, NULL,
                                        G_DBUS_CALL_FLAGS_NONE, MSEC, NULL, error);
 }
 
@@ -244,6 +269,22 @@ static gboolean check_account(GDBusConnection *bus, const AccountSettings *setti
     return TRUE;
 }
 
+/* Whether GNOME knows that it isn't let in, whatever it has just said. */
+static gboolean needs_attention(GDBusConnection *bus, const char *id)
+{
+    g_autofree char *path = g_strconcat(ACCOUNTS, id, NULL);
+    g_autoptr(GVariant) answer = g_dbus_connection_call_sync(
+        bus, GOA_NAME, path, "org.freedesktop.DBus.Properties", "Get",
+        g_variant_new("(ss)", INTERFACE "Account", "AttentionNeeded"), G_VARIANT_TYPE("(v)"),
+        G_DBUS_CALL_FLAGS_NO_AUTO_START, MSEC, NULL, NULL);
+    g_autoptr(GVariant) value = NULL;
+
+    if (answer)
+        g_variant_get(answer, "(v)", &value);
+    return value && g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN) &&
+           g_variant_get_boolean(value);
+}
+
 /* Where GNOME says that it isn't let in: once more. */
 static char *ask(GDBusConnection *bus, const Wanted *wanted, GError **error)
 {
@@ -254,7 +295,7 @@ static char *ask(GDBusConnection *bus, const Wanted *wanted, GError **error)
         g_clear_error(&failure);
         secret = ask_once(bus, wanted, &failure);
     }
-    if (is_not_authorized(failure))
+    if (failure && (is_not_authorized(failure) || needs_attention(bus, wanted->id)))
         missing(error,
                 "GNOME Online Accounts isn't let in for %s any more; sign in again in GNOME's "
                 "settings, Online Accounts",

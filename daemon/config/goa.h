@@ -14,11 +14,18 @@ typedef struct {
     char *address;
     char *incoming, *outgoing; /* URLs as in postern.conf; outgoing NULL: none */
     char *user, *outgoing_user;
-    gboolean oauth2; /* it gives tokens; else passwords */
+    gboolean oauth2;    /* it gives tokens; else passwords */
+    gboolean attention; /* GNOME isn't let in; somebody has to sign in in its settings */
 } GoaAccount;
 
 void goa_account_free(GoaAccount *account);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GoaAccount, goa_account_free)
+
+#define GOA_NAME "org.gnome.OnlineAccounts" /* on the session bus */
+
+/* All accounts (GoaAccount) whose mail can be fetched by IMAP; none where GNOME Online Accounts isn't running (it isn't
+ * started for this). Blocking. The caller unrefs. */
+GPtrArray *goa_list(void);
 
 /* The account whose ID or address is `wanted`, and whose mail can be fetched by IMAP. NULL: there is none, or
  * GNOME Online Accounts isn't running (it isn't started for this). Blocking. */

@@ -1,15 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * posternctl account authorize: signs in anew for an account with OAuth 2.
+ * posternctl account authorize: signs in anew, with OAuth 2 or with a new password.
  */
 #include "ui/posternctl/ctl.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 /* Where the account signs in; empty: it doesn't. */
 static const char *server_of(GVariant *settings)
 {
     return settings ? ctl_string(settings, "oauth2") : "";
+}
+
+/* What opens the account is a password, which this asks for, or it comes from elsewhere. */
+static gboolean authorize_by_password(Ctl *ctl, const char *id, GVariant *settings, GError **error)
+{
+    if (settings && *ctl_string(settings, "goa"))
+        return ctl_fail(error,
+                        "%s uses the sign-in of GNOME Online Accounts: sign in again in GNOME's "
+                        "settings, Online Accounts",
+                        id);
+    char *password = ctl_read_password(!isatty(STDIN_FILENO), "The provider's password", error);
+    if (!password)
+        return FALSE;
+    g_autoptr(GVariant) answer =
+        ctl_account_call(ctl, id, "SetPassword", g_variant_new("(sb)", password, FALSE), error);
+    ctl_wipe(password);
+    return answer != NULL;
 }
 
 static gboolean authorize(Ctl *ctl, const char *id, CtlSignIn *how, GError **error)
@@ -23,10 +41,7 @@ static gboolean authorize(Ctl *ctl, const char *id, CtlSignIn *how, GError **err
     how->address = ctl_string(account, "Address");
     how->server = server_of(settings);
     if (!*how->server)
-        return ctl_fail(error,
-                        "%s isn't signed in to with OAuth 2; for its password there is 'posternctl "
-                        "account set %s --password-stdin'",
-                        id, id);
+        return authorize_by_password(ctl, id, settings, error);
     g_autofree char *handle = ctl_sign_in(ctl, how, error);
     g_autoptr(GVariant) answer =
         handle ? ctl_account_call(ctl, id, "Authorize", g_variant_new("(s)", handle), error) : NULL;
