@@ -4,12 +4,11 @@ and none with it, from wherever the quirk is known: providers.ini, what the serv
 
 import itertools
 import re
-import smtplib
 import time
 import unittest
 from pathlib import Path
 
-from harness import LONG, Case, FakeImap, FakeSmtp, faults
+from harness import LONG, Case, FakeImap, faults
 from harness.fakeimap import plain_name
 from test_set_aside import Fake, mail
 
@@ -135,14 +134,13 @@ class Quirks(Fake):
 class Daemon(Case):
     """What only a whole daemon does."""
 
-    def begin(self, quirks="", smtp=None, synced=True, **settings):
+    def begin(self, quirks="", synced=True):
         self.fake = FakeImap()
         self.addCleanup(self.fake.close)
         self.fake.put("INBOX", mail("m1"))
         return self.postern(accounts={"work": {
             "address": "ada@example.org", "password-command": "echo lovelace", "quirks": quirks,
-            "incoming": f"imap+insecure://127.0.0.1:{self.fake.imap}",
-            **({"outgoing": f"submission+insecure://127.0.0.1:{smtp.port}"} if smtp else {}), **settings}}, synced=synced)
+            "incoming": f"imap+insecure://127.0.0.1:{self.fake.imap}"}}, synced=synced)
 
     def said(self, command):
         return [line for _, line in self.fake.commands if line.upper().startswith(command)]
@@ -166,29 +164,6 @@ class Daemon(Case):
         begun = time.monotonic()
         daemon.wait(lambda: len(self.said("IDLE")) > 1, "IDLE anew", 90)
         self.assertGreater(time.monotonic() - begun, 55)
-
-    def test_who_files_what_is_sent_has_no_copy_made(self):
-        """save-sent=, and whether the provider files it itself: how many copies there are in Sent in the end."""
-        for quirks, save, files, copies in (("", "always", False, 1), ("files-sent", "always", True, 1),
-                                            ("files-sent", "auto", True, 1), ("", "never", False, 0),
-                                            ("", "always", True, 2), ("no-files-sent", "always", False, 1)):
-            with self.subTest(quirks=quirks, save=save, files=files):
-                smtp = FakeSmtp(users={"ada@example.org": "lovelace"})
-                self.addCleanup(smtp.close)
-                daemon = self.begin(quirks, smtp, **{"save-sent": save})
-                daemon.control("sync", "--wait")
-                message = mail("sent1")
-                if files:  # as soon as it has it
-                    smtp.on_delivery = lambda *_: self.fake.put("Sent", message, ["\\Seen"])
-                with smtplib.SMTP("127.0.0.1", daemon.ports["submission"], timeout=120) as session:
-                    session.login(*daemon.login())
-                    session.sendmail("ada@example.org", ["bob@example.net"], message)
-                daemon.wait(lambda: len(daemon.queue("sent")) == 1, "it is sent")
-                for _ in range(3):
-                    daemon.control("sync", "--wait")
-                names = [one.name for one in self.fake.folders["Sent"].messages.values()]
-                self.assertEqual(names, ["sent1"] * copies)
-                daemon.close()
 
     def test_a_name_that_is_none_is_said(self):
         daemon = self.begin("no-qresync,no-such-thing", synced=False)
