@@ -573,7 +573,8 @@ TEST(Select, ReadsWhatTheServerSaysOfTheFolder)
     g_auto(ImapSelected) state = {};
     const ImapSelect what = {.name = "Entw\xc3\xbcrfe"};
     ASSERT_TRUE(imap_client_select(connection.client, &what, &state, nullptr));
-    EXPECT_EQ(state.exists, 12u);
+    EXPECT_TRUE(state.told_exists);
+    EXPECT_EQ(imap_client_exists(connection.client), 12u);
     EXPECT_EQ(state.uidvalidity, 77u);
     EXPECT_EQ(state.uidnext, 20u);
     EXPECT_EQ(state.highestmodseq, 99u);
