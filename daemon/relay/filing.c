@@ -303,20 +303,27 @@ static gint64 file_again(const QueueEntry *entry, gint64 now, FileResult result)
                                         : CLAMP(elapsed / 8, SOON, LATE));
 }
 
+#define NOT_FILED "It was sent, but its copy could not be put into the Sent folder yet: "
+
+/* NULL: there is none (any more). What is said of how it was sent stays. */
+static void say_trouble(QueueEntry *entry, const GError *error)
+{
+    if (error || (entry->last_error && g_str_has_prefix(entry->last_error, NOT_FILED)))
+        g_clear_pointer(&entry->last_error, g_free);
+    if (error)
+        entry->last_error = g_strconcat(NOT_FILED, error->message, NULL);
+}
+
 /* FALSE: the queue can't be written. */
 static gboolean file_entry(RelayFiling *filing, QueueEntry *entry, gint64 now)
 {
     g_autoptr(GError) error = NULL;
     FileResult result = file_one(filing, entry, now, &error);
 
-    g_clear_pointer(&entry->last_error, g_free);
     /* Bytes that are gone can't be filed, now or later. */
     if (g_error_matches(error, CACHE_ERROR, CACHE_ERROR_CORRUPT))
         result = FILE_DONE;
-    if (error)
-        entry->last_error = g_strdup_printf(
-            "It was sent, but its copy could not be put into the Sent folder yet: %s",
-            error->message);
+    say_trouble(entry, error);
     entry->filing = result == FILE_DONE ? QUEUE_FILING_DONE : QUEUE_FILING_DUE;
     entry->filing_due = result == FILE_DONE ? 0 : file_again(entry, now, result);
     filing->stale |= result == FILE_DONE;

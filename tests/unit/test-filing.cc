@@ -476,6 +476,24 @@ TEST(Filing, OfWhatFailedForSomeACopyIsMadeEvenIfItIsDismissed)
     EXPECT_EQ(world.alive().size(), 1u);
 }
 
+TEST(Filing, WhatIsSaidOfHowItWasSentStays)
+{
+    World world;
+    world.begin(nullptr, "client");
+    gint64 id = world.submit(mail("one@x"));
+    {
+        g_autoptr(QueueEntry) entry = queue_get(world.queue, id, nullptr);
+        entry->state = QUEUE_SENT;
+        entry->last_error = g_strdup("found");
+        relay_filing_begin(world.filing, entry, START);
+        ASSERT_TRUE(queue_update(world.queue, entry, nullptr));
+    }
+    relay_filing_work(world.filing, START + 20);
+    EXPECT_EQ(world.alive().size(), 1u);
+    g_autoptr(QueueEntry) entry = queue_get(world.queue, id, nullptr);
+    EXPECT_STREQ(entry->last_error, "found");
+}
+
 TEST(Filing, NeverMeansNever)
 {
     World world;
