@@ -67,14 +67,15 @@ static gboolean is_insecure(const GError *error)
 }
 
 /* One login. FALSE and `why`. */
-static gboolean try_once(UpstreamLogin *login, Try try, ProbeResult *result, GError **why)
+static gboolean try_once(const UpstreamLogin *login, Try try, ProbeResult *result, GError **why)
 {
+    UpstreamLogin once = *login;
     UpstreamTried tried = {0};
     guint lacking = 0;
 
-    login->tried = &tried;
-    login->lacking = &lacking;
-    gboolean in = try(login, why);
+    once.tried = &tried;
+    once.lacking = &lacking;
+    gboolean in = try(&once, why);
     result->mechanism = tried.last;
     result->unexpected = tried.last && tried.last != tried.first;
     return in;
