@@ -51,6 +51,7 @@ typedef struct {
     char *words;          /* of a refusal, or NULL */
     gboolean unsure;      /* what the server says doesn't add up: nothing is believed to be gone */
     gboolean compares;    /* all is to be compared, or was */
+    gboolean untold;      /* flags of something new, or numbered anew, can't be read */
     gboolean losing;      /* most of it seems to be gone, which isn't believed yet */
     guint connection;     /* the pull began on */
     guint64 unread;       /* responses passed over before it began */
@@ -604,8 +605,11 @@ static gboolean note_arrivals(GArray *messages, gpointer data, GError **error)
 {
     Pull *pull = data;
 
-    for (guint i = 0; i < messages->len; i++)
-        pull->top = MAX(pull->top, g_array_index(messages, SyncServerMessage, i).uid);
+    for (guint i = 0; i < messages->len; i++) {
+        const SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
+        pull->top = MAX(pull->top, message->uid);
+        pull->untold |= message->flagless;
+    }
     if ((pull->effects_from || pull->returns) && !set_apart(pull, messages, error))
         return FALSE;
     return sync_add_arrivals(pull->context, pull->folder->id, messages, error);
@@ -758,7 +762,7 @@ static gboolean complete_pull(Pull *pull, GError **error)
     /* What the first SELECT said is what was pulled up to; not what a later one says. Nor is all
      * pulled where a response couldn't be read. */
     if (context->connection != pull->connection || !imap_set_is_empty(pull->silent) ||
-        imap_client_unread(context->imap) != pull->unread) {
+        pull->untold || imap_client_unread(context->imap) != pull->unread) {
         complete.uidnext = pull->folder->base_uidnext;
         complete.highestmodseq = 0;
     }
@@ -1011,7 +1015,7 @@ static gboolean pull_reset(Pull *pull, GError **error)
 {
     SyncResetOutcome outcome;
 
-    if (!sync_reset_folder(pull->context, pull->folder, &outcome, error))
+    if (!sync_reset_folder(pull->context, pull->folder, &outcome, &pull->untold, error))
         return FALSE;
     if (outcome == SYNC_RESET_UNTOLD)
         return note_unsure(pull, error);

@@ -18,6 +18,7 @@ typedef struct {
     GArray *messages;      /* SyncServerMessage: what is there now */
     GArray *old, *arrived; /* SyncCandidate of these */
     GPtrArray *strings;    /* what the candidates' keys borrow */
+    gboolean flagless;     /* not all flags were told */
 } Reset;
 
 static void reset_clear(Reset *reset)
@@ -86,6 +87,7 @@ static gboolean collect_reset_new(Reset *reset, GError **error)
         candidate.key.date = message->date;
         message->message_id = g_strdup(candidate.key.message_id);
         message->unconfirmed = TRUE;
+        reset->flagless |= message->flagless;
         g_array_append_val(reset->arrived, candidate);
     }
     return TRUE;
@@ -158,8 +160,10 @@ static gboolean write_matched(Reset *reset, CacheTxn *txn, CachePlacement *row,
     row->base_uid = message->uid;
     message->matched = TRUE;
     return take_remote_id(reset, txn, row->message, message->remote_id, error) &&
-           sync_settle_doubt(reset->context, txn, row, message->flags, error) &&
-           sync_follow_flags(txn, row, message->flags, sync_mask(reset->folder), &changed, error) &&
+           (message->flagless ||
+            (sync_settle_doubt(reset->context, txn, row, message->flags, error) &&
+             sync_follow_flags(txn, row, message->flags, sync_mask(reset->folder), &changed,
+                               error))) &&
            cache_placement_put(txn, row, error);
 }
 
@@ -224,7 +228,7 @@ static gboolean add_rest(Reset *reset, GError **error)
 }
 
 gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder,
-                           SyncResetOutcome *outcome, GError **error)
+                           SyncResetOutcome *outcome, gboolean *flagless, GError **error)
 {
     g_auto(Reset) reset = {.context = context, .folder = folder};
     reset.rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
@@ -250,5 +254,6 @@ gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder,
     if (!believed)
         return TRUE;
     g_hash_table_remove(context->base_counts, &folder->id);
+    *flagless = reset.flagless;
     return swap(&reset, error) && add_rest(&reset, error);
 }

@@ -10,7 +10,7 @@
 /*
  * Rematches the selected folder; base UIDs, flags and UIDVALIDITY are swapped in one transaction.
  * Nothing is done where the server leaves messages out (UNTOLD, once), or most seem to be lost and
- * that isn't believed yet (LOSING).
+ * that isn't believed yet (LOSING). *flagless: not all flags were told; those are what they were.
  */
 typedef enum {
     SYNC_RESET_DONE,
@@ -18,4 +18,4 @@ typedef enum {
     SYNC_RESET_LOSING,
 } SyncResetOutcome;
 gboolean sync_reset_folder(SyncContext *context, const CacheFolder *folder,
-                           SyncResetOutcome *outcome, GError **error);
+                           SyncResetOutcome *outcome, gboolean *flagless, GError **error);

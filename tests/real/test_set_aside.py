@@ -85,6 +85,32 @@ class Messages(Fake):
                 self.assertIsNone(self.sync())
                 self.assertEqual(self.here()["m3"], {"\\Flagged"})
 
+    def test_flags_that_cannot_be_read_when_all_is_numbered_anew_are_what_they_were(self):
+        """And are read when they can be, though nothing else changes."""
+        for without, value, how in itertools.product(((), ("QRESYNC",), ("CONDSTORE",)), (b"NIL", None), ("renumbered", "back", "new")):
+            with self.subTest(without=without, value=value, how=how):
+                self.without = without
+                self.setUp()
+                self.fill()
+                self.server.set_flags("INBOX", 2, ["\\Flagged"])
+                self.assertIsNone(self.sync())
+                flagless = faults.Item("FLAGS", value, folder="INBOX")
+                self.server.faults = [flagless]
+                if how == "renumbered":
+                    self.server.renumber("INBOX")
+                elif how == "back":
+                    self.server.faults.append(faults.Rewrite(r"HIGHESTMODSEQ \d+", "HIGHESTMODSEQ 1"))
+                    self.server.set_flags("INBOX", 3, ["\\Seen"])
+                else:
+                    self.server.put("INBOX", mail("m6"), ["\\Answered"])
+                self.sync()
+                self.assertEqual(self.here()["m2"], {"\\Flagged"})
+                self.server.faults = []
+                self.account("advance", 300)
+                self.sync()
+                self.assertIsNone(self.sync())
+                self.assertEqual(self.here(), self.there())
+
     def test_a_count_that_is_not_told_is_not_none(self):
         for without, said in itertools.product(((), ("QRESYNC",), ("CONDSTORE",)), (None, "* NIL EXISTS", "* EXISTS")):
             with self.subTest(without=without, said=said):
