@@ -51,7 +51,7 @@ typedef struct {
     char *words;          /* of a refusal, or NULL */
     gboolean unsure;      /* what the server says doesn't add up: nothing is believed to be gone */
     gboolean compares;    /* all is to be compared, or was */
-    gboolean untold;      /* flags of something new, or numbered anew, can't be read */
+    gboolean untold;      /* flags of what is numbered anew can't be read */
     gboolean losing;      /* most of it seems to be gone, which isn't believed yet */
     guint connection;     /* the pull began on */
     guint64 unread;       /* responses passed over before it began */
@@ -605,11 +605,8 @@ static gboolean note_arrivals(GArray *messages, gpointer data, GError **error)
 {
     Pull *pull = data;
 
-    for (guint i = 0; i < messages->len; i++) {
-        const SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i);
-        pull->top = MAX(pull->top, message->uid);
-        pull->untold |= message->flagless;
-    }
+    for (guint i = 0; i < messages->len; i++)
+        pull->top = MAX(pull->top, g_array_index(messages, SyncServerMessage, i).uid);
     if ((pull->effects_from || pull->returns) && !set_apart(pull, messages, error))
         return FALSE;
     return sync_add_arrivals(pull->context, pull->folder->id, messages, error);

@@ -241,6 +241,18 @@ static void match_by_name(Return *ret, CacheTxn *txn)
     }
 }
 
+/* Servers may tell of a message twice. What it is recognised as is for one of them: the last. */
+static void pass_over_doubles(GArray *messages)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+
+    for (guint i = messages->len; i > 0; i--) {
+        SyncServerMessage *message = &g_array_index(messages, SyncServerMessage, i - 1);
+        if (!message->matched && !g_hash_table_add(seen, GUINT_TO_POINTER(message->uid)))
+            message->matched = TRUE;
+    }
+}
+
 gboolean sync_match_returned(SyncContext *context, gint64 folder, GArray *messages, GError **error)
 {
     g_auto(Return) ret = {.context = context, .folder = folder, .messages = messages};
@@ -250,6 +262,7 @@ gboolean sync_match_returned(SyncContext *context, gint64 folder, GArray *messag
     ret.old = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
     ret.arrived = g_array_new(FALSE, FALSE, sizeof(SyncCandidate));
     ret.strings = g_ptr_array_new_with_free_func(g_free);
+    pass_over_doubles(messages);
     if (!collect_entries(&ret, uids, error))
         return FALSE;
     if (imap_set_is_empty(uids))

@@ -109,7 +109,7 @@ GRAMMAR = {
         folder=folder, counted=chance.random() < 0.3, uid=chance.choice([None, some_uid(chance, server, folder)]), **span(chance)),
     "StorageAway": lambda chance, server, folder: faults.Lags(seconds=60, skip=chance.randint(0, 9)),
     "ModseqBack": lambda chance, server, folder: faults.Rewrite(
-        r"HIGHESTMODSEQ (\d+)", lambda found: b"HIGHESTMODSEQ %d" % max(1, int(found.group(1)) - 7), **span(chance)),
+        r"HIGHESTMODSEQ (\d+)", lambda found: b"HIGHESTMODSEQ %d" % (int(found.group(1)) - min(7, int(found.group(1)) // 2)), **span(chance)),
     "NoModseq": lambda chance, server, folder: faults.Rewrite(r"^\* OK \[HIGHESTMODSEQ.*", "* OK [NOMODSEQ] none", **span(chance)),
     "OddStatus": lambda chance, server, folder: faults.Rewrite(
         *chance.choice([(r"UIDNEXT \d+", "UIDNEXT -1"), (r"UIDNEXT \d+ ?", ""), (r"UIDVALIDITY \d+\)", "UIDVALIDITY 1234567890123)"),

@@ -343,6 +343,28 @@ class Lagging(Days):
                     self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
 
 
+    def test_what_returns_and_is_told_twice_is_one(self):
+        for without, change in itertools.product(SERVERS, ("expunge", "store", "none")):
+            with self.subTest(without=without, change=change):
+                self.without = without
+                self.setUp()
+                self.fill(count=9)
+                self.assertIsNone(self.sync())
+                before = self.account.messages("INBOX")
+                self.server.faults = [faults.Lags(folder="INBOX", uid=[3, 4])]
+                self.account("offline")
+                if change != "none":
+                    self.account(change, "INBOX", 3, *(["+\\Seen"] if change == "store" else []))
+                self.account("online")
+                self.sync()
+                self.pass_time_anyhow(60)
+                self.server.faults = [faults.Twice(folder="INBOX")]
+                self.pass_time_anyhow(300)
+                self.settle()
+                self.assertEqual(self.here(), self.there())
+                self.assertEqual("m3" in self.there(), change != "expunge")
+                self.assertEqual(set(self.account.messages("INBOX")), set(before) - ({3} if change == "expunge" else set()))
+
     def test_what_was_deleted_takes_room_for_a_day_only(self):
         self.fill(count=9)
         self.assertIsNone(self.sync())
