@@ -28,7 +28,7 @@ static void update(AccountRow *row)
     g_autofree char *text = text_account_state(row->account);
     adw_preferences_row_set_title(ADW_PREFERENCES_ROW(row), address && *address ? address : id);
     adw_action_row_set_subtitle(ADW_ACTION_ROW(row), text);
-    gtk_image_set_from_icon_name(GTK_IMAGE(row->icon), text_account_icon(state));
+    gtk_image_set_from_icon_name(GTK_IMAGE(row->icon), text_account_icon(row->account));
     gtk_progress_bar_set_fraction(GTK_PROGRESS_BAR(row->progress),
                                   postern_account_get_progress(row->account));
     gtk_widget_set_visible(row->progress, strcmp(state, "syncing") == 0 || (activity && *activity));

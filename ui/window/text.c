@@ -50,11 +50,6 @@ static guint find(const char *state)
     return i;
 }
 
-const char *text_account_icon(const char *state)
-{
-    return states[find(state)].icon;
-}
-
 gboolean text_account_is_wrong(const char *state)
 {
     return states[find(state)].wrong;
@@ -91,6 +86,18 @@ static char *idle_text(PosternAccount *account)
         return g_strdup(_("Up to date"));
     g_autofree char *ago = since_then(last);
     return g_strdup_printf(_("Up to date, checked %s"), ago);
+}
+
+const char *text_account_icon(PosternAccount *account)
+{
+    const char *state = postern_account_get_state(account);
+    const char *error = postern_account_get_last_error(account);
+
+    if (g_strcmp0(state, "idle") == 0 &&
+        (count_of(account, "Problems") || postern_account_get_missing(account) ||
+         (error && *error)))
+        return "dialog-warning-symbolic";
+    return states[find(state)].icon;
 }
 
 char *text_account_state(PosternAccount *account)

@@ -11,8 +11,8 @@
 /* What an account is doing, or what is wrong with it, in one line. */
 char *text_account_state(PosternAccount *account);
 
-/* An icon that goes with an account's State; static. */
-const char *text_account_icon(const char *state);
+/* An icon that goes with that; static. */
+const char *text_account_icon(PosternAccount *account);
 
 /* Whether that State needs somebody to do something. */
 gboolean text_account_is_wrong(const char *state);
