@@ -33,6 +33,9 @@ class Trouble(Case):
                 f"'{operation}', id, {uid}, '{text}', {int(time.time())}, 0 FROM folder WHERE name = 'INBOX'")
 
     def test_messages_that_can_not_be_fetched_are_told_everywhere(self):
+        # What is here can't be missing.
+        settings = {**self.daemon.accounts["work"], "prefetch": "headers"}
+        self.daemon = self.postern(accounts={"work": settings})
         self.edit(*(self.problem("fetch", uid, "[SERVERBUG] damaged") for uid in (1, 2, 3)))
         self.daemon.start()
         words = "3 messages of INBOX can't be fetched: [SERVERBUG] damaged"
