@@ -305,6 +305,8 @@ static char *look_in_service(GHashTable *attributes, GError **error)
     char *secret = g_strdup(stored);
     if (stored)
         secret_password_free(stored);
+    else /* libsecret goes on asking a service that has gone; another one may have come since */
+        secret_service_disconnect();
     return secret;
 }
 

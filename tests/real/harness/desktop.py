@@ -124,18 +124,32 @@ class Desktop:
     def press(self, name, role="push button"):
         self._until("press", role, name)
 
+    def try_press(self, name, role="push button"):
+        """If it is there. For what may be replaced at any moment, and so is tried until something comes of it."""
+        return self._ask("press", role, name) is True
+
     def fill(self, name, text, role="text"):
         self._until("fill", role, name, text)
 
     def click(self, name, role, seconds=20):
         """With the pointer, in the middle of it. (A window's shadow of some pixels isn't in the extents.)"""
         end = time.monotonic() + seconds * PATIENCE
-        while not (where := self._ask("where", role, name)):
+        while not isinstance(where := self._ask("where", role, name), list):
             if time.monotonic() > end:
                 raise AssertionError(f"no {role} “{name}”:\n{self.text()}")
             time.sleep(0.1)
         subprocess.run(["xdotool", "mousemove", *(str(at + 5) for at in where), "click", "1"],
                        env=self.environment, check=True)
+
+    def open(self, name, words, role="list item"):
+        """Clicks until `words` are seen: a click on what is being laid out again is lost."""
+        for _ in range(3):
+            self.click(name, role)
+            try:
+                return self.wait_text(words, 5)
+            except AssertionError:
+                pass
+        return self.wait_text(words)
 
     def key(self, *keys):
         """Presses keys, by their X names."""
