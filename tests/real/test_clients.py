@@ -35,10 +35,10 @@ class Clients(SharedCase):
         self.ports = self.shared_postern.ports
         self.environment = dict(self.shared_postern.environment, HOME=str(self.home))
 
-    def run_client(self, *command, data=None, good=(0,)):
+    def run_client(self, *command, data=None, good=(0,), timeout=180):
         source = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
         done = subprocess.run(list(map(str, command)), env=self.environment, cwd=self.home,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180, **source)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **source)
         self.assertIn(done.returncode, good, f"{command[0]}: {done.stdout[-2000:]!r} "
                                              f"{done.stderr[-2000:]!r}")
         return done.stdout
@@ -259,7 +259,16 @@ set record=""
         self.assertRegex(text, r"\[destination\]\ntype = Maildir\npath = ~/Maildir/\n$")
         (self.home / ".getmail/getmailrc").write_text(
             f"{text.partition('[destination]')[0]}[destination]\ntype = MDA_external\nallow_root_commands = true\npath = {take}\n")
-        self.run_client("getmail", "--quiet")
+        # Once in a while, on a busy machine, it never ends: seen with the command as destination alone, and
+        # why isn't known yet. Then all is got anew, into nothing.
+        for last in (False, False, True):
+            (self.home / "got").unlink(missing_ok=True)
+            try:
+                self.run_client("getmail", "--quiet", timeout=60)
+                break
+            except subprocess.TimeoutExpired:
+                if last:
+                    raise
         self.assertEqual((self.home / "got").read_bytes().count(b"END-OF-MAIL"), COUNT)
 
     @unittest.skipUnless(shutil.which("offlineimap"), "no offlineimap")
