@@ -197,11 +197,12 @@ gboolean bus_proxy_of(GVariant *options, char **proxy, GError **error)
 
     if (!g_variant_lookup(options, "proxy", "&s", &url) || !*url)
         return TRUE;
-    g_autoptr(NetProxy) read =
-        strcmp(url, NET_PROXY_DIRECT) == 0 ? NULL : net_proxy_parse(url, error);
-    if (!read && strcmp(url, NET_PROXY_DIRECT) != 0) {
-        g_prefix_error(error, "the proxy ");
-        return FALSE;
+    if (strcmp(url, NET_PROXY_DIRECT) != 0) {
+        g_autoptr(NetProxy) read = net_proxy_parse(url, error);
+        if (!read) {
+            g_prefix_error(error, "the proxy ");
+            return FALSE;
+        }
     }
     *proxy = g_strdup(url);
     return TRUE;

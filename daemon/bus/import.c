@@ -443,10 +443,7 @@ gpointer bus_import_job(AccountWork *work, gpointer data, GError **error)
     g_free(import.buffer);
     if (!ok)
         return NULL;
-    GVariantDict summary;
-    g_variant_dict_init(&summary, NULL);
-    g_variant_dict_insert(&summary, "Messages", "u", import.messages);
-    g_variant_dict_insert(&summary, "Known", "u", import.known);
-    g_variant_dict_insert(&summary, "Refused", "u", import.refused);
-    return g_variant_ref_sink(g_variant_new("(@a{sv})", g_variant_dict_end(&summary)));
+    const RecordCount counts[] = {
+        {"Messages", import.messages}, {"Known", import.known}, {"Refused", import.refused}};
+    return record_summary(counts, G_N_ELEMENTS(counts));
 }

@@ -9,6 +9,7 @@
 
 #include "cache/set-like.h"
 #include "daemon/net/stream.h"
+#include "daemon/proto/imap/date.h"
 #include "daemon/proto/imap/search-words.h"
 #include "daemon/serve/imap/find.h"
 
@@ -314,12 +315,11 @@ static gboolean tell_found(const CacheFolder *folder, const GArray *uids, gpoint
 static gint32 today(void)
 {
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
-    GDate date;
+    gint32 days = 0;
 
-    g_date_clear(&date, 1);
-    g_date_set_dmy(&date, (GDateDay)g_date_time_get_day_of_month(now),
-                   (GDateMonth)g_date_time_get_month(now), (GDateYear)g_date_time_get_year(now));
-    return (gint32)g_date_get_julian(&date) - 719163; /* of 1970-01-01 */
+    imap_date_of((guint)g_date_time_get_year(now), (guint)g_date_time_get_month(now),
+                 (guint)g_date_time_get_day_of_month(now), &days);
+    return days;
 }
 
 static gboolean is_set_like(Cache *cache)
@@ -368,12 +368,9 @@ static gpointer search_job(AccountWork *work, gpointer data, GError **error)
     g_clear_pointer(&mail.told, g_hash_table_unref);
     if (!ok)
         return NULL;
-    GVariantDict summary;
-    g_variant_dict_init(&summary, NULL);
-    g_variant_dict_insert(&summary, "Found", "u", mail.messages);
-    g_variant_dict_insert(&summary, "Unsearched", "u", unsearched);
-    g_variant_dict_insert(&summary, "Missing", "u", mail.missing);
-    return g_variant_ref_sink(g_variant_new("(@a{sv})", g_variant_dict_end(&summary)));
+    const RecordCount counts[] = {
+        {"Found", mail.messages}, {"Unsearched", unsearched}, {"Missing", mail.missing}};
+    return record_summary(counts, G_N_ELEMENTS(counts));
 }
 
 /* ---- Export ------------------------------------------------------------------------------------ */
@@ -465,12 +462,9 @@ static gpointer export_job(AccountWork *work, gpointer data, GError **error)
     g_string_free(mail.out, TRUE);
     if (!ok)
         return NULL;
-    GVariantDict summary;
-    g_variant_dict_init(&summary, NULL);
-    g_variant_dict_insert(&summary, "Messages", "u", mail.messages);
-    g_variant_dict_insert(&summary, "Known", "u", mail.known);
-    g_variant_dict_insert(&summary, "Missing", "u", mail.missing);
-    return g_variant_ref_sink(g_variant_new("(@a{sv})", g_variant_dict_end(&summary)));
+    const RecordCount counts[] = {
+        {"Messages", mail.messages}, {"Known", mail.known}, {"Missing", mail.missing}};
+    return record_summary(counts, G_N_ELEMENTS(counts));
 }
 
 /* ---- the methods ------------------------------------------------------------------------------- */

@@ -107,6 +107,16 @@ void record_placement(GString *line, Cache *cache, const CachePlacement *placeme
     record_flags(line, cache, placement->flags);
 }
 
+GVariant *record_summary(const RecordCount *counts, guint n)
+{
+    GVariantDict summary;
+
+    g_variant_dict_init(&summary, NULL);
+    for (guint i = 0; i < n; i++)
+        g_variant_dict_insert(&summary, counts[i].name, "u", counts[i].count);
+    return g_variant_ref_sink(g_variant_new("(@a{sv})", g_variant_dict_end(&summary)));
+}
+
 /* ---- header fields ----------------------------------------------------------------------------- */
 
 /* Its value on one line, with encoded words decoded; NULL: there is none. */

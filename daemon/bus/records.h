@@ -23,6 +23,13 @@ void record_placement(GString *line, Cache *cache, const CachePlacement *placeme
 /* From, To, Subject and MessageId of a header block, decoded for people. */
 void record_header(GString *line, const char *header, gsize length);
 
+/* What is answered in the end, (a{sv}): how many there were of each (u). The caller frees. */
+typedef struct {
+    const char *name;
+    guint count;
+} RecordCount;
+GVariant *record_summary(const RecordCount *counts, guint n);
+
 /* ---- the other end --------------------------------------------------------------------------- */
 
 /*

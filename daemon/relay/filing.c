@@ -9,6 +9,7 @@
 #include "cache/change.h"
 #include "cache/folder.h"
 #include "cache/note.h"
+#include "cache/set-like.h"
 #include "cache/watch.h"
 #include "daemon/index/render.h"
 #include "daemon/relay/copies.h"
@@ -145,6 +146,11 @@ static gboolean sent_begin(Sent *sent, CacheMode mode, GError **error)
     return sent->renamed != NULL;
 }
 
+static gboolean is_alike(const RelayCopyFound *copy)
+{
+    return copy->kind == RELAY_COPY_SAME || copy->kind == RELAY_COPY_REWRITTEN;
+}
+
 /* Copies that count, and whether some can't be told yet. */
 typedef struct {
     guint there, of_provider, unknown;
@@ -159,7 +165,7 @@ static gboolean sent_tally(const Sent *sent, const RelayIdentity *identity, gint
     *tally = (Tally){0};
     for (guint i = 0; found && i < found->len; i++) {
         const RelayCopyFound *copy = &g_array_index(found, RelayCopyFound, i);
-        gboolean alike = copy->kind == RELAY_COPY_SAME || copy->kind == RELAY_COPY_REWRITTEN;
+        gboolean alike = is_alike(copy);
         gboolean recent = !copy->made_here && copy->placement.date >= since;
         tally->there += alike;
         tally->of_provider += alike && recent;
@@ -343,11 +349,6 @@ static int copy_rank(const RelayCopyFound *copy, const QueueEntry *entry)
            (copy->placement.base != CACHE_BASE_NONE);
 }
 
-static gboolean is_alike(const RelayCopyFound *copy)
-{
-    return copy->kind == RELAY_COPY_SAME || copy->kind == RELAY_COPY_REWRITTEN;
-}
-
 static const RelayCopyFound *best_copy(GArray *found, const QueueEntry *entry)
 {
     const RelayCopyFound *best = NULL;
@@ -364,11 +365,8 @@ static const RelayCopyFound *best_copy(GArray *found, const QueueEntry *entry)
 static gboolean is_superfluous(const Sent *sent, const RelayCopyFound *copy,
                                const RelayCopyFound *best)
 {
-    g_autofree char *set_like = cache_meta_get(sent->txn, "set-like");
-    gboolean one_message = g_strcmp0(set_like, "1") == 0;
-
     return copy != best && copy->kind == RELAY_COPY_SAME &&
-           (!one_message || copy->placement.base == CACHE_BASE_NONE);
+           (copy->placement.base == CACHE_BASE_NONE || !cache_is_set_like(sent->txn));
 }
 
 /* Its flags are the remaining one's. */
@@ -452,7 +450,8 @@ static gboolean join_all(RelayFiling *filing)
     if (entries && entries->len > 0 && has_doubles(filing, entries, doubled))
         join_doubles(filing, entries, doubled, &unsure, &error);
     if (error)
-        g_message("relay: second copies of sent mail stay for now: %s", error->message);
+        g_message("relay: second copies of sent mail are looked at again later: %s",
+                  error->message);
     return unsure || error;
 }
 

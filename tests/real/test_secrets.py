@@ -142,14 +142,19 @@ class Locked(SecretCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
-    def test_a_locked_keyring_is_said_and_waited_for(self):
+    def begin_with_keyring(self):
+        """A daemon whose account's password is kept by a keyring, `self.keyring`, which may be another later."""
         daemon = self.postern(accounts={}, synced=False)
         daemon.environment["XDG_DATA_HOME"] = str(daemon.directory / "xdg")
         Path(daemon.environment["XDG_DATA_HOME"]).mkdir()
-        keyring = Keyring(daemon.environment)
-        self.addCleanup(lambda: keyring.close())
+        self.keyring = Keyring(daemon.environment)
+        self.addCleanup(lambda: self.keyring.close())
         self.add(daemon)
         daemon.sync()
+        return daemon
+
+    def test_a_locked_keyring_is_said_and_waited_for(self):
+        daemon = self.begin_with_keyring()
         self.assertEqual(daemon.state()["Upstream"]["Secret"], "the secret service")
         self.call(daemon, "Lock", "['/org/freedesktop/secrets/collection/login']")
         daemon.restart()
@@ -159,23 +164,17 @@ class Locked(SecretCase):
         with daemon.imap() as imap:
             self.assertEqual(imap.select().exists, 3)
         self.server.add(mails(4)[3])
-        keyring.close()
-        keyring = Keyring(daemon.environment)
+        self.keyring.close()
+        self.keyring = Keyring(daemon.environment)
         daemon.wait(lambda: daemon.state()["Messages"] == 4, "the mail that came meanwhile", timeout=200)
         self.assertEqual(daemon.wait_state("idle")["LastError"], "")
 
     def test_without_any_service_it_is_waited_for_too(self):
-        daemon = self.postern(accounts={}, synced=False)
-        daemon.environment["XDG_DATA_HOME"] = str(daemon.directory / "xdg")
-        Path(daemon.environment["XDG_DATA_HOME"]).mkdir()
-        keyring = Keyring(daemon.environment)
-        self.addCleanup(lambda: keyring.close())
-        self.add(daemon)
-        daemon.sync()
-        keyring.close()
+        daemon = self.begin_with_keyring()
+        self.keyring.close()
         daemon.restart()
         self.assertIn("secret service", daemon.wait_state("locked", timeout=120)["LastError"])
-        keyring = Keyring(daemon.environment)
+        self.keyring = Keyring(daemon.environment)
         daemon.wait_state("idle", timeout=200)
 
 

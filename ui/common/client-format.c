@@ -5,6 +5,8 @@
  */
 #include "ui/common/client-format.h"
 
+#include "ui/common/offer.h"
+
 #include <string.h>
 
 /* @WORD@ is filled in. */
@@ -146,20 +148,26 @@ static char *list_names(void)
     return g_string_free(names, FALSE);
 }
 
-/* The port of the listener with TLS; NULL: there is none that works. */
-static char *tls_port(GVariant *servers, const char *protocol)
+GVariant *client_listener(GVariant *listeners, const char *protocol, gboolean tls)
 {
-    for (gsize i = 0; i < g_variant_n_children(servers); i++) {
-        g_autoptr(GVariant) server = g_variant_get_child_value(servers, i);
-        const char *its = "", *security = "";
-        guint16 port = 0;
-        g_variant_lookup(server, "Protocol", "&s", &its);
-        g_variant_lookup(server, "Security", "&s", &security);
-        g_variant_lookup(server, "Port", "q", &port);
-        if (strcmp(its, protocol) == 0 && strcmp(security, "tls") == 0)
-            return g_strdup_printf("%u", port);
+    for (gsize i = 0; listeners && i < g_variant_n_children(listeners); i++) {
+        g_autoptr(GVariant) listener = g_variant_get_child_value(listeners, i);
+        if (strcmp(offer_string(listener, "Protocol"), protocol) == 0 &&
+            (strcmp(offer_string(listener, "Security"), "tls") == 0) == tls &&
+            !*offer_string(listener, "Error"))
+            return g_steal_pointer(&listener);
     }
     return NULL;
+}
+
+/* The port of the listener with TLS; NULL: there is none that works. */
+static char *tls_port(GVariant *listeners, const char *protocol)
+{
+    g_autoptr(GVariant) listener = client_listener(listeners, protocol, TRUE);
+    guint16 port = 0;
+
+    return listener && g_variant_lookup(listener, "Port", "q", &port) ? g_strdup_printf("%u", port)
+                                                                      : NULL;
 }
 
 /* Any of the programs may have its own idea of what these mean. */

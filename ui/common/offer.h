@@ -23,5 +23,6 @@ void offer_choose_auth(GVariant *offer, OfferAuth *auth);
  * so, or doesn't say. The caller frees; NULL: none. */
 GVariant *offer_server(GVariant *offer, const char *key, gboolean oauth2);
 
-/* A string of the offer or of one of its servers; "" where there is none. Owned by `dictionary`. */
+/* A string of the offer, of one of its servers, or of any dictionary; "" where there is none. Owned by
+ * `dictionary`. */
 const char *offer_string(GVariant *dictionary, const char *key);

@@ -12,8 +12,10 @@ typedef struct {
     gint64 all, done; /* messages */
 } Export;
 
-static gboolean take_record(Export *export, const CtlRecord *record, GError **error)
+static gboolean take_record(const CtlRecord *record, gpointer data, GError **error)
 {
+    Export *export = data;
+
     if (ctl_record_number(record, "Uid"))
         export->done++;
     else
@@ -21,23 +23,6 @@ static gboolean take_record(Export *export, const CtlRecord *record, GError **er
     if (export->all && export->done % 64 == 0)
         ctl_progress("Exporting", (double)export->done / (double)export->all);
     return ctl_archive_take(export->archive, record, error);
-}
-
-static gboolean take_all(Export *export, CtlStream *stream, GError **error)
-{
-    GError *failure = NULL;
-    gboolean ok = TRUE;
-
-    while (ok) {
-        g_auto(CtlRecord) record = {0};
-        if (!ctl_stream_read(stream, &record, &failure))
-            break;
-        ok = take_record(export, &record, &failure);
-    }
-    ctl_progress("Exporting", -1);
-    if (failure)
-        g_propagate_error(error, failure);
-    return failure == NULL;
 }
 
 static void tell_exported(Ctl *ctl, GVariant *summary)
@@ -100,7 +85,8 @@ gboolean cmd_export(Ctl *ctl, int argc, char **argv, GError **error)
         return FALSE;
     Export export = {.archive = archive};
     GError *failure = NULL;
-    gboolean ok = take_all(&export, stream, &failure);
+    gboolean ok = ctl_stream_each(stream, take_record, &export, &failure);
+    ctl_progress("Exporting", -1);
     g_autoptr(GVariant) summary = ctl_stream_end(stream, ok ? error : NULL);
     if (!ok)
         g_propagate_error(error, failure);

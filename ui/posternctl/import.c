@@ -14,7 +14,8 @@ typedef struct {
     guint too_large;
 } Import;
 
-static GBytes *describe_message(const ImportMessage *message)
+/* Without its size it is a folder. */
+static GBytes *describe(const ImportMessage *message, gboolean sized)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
 
@@ -33,8 +34,10 @@ static GBytes *describe_message(const ImportMessage *message)
         if (g_utf8_validate(message->flags->pdata[i], -1, NULL))
             json_builder_add_string_value(builder, message->flags->pdata[i]);
     json_builder_end_array(builder);
-    json_builder_set_member_name(builder, "Size");
-    json_builder_add_int_value(builder, (gint64)message->length);
+    if (sized) {
+        json_builder_set_member_name(builder, "Size");
+        json_builder_add_int_value(builder, (gint64)message->length);
+    }
     json_builder_end_object(builder);
     g_autoptr(JsonNode) root = json_builder_get_root(builder);
     g_autofree char *text = json_to_string(root, FALSE);
@@ -51,7 +54,7 @@ static gboolean send_message(const ImportMessage *message, gpointer data, GError
         import->too_large++;
         return TRUE;
     }
-    g_autoptr(GBytes) line = describe_message(message);
+    g_autoptr(GBytes) line = describe(message, TRUE);
     if (ctl_stream_write(import->stream, g_bytes_get_data(line, NULL), g_bytes_get_size(line),
                          &failure) &&
         ctl_stream_write(import->stream, message->data, message->length, &failure))
@@ -65,14 +68,10 @@ static gboolean send_message(const ImportMessage *message, gpointer data, GError
 static gboolean send_folder(Import *import, const char *folder, GError **error)
 {
     g_autoptr(GPtrArray) none = g_ptr_array_new();
-    g_autoptr(GBytes) line = describe_message(&(ImportMessage){.folder = folder, .flags = none});
-    g_autofree char *text = g_strdup(g_bytes_get_data(line, NULL));
-    char *size = g_strrstr(text, ",\"Size\"");
+    g_autoptr(GBytes) line = describe(&(ImportMessage){.folder = folder, .flags = none}, FALSE);
 
-    if (!size)
-        return ctl_fail(error, "%s can't be named", folder);
-    strcpy(size, "}\n");
-    return ctl_stream_write(import->stream, text, strlen(text), error);
+    return ctl_stream_write(import->stream, g_bytes_get_data(line, NULL), g_bytes_get_size(line),
+                            error);
 }
 
 static gboolean read_sources(Import *import, const GPtrArray *sources, ImportQuoting quoting,

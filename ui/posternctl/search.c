@@ -12,6 +12,7 @@ enum { FLAGS, DATE, FROM, SUBJECT, FOLDER, COLUMNS };
 typedef struct {
     Ctl *ctl;
     CtlArchive *archive; /* NULL: they are listed */
+    CtlStream *stream;   /* that they come from */
     int widths[COLUMNS];
     gboolean fits; /* to a line of that width */
     guint count;
@@ -82,23 +83,15 @@ static gboolean take_found(Listing *listing, const CtlRecord *record, GError **e
     return !ferror(stdout) || ctl_fail(error, "the output can't be written");
 }
 
-static gboolean take_all_found(Listing *listing, CtlStream *stream, GError **error)
+static gboolean take_and_flush(const CtlRecord *record, gpointer data, GError **error)
 {
-    GError *failure = NULL;
-    gboolean ok = TRUE;
+    Listing *listing = data;
+    gboolean ok = take_found(listing, record, error);
 
-    while (ok) {
-        g_auto(CtlRecord) record = {0};
-        if (!ctl_stream_read(stream, &record, &failure))
-            break;
-        ok = take_found(listing, &record, &failure);
-        listing->count++;
-        if (!ctl_stream_is_ready(stream))
-            fflush(stdout);
-    }
-    if (failure)
-        g_propagate_error(error, failure);
-    return failure == NULL;
+    listing->count++;
+    if (!ctl_stream_is_ready(listing->stream))
+        fflush(stdout);
+    return ok;
 }
 
 /* What isn't in the answer is said. */
@@ -156,7 +149,8 @@ gboolean cmd_search(Ctl *ctl, int argc, char **argv, GError **error)
     if (!stream)
         return FALSE;
     GError *failure = NULL;
-    gboolean ok = take_all_found(&listing, stream, &failure);
+    listing.stream = stream;
+    gboolean ok = ctl_stream_each(stream, take_and_flush, &listing, &failure);
     g_autoptr(GVariant) summary = ctl_stream_end(stream, ok ? error : NULL);
     if (!ok)
         g_propagate_error(error, failure);

@@ -23,12 +23,14 @@ struct CtlStream {
 
 /* ---- records ----------------------------------------------------------------------------------- */
 
-void ctl_record_clear(CtlRecord *record)
+static void record_clear(CtlRecord *record)
 {
     g_clear_pointer(&record->line, g_bytes_unref);
     g_clear_pointer(&record->fields, json_object_unref);
     g_clear_pointer(&record->content, g_bytes_unref);
 }
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CtlRecord, record_clear)
 
 static JsonNode *member(const CtlRecord *record, const char *name)
 {
@@ -138,7 +140,8 @@ static gboolean read_content(CtlStream *stream, CtlRecord *record, GError **erro
     return TRUE;
 }
 
-gboolean ctl_stream_read(CtlStream *stream, CtlRecord *record, GError **error)
+/* FALSE without an error: there are no more. */
+static gboolean read_record(CtlStream *stream, CtlRecord *record, GError **error)
 {
     gsize length;
     char *line = g_data_input_stream_read_line(stream->input, &length, NULL, error);
@@ -153,6 +156,20 @@ gboolean ctl_stream_read(CtlStream *stream, CtlRecord *record, GError **error)
         return ctl_fail(error, "posternd said something that isn't understood");
     record->fields = json_object_ref(json_node_get_object(root));
     return !record_is(record, "Content") || read_content(stream, record, error);
+}
+
+gboolean ctl_stream_each(CtlStream *stream, CtlStreamTake take, gpointer data, GError **error)
+{
+    GError *failure = NULL;
+    gboolean ok = TRUE;
+
+    while (ok) {
+        g_auto(CtlRecord) record = {0};
+        ok = read_record(stream, &record, &failure) && take(&record, data, &failure);
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return failure == NULL;
 }
 
 gboolean ctl_stream_is_ready(CtlStream *stream)

@@ -18,9 +18,6 @@ typedef struct {
     GBytes *content; /* NULL: none came */
 } CtlRecord;
 
-void ctl_record_clear(CtlRecord *record);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CtlRecord, ctl_record_clear)
-
 /* A member of the line; "" or 0 where it is missing. */
 const char *ctl_record_text(const CtlRecord *record, const char *name);
 gint64 ctl_record_number(const CtlRecord *record, const char *name);
@@ -32,8 +29,10 @@ const char **ctl_record_flags(const CtlRecord *record);
 CtlStream *ctl_stream_begin(Ctl *ctl, const char *id, const char *method, GVariant *parameters,
                             GError **error);
 
-/* Reads the next record, which the caller clears. FALSE without an error: there are no more. */
-gboolean ctl_stream_read(CtlStream *stream, CtlRecord *record, GError **error);
+/* Gives all records to take(), one after the other, until that fails or there are no more. */
+typedef gboolean (*CtlStreamTake)(const CtlRecord *record, gpointer data, GError **error);
+gboolean ctl_stream_each(CtlStream *stream, CtlStreamTake take, gpointer data, GError **error);
+
 /* Whether a record is there already, at least a part of it. */
 gboolean ctl_stream_is_ready(CtlStream *stream);
 

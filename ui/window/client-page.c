@@ -4,6 +4,7 @@
 
 #include "dbus/error.h"
 #include "ui/common/client-format.h"
+#include "ui/common/offer.h"
 #include "ui/window/call.h"
 #include "ui/window/page.h"
 #include "ui/window/row.h"
@@ -57,35 +58,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Request, request_free)
 
 /* ---- what to type in ----------------------------------------------------------------------- */
 
-static const char *string_of(GVariant *dictionary, const char *key)
-{
-    const char *value = "";
-
-    g_variant_lookup(dictionary, key, "&s", &value);
-    return value;
-}
-
-/* TLS from the first byte is best: nobody who has the port while Postern is down is told the password. */
-static GVariant *find_listener(GVariant *listeners, const char *protocol, gboolean tls)
-{
-    for (gsize i = 0; listeners && i < g_variant_n_children(listeners); i++) {
-        g_autoptr(GVariant) listener = g_variant_get_child_value(listeners, i);
-        if (strcmp(string_of(listener, "Protocol"), protocol) == 0 &&
-            (strcmp(string_of(listener, "Security"), "tls") == 0) == tls &&
-            !*string_of(listener, "Error"))
-            return g_steal_pointer(&listener);
-    }
-    return NULL;
-}
-
 static void add_server(GtkBox *box, const char *title, GVariant *listeners, const char *protocol)
 {
-    g_autoptr(GVariant) listener = find_listener(listeners, protocol, TRUE);
+    /* TLS from the first byte is best: nobody who has the port while Postern is down is told the
+     * password. */
+    g_autoptr(GVariant) listener = client_listener(listeners, protocol, TRUE);
     gboolean tls = listener != NULL;
     GtkWidget *group = adw_preferences_group_new();
     guint16 port = 0;
 
-    if (!listener && !(listener = find_listener(listeners, protocol, FALSE)))
+    if (!listener && !(listener = client_listener(listeners, protocol, FALSE)))
         return;
     g_variant_lookup(listener, "Port", "q", &port);
     g_autofree char *text = g_strdup_printf("%u", port);
@@ -108,9 +90,9 @@ static void add_login(GtkBox *box, GVariant *login)
         _("The password is made for this program, and shown only now. It can be ended on the "
           "account’s page."));
     adw_preferences_group_add(ADW_PREFERENCES_GROUP(group),
-                              row_new_value(_("User name"), string_of(login, "User")));
+                              row_new_value(_("User name"), offer_string(login, "User")));
     adw_preferences_group_add(ADW_PREFERENCES_GROUP(group),
-                              row_new_value(_("Password"), string_of(login, "Password")));
+                              row_new_value(_("Password"), offer_string(login, "Password")));
     gtk_box_append(box, group);
 }
 
@@ -154,11 +136,11 @@ static char *format_of(Request *request, GVariant *login)
 {
     GVariant *settings = postern_account_get_settings(request->account);
     const char *address = postern_account_get_address(request->account);
-    const char *name = settings ? string_of(settings, "name") : "";
+    const char *name = settings ? offer_string(settings, "name") : "";
     const ClientFormat client = {postern_account_get_id(request->account),
                                  address,
                                  *name ? name : address,
-                                 string_of(login, "Password"),
+                                 offer_string(login, "Password"),
                                  postern_manager_get_authority(request->manager),
                                  postern_manager_get_listeners(request->manager)};
     const char *format = programs[request->program].format;

@@ -34,8 +34,6 @@ static void say(SigninPage *page, const char *text)
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-static void finish(SigninPage *page, const char *pasted);
-
 static void on_finished(GObject *source, GAsyncResult *result, gpointer data)
 {
     g_autoptr(SigninPage) page = data;

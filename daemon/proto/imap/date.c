@@ -46,20 +46,27 @@ static gboolean take_month(const char **p, const char *end, int *month)
     return FALSE;
 }
 
+gboolean imap_date_of(guint year, guint month, guint day, gint32 *days)
+{
+    GDate date;
+
+    if (!g_date_valid_dmy((GDateDay)day, (GDateMonth)month, (GDateYear)year))
+        return FALSE;
+    g_date_clear(&date, 1);
+    g_date_set_dmy(&date, (GDateDay)day, (GDateMonth)month, (GDateYear)year);
+    *days = (gint32)g_date_get_julian(&date) - JULIAN_1970;
+    return TRUE;
+}
+
 /* "7-Feb-1994" */
 static gboolean take_day(const char **p, const char *end, gint32 *days)
 {
     int day, month, year;
-    GDate date;
 
-    if (!take_digits(p, end, 1, 2, &day) || !take_char(p, end, '-') ||
-        !take_month(p, end, &month) || !take_char(p, end, '-') ||
-        !take_digits(p, end, 4, 4, &year) || !g_date_valid_dmy(day, month, year))
-        return FALSE;
-    g_date_clear(&date, 1);
-    g_date_set_dmy(&date, day, month, year);
-    *days = (gint32)g_date_get_julian(&date) - JULIAN_1970;
-    return TRUE;
+    return take_digits(p, end, 1, 2, &day) && take_char(p, end, '-') &&
+           take_month(p, end, &month) && take_char(p, end, '-') &&
+           take_digits(p, end, 4, 4, &year) &&
+           imap_date_of((guint)year, (guint)month, (guint)day, days);
 }
 
 /* "21:52:25"; a leap second is let through as the next minute. */

@@ -19,6 +19,8 @@ gboolean imap_date_time_parse(const char *text, gsize length, ImapDateTime *out)
 /* Appends it in quotes, always 28 octets. Years outside 1 to 9999 are clamped. */
 void imap_date_time_format(const ImapDateTime *date, GString *out);
 
+/* Days since 1970-01-01 of a day of the Gregorian calendar. FALSE: there is no such day. */
+gboolean imap_date_of(guint year, guint month, guint day, gint32 *days);
 /* "1-Feb-1994" (RFC 3501 date-text): days since 1970-01-01. */
 gboolean imap_date_parse(const char *text, gsize length, gint32 *days);
 /* Appends "1-Feb-1994". */

@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-/* What 1970-01-01 is to GDate. */
-#define EPOCH_JULIAN 719163
-
 /* Days, from the first up to the one before `end`. */
 typedef struct {
     gint32 first, end;
@@ -55,12 +52,9 @@ static char *key_with_text(const char *key, const char *text)
 
 static gint32 day_number(guint year, guint month, guint day)
 {
-    GDate date;
+    gint32 days;
 
-    if (!g_date_valid_dmy((GDateDay)day, (GDateMonth)month, (GDateYear)year))
-        return G_MININT32;
-    g_date_set_dmy(&date, (GDateDay)day, (GDateMonth)month, (GDateYear)year);
-    return (gint32)g_date_get_julian(&date) - EPOCH_JULIAN;
+    return imap_date_of(year, month, day, &days) ? days : G_MININT32;
 }
 
 /* Digits only, and not too many for any unit below. */
