@@ -15,6 +15,8 @@ static const char SQL_FORGET_FETCH[] =
     "DELETE FROM problem WHERE operation = 'fetch' AND folder = ? AND uid = ?";
 static const char SQL_FORGET_FETCHES[] =
     "DELETE FROM problem WHERE operation = 'fetch' AND folder = ?";
+static const char SQL_FIND[] =
+    "SELECT id FROM problem WHERE operation = ? AND folder = ? AND uid = ?";
 static const char SQL_LIST[] =
     "SELECT id, operation, folder, uid, text, since, retry FROM problem ORDER BY id";
 
@@ -60,6 +62,18 @@ gboolean problem_forget_fetch(CacheTxn *txn, gint64 folder, guint32 uid, GError 
 gboolean problem_forget_fetches(CacheTxn *txn, gint64 folder, GError **error)
 {
     return db_run(txn->db, error, SQL_FORGET_FETCHES, DB_INT(folder));
+}
+
+gint64 cache_problem_find(CacheTxn *txn, const char *operation, gint64 folder, guint32 uid,
+                          GError **error)
+{
+    gint64 id = 0;
+    g_auto(DbQuery) query =
+        db_query(txn->db, SQL_FIND, DB_TEXT(operation), DB_INT(folder), DB_INT(uid));
+
+    while (db_next(&query))
+        id = db_int(&query, 0);
+    return db_done(&query, error) ? id : 0;
 }
 
 GPtrArray *cache_problem_list(CacheTxn *txn, GError **error)

@@ -25,4 +25,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheProblem, cache_problem_free)
 /* Adds or replaces (by operation, folder, uid); gives its number, 0 on failure. */
 gint64 cache_problem_set(CacheTxn *txn, const CacheProblem *problem, GError **error);
 gboolean cache_problem_clear(CacheTxn *txn, gint64 id, GError **error);
+/* The number of that operation's problem with that message, or with the folder (uid 0); 0: there is none, or
+ * the cache can't be read. */
+gint64 cache_problem_find(CacheTxn *txn, const char *operation, gint64 folder, guint32 uid,
+                          GError **error);
 GPtrArray *cache_problem_list(CacheTxn *txn, GError **error);

@@ -9,17 +9,33 @@
 #include <string.h>
 
 struct AccountTrouble {
-    GPtrArray *problems; /* CacheProblem */
+    GHashTable *problems; /* folder's id → GPtrArray of its CacheProblem */
 };
+
+static void add_problem(GHashTable *problems, CacheProblem *problem)
+{
+    GPtrArray *of_folder = g_hash_table_lookup(problems, &problem->folder);
+
+    if (!of_folder) {
+        of_folder = g_ptr_array_new_with_free_func((GDestroyNotify)cache_problem_free);
+        g_hash_table_insert(problems, g_memdup2(&problem->folder, sizeof problem->folder),
+                            of_folder);
+    }
+    g_ptr_array_add(of_folder, problem);
+}
 
 AccountTrouble *account_trouble_read(CacheTxn *txn, GError **error)
 {
-    GPtrArray *problems = cache_problem_list(txn, error);
+    g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
 
     if (!problems)
         return NULL;
     AccountTrouble *trouble = g_new(AccountTrouble, 1);
-    trouble->problems = problems;
+    trouble->problems = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
+                                              (GDestroyNotify)g_ptr_array_unref);
+    g_ptr_array_set_free_func(problems, NULL);
+    for (guint i = 0; i < problems->len; i++)
+        add_problem(trouble->problems, g_ptr_array_index(problems, i));
     return trouble;
 }
 
@@ -27,7 +43,7 @@ void account_trouble_free(AccountTrouble *trouble)
 {
     if (!trouble)
         return;
-    g_ptr_array_unref(trouble->problems);
+    g_hash_table_unref(trouble->problems);
     g_free(trouble);
 }
 
@@ -36,10 +52,11 @@ void account_trouble_free(AccountTrouble *trouble)
 static const char *find_words(const AccountTrouble *trouble, gint64 folder, const char *operation,
                               gboolean whole)
 {
-    for (guint i = 0; i < trouble->problems->len; i++) {
-        const CacheProblem *problem = g_ptr_array_index(trouble->problems, i);
-        if (problem->folder == folder && (problem->uid == 0) == whole &&
-            strcmp(problem->operation, operation) == 0)
+    const GPtrArray *problems = g_hash_table_lookup(trouble->problems, &folder);
+
+    for (guint i = 0; problems && i < problems->len; i++) {
+        const CacheProblem *problem = g_ptr_array_index(problems, i);
+        if ((problem->uid == 0) == whole && strcmp(problem->operation, operation) == 0)
             return problem->text && *problem->text ? problem->text : "no reason given";
     }
     return NULL;
@@ -69,6 +86,7 @@ static void add_sentence(GString *text, const AccountTrouble *trouble, const Cac
 char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folder)
 {
     const char *closed = find_words(trouble, folder->id, "fetch", TRUE);
+    const char *left_out = find_words(trouble, folder->id, "keywords", TRUE);
     GString *text = g_string_new(NULL);
 
     if (folder->unreadable)
@@ -81,6 +99,9 @@ char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folde
         g_string_append_printf(text, "%s%s", text->len ? "; " : "", closed);
     add_sentence(text, trouble, folder, folder->failing - (closed && folder->failing ? 1 : 0),
                  "fetch", "fetched");
+    if (left_out)
+        g_string_append_printf(text, "%s%s: %s", text->len ? "; " : "",
+                               folder->name ? folder->name : folder->base_name, left_out);
     if (text->len == 0) {
         g_string_free(text, TRUE);
         return NULL;

@@ -14,8 +14,8 @@ AccountTrouble *account_trouble_read(CacheTxn *txn, GError **error);
 void account_trouble_free(AccountTrouble *trouble);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccountTrouble, account_trouble_free)
 
-/* "3 messages of INBOX can't be fetched: …", or why the folder can't be read; NULL: all is well. The
- * caller frees. */
+/* "3 messages of INBOX can't be fetched: …", why the folder can't be read, or that keywords are left out;
+ * NULL: all is well. The caller frees. */
 char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folder);
 
 /* How many of the folder's messages aren't here though the account's prefetch wants them, those

@@ -70,15 +70,14 @@ static gboolean say_renumbers(SyncContext *context, CacheTxn *txn, const CacheFo
 
 static gboolean unsay_renumbers(CacheTxn *txn, gint64 folder, GError **error)
 {
-    g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
+    g_autoptr(GError) failure = NULL;
+    const gint64 said = cache_problem_find(txn, "renumbers", folder, 0, &failure);
 
-    for (guint i = 0; problems && i < problems->len; i++) {
-        const CacheProblem *problem = problems->pdata[i];
-        if (problem->folder == folder && g_str_equal(problem->operation, "renumbers") &&
-            !cache_problem_clear(txn, problem->id, error))
-            return FALSE;
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
     }
-    return problems != NULL;
+    return !said || cache_problem_clear(txn, said, error);
 }
 
 static gboolean write_times(SyncContext *context, const CacheFolder *folder, guint times,

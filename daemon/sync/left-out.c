@@ -6,18 +6,6 @@
 
 #define OPERATION "keywords"
 
-static gint64 find_said(CacheTxn *txn, gint64 folder, GError **error)
-{
-    g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
-
-    for (guint i = 0; problems && i < problems->len; i++) {
-        const CacheProblem *problem = problems->pdata[i];
-        if (problem->folder == folder && g_str_equal(problem->operation, OPERATION))
-            return problem->id;
-    }
-    return 0;
-}
-
 static gboolean say(SyncContext *context, gint64 folder, const char *why, GError **error)
 {
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE, error);
@@ -29,7 +17,7 @@ static gboolean say(SyncContext *context, gint64 folder, const char *why, GError
 
     if (!txn)
         return FALSE;
-    if (find_said(txn, folder, NULL))
+    if (cache_problem_find(txn, OPERATION, folder, 0, NULL))
         return TRUE;
     g_message("%s: %s", context->settings->id, text);
     return cache_problem_set(txn, &problem, error) != 0 &&
@@ -54,14 +42,21 @@ void sync_begin_left_out(SyncContext *context, gint64 folder)
 gboolean sync_end_left_out(SyncContext *context, gint64 folder, gboolean compared, GError **error)
 {
     g_autoptr(CacheTxn) txn = NULL;
+    g_autoptr(GError) failure = NULL;
     gint64 said;
 
     if (!compared || g_hash_table_contains(context->left_out, &folder))
         return TRUE;
     txn = cache_begin(context->cache, CACHE_READ, error);
-    said = txn ? find_said(txn, folder, error) : 0;
+    if (!txn)
+        return FALSE;
+    said = cache_problem_find(txn, OPERATION, folder, 0, &failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
+    }
     if (!said)
-        return txn != NULL;
+        return TRUE;
     g_clear_pointer(&txn, cache_end);
     txn = cache_begin(context->cache, CACHE_WRITE, error);
     return txn && cache_problem_clear(txn, said, error) &&

@@ -57,6 +57,18 @@ class Trouble(Case):
         inbox = next(one for one in self.daemon.control("folders", "work") if one["Name"] == "INBOX")
         self.assertEqual(inbox["Error"], "INBOX can't be read: NO [SERVERBUG] broken")
 
+    def test_keywords_that_are_left_out_are_told_and_in_the_exit_status(self):
+        self.near.set_flags("INBOX", 2, ["x" * 300, "Short"])
+        with self.assertRaises(ControlError) as caught:
+            self.daemon.sync()
+        self.assertEqual(caught.exception.status, 1)
+        words = "INBOX: Keywords are left out here: "
+        self.assertIn(words, str(caught.exception))
+        self.daemon.wait(lambda: words in self.daemon.state()["LastError"], "the account to say so")
+        inbox = next(one for one in self.daemon.control("folders", "work") if one["Name"] == "INBOX")
+        self.assertIn(words, inbox["Error"])
+        self.assertIn(words, self.daemon.control("status", json_output=False))
+
     def test_what_is_missing_is_counted_and_progress_is_not_complete(self):
         self.daemon.control("offline")
         folders = self.daemon.control("folders", "work")
