@@ -71,10 +71,13 @@ static void wait_run(Wait *wait)
 }
 
 /* The result goes before the context: sources that go with it lock the context, whose last
- * reference GLib's own thread may hold by then, and give up at any moment. */
+ * reference GLib's own thread may hold by then, and give up at any moment. What GLib has still to
+ * free it frees in the context, which it keeps alive for that. */
 static void wait_end(Wait *wait)
 {
     g_clear_object(&wait->result);
+    while (g_main_context_iteration(wait->context, FALSE))
+        ;
     g_object_unref(wait->cancellable);
     g_main_context_pop_thread_default(wait->context);
     g_main_context_unref(wait->context);
@@ -292,21 +295,35 @@ static gboolean service_is_there(GError **error)
     return started != NULL;
 }
 
+/* Opened for one question: one that is kept (libsecret's own) goes on asking a service that has gone,
+ * though another one has come since. */
+static SecretService *open_service(Wait *wait, GError **error)
+{
+    secret_service_open(SECRET_TYPE_SERVICE, NULL, SECRET_SERVICE_OPEN_SESSION, wait->cancellable,
+                        wait_done, wait);
+    wait_run(wait);
+    SecretService *service = secret_service_open_finish(wait->result, error);
+    g_clear_object(&wait->result);
+    return service;
+}
+
 static char *look_in_service(GHashTable *attributes, GError **error)
 {
+    SecretValue *value = NULL;
     Wait wait;
 
     wait_begin(&wait, SECRET_SECONDS);
-    secret_password_lookupv(&schema, attributes, wait.cancellable, wait_done, &wait);
-    wait_run(&wait);
-    char *stored = secret_password_lookup_nonpageable_finish(wait.result, error);
+    SecretService *service = open_service(&wait, error);
+    if (service) {
+        secret_service_lookup(service, &schema, attributes, wait.cancellable, wait_done, &wait);
+        wait_run(&wait);
+        value = secret_service_lookup_finish(service, wait.result, error);
+        g_object_unref(service);
+    }
     wait_end(&wait);
 
-    char *secret = g_strdup(stored);
-    if (stored)
-        secret_password_free(stored);
-    else /* libsecret goes on asking a service that has gone; another one may have come since */
-        secret_service_disconnect();
+    char *secret = value ? g_strdup(secret_value_get_text(value)) : NULL;
+    g_clear_pointer(&value, secret_value_unref);
     return secret;
 }
 
@@ -314,17 +331,21 @@ static char *look_in_service(GHashTable *attributes, GError **error)
  * reason. */
 static gboolean is_locked_away(GHashTable *attributes)
 {
+    GList *found = NULL;
     Wait wait;
 
     wait_begin(&wait, SECRET_SECONDS);
-    secret_password_searchv(&schema, attributes, SECRET_SEARCH_NONE, wait.cancellable, wait_done,
-                            &wait);
-    wait_run(&wait);
-    GList *found = secret_password_search_finish(wait.result, NULL);
-    wait_end(&wait);
-
+    SecretService *service = open_service(&wait, NULL);
+    if (service) {
+        secret_service_search(service, &schema, attributes, SECRET_SEARCH_NONE, wait.cancellable,
+                              wait_done, &wait);
+        wait_run(&wait);
+        found = secret_service_search_finish(service, wait.result, NULL);
+        g_object_unref(service);
+    }
     gboolean any = found != NULL;
     g_list_free_full(found, g_object_unref);
+    wait_end(&wait);
     return any;
 }
 
@@ -347,14 +368,21 @@ static char *read_secret(GHashTable *attributes, GError **error)
 static gboolean put_in_service(GHashTable *attributes, const char *label, const char *secret,
                                GError **error)
 {
+    SecretValue *value = secret_value_new(secret, -1, "text/plain");
+    gboolean stored = FALSE;
     Wait wait;
 
     wait_begin(&wait, SECRET_SECONDS);
-    secret_password_storev(&schema, attributes, SECRET_COLLECTION_DEFAULT, label, secret,
-                           wait.cancellable, wait_done, &wait);
-    wait_run(&wait);
-    gboolean stored = secret_password_store_finish(wait.result, error);
+    SecretService *service = open_service(&wait, error);
+    if (service) {
+        secret_service_store(service, &schema, attributes, SECRET_COLLECTION_DEFAULT, label, value,
+                             wait.cancellable, wait_done, &wait);
+        wait_run(&wait);
+        stored = secret_service_store_finish(service, wait.result, error);
+        g_object_unref(service);
+    }
     wait_end(&wait);
+    secret_value_unref(value);
     return stored;
 }
 
@@ -428,14 +456,19 @@ gboolean secrets_keep_grant(const char *id, const char *text, GError **error)
 
 void secrets_forget(const char *id)
 {
+    g_autoptr(GHashTable) attributes = secret_attributes_build(&schema, "account", id, NULL);
     Wait wait;
 
     if (!service_is_there(NULL))
         return;
     wait_begin(&wait, SECRET_SECONDS);
-    secret_password_clear(&schema, wait.cancellable, wait_done, &wait, "account", id, NULL);
-    wait_run(&wait);
-    secret_password_clear_finish(wait.result, NULL);
+    SecretService *service = open_service(&wait, NULL);
+    if (service) {
+        secret_service_clear(service, &schema, attributes, wait.cancellable, wait_done, &wait);
+        wait_run(&wait);
+        secret_service_clear_finish(service, wait.result, NULL);
+        g_object_unref(service);
+    }
     wait_end(&wait);
 }
 
