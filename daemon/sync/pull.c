@@ -51,6 +51,7 @@ typedef struct {
     char *words;          /* of a refusal, or NULL */
     gboolean unsure;      /* what the server says doesn't add up: nothing is believed to be gone */
     gboolean compares;    /* all is to be compared, or was */
+    gboolean differed;    /* and the server's flags were others than the base's */
     gboolean untold;      /* flags of what is numbered anew can't be read */
     gboolean losing;      /* most of it seems to be gone, which isn't believed yet */
     guint connection;     /* the pull began on */
@@ -252,6 +253,7 @@ static gboolean compare_all(Pull *pull, GError **error)
     add_unknown_below(&comparison, G_MAXUINT32);
     g_array_set_size(pull->changes, 0);
     g_array_append_vals(pull->changes, changed->data, changed->len);
+    pull->differed = changed->len > 0;
     return TRUE;
 }
 
@@ -304,13 +306,17 @@ static gboolean complete_told(Pull *pull, GError **error)
 /*
  * What servers call changed may lack something: a replica that was behind, a modseq that wasn't given. So
  * a folder that has changed is compared as a whole once more, some time after: rarely where that is
- * much.
+ * much. One that doesn't seem to change is compared at times as well, not all in the same hour.
  */
-static gint64 compare_seconds(guint messages)
+static gint64 compare_seconds(const CacheFolder *folder, gboolean changed)
 {
-    const gint64 hour = 60 * 60;
+    const gint64 hour = 60 * 60, day = 24 * hour, spread = folder->id % 24 * hour;
 
-    return messages <= 2000 ? hour : messages <= 50000 ? 24 * hour : 7 * 24 * hour;
+    if (folder->exists <= 2000)
+        return changed ? hour : day + spread;
+    if (folder->exists <= 50000)
+        return changed ? day : 7 * day + spread;
+    return changed ? 7 * day : 28 * day + spread;
 }
 
 /* The note "compared": when (Unix seconds), and whether the folder has changed since. */
@@ -321,13 +327,52 @@ static char *compared_key(gint64 folder)
     return sync_note_key("compared", folder, 0);
 }
 
+/* The note "still": at which HIGHESTMODSEQ the folder was seen to change without another one. */
+static char *still_key(gint64 folder)
+{
+    return sync_note_key("still", folder, 0);
+}
+
 gboolean sync_is_to_compare(const SyncContext *context, const CacheFolder *folder)
 {
-    g_autofree char *key = compared_key(folder->id);
+    g_autofree char *key = compared_key(folder->id), *still = still_key(folder->id);
     const gint64 note = sync_note(context, key);
 
-    return (note & CHANGED_SINCE) &&
-           sync_time(context) >= (note >> 1) + compare_seconds(folder->exists);
+    return sync_note(context, still) ||
+           (note && sync_time(context) >=
+                        (note >> 1) + compare_seconds(folder, (note & CHANGED_SINCE) != 0));
+}
+
+/*
+ * Whether the server has shown that its HIGHESTMODSEQ says nothing: it is the same as before, and there
+ * are new messages (RFC 7162, 3.1.1), or flags are others though nothing has changed by it since all
+ * were compared.
+ */
+static gboolean has_stood_still(const Pull *pull)
+{
+    const ImapSelected *state = &pull->context->state;
+    const CacheFolder *folder = pull->folder;
+    g_autofree char *key = compared_key(folder->id);
+    const gint64 note = sync_note(pull->context, key);
+
+    if (!folder->synced || !state->highestmodseq ||
+        state->highestmodseq != folder->base_highestmodseq)
+        return FALSE;
+    return (pull->top >= folder->base_uidnext && pull->top < state->uidnext) ||
+           (pull->differed && note && !(note & CHANGED_SINCE));
+}
+
+/* While it stands still all is compared each time, and once more when it moves. */
+static gboolean note_still(Pull *pull, GError **error)
+{
+    const gint64 modseq = (gint64)pull->context->state.highestmodseq;
+    g_autofree char *key = still_key(pull->folder->id);
+    const gint64 note = sync_note(pull->context, key);
+
+    if (note)
+        return !pull->compares || note == modseq ||
+               sync_set_note(pull->context, NULL, key, 0, error);
+    return !has_stood_still(pull) || sync_set_note(pull->context, NULL, key, modseq, error);
 }
 
 /* All UIDs and flags are fetched and compared with the base. */
@@ -753,7 +798,7 @@ static gboolean complete_pull(Pull *pull, GError **error)
     if (pull->losing)
         return TRUE;
     g_hash_table_add(context->pulled, g_memdup2(&pull->folder->id, sizeof(gint64)));
-    if (!sync_clear_aside(context, complete.folder, 0, error) ||
+    if (!note_still(pull, error) || !sync_clear_aside(context, complete.folder, 0, error) ||
         !sync_end_left_out(context, complete.folder, pull->compares, error))
         return FALSE;
     /* What the first SELECT said is what was pulled up to; not what a later one says. Nor is all

@@ -471,6 +471,18 @@ class LagsFrom(Lags):
         return self._on and super().hit(session, folder, uid)
 
 
+class StandsStill(Fault):
+    """HIGHESTMODSEQ is always the same, and so is each message's."""
+    hides = "flags"
+
+    def before(self, session, command):
+        if self.hit(session, command.folder):
+            session.server.modseq = 7
+            for folder in session.server.folders.values():
+                for message in folder.messages.values():
+                    message.modseq = 7
+
+
 class ForgetsFlags(Fault):
     """Flags that are said to be kept and aren't."""
     touches = "push"
