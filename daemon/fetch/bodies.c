@@ -578,6 +578,8 @@ static gboolean note_outcome(FetchBodies *bodies, FetchOutcome *outcome, const G
                             &g_array_index(outcome->refused, CacheWanted, i).message);
     if (general)
         forget_claims(bodies);
+    if (!ok) /* another thread may have found nothing to do while these were claimed */
+        bodies->planless = FALSE;
     outcome->closed = 0;
     g_array_set_size(outcome->finished, 0);
     g_array_set_size(outcome->refused, 0);

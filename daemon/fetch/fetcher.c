@@ -504,12 +504,12 @@ static gboolean start_job(Fetcher *fetcher, FetchJob *job, gboolean again, GErro
 
 /* Asks once more for what didn't come: a message may be newer than what this connection knows of
  * the folder, which NOOP brings up to date. */
-static gboolean ask_again(Fetcher *fetcher, FetchJob *rest, GError **error)
+static gboolean ask_again(Fetcher *fetcher, FetchJob *rest, FetchOutcome *outcome, GError **error)
 {
-    g_autoptr(FetchJob) owned = rest;
-
-    return imap_client_run(fetcher->imap, NULL, error, "NOOP") &&
-           start_job(fetcher, g_steal_pointer(&owned), TRUE, error);
+    if (imap_client_run(fetcher->imap, NULL, error, "NOOP"))
+        return start_job(fetcher, rest, TRUE, error);
+    g_ptr_array_add(outcome->rest, rest);
+    return FALSE;
 }
 
 static void refuse(FetchOutcome *outcome, const CacheWanted *item, const char *words)
@@ -554,15 +554,18 @@ static gboolean note_there(const ImapResponse *response, gpointer data, GError *
 
 /* One message that the provider doesn't give: refused, if it is there; else it is gone, and the next
  * round finds that out. */
-static gboolean refuse_one(Fetcher *fetcher, const CacheWanted *item, FetchOutcome *outcome,
+static gboolean refuse_one(Fetcher *fetcher, const FetchJob *job, FetchOutcome *outcome,
                            const ImapReply *reply, GError **error)
 {
+    const CacheWanted *item = &g_array_index(job->items, CacheWanted, 0);
     g_autoptr(ImapSet) there = imap_set_new();
     g_auto(ImapReply) answer = {0};
 
     if (!imap_client_run_with(fetcher->imap, note_there, there, &answer, error,
-                              "UID FETCH %u (UID)", item->base_uid))
+                              "UID FETCH %u (UID)", item->base_uid)) {
+        g_ptr_array_add(outcome->rest, fetch_job_copy(job));
         return FALSE;
+    }
     if (answer.cond == IMAP_COND_OK && !imap_set_contains(there, item->base_uid)) {
         g_array_append_val(outcome->finished, *item);
         return TRUE;
@@ -619,10 +622,9 @@ static gboolean finish_oldest(Fetcher *fetcher, FetchOutcome *outcome, GError **
         return FALSE;
     }
     if (!again)
-        return ask_again(fetcher, g_steal_pointer(&rest), error);
+        return ask_again(fetcher, g_steal_pointer(&rest), outcome, error);
     if (rest->items->len == 1)
-        return refuse_one(fetcher, &g_array_index(rest->items, CacheWanted, 0), outcome, &reply,
-                          error);
+        return refuse_one(fetcher, rest, outcome, &reply, error);
     return split_job(fetcher, rest, error);
 }
 

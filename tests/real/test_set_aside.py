@@ -379,6 +379,41 @@ class Bodies(Fake):
         self.run_fault(faults.BodyBreaks(uid=17))
         self.check_mended()
 
+    def test_a_break_while_it_is_found_out_what_is_refused_takes_nothing_away(self):
+        class RefusesThenBreaks(faults.Fault):
+            """Of the commands on a connection after one that was refused, the n-th breaks it; once."""
+
+            def __init__(self, refusals, number, when):
+                super().__init__(times=1)
+                self.left, self.number, self.when, self.place = refusals, number, when, None
+
+            def count(self, session, when):
+                if session is self.place and when == self.when:
+                    self.number -= 1
+                    if self.number < 0 and self.hit(session):
+                        raise faults.Cut
+
+            def before(self, session, command):
+                self.count(session, "before")
+                if "BODY.PEEK[]" in command.text and self.left > 0 and self.place in (None, session):
+                    self.left -= 1
+                    self.place = session
+                    return "NO not now"
+                return None
+
+            def after(self, session, command, answer):
+                self.count(session, "after")
+
+        for refusals, number, when in itertools.product((1, 2, 4, 7), range(5), ("before", "after")):
+            with self.subTest(refusals=refusals, number=number, when=when):
+                self.setUp()
+                self.fill(count=3)
+                self.server.faults = [RefusesThenBreaks(refusals, number, when)]
+                self.sync()
+                self.check_mended()
+                self._account.close()
+                self.server.close()
+
     def test_one_that_is_too_large(self):
         self.run_fault(faults.BodyTooLarge(uid=17))
         self.check_mended()
