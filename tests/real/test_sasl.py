@@ -9,6 +9,7 @@ import unittest
 from harness import Case, dovecot_settings, fill, kerberos
 from test_sync import mail, mails
 
+LOGIN = r"{}-login: Info: (?:Login|Logged in): .*?method=([A-Za-z0-9-]+)"
 OFFERED = "auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 {}\n"
 
 
@@ -22,8 +23,13 @@ class Mechanisms(Case):
     def server(self, mechanisms="", start=True, **options):
         server = self.provider(settings=OFFERED.format(mechanisms), start=start, **options)
         if start:
-            fill(server, mails(2))
+            self.fill(server)
         return server
+
+    def fill(self, server):
+        """And until this login has been logged, which the account's are to be told from."""
+        fill(server, mails(2))
+        server.wait_log(LOGIN.format("imap"))
 
     def log_in(self, server, protocol="imap", **settings):
         """How the account fetched and sent mail, as Dovecot says: {"imap": {"PLAIN"}, "submission": {…}}."""
@@ -35,9 +41,7 @@ class Mechanisms(Case):
             session.login(*daemon.login())
             session.sendmail("ada@example.org", ["bob@example.net"], mail("signed in"))
         daemon.wait(lambda: len(server.relay.deliveries) > delivered, "the mail to arrive")
-        log = server.log()[before:]
-        return {service: set(re.findall(
-            rf"{service}-login: Info: (?:Login|Logged in): .*?method=([A-Za-z0-9-]+)", log))
+        return {service: set(re.findall(LOGIN.format(service), server.wait_log(LOGIN.format(service), before)))
                 for service in (protocol, "submission")}
 
     def test_scram_is_taken_where_it_is_offered(self):
@@ -77,7 +81,8 @@ class Mechanisms(Case):
             daemon = self.postern(server, synced=False, incoming=protocol + "s", password="wrong")
             daemon.wait_state("auth-required")
             daemon.stop()
-            tried = re.findall(r"auth failed, (\d+) attempts.*?method=([A-Za-z0-9-]+)", server.log()[before:])
+            failed = r"auth failed, (\d+) attempts.*?method=([A-Za-z0-9-]+)"
+            tried = re.findall(failed, server.wait_log(failed, before))
             self.assertEqual(set(tried), {("1", "SCRAM-SHA-256")})
 
     def test_a_server_without_a_verifier_for_scram_lets_in_by_plain(self):
@@ -88,16 +93,16 @@ class Mechanisms(Case):
             self.assertEqual(self.log_in(server, protocol),
                              {protocol: {"PLAIN"}, "submission": {"PLAIN"}})
             # Once each for fetching and for sending; afterwards it is known.
-            self.assertEqual(server.log()[before:].count(lacking), 2)
+            self.assertEqual(server.wait_log(lacking, before, 2).count(lacking), 2)
         before = len(server.log())
         daemon = self.postern(server, synced=False, password="wrong", outgoing=None)
         daemon.wait_state("auth-required")
-        self.assertEqual(server.log()[before:].count(mismatch), 1)
+        self.assertEqual(server.wait_log(mismatch, before).count(mismatch), 1)
 
     def test_a_certificate_opens_what_takes_one(self):
         server = self.server(start=False)
         server.start(settings=dovecot_settings.external(server.ca_file))
-        fill(server, mails(2))
+        self.fill(server)
         certificate = server.authority.client("ada@example.org")
         for protocol in ("imap", "pop3"):
             self.assertEqual(self.log_in(server, protocol, auth="external", password_command=None,
@@ -115,7 +120,7 @@ class Mechanisms(Case):
         self.addCleanup(realm.close)
         server = self.server(start=False, users={"ada": "lovelace"})
         server.start(settings=dovecot_settings.gssapi(realm))
-        fill(server, mails(2))
+        self.fill(server)
         settings = {"auth": "gssapi", "password_command": None, "address": "ada@example.org"}
         ticket = realm.ticket("ada", "lovelace")
         for protocol in ("imap", "pop3"):

@@ -98,7 +98,7 @@ class TokenCommand(Case):
         self.issue("second")
         daemon.restart()
         daemon.sync()
-        self.assertEqual(daemon.state()["State"], "idle")
+        daemon.wait_state("idle")
 
     def test_a_token_that_is_no_more_good_is_told(self):
         daemon = self.postern(accounts={"work": self.settings()})

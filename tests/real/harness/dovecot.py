@@ -6,6 +6,7 @@ started by anyone else as that user."""
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ from .certificates import Authority
 from .fakesmtp import FakeSmtp
 from .link import free_ports
 from .lmtp import deliver
+from .postern import PATIENCE
 
 _PORTS = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "lmtp")
 
@@ -132,6 +134,18 @@ class Provider:
     def log(self):
         path = self.directory / "dovecot.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def wait_log(self, pattern, since=0, count=1):
+        """Waits until what was logged after `since` characters matches so often, for lines come a little late; returns
+        that log."""
+        deadline = time.monotonic() + 30 * PATIENCE
+        while True:
+            log = self.log()[since:]
+            if len(re.findall(pattern, log)) >= count:
+                return log
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited 30 s for {pattern} in Dovecot's log:\n{log[-4000:]}")
+            time.sleep(0.05)
 
     # Mail
 
