@@ -4,9 +4,9 @@
 
 #include "cache/content.h"
 #include "cache/problem.h"
+#include "daemon/config/choice.h"
 #include "daemon/fetch/fetcher.h"
 #include "daemon/sync/notes.h"
-
 #include <string.h>
 
 /* Messages of one command. */
@@ -149,27 +149,101 @@ static void note_arrived(gpointer data)
 {
 }
 
-/* The next messages; NULL: there are none, or it failed. */
-static FetchJob *next_job(SyncContext *context, const CacheFolder *folder, GError **error)
+/* Up to PIECE messages of which prefetch wants something: their content, or just their headers. NULL:
+ * there are none, or it failed. */
+static FetchJob *wanted_of(SyncContext *context, CacheTxn *txn, const CacheFolder *folder,
+                           GError **error)
 {
-    const gint days = context->settings->prefetch_days;
-    const CacheContentState state =
-        days == ACCOUNT_PREFETCH_HEADERS ? CACHE_CONTENT_HEADER : CACHE_CONTENT_FULL;
+    const AccountSettings *settings = context->settings;
+    const gint days = settings->prefetch_days;
     const gint64 since = days > 0 ? sync_time(context) - (gint64)days * 24 * 60 * 60 : G_MININT64;
-    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
-    g_autoptr(GArray) wanted =
-        txn ? cache_content_wanted(txn, folder->id, state, since, PIECE, error) : NULL;
+    const gboolean headers =
+        days == ACCOUNT_PREFETCH_HEADERS || account_keeps_headers(settings, folder->base_name);
 
-    if (!wanted || wanted->len == 0)
-        return NULL;
-    FetchJob *job = fetch_job_new(folder->id, folder->base_uidvalidity, state);
-    g_array_append_vals(job->items, wanted->data, wanted->len);
-    return job;
+    for (CacheContentState state = headers ? CACHE_CONTENT_HEADER : CACHE_CONTENT_FULL;;
+         state = CACHE_CONTENT_HEADER) {
+        g_autoptr(GArray) wanted = cache_content_wanted(
+            txn, folder->id, state, state == CACHE_CONTENT_FULL ? since : G_MININT64, PIECE, error);
+        if (!wanted)
+            return NULL;
+        if (wanted->len > 0) {
+            FetchJob *job = fetch_job_new(folder->id, folder->base_uidvalidity, state);
+            g_array_append_vals(job->items, wanted->data, wanted->len);
+            return job;
+        }
+        if (state == CACHE_CONTENT_HEADER)
+            return NULL;
+    }
+}
+
+/* The same for a folder that may be gone, or isn't to be here. */
+static FetchJob *next_job(SyncContext *context, gint64 id, GError **error)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
+    g_autoptr(CacheFolder) folder = txn ? cache_folder_get(txn, id, NULL) : NULL;
+
+    return folder && folder->base_name && folder->missing > 0 &&
+                   !account_leaves_out(context->settings, folder->base_name)
+               ? wanted_of(context, txn, folder, error)
+               : NULL;
+}
+
+static gboolean is_any_wanted(SyncContext *context, gint64 folder, gboolean *wanted, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    g_autoptr(FetchJob) job = next_job(context, folder, &reason);
+
+    *wanted = job != NULL;
+    if (!reason)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
+/* Folders that were renumbered again and again, and those that the fetchers have found so. */
+static GHashTable *renumbering(SyncContext *context)
+{
+    GHashTable *found = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    GHashTableIter iter;
+    gpointer folder;
+    gint64 taken;
+
+    while ((taken = fetch_bodies_take_renumbered(context->bodies)) != 0)
+        g_hash_table_add(found, g_memdup2(&taken, sizeof taken));
+    g_hash_table_iter_init(&iter, context->epochs);
+    while (g_hash_table_iter_next(&iter, &folder, NULL))
+        if (sync_renumbers(context, *(const gint64 *)folder))
+            g_hash_table_add(found, g_memdup2(folder, sizeof(gint64)));
+    return found;
+}
+
+GArray *sync_wanted_here(SyncContext *context, GError **error)
+{
+    g_autoptr(GHashTable) folders = renumbering(context);
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(gint64));
+    GHashTableIter iter;
+    gpointer folder;
+
+    g_hash_table_iter_init(&iter, folders);
+    while (g_hash_table_iter_next(&iter, &folder, NULL)) {
+        gboolean wanted;
+        if (!is_any_wanted(context, *(const gint64 *)folder, &wanted, error))
+            return NULL;
+        if (wanted)
+            g_array_append_vals(found, folder, 1);
+    }
+    return g_steal_pointer(&found);
+}
+
+gboolean sync_is_numbered_here(const SyncContext *context, gint64 folder)
+{
+    const Epoch *known = g_hash_table_lookup(context->epochs, &folder);
+
+    return known && known->connection == context->connection;
 }
 
 /* Until nothing more comes. */
-static gboolean fetch_here_all(SyncContext *context, Fetcher *fetcher, const CacheFolder *folder,
-                               GError **error)
+static gboolean fetch_all(SyncContext *context, Fetcher *fetcher, gint64 folder, GError **error)
 {
     gboolean ok = TRUE;
 
@@ -193,33 +267,15 @@ static gboolean fetch_here_all(SyncContext *context, Fetcher *fetcher, const Cac
     return ok;
 }
 
-static gboolean fetch_folder(SyncContext *context, gint64 id, GError **error)
+gboolean sync_fetch_here(SyncContext *context, gint64 folder, GError **error)
 {
-    g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
-    g_autoptr(CacheFolder) folder = txn ? cache_folder_get(txn, id, NULL) : NULL;
     const AccountAccess access = {.settings = context->settings, .clock = context->clock};
-
-    if (!txn)
-        return FALSE;
-    g_clear_pointer(&txn, cache_end);
-    if (!folder || !folder->base_name)
-        return TRUE;
     g_autoptr(Fetcher) fetcher = fetcher_new(&access, context->cache, note_arrived, NULL);
+    g_autoptr(GError) failure = NULL;
+
     context->selected = 0;
     fetcher_lend(fetcher, context->imap);
-    gboolean ok = fetch_here_all(context, fetcher, folder, error);
+    gboolean ok = fetch_all(context, fetcher, folder, &failure);
     fetcher_lend(fetcher, NULL);
-    return ok;
-}
-
-gboolean sync_fetch_here(SyncContext *context, GError **error)
-{
-    gint64 folder;
-
-    while ((folder = fetch_bodies_take_renumbered(context->bodies)) != 0) {
-        g_autoptr(GError) failure = NULL;
-        if (!fetch_folder(context, folder, &failure))
-            return sync_survives(context, failure, error);
-    }
-    return TRUE;
+    return ok || sync_survives(context, failure, error);
 }

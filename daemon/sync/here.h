@@ -7,9 +7,15 @@
 
 #include "daemon/sync/context.h"
 
-/* Fetches what prefetch wants of such folders, which were just pulled. FALSE: the connection or the
- * cache failed. */
-gboolean sync_fetch_here(SyncContext *context, GError **error);
+/* Such folders (gint64) of which prefetch wants something. NULL: the cache failed. */
+GArray *sync_wanted_here(SyncContext *context, GError **error);
+
+/* Whether the base of a folder has the numbers of this connection. */
+gboolean sync_is_numbered_here(const SyncContext *context, gint64 folder);
+
+/* Fetches what prefetch wants of a folder, which is numbered here. FALSE: the connection or the cache
+ * failed. */
+gboolean sync_fetch_here(SyncContext *context, gint64 folder, GError **error);
 
 /* A folder has been selected for a pull: notes whether it has another UIDVALIDITY than on the connection
  * before. Three in a row are a problem ("renumbers"). */

@@ -140,10 +140,15 @@ static gboolean place_appended(Append *append, const ImapReply *reply, GError **
 static gboolean finish_append(Append *append, GError **error)
 {
     Push *push = append->push;
+    g_autoptr(GError) failure = NULL;
     g_auto(ImapReply) reply = {0};
 
-    if (!imap_client_finish(push->context->imap, append->number, &reply, error))
+    if (!imap_client_finish(push->context->imap, append->number, &reply, &failure)) {
+        /* "Not now" is an answer, after which there is no other: nothing was stored. */
+        append->answered = append->resolved = push_is_put_off(failure);
+        g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;
+    }
     append->answered = TRUE;
     if (reply.cond == IMAP_COND_OK)
         return place_appended(append, &reply, error) &&
@@ -200,6 +205,19 @@ static gboolean send_all(Push *push, Append *appends, guint count, GError **erro
     return TRUE;
 }
 
+/* All went out, and the others are answered as well. */
+static gboolean note_append_put_off(Push *push, gint64 attempt, Append *appends, guint count,
+                                    GError **error)
+{
+    for (guint i = 0; i < count; i++) {
+        g_autoptr(GError) failure = NULL;
+        if (!appends[i].answered && !finish_append(&appends[i], &failure) &&
+            !push_is_put_off(failure))
+            break;
+    }
+    return close_append_attempt(push, attempt, appends, count, error);
+}
+
 /* The connection broke: what wasn't answered before that stays in doubt, and the first of it may be
  * why. The second time it is a problem; the others go on. */
 static gboolean note_append_broken(Push *push, Append *appends, guint count, const GError *failure,
@@ -233,7 +251,11 @@ static gboolean append_some(Push *push, Append *appends, guint count, GError **e
     /* Not even the first went out whole: nothing was stored. */
     if (appends[0].number == 0 && !end_append_attempt(push, attempt, error))
         return FALSE;
-    return note_append_broken(push, appends, count, failure, error);
+    if (!push_is_put_off(failure))
+        return note_append_broken(push, appends, count, failure, error);
+    if (note_append_put_off(push, attempt, appends, count, error))
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
 }
 
 /* Whether it is still to be sent; sets its size. A client may have taken it away meanwhile. */

@@ -289,8 +289,14 @@ static gboolean copy_some(Push *push, const SyncAction *actions, guint count, gb
     if (!open_copy_attempt(&copy, error))
         return FALSE;
     guint number = send_copy(&copy, text->str, error);
-    if (number == 0 || !imap_client_finish(push->context->imap, number, reply, error))
+    g_autoptr(GError) failure = NULL;
+    if (number == 0)
         return FALSE;
+    if (!imap_client_finish(push->context->imap, number, reply, &failure)) {
+        if (!push_is_put_off(failure) || close_copy_attempt(&copy, error))
+            g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
+    }
     push->attempt = (PushAttempt){0};
     gboolean ok = apply_reply(&copy, reply, refused, error);
     if (ok && !*refused)

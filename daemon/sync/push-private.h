@@ -59,6 +59,12 @@ gboolean push_repeats(Push *push, const GError *again);
 /* The folders are listed again after this pass. */
 void push_list_again(Push *push, const GError *again);
 
+/* Whether a command was answered, with "not now": nothing was done, and the connection is good. */
+static inline gboolean push_is_put_off(const GError *failure)
+{
+    return g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_UNAVAILABLE);
+}
+
 /* After a failure: whether it was the connection's, and push can go on, on a new one. */
 gboolean push_survives(Push *push, const GError *failure, GError **error);
 

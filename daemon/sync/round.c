@@ -219,8 +219,7 @@ static gboolean pull_everything(SyncContext *context, GError **error)
         return FALSE;
     g_hash_table_remove_all(context->touched);
     return conclude(context, error) && sync_clear_aside_gone(context, error) &&
-           sync_fetch_here(context, error) && sync_end_renumbering(context, error) &&
-           pull_quota(context, error) &&
+           sync_end_renumbering(context, error) && pull_quota(context, error) &&
            sync_purge_vanished(context->cache, sync_time(context), error);
 }
 
@@ -275,6 +274,24 @@ static gboolean pull_inbox(SyncContext *context, GError **error)
                                   : pull_everything(context, error);
 }
 
+/* The content of what is numbered anew on each connection comes over this one, under its numbers: where
+ * the connection has broken since the folder was pulled, it is pulled once more. */
+static gboolean fetch_here(SyncContext *context, GError **error)
+{
+    g_autoptr(GArray) folders = sync_wanted_here(context, error);
+
+    for (guint i = 0; folders && i < folders->len; i++) {
+        const gint64 folder = g_array_index(folders, gint64, i);
+        if (sync_is_aside(context, folder, 0))
+            continue;
+        if (!sync_is_numbered_here(context, folder) && !pull_some(context, &folder, 1, error))
+            return FALSE;
+        if (sync_is_numbered_here(context, folder) && !sync_fetch_here(context, folder, error))
+            return FALSE;
+    }
+    return folders != NULL;
+}
+
 static gboolean push(SyncContext *context, GError **error)
 {
     gboolean more = TRUE;
@@ -289,7 +306,8 @@ static gboolean run_round_parts(SyncContext *context, SyncRoundKind kind, GError
 {
     if (!sync_load_notes(context, error))
         return FALSE;
-    if (kind == SYNC_ROUND_FULL && !pull_everything(context, error))
+    if (kind == SYNC_ROUND_FULL &&
+        (!pull_everything(context, error) || !fetch_here(context, error)))
         return FALSE;
     if (kind == SYNC_ROUND_INBOX && !pull_inbox(context, error))
         return FALSE;

@@ -140,7 +140,8 @@ typedef GBytes *(*ImapSource)(guint64 offset, gsize length, gpointer data, GErro
 guint imap_client_send_literal(ImapClient *client, ImapClientCommand *command, guint64 size,
                                ImapSource source, gpointer data, GError **error);
 
-/* Reads until command `number` is answered. FALSE: the connection failed. `reply` may be NULL: then
+/* Reads until command `number` is answered, which is then forgotten: once for each. FALSE: the connection
+ * failed, or (UNAVAILABLE) the answer is that the command is to be given later. `reply` may be NULL: then
  * NO and BAD fail with REFUSED and the server's words. */
 gboolean imap_client_finish(ImapClient *client, guint number, ImapReply *reply, GError **error);
 

@@ -383,6 +383,29 @@ class Folders(ServerCase):
                 self.assertIsNone(account.settle(6))
                 self.check_equal(account)
 
+    def test_another_uidvalidity_on_every_connection_that_another_folder_breaks(self):
+        for prefetch in (None, 7):
+            with self.subTest(prefetch=prefetch):
+                self.setUp()
+                self.server.create("Work")
+                self.server.put("Work", mail("w1"))
+                account = self.account(prefetch=prefetch, plain=True)
+                self.assertIsNone(self.sync(account))
+                self.server.faults = [faults.Renumbers(folder="Archive"), Break("SELECT|EXAMINE", folder="Work")]
+                for _ in range(4):
+                    self.server.drop_connections()
+                    account("advance", 75)
+                    self.sync(account)
+                for number in range(5):
+                    self.server.put("Archive", mail(f"a{number + 10}"), date="24-Nov-2020 10:00:00 +0000")
+                    for _ in range(2):
+                        account("advance", 75)
+                        self.sync(account)
+                    # Of what is older than a week there are headers.
+                    here = account.messages("Archive").values()
+                    self.assertEqual([name for name, _, digest in here if not name or digest == "-" and not prefetch], [])
+                    self.assertEqual(len(here), len(self.server.folders["Archive"].messages))
+
     def test_a_folder_that_is_made_under_another_name(self):
         for made in ("Entwu\u0308rfe", "Drafts/Entwurfe", "INBOX/ENTWÜRFE", "x"):
             for without in ((), ("LIST-STATUS", "LIST-EXTENDED")):
@@ -502,17 +525,33 @@ class Limits(ServerCase):
                 self.check_equal(account)
 
     def test_a_throttled_command_is_waited_for(self):
-        account = self.account()
-        self.assertIsNone(self.sync(account))
-        self.server.put("Archive", mail("new"))
-        account.append("Archive", mail("mine"))
-        self.server.faults = [Refuse("(UID FETCH|APPEND|SELECT|UID STORE)", "BAD Request is throttled. Suggested Backoff Time: "
-                                     "92415 milliseconds", seconds=90)]
-        self.assertIn("throttled", self.sync(account))
-        self.assertEqual(account.pending()[2], 0, account("pending"))
-        self.server.faults = []
-        self.assertIsNone(account.settle(5))
-        self.check_equal(account)
+        throttled = "BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds"
+        for command in ("UID FETCH|APPEND|SELECT|UID STORE", "APPEND", "SELECT", "UID STORE", "UID COPY", "UID MOVE", "UID EXPUNGE",
+                        "UID"):
+            for skip in (0, 1):
+                with self.subTest(command=command, skip=skip):
+                    self.setUp()
+                    account = self.account(plain=True)
+                    self.assertIsNone(self.sync(account))
+                    self.server.put("Archive", mail("new"))
+                    account("offline")
+                    for number in range(4):
+                        account.append("Archive", mail(f"mine{number}"))
+                    account("store", "INBOX", "1:4", "+\\Flagged")
+                    account("copy", "INBOX", "5:6", "Archive")
+                    account("move", "INBOX", "7:8", "Archive")
+                    account("expunge", "INBOX", "9:10")
+                    self.server.faults = [Refuse(command, throttled, seconds=90, skip=skip)]
+                    account("online")
+                    self.sync(account)
+                    self.assertEqual(account.pending()[2], 0, account("pending"))
+                    # What was put off is known not to have been done: nothing needs to be waited for but what was asked for.
+                    account("advance", 95)
+                    self.server.clock.advance(95)
+                    for _ in range(2):
+                        self.sync(account)
+                    self.assertEqual(account.pending(), (0, 0, 0))
+                    self.check_equal(account)
 
 
 if __name__ == "__main__":
