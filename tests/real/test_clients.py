@@ -253,14 +253,14 @@ set record=""
     def test_getmail_as_configured(self):
         # It delivers nothing as root, but for a command that may run as root.
         (self.home / ".getmail").mkdir(mode=0o700)
-        take = self.write("take", f"#!/bin/sh\ncat >> {self.home}/got; echo END-OF-MAIL >> {self.home}/got\n")
+        # And if that ends before getmail begins to wait for it, it waits for a minute and gives up (a notify() before
+        # the wait(), in its baseclasses.py): so the command takes its time, and all may be got anew.
+        take = self.write("take", f"#!/bin/sh\ncat >> {self.home}/got; echo END-OF-MAIL >> {self.home}/got; sleep 0.2\n")
         take.chmod(0o700)
         text = self.configuration("getmail")
         self.assertRegex(text, r"\[destination\]\ntype = Maildir\npath = ~/Maildir/\n$")
         (self.home / ".getmail/getmailrc").write_text(
             f"{text.partition('[destination]')[0]}[destination]\ntype = MDA_external\nallow_root_commands = true\npath = {take}\n")
-        # Once in a while, on a busy machine, it never ends: seen with the command as destination alone, and
-        # why isn't known yet. Then all is got anew, into nothing.
         for last in (False, False, True):
             (self.home / "got").unlink(missing_ok=True)
             try:
