@@ -127,3 +127,10 @@ char **quirks_names(const Quirks *quirks)
     g_ptr_array_add(names, NULL);
     return (char **)g_ptr_array_free(names, FALSE);
 }
+
+guint quirks_idle_seconds(const Quirks *quirks, guint usual)
+{
+    guint minutes = quirks->numbers[QUIRK_IDLE_MINUTES];
+
+    return minutes ? MIN(minutes * 60, usual) : usual;
+}

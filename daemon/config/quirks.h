@@ -56,3 +56,6 @@ static inline gboolean quirks_have(const Quirks *quirks, Quirk quirk)
 {
     return (quirks->switches & quirk) != 0;
 }
+
+/* Seconds after which IDLE is begun anew: `usual`, or fewer where the server wants it. */
+guint quirks_idle_seconds(const Quirks *quirks, guint usual);

@@ -773,39 +773,17 @@ GBytes *fetcher_extract(Fetcher *fetcher, const FetchJob *job, const FetchExtrac
 
 /* ---- X-GM-RAW -------------------------------------------------------------------------------- */
 
-static gboolean note_found(const ImapResponse *response, gpointer data, GError **error)
-{
-    ImapSet *found = data;
-
-    if (!response->name || !g_str_equal(response->name, "SEARCH"))
-        return TRUE;
-    g_autoptr(ImapSearchData) search = imap_search_data_parse(response, error);
-    if (search)
-        imap_set_add_set(found, search->all);
-    return search != NULL;
-}
-
-static gboolean run_search(Fetcher *fetcher, const char *query, ImapSet *found, GError **error)
-{
-    ImapClientCommand *command = imap_client_command(fetcher->imap, "UID SEARCH");
-
-    if (!g_str_is_ascii(query))
-        imap_client_command_text(command, " CHARSET UTF-8");
-    imap_client_command_text(command, " X-GM-RAW");
-    imap_client_command_string(command, query, strlen(query));
-    return imap_client_run_command(fetcher->imap, command, note_found, found, NULL, error);
-}
-
 GArray *fetcher_search(Fetcher *fetcher, gint64 folder, const char *query, GError **error)
 {
-    g_autoptr(ImapSet) found = imap_set_new();
+    const char *keys = g_str_is_ascii(query) ? "X-GM-RAW" : "CHARSET UTF-8 X-GM-RAW";
     ImapSetIter iter;
     guint32 uid;
 
     g_autoptr(CacheFolder) row = read_folder(fetcher, folder, error);
     if (!row || !select_folder(fetcher, folder, row->base_uidvalidity, error))
         return NULL;
-    if (!run_search(fetcher, query, found, error))
+    g_autoptr(ImapSet) found = imap_client_search(fetcher->imap, keys, query, error);
+    if (!found)
         return NULL;
     GArray *uids = g_array_new(FALSE, FALSE, sizeof(guint32));
     imap_set_iter_init(&iter, found);

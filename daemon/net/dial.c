@@ -267,19 +267,14 @@ static int connect_on_any_network(const NetEndpoint *endpoint, Dialing *dialing,
     }
 }
 
-static char *address_text(const char *host, guint16 port)
-{
-    return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-}
-
 /* Connects to the endpoint, or to the proxy, which isn't the server's yet. */
 static NetStream *dial_first(const NetEndpoint *endpoint, const NetProxy *proxy, Dialing *dialing,
                              guint timeout, GError **error)
 {
-    g_autofree char *name = address_text(endpoint->host, endpoint->port);
+    g_autofree char *name = net_address_text(endpoint->host, endpoint->port);
     const NetEndpoint first = {.host = proxy ? proxy->host : endpoint->host,
                                .port = proxy ? proxy->port : endpoint->port};
-    g_autofree char *there = address_text(first.host, first.port);
+    g_autofree char *there = net_address_text(first.host, first.port);
     g_autofree char *hop = g_strconcat(proxy ? "the proxy " : "", there, NULL);
 
     net_cancel_watch(dialing->cancel, dialing->doubt_fd);

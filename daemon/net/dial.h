@@ -31,6 +31,9 @@ gboolean net_endpoint_equal(const NetEndpoint *a, const NetEndpoint *b);
 void net_endpoint_free(NetEndpoint *endpoint);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetEndpoint, net_endpoint_free)
 
+/* A host and its port as people and protocols write them: an address of IPv6 in brackets. The caller frees. */
+char *net_address_text(const char *host, guint16 port);
+
 /*
  * Resolves the host (on a helper thread of its own, so that cancelling works) and tries its
  * addresses in turn, IPv6 and IPv4 interleaved, `timeout` seconds in all; NET_SECURITY_TLS

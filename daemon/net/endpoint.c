@@ -108,6 +108,11 @@ NetEndpoint *net_endpoint_parse(const char *url, GError **error)
     return g_steal_pointer(&endpoint);
 }
 
+char *net_address_text(const char *host, guint16 port)
+{
+    return g_strdup_printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+}
+
 char *net_endpoint_to_string(const NetEndpoint *endpoint)
 {
     gboolean bracket = strchr(endpoint->host, ':') != NULL;

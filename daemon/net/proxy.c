@@ -2,6 +2,8 @@
 /* Speaking to proxies. */
 #include "daemon/net/proxy.h"
 
+#include "daemon/net/dial.h"
+
 #include <arpa/inet.h>
 #include <gio/gio.h>
 #include <string.h>
@@ -261,8 +263,7 @@ static gboolean connect_by_socks(const NetProxy *proxy, NetStream *stream, const
 static gboolean ask_http(const NetProxy *proxy, NetStream *stream, const char *host, guint16 port,
                          GError **error)
 {
-    const char *format = strchr(host, ':') ? "[%s]:%u" : "%s:%u";
-    g_autofree char *target = g_strdup_printf(format, host, port);
+    g_autofree char *target = net_address_text(host, port);
     g_autoptr(GString) request = g_string_new(NULL);
 
     g_string_printf(request, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", target, target);
@@ -347,8 +348,10 @@ gboolean net_proxy_connect(const NetProxy *proxy, NetStream *stream, const char 
         return TRUE;
     /* Whose silence it is: the proxy's, not the server's. */
     if (!g_error_matches(reason, NET_ERROR, NET_ERROR_CONNECT) &&
-        !g_error_matches(reason, NET_ERROR, NET_ERROR_CANCELLED))
-        g_prefix_error(&reason, "the proxy %s:%u: ", proxy->host, proxy->port);
+        !g_error_matches(reason, NET_ERROR, NET_ERROR_CANCELLED)) {
+        g_autofree char *name = net_address_text(proxy->host, proxy->port);
+        g_prefix_error(&reason, "the proxy %s: ", name);
+    }
     g_propagate_error(error, g_steal_pointer(&reason));
     return FALSE;
 }

@@ -97,13 +97,12 @@ static gboolean await_answer(Question *question, guint seconds, NetCancel *cance
 static Question *ask_desktop(const NetEndpoint *endpoint)
 {
     Question *question = g_new0(Question, 1);
-    gboolean bracket = strchr(endpoint->host, ':') != NULL;
+    g_autofree char *address = net_address_text(endpoint->host, endpoint->port);
     pthread_attr_t attributes;
     pthread_t thread;
 
     question->refs = 2;
-    question->url = g_strdup_printf(bracket ? "%s://[%s]:%u" : "%s://%s:%u", endpoint->protocol,
-                                    endpoint->host, endpoint->port);
+    question->url = g_strdup_printf("%s://%s", endpoint->protocol, address);
     question->cancellable = g_cancellable_new();
     question->done_fd = eventfd(0, EFD_CLOEXEC);
     pthread_attr_init(&attributes);

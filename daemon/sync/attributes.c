@@ -436,31 +436,6 @@ gboolean sync_ask_attributes(SyncContext *context, const ImapSet *uids, SyncArri
     return TRUE;
 }
 
-/* ---- searching ----------------------------------------------------------------------------- */
-
-static gboolean note_search(const ImapResponse *response, gpointer data, GError **error)
-{
-    ImapSet *found = data;
-
-    if (!response->name ||
-        (!g_str_equal(response->name, "SEARCH") && !g_str_equal(response->name, "ESEARCH")))
-        return TRUE;
-    g_autoptr(ImapSearchData) search = imap_search_data_parse(response, error);
-    if (search)
-        imap_set_add_set(found, search->all);
-    return search != NULL;
-}
-
-ImapSet *sync_search(SyncContext *context, const char *what, GError **error)
-{
-    g_autoptr(ImapSet) found = imap_set_new();
-
-    return imap_client_run_with(context->imap, note_search, found, NULL, error, "UID SEARCH %s",
-                                what)
-               ? g_steal_pointer(&found)
-               : NULL;
-}
-
 /* ---- Message-IDs --------------------------------------------------------------------------- */
 
 static gboolean note_message_id(const ImapResponse *response, gpointer data, GError **error)
@@ -527,7 +502,7 @@ gboolean sync_fetch_whole(SyncContext *context, GArray *messages, ImapSet *uids,
     add_uids(messages, uids);
     if (messages->len >= imap_client_exists(context->imap))
         return TRUE;
-    g_autoptr(ImapSet) all = sync_search(context, "ALL", error);
+    g_autoptr(ImapSet) all = imap_client_search(context->imap, "ALL", NULL, error);
     if (!all)
         return FALSE;
     g_autoptr(ImapSet) rest = imap_set_subtract(all, uids);

@@ -64,9 +64,6 @@ gboolean sync_ask(SyncAsk *ask, const ImapSet *uids, GError **error);
 gboolean sync_ask_attributes(SyncContext *context, const ImapSet *uids, SyncArrivalFunc func,
                              gpointer data, ImapSet **untold, char **words, GError **error);
 
-/* UIDs of the selected folder that match a search. NULL with REFUSED where it is refused. */
-ImapSet *sync_search(SyncContext *context, const char *what, GError **error);
-
 /*
  * Fetches the Message-IDs of `uids` (of the selected folder): a table from UID to string, "" where
  * there is none; without those that the server doesn't tell.

@@ -262,7 +262,7 @@ static gboolean search_all(Pull *pull, ImapSet **all, GError **error)
 {
     g_autoptr(GError) reason = NULL;
 
-    *all = sync_search(pull->context, "ALL", &reason);
+    *all = imap_client_search(pull->context->imap, "ALL", NULL, &reason);
     if (*all)
         return TRUE;
     if (!g_error_matches(reason, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_REFUSED)) {
@@ -997,7 +997,7 @@ static gboolean count_untold(SyncContext *context, GError **error)
 {
     if (context->state.told_exists)
         return TRUE;
-    g_autoptr(ImapSet) all = sync_search(context, "ALL", error);
+    g_autoptr(ImapSet) all = imap_client_search(context->imap, "ALL", NULL, error);
     if (all)
         imap_client_set_exists(context->imap, imap_set_count(all));
     return all != NULL;

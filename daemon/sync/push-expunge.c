@@ -50,7 +50,7 @@ static void refuse_silent(ImapReply *reply, gboolean *refused)
 static gboolean expunge_all(Push *push, const ImapSet *ours, gboolean *refused, ImapReply *reply,
                             GError **error)
 {
-    g_autoptr(ImapSet) marked = sync_search(push->context, "DELETED", error);
+    g_autoptr(ImapSet) marked = imap_client_search(push->context->imap, "DELETED", NULL, error);
     g_autoptr(ImapSet) others = marked ? imap_set_subtract(marked, ours) : NULL;
 
     if (!marked)
@@ -102,7 +102,7 @@ static gboolean expunge_set(Push *push, const char *text, const ImapSet *all, Im
                                : expunge_all(push, all, refused, reply, error)))
         return FALSE;
     g_autofree char *query = g_strdup_printf("UID %s", text);
-    g_autoptr(ImapSet) found = sync_search(push->context, query, error);
+    g_autoptr(ImapSet) found = imap_client_search(push->context->imap, query, NULL, error);
     if (found)
         imap_set_add_set(left, found);
     return found != NULL;

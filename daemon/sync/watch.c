@@ -53,11 +53,9 @@ static ImapClient *connect_inbox(SyncWatch *watch, NetCancel *cancel, GError **e
 
 static guint seconds_to_idle(const ImapClient *client)
 {
-    guint minutes = imap_client_quirks(client)->numbers[QUIRK_IDLE_MINUTES];
-
-    if (!imap_client_has(client, IMAP_CAP_IDLE))
-        return NOOP_SECONDS;
-    return minutes ? MIN(minutes * 60, IDLE_SECONDS) : IDLE_SECONDS;
+    return imap_client_has(client, IMAP_CAP_IDLE)
+               ? quirks_idle_seconds(imap_client_quirks(client), IDLE_SECONDS)
+               : NOOP_SECONDS;
 }
 
 /* Idles until the connection fails. What happened between the last round and now is found by the

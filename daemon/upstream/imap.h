@@ -198,6 +198,11 @@ void imap_client_set_exists(ImapClient *client, guint32 exists);
 /* EXISTS as last said for the selected folder. */
 guint32 imap_client_exists(const ImapClient *client);
 
+/* The UIDs of the selected folder that match `keys`, as they stand in a command, and behind them `string`
+ * (NULL: none), in the form that it needs. The caller frees. NULL with REFUSED: the server searches for no such thing. */
+ImapSet *imap_client_search(ImapClient *client, const char *keys, const char *string,
+                            GError **error);
+
 /* Seconds that an answer may take (60 until then): for silence, not for length. */
 void imap_client_set_timeout(ImapClient *client, guint seconds);
 

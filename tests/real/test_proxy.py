@@ -94,9 +94,9 @@ class SettingUp(Case):
                        "--proxy", proxy, *arguments)
 
     def test_servers_are_found_tried_and_used_by_way_of_the_proxy(self):
-        for scheme, login in itertools.product(SCHEMES, ("", "ada:love%20lace@")):
-            with self.subTest(scheme=scheme, login=login):
-                daemon = self.begin(users={"ada": "love lace"} if login else None)
+        for scheme, login, address in itertools.product(SCHEMES, ("", "ada:love%20lace@"), ("127.0.0.1", "::1")):
+            with self.subTest(scheme=scheme, login=login, address=address):
+                daemon = self.begin(users={"ada": "love lace"} if login else None, address=address)
                 proxy = self.proxy.url(scheme, login)
                 self.add(daemon, proxy)
                 self.assertIn(f"proxy={proxy}\n", daemon.config.read_text())

@@ -4,6 +4,7 @@
  */
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <functional>
 #include <poll.h>
 #include <string>
@@ -32,12 +33,14 @@ std::string shown(const char *url)
            (proxy->password ? proxy->password : "-");
 }
 
-/* Dials imap.example.org:143 through a proxy that does what `proxy` does with the connection. */
+/* Dials imap.example.org:143 through a proxy at `at` that does what `proxy` does with the connection. */
 std::string dial(const char *scheme, std::function<void(int)> proxy,
-                 const char *host = "imap.example.org", guint timeout = 2)
+                 const char *host = "imap.example.org", guint timeout = 2,
+                 const char *at = "127.0.0.1")
 {
-    int listener = net_listen_tcp("127.0.0.1", 0, nullptr);
-    std::string url = std::string(scheme) + "127.0.0.1:" + std::to_string(net_local_port(listener));
+    int listener = net_listen_tcp(at, 0, nullptr);
+    std::string address = strchr(at, ':') ? "[" + std::string(at) + "]" : at;
+    std::string url = scheme + address + ":" + std::to_string(net_local_port(listener));
     std::thread thread([&] {
         struct pollfd waiting = {listener, POLLIN, 0};
         poll(&waiting, 1, 10000);
@@ -115,7 +118,9 @@ TEST(Proxy, GioIsToldInItsWords)
 {
     for (const auto &[url, expected] :
          {std::pair("socks5h://a%40:b%3A@p", "socks5://a%40:b:@p:1080"),
-          std::pair("http://p", "http://p:3128"), std::pair("direct", "direct://")}) {
+          std::pair("http://p", "http://p:3128"), std::pair("direct", "direct://"),
+          std::pair("socks://[::1]:9050", "socks5://[::1]:9050"),
+          std::pair("http://a:b@[2001:db8::7]/", "http://a:b@[2001:db8::7]:3128")}) {
         g_autoptr(GProxyResolver) resolver = net_proxy_resolver(url);
         g_auto(GStrv) found =
             g_proxy_resolver_lookup(resolver, "https://example.org/", nullptr, nullptr);
@@ -131,7 +136,8 @@ TEST(Proxy, PasswordsAreLeftOut)
          {std::pair("socks5://ada:love@p:1", "socks5://ada@p:1"),
           std::pair("http://ada:l@ve@p", "http://ada@p"),
           std::pair("http://p:3128", "http://p:3128"), std::pair("http://ada@p", "http://ada@p"),
-          std::pair("direct", "direct")}) {
+          std::pair("socks5://ada:l@[::1]:1080", "socks5://ada@[::1]:1080"),
+          std::pair("http://[::1]:3128", "http://[::1]:3128"), std::pair("direct", "direct")}) {
         g_autofree char *text = net_proxy_without_password(url);
         EXPECT_STREQ(text, expected);
     }
@@ -162,6 +168,63 @@ TEST(Proxy, SocksIsSpokenAsTheStandardSays)
                   },
                   "10.0.0.9"),
               "ok");
+}
+
+/* Addresses of either kind at either end of the way. */
+TEST(Proxy, AddressesOfIpv6AreReachedAndAsked)
+{
+    const std::string ipv6("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x09", 16);
+    for (const char *at : {"127.0.0.1", "::1"}) {
+        EXPECT_EQ(dial(
+                      "socks5://",
+                      [&](int fd) {
+                          take(fd, 3);
+                          give(fd, octets({5, 0}));
+                          EXPECT_EQ(take(fd, 22), octets({5, 1, 0, 4}) + ipv6 + octets({0, 143}));
+                          give(fd, octets({5, 0, 0, 4}) + ipv6 + octets({1, 2}) + "ok");
+                          wait_end(fd);
+                      },
+                      "2001:db8::9", 2, at),
+                  "ok");
+        EXPECT_EQ(dial(
+                      "http://",
+                      [&](int fd) {
+                          std::string expected = "CONNECT [2001:db8::9]:143 HTTP/1.1\r\n"
+                                                 "Host: [2001:db8::9]:143\r\n\r\n";
+                          EXPECT_EQ(take(fd, expected.size()), expected);
+                          give(fd, "HTTP/1.1 200 fine\r\n\r\nok");
+                          wait_end(fd);
+                      },
+                      "2001:db8::9", 2, at),
+                  "ok");
+    }
+}
+
+/* What is said of one is an address that can be copied. */
+TEST(Proxy, AnAddressOfIpv6IsNamedAsInItsUrl)
+{
+    for (const char *scheme : {"socks5://", "http://"})
+        for (const char *host : {"imap.example.org", "2001:db8::9"}) {
+            std::string said = dial(
+                scheme, [](int) {}, host, 2, "::1");
+            EXPECT_NE(said.find("proxy [::1]:"), std::string::npos) << said;
+            said = dial(
+                scheme,
+                [&](int fd) {
+                    if (*scheme == 's') {
+                        take(fd, 3);
+                        give(fd, octets({5, 0}));
+                        take(fd, *host == '2' ? 22 : 23);
+                        give(fd, octets({5, 2, 0, 1, 0, 0, 0, 0, 0, 0}));
+                    } else
+                        give(fd, "HTTP/1.1 403 No\r\n\r\n");
+                    wait_end(fd);
+                },
+                host, 2, "::1");
+            EXPECT_NE(said.find(*host == '2' ? "[2001:db8::9]:143" : "imap.example.org:143"),
+                      std::string::npos)
+                << said;
+        }
 }
 
 TEST(Proxy, EveryRefusalOfSocksHasWords)

@@ -97,6 +97,19 @@ TEST(Quirks, WhatIsNoneIsSaidAndTheRestHolds)
             << bad;
 }
 
+TEST(Quirks, NoIdleLastsLongerThanTheServerLets)
+{
+    for (guint minutes = 0; minutes <= 29; minutes++)
+        for (guint usual : {90u, 29 * 60u}) {
+            g_autofree char *name = g_strdup_printf("idle-minutes=%u", minutes);
+            Quirks quirks = {};
+            ASSERT_TRUE(quirks_add(&quirks, name, nullptr));
+            EXPECT_EQ(quirks_idle_seconds(&quirks, usual),
+                      minutes == 0 ? usual : std::min(minutes * 60, usual))
+                << name;
+        }
+}
+
 TEST(Quirks, AllNamesOfTheTableAreKnown)
 {
     g_autoptr(GKeyFile) table = providers_load(POSTERN_PROVIDERS, nullptr, nullptr);

@@ -15,19 +15,22 @@ class FakeProxy:
     users   {name: password} of who may use it; None: anybody
     mode    "good", or "hang" (takes the connection and says nothing), "hang-later" (nothing after the request),
             "garbage", "refuse", "close", "flood" (an answer without end), "talk" (octets of its own behind its answer)
+    address where it listens
     asked   [(kind, host, port)] so far
     """
 
-    def __init__(self, names, users=None, mode="good"):
+    def __init__(self, names, users=None, mode="good", address="127.0.0.1"):
         self.names, self.users, self.mode = names, users, mode
         self.asked = []
         self._sockets = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server((address, 0), backlog=64,
+                                              family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+        self.host = f"[{address}]" if ":" in address else address
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, scheme, login=""):
-        return f"{scheme}://{login}127.0.0.1:{self.port}"
+        return f"{scheme}://{login}{self.host}:{self.port}"
 
     def close(self):
         self._listener.close()

@@ -279,6 +279,7 @@ class _Session:
     def command(self):
         text, literals = self.read()
         tag, _, rest = text.partition(b" ")
+        self.tag = tag.decode()
         verb, _, arguments = rest.partition(b" ")
         name = verb.decode().upper()
         if name == "UID":
@@ -509,6 +510,9 @@ class _Session:
 
     def do_uid_search(self, words):
         self.news()
+        esearch = words[0].upper() == b"RETURN"
+        if esearch:
+            words = words[words.index(b")") + 1:]
         if words[0].upper() == b"CHARSET":
             words = words[2:]
         if words[0].upper() == b"X-GM-RAW" and "X-GM-EXT-1" in self.server.extensions:
@@ -518,4 +522,7 @@ class _Session:
             found = [uid for uid, _ in self.chosen(words[1])]
         else:
             return "BAD Could not parse command"
-        self.send("* SEARCH" + "".join(f" {uid}" for uid in found))
+        if esearch:
+            self.send(f'* ESEARCH (TAG "{self.tag}") UID' + (f" ALL {','.join(map(str, found))}" if found else ""))
+        else:
+            self.send("* SEARCH" + "".join(f" {uid}" for uid in found))
