@@ -240,13 +240,7 @@ static gboolean find_and_test(Ctl *ctl, const char *address, Options *options, c
 /* From now on the daemon starts at login. Where there is no systemd, that is the user's to do. */
 static void enable_at_login(Ctl *ctl)
 {
-    const char *const units[] = {"postern.service", NULL};
-    g_autoptr(GVariant) answer = g_dbus_connection_call_sync(
-        ctl->connection, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-        "org.freedesktop.systemd1.Manager", "EnableUnitFiles",
-        g_variant_new("(^asbb)", units, FALSE, FALSE), NULL, G_DBUS_CALL_FLAGS_NONE, 5000, NULL,
-        NULL);
-    if (!answer && !ctl->json)
+    if (!ctl_enable_at_login(ctl, NULL) && !ctl->json)
         printf("There is no systemd here to start posternd at login: see to that yourself.\n");
 }
 

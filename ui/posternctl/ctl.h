@@ -63,6 +63,10 @@ gboolean ctl_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Connects, starting the daemon where that is allowed; waits up to 10 s for it. */
 gboolean ctl_daemon(Ctl *ctl, GError **error);
 
+/* The daemon's unit, and making systemd start it at login. FALSE: there is no systemd, or it refuses. */
+#define CTL_UNIT "postern.service"
+gboolean ctl_enable_at_login(Ctl *ctl, GError **error);
+
 /* Calls a method and waits as long as it takes; the answer, or NULL. `parameters` is consumed. */
 GVariant *ctl_call(Ctl *ctl, const char *path, const char *interface, const char *method,
                    GVariant *parameters, GError **error);
@@ -229,4 +233,5 @@ gboolean cmd_queue_show(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_change(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_queue_send_at(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_sendmail(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_doctor(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_watch(Ctl *ctl, int argc, char **argv, GError **error);

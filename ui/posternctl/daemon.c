@@ -71,6 +71,17 @@ gboolean ctl_daemon(Ctl *ctl, GError **error)
     return FALSE;
 }
 
+gboolean ctl_enable_at_login(Ctl *ctl, GError **error)
+{
+    const char *const units[] = {CTL_UNIT, NULL};
+    g_autoptr(GVariant) answer = g_dbus_connection_call_sync(
+        ctl->connection, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+        "org.freedesktop.systemd1.Manager", "EnableUnitFiles",
+        g_variant_new("(^asbb)", units, FALSE, FALSE), NULL, G_DBUS_CALL_FLAGS_NONE, 5000, NULL,
+        error);
+    return answer != NULL;
+}
+
 GVariant *ctl_call(Ctl *ctl, const char *path, const char *interface, const char *method,
                    GVariant *parameters, GError **error)
 {

@@ -60,6 +60,8 @@ static const CtlCommand commands[] = {
     {"queue", "", "Outgoing mail", NULL, NULL, queue_commands},
     {"sendmail", "[RECIPIENT…]", "Sends a message from stdin, as sendmail(8) does",
      "posternctl sendmail -t < message", cmd_sendmail},
+    {"doctor", "", "Finds what is wrong, and says how to mend it", "posternctl doctor --fix",
+     cmd_doctor},
     {"watch", "", "What happens, as it happens", "posternctl watch", cmd_watch},
     {"help", "[COMMAND…]", "Tells more about a command", "posternctl help queue list", cmd_help},
     {NULL},
