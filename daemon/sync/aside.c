@@ -48,9 +48,9 @@ gboolean sync_is_aside(const SyncContext *context, gint64 folder, guint32 base_u
     return aside && !context->asked && aside->retry > sync_time(context);
 }
 
-gboolean sync_was_aside(const SyncContext *context, gint64 folder)
+gboolean sync_was_aside(const SyncContext *context, gint64 folder, guint32 base_uid)
 {
-    return find_aside(context, folder, 0) != NULL;
+    return find_aside(context, folder, base_uid) != NULL;
 }
 
 gboolean sync_is_closed(const SyncContext *context, gint64 folder)

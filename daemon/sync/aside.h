@@ -14,8 +14,8 @@ gboolean sync_load_aside(SyncContext *context, GError **error);
 /* Whether it isn't to be read now: set aside, and not due yet. A person's asking makes it due. */
 gboolean sync_is_aside(const SyncContext *context, gint64 folder, guint32 base_uid);
 
-/* Whether a folder is set aside, be it due. */
-gboolean sync_was_aside(const SyncContext *context, gint64 folder);
+/* Whether a folder (`base_uid` 0) or a message of it is set aside, be it due. */
+gboolean sync_was_aside(const SyncContext *context, gint64 folder, guint32 base_uid);
 
 /* Whether push has to leave a folder alone: selecting it broke the connection, and it isn't due. A
  * person's asking changes nothing here: pull comes first, and has tried. */

@@ -694,7 +694,7 @@ static gboolean is_as_pulled(SyncContext *context, const CacheFolder *row, const
     guint count, aside;
 
     if (sync_is_to_compare(context, row) || sync_may_renumber(context, row->id) ||
-        sync_is_unrecognised(context, row->id) || sync_was_aside(context, row->id) ||
+        sync_is_unrecognised(context, row->id) || sync_was_aside(context, row->id, 0) ||
         sync_has_due(context, row->id) || !row->synced || !knows_rights(context, row) ||
         !listed->has_status || row->base_uidvalidity != listed->uidvalidity ||
         row->base_uidnext != listed->uidnext || listed->highestmodseq == 0 ||

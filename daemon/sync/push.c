@@ -4,6 +4,7 @@
 
 #include "cache/problem.h"
 #include "daemon/sync/sets.h"
+#include "daemon/sync/vanished.h"
 
 #include <string.h>
 
@@ -65,6 +66,11 @@ static gboolean block_attempts(Push *push, CacheTxn *txn, GError **error)
         }
     }
     return attempts != NULL;
+}
+
+static void block_expunge(gint64 folder, guint32 uid, gpointer push)
+{
+    push_block(push, folder, uid, SYNC_EXPUNGE);
 }
 
 /* ---- the situation ------------------------------------------------------------------------- */
@@ -136,6 +142,7 @@ static gboolean push_load(Push *push, GArray *pending, GError **error)
         g_hash_table_insert(push->folders, &row->id, row);
     }
     push->context->not_before = 0;
+    sync_each_unsettled(push->context, block_expunge, push);
     return block_problems(push, txn, error) && block_attempts(push, txn, error) &&
            cache_placement_each_pending(txn, 0, collect_pending, pending, error);
 }

@@ -93,9 +93,9 @@ enum { FIRST, LAST, LAST_OF_ALL, NOT_NOW };
 
 static guint8 turn_of(const SyncContext *context, gint64 folder)
 {
-    return sync_renumbers(context, folder)   ? LAST_OF_ALL
-           : sync_was_aside(context, folder) ? LAST
-                                             : FIRST;
+    return sync_renumbers(context, folder)      ? LAST_OF_ALL
+           : sync_was_aside(context, folder, 0) ? LAST
+                                                : FIRST;
 }
 
 static gboolean pull_each(SyncContext *context, const gint64 *folders, guint count, GError **error)

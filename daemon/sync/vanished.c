@@ -5,8 +5,12 @@
 #include "cache/message.h"
 #include "cache/vanished.h"
 
+#include "daemon/sync/aside.h"
 #include "daemon/sync/expire.h"
+#include "daemon/sync/notes.h"
 #include "daemon/sync/sets.h"
+
+#include <stdio.h>
 
 #define BATCH 200
 
@@ -222,13 +226,26 @@ static gboolean write_slices(Resolution *resolution, GError **error)
 
 /* ---- what has returned ----------------------------------------------------------------------- */
 
+/* What was moved away from here returns, and is gone from where it was moved to, as after a backup was
+ * put in place: then that is all there is, and isn't taken away. Where it was moved to can't be read now,
+ * nobody knows; a note says so, and push leaves it where it is meanwhile. */
+#define UNSETTLED "unsettled"
+
 /* Where a message is. */
 typedef struct {
+    SyncContext *context;
     CacheTxn *txn;
     CachePlacement original; /* what was deleted or moved here, and is there again; */
     gboolean returned;       /* there is one */
-    gboolean alive, lost;    /* it is somewhere, or has gone from where it was */
+    gboolean alive, lost;    /* it is somewhere, or has gone from where it was, */
+    gboolean unread;         /* as far as is known: that can't be read now */
 } Whereabouts;
+
+static gboolean was_read(const SyncContext *context, const CacheVanished *vanished)
+{
+    return g_hash_table_contains(context->pulled, &vanished->folder) &&
+           !sync_was_aside(context, vanished->folder, vanished->base_uid);
+}
 
 static gboolean note_whereabouts(const CachePlacement *row, gpointer data)
 {
@@ -236,8 +253,10 @@ static gboolean note_whereabouts(const CachePlacement *row, gpointer data)
     CacheVanished vanished;
 
     where->alive |= row->alive;
-    where->lost |=
-        cache_vanished_get(where->txn, row->folder, row->uid, &vanished) && vanished.alive;
+    if (cache_vanished_get(where->txn, row->folder, row->uid, &vanished) && vanished.alive) {
+        where->lost = TRUE;
+        where->unread |= !was_read(where->context, &vanished);
+    }
     if (!row->alive && row->base == CACHE_BASE_PRESENT) {
         where->original = *row;
         where->returned = TRUE;
@@ -245,25 +264,87 @@ static gboolean note_whereabouts(const CachePlacement *row, gpointer data)
     return TRUE;
 }
 
-/* What was moved away from here returns, and is gone from where it was moved to, as after a backup was
- * put in place: then that is all there is, and isn't taken away. */
+static gboolean settle(SyncContext *context, CacheTxn *txn, gint64 message, GError **error)
+{
+    Whereabouts where = {.context = context, .txn = txn};
+
+    if (!cache_placement_each_of(txn, message, note_whereabouts, &where, error))
+        return FALSE;
+    if (!where.returned)
+        return TRUE;
+    g_autofree char *key = sync_note_key(UNSETTLED, where.original.folder, where.original.uid);
+    const gboolean waits = where.lost && where.unread && !where.alive;
+    /* What was unsettled for so long that nobody knows of the other any more stays, too. */
+    const gboolean stays = !where.alive && !waits && (where.lost || sync_note(context, key));
+    return sync_set_note(context, txn, key, waits, error) &&
+           (!stays || sync_bring_back(txn, &where.original, error));
+}
+
+/* The rows (CachePlacement, folder and UID) that were left unsettled. */
+static GArray *unsettled_rows(const SyncContext *context)
+{
+    GArray *rows = g_array_new(FALSE, FALSE, sizeof(CachePlacement));
+    GHashTableIter iter;
+    gpointer key;
+
+    g_hash_table_iter_init(&iter, context->notes);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        CachePlacement row = {0};
+        if (sscanf(key, UNSETTLED " %" G_GINT64_FORMAT " %u", &row.folder, &row.uid) == 2)
+            g_array_append_val(rows, row);
+    }
+    return rows;
+}
+
+void sync_each_unsettled(const SyncContext *context,
+                         void (*func)(gint64 folder, guint32 uid, gpointer data), gpointer data)
+{
+    g_autoptr(GArray) rows = unsettled_rows(context);
+
+    for (guint i = 0; i < rows->len; i++) {
+        const CachePlacement *row = &g_array_index(rows, CachePlacement, i);
+        func(row->folder, row->uid, data);
+    }
+}
+
+/* What was left unsettled, once more; where it isn't there any more, that is over. */
+static gboolean settle_rest(SyncContext *context, CacheTxn *txn, GError **error)
+{
+    g_autoptr(GArray) rows = unsettled_rows(context);
+
+    for (guint i = 0; i < rows->len; i++) {
+        CachePlacement row = g_array_index(rows, CachePlacement, i);
+        g_autofree char *key = sync_note_key(UNSETTLED, row.folder, row.uid);
+        const gboolean there = cache_placement_get(txn, row.folder, row.uid, &row, NULL) &&
+                               !row.alive && row.base == CACHE_BASE_PRESENT;
+        if (!(there ? settle(context, txn, row.message, error)
+                    : sync_set_note(context, txn, key, 0, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean settle_returned(SyncContext *context, GError **error)
 {
     GHashTableIter iter;
     gpointer message;
 
-    if (g_hash_table_size(context->returned) == 0)
-        return TRUE;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
+    if (!txn || !settle_rest(context, txn, error))
+        return FALSE;
     g_hash_table_iter_init(&iter, context->returned);
-    while (txn && g_hash_table_iter_next(&iter, &message, NULL)) {
-        Whereabouts where = {.txn = txn};
-        if (!cache_placement_each_of(txn, *(gint64 *)message, note_whereabouts, &where, error) ||
-            (where.returned && where.lost && !where.alive &&
-             !sync_bring_back(txn, &where.original, error)))
+    while (g_hash_table_iter_next(&iter, &message, NULL))
+        if (!settle(context, txn, *(const gint64 *)message, error))
             return FALSE;
-    }
-    return txn && cache_commit(g_steal_pointer(&txn), error);
+    return cache_commit(g_steal_pointer(&txn), error);
+}
+
+/* Whether there is anything to settle: a transaction that writes nothing still waits for others. */
+static gboolean is_any_unsettled(const SyncContext *context)
+{
+    g_autoptr(GArray) rows = unsettled_rows(context);
+
+    return rows->len > 0 || g_hash_table_size(context->returned) > 0;
 }
 
 gboolean sync_resolve_vanished(SyncContext *context, GError **error)
@@ -284,7 +365,7 @@ gboolean sync_resolve_vanished(SyncContext *context, GError **error)
         if (!write_slices(&resolution, error))
             return FALSE;
     }
-    if (!settle_returned(context, error))
+    if (is_any_unsettled(context) && !settle_returned(context, error))
         return FALSE;
     for (guint i = 0; i < context->complete->len; i++)
         if (!sync_write_complete(context, &g_array_index(context->complete, SyncComplete, i),

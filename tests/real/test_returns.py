@@ -399,6 +399,42 @@ class Lagging(Days):
                 self.assertEqual({"INBOX": self.here(), "Archive": self.here("Archive")}, both)
                 self.assertEqual(("m3" in both["INBOX"], "m3" in both["Archive"]), (not moved, moved))
 
+    def test_what_was_moved_to_where_nothing_can_be_read_is_not_gone_from_there(self):
+        """Nor known to be there: until it can be read it is left where it is shown."""
+        cannot = {"fetch": lambda uid: faults.Refuse("UID FETCH", "NO no", folder="Archive"),
+                  "select": lambda uid: faults.Refuse("SELECT|EXAMINE", "NO no", folder="Archive"),
+                  "tell": lambda uid: faults.LeavesOut("NO [SERVERBUG] x", folder="Archive", uid=uid)}
+        for what, is_there, killed in itertools.product(cannot, (True, False), (False, True)):
+            with self.subTest(cannot=what, is_there=is_there, killed=killed):
+                self.setUp()
+                self.fill(count=9)
+                self.fill("Archive", count=2, prefix="a")
+                self.assertIsNone(self.sync())
+                self.server.faults = [faults.Lags()]
+                self.account("move", "INBOX", 3, "Archive")
+                for _ in range(2):
+                    self.sync()
+                    self.pass_time_anyhow(10)
+                uid = next(uid for uid, message in self.server.folders["Archive"].messages.items() if message.name == "m3")
+                if not is_there:
+                    self.server.remove("Archive", uid)
+                self.server.faults = [cannot[what](uid)]
+                for _ in range(3):
+                    self.pass_time_anyhow(60)
+                    self.assertIn("m3", self.there() | self.there("Archive"))
+                    if killed:
+                        self.account.kill()
+                        self.account.restart()
+                        self.account("advance", int(self.server.clock.ahead))
+                self.server.faults = []
+                self.pass_time_anyhow(3600)
+                self.account("retry")
+                self.settle()
+                for folder in ("INBOX", "Archive"):
+                    self.assertEqual(self.here(folder), self.there(folder))
+                    self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
+                self.assertEqual(("m3" in self.there(), "m3" in self.there("Archive")), (not is_there, is_there))
+
     def test_storage_that_is_away_everywhere_while_things_are_moved(self):
         for change, where in itertools.product(("move", "copy", "expunge"), ("INBOX", "Work")):
             with self.subTest(change=change, where=where):
