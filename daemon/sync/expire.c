@@ -34,6 +34,11 @@ gboolean sync_keep_deleted(CacheTxn *txn, CachePlacement *row, guint32 uidvalidi
                               now - (SYNC_VANISHED_SECONDS - DELETED_SECONDS), error);
 }
 
+gint64 sync_deleted_at(const CacheVanished *vanished)
+{
+    return vanished->since + (SYNC_VANISHED_SECONDS - DELETED_SECONDS);
+}
+
 gboolean sync_bring_back(CacheTxn *txn, CachePlacement *row, GError **error)
 {
     CachePlacement back = *row;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cache/placement.h"
+#include "cache/vanished.h"
 
 /* What vanished is kept for so long. */
 #define SYNC_VANISHED_SECONDS (7 * 24 * 60 * 60)
@@ -19,6 +20,9 @@ gboolean sync_keep_vanished(CacheTxn *txn, CachePlacement *row, guint32 uidvalid
  * of what it doesn't show. Only for a day, since its content takes room that the user may want. */
 gboolean sync_keep_deleted(CacheTxn *txn, CachePlacement *row, guint32 uidvalidity, gint64 now,
                            GError **error);
+
+/* When that was (Unix seconds). */
+gint64 sync_deleted_at(const CacheVanished *vanished);
 
 /* `row`, deleted here and still upstream, is in the view again: under a new UID, since the old one was
  * seen to go, and without \\Deleted. The base moves over before the old row goes, whose message

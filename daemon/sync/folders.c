@@ -16,6 +16,7 @@
 #include "daemon/sync/listing.h"
 #include "daemon/sync/pull.h"
 #include "daemon/sync/recognise.h"
+#include "daemon/sync/returned.h"
 #include "daemon/sync/roles.h"
 #include <string.h>
 
@@ -695,10 +696,10 @@ static gboolean is_as_pulled(SyncContext *context, const CacheFolder *row, const
 
     if (sync_is_to_compare(context, row) || sync_may_renumber(context, row->id) ||
         sync_is_unrecognised(context, row->id) || sync_was_aside(context, row->id, 0) ||
-        sync_has_due(context, row->id) || !row->synced || !knows_rights(context, row) ||
-        !listed->has_status || row->base_uidvalidity != listed->uidvalidity ||
-        row->base_uidnext != listed->uidnext || listed->highestmodseq == 0 ||
-        row->base_highestmodseq != listed->highestmodseq)
+        sync_has_due(context, row->id) || sync_has_deletions(context, row->id) || !row->synced ||
+        !knows_rights(context, row) || !listed->has_status ||
+        row->base_uidvalidity != listed->uidvalidity || row->base_uidnext != listed->uidnext ||
+        listed->highestmodseq == 0 || row->base_highestmodseq != listed->highestmodseq)
         return FALSE;
     return sync_base_count(context, row->id, &count, NULL) &&
            sync_count_aside(context, row->id, &aside, NULL) &&

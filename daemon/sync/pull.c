@@ -757,8 +757,9 @@ gboolean sync_write_complete(SyncContext *context, const SyncComplete *complete,
     if ((!note || changed) &&
         !sync_set_note(context, txn, key, note ? note | CHANGED_SINCE : row->synced << 1, error))
         return FALSE;
-    return sync_end_losses(context, txn, row->id, error) && cache_folder_update(txn, row, error) &&
-           cache_commit(g_steal_pointer(&txn), error);
+    return sync_end_losses(context, txn, row->id, error) &&
+           sync_end_deletions(context, txn, row->id, error) &&
+           cache_folder_update(txn, row, error) && cache_commit(g_steal_pointer(&txn), error);
 }
 
 /* The server counts messages and doesn't tell of them, or the other way round. That may be a moment's

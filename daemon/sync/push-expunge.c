@@ -7,6 +7,7 @@
 #include "daemon/sync/attributes.h"
 #include "daemon/sync/expire.h"
 #include "daemon/sync/push-private.h"
+#include "daemon/sync/returned.h"
 #include "daemon/sync/sets.h"
 
 #define BATCH 500
@@ -73,7 +74,7 @@ static gboolean expunge_forget(Push *push, const SyncAction *actions, guint coun
         g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
         guint end = MIN(i + BATCH, count);
 
-        if (!txn)
+        if (!txn || !sync_note_deletions(push->context, txn, actions[0].folder, error))
             return FALSE;
         for (; i < end; i++) {
             CachePlacement row;

@@ -6,7 +6,50 @@
 #include "cache/message.h"
 #include "cache/vanished.h"
 
+#include "daemon/sync/expire.h"
+#include "daemon/sync/notes.h"
 #include "daemon/sync/sets.h"
+
+/* ---- deletions that nobody has seen ------------------------------------------------------------ */
+
+/* The note "deletions": since when (Unix seconds). */
+static char *deletions_key(gint64 folder)
+{
+    return sync_note_key("deletions", folder, 0);
+}
+
+gboolean sync_has_deletions(const SyncContext *context, gint64 folder)
+{
+    g_autofree char *key = deletions_key(folder);
+
+    return sync_note(context, key) != 0;
+}
+
+gboolean sync_note_deletions(SyncContext *context, CacheTxn *txn, gint64 folder, GError **error)
+{
+    g_autofree char *key = deletions_key(folder);
+
+    return sync_note(context, key) || sync_set_note(context, txn, key, sync_time(context), error);
+}
+
+gboolean sync_end_deletions(SyncContext *context, CacheTxn *txn, gint64 folder, GError **error)
+{
+    g_autofree char *key = deletions_key(folder);
+
+    return sync_set_note(context, txn, key, 0, error);
+}
+
+/* Whether it was deleted in the epoch before, in which the folder wasn't read after that. */
+static gboolean is_unseen(const SyncContext *context, const CacheVanished *entry)
+{
+    g_autofree char *key = deletions_key(entry->folder);
+    const gint64 since = sync_note(context, key);
+
+    return since && !entry->alive && entry->uidvalidity != context->state.uidvalidity &&
+           sync_deleted_at(entry) >= since;
+}
+
+/* ---- what may have returned -------------------------------------------------------------------- */
 
 typedef struct {
     SyncContext *context;
@@ -108,7 +151,8 @@ static void add_old(Return *ret, CacheTxn *txn, const CacheVanished *entry)
 
     if (!cache_placement_get(txn, entry->folder, entry->uid, &row, NULL))
         return;
-    candidate.dead = !entry->alive && !is_needed(txn, row.message);
+    candidate.dead =
+        !entry->alive && !is_unseen(ret->context, entry) && !is_needed(txn, row.message);
     candidate.key.message_id =
         keep_returned_string(ret, sync_message_id(txn, row.message, &candidate.key.known));
     candidate.key.size = sync_size_to_compare(ret->context, row.size);
@@ -236,7 +280,8 @@ static void match_by_name(Return *ret, CacheTxn *txn)
         SyncCandidate *was = &g_array_index(ret->old, SyncCandidate, found->index);
         SyncCandidate *is = &g_array_index(ret->arrived, SyncCandidate, found->match);
         if (returned_may_be_same(ret, txn, was, is) &&
-            (sync_is_set_like(ret->context) || !has_twin(ret, txn, is)))
+            (sync_is_set_like(ret->context) ||
+             is_unseen(ret->context, returned_entry_of(ret, was)) || !has_twin(ret, txn, is)))
             note_match(ret, was, is);
     }
 }

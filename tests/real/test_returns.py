@@ -474,6 +474,41 @@ def made_anew(server, name):
     return restore
 
 
+class Renumbering(Days):
+    """A folder is numbered anew in the middle of a connection, in the middle of what is pushed, without a word: what
+    the user did stays done, and nothing else is."""
+
+    CHANGES = {"expunge": ((), {}), "move": (("Archive",), {"Archive": set()}),
+               "copy": (("Archive",), {"INBOX": set(), "Archive": set()}),
+               "store": (("+\\Flagged",), {"INBOX": {"\\Flagged"}})}
+    COMMANDS = {"expunge": "SELECT|UID STORE|UID EXPUNGE|EXPUNGE|UID SEARCH", "store": "SELECT|UID STORE|UID FETCH",
+                "move": "SELECT|UID MOVE|UID COPY|UID STORE|UID EXPUNGE|EXPUNGE", "copy": "SELECT|UID COPY|UID SEARCH"}
+
+    def test_what_was_done_here_stays_done(self):
+        without = itertools.cycle(((), ("QRESYNC",), ("CONDSTORE",), ("UIDPLUS",), ("MOVE",)))
+        for change in self.CHANGES:
+            for command, when, first in itertools.product(self.COMMANDS[change].split("|"), ("before", "after"), (1, 50)):
+                lacks = next(without)
+                with self.subTest(change=change, without=lacks, first=first, command=command, when=when):
+                    self.without = lacks
+                    self.setUp()
+                    self.fill(count=9)
+                    self.assertIsNone(self.sync())
+                    self.server.faults = [faults.RenumbersAt(command, when, first, folder="INBOX", times=1)]
+                    self.account(change, "INBOX", 3, *self.CHANGES[change][0])
+                    self.sync()
+                    self.pass_time_anyhow(60)
+                    self.pass_time_anyhow(300)
+                    self.server.faults = []
+                    self.settle()
+                    expected = self.CHANGES[change][1]
+                    for folder in ("INBOX", "Archive"):
+                        self.assertEqual(self.here(folder), self.there(folder))
+                        self.assertEqual(self.there(folder).get("m3"), expected.get(folder))
+                        self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
+                    self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
+
+
 class Folders(Days):
     """A whole folder that is gone for some days."""
 

@@ -428,6 +428,31 @@ class Renumbers(Fault):
         return 700000 + session.number if self.hit(session, folder.name) else None
 
 
+class RenumbersAt(Fault):
+    """Another UIDVALIDITY and other UIDs in the middle of a connection, without a word: before or after a command (a
+    regular expression)."""
+
+    def __init__(self, command, when="before", first=1, **more):
+        super().__init__(**more)
+        self.command, self.when, self.first = command, when, first
+
+    def at(self, session, command, when):
+        if when != self.when or not re.match(self.command, command.text, re.I) or not self.hit(session, command.folder):
+            return
+        server = session.server
+        with server.lock:
+            server.renumber(self.folder, first=self.first)
+            for other in server.sessions:
+                if other.folder and other.folder.name == self.folder:
+                    other.known, other.told = other.folder.uids(), server.modseq
+
+    def before(self, session, command):
+        self.at(session, command, "before")
+
+    def after(self, session, command, answer):
+        self.at(session, command, "after")
+
+
 class ReadOnly(Fault):
     touches = "push"
 
