@@ -30,12 +30,19 @@ static const struct {
     {"pop3.", "pop3", NET_SECURITY_TLS, 995},
     {"mail.", "pop3", NET_SECURITY_TLS, 995},
     {"", "pop3", NET_SECURITY_TLS, 995},
+    {"pop.", "pop3", NET_SECURITY_STARTTLS, 110},
+    {"pop3.", "pop3", NET_SECURITY_STARTTLS, 110},
+    {"mail.", "pop3", NET_SECURITY_STARTTLS, 110},
+    {"", "pop3", NET_SECURITY_STARTTLS, 110},
     {"smtp.", "submission", NET_SECURITY_TLS, 465},
     {"mail.", "submission", NET_SECURITY_TLS, 465},
     {"", "submission", NET_SECURITY_TLS, 465},
     {"smtp.", "submission", NET_SECURITY_STARTTLS, 587},
     {"mail.", "submission", NET_SECURITY_STARTTLS, 587},
     {"", "submission", NET_SECURITY_STARTTLS, 587},
+    {"smtp.", "submission", NET_SECURITY_STARTTLS, 25},
+    {"mail.", "submission", NET_SECURITY_STARTTLS, 25},
+    {"", "submission", NET_SECURITY_STARTTLS, 25},
 };
 
 /* How each protocol greets, and goes over to TLS. */

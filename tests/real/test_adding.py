@@ -114,7 +114,10 @@ class Unadded(SettingUp):
 class Adding(Unadded):
     def test_an_address_is_enough_where_the_user_agrees(self):
         daemon = self.begin(self.autoconfig())
-        self.assertIn("--yes", self.refused(daemon))
+        said = self.refused(daemon)
+        self.assertIn("--yes", said)
+        for url in self.servers()[1::2]:  # who gets the password is what is asked
+            self.assertIn(url.partition("://")[2].partition(":")[0], said)
         self.add(daemon, "--yes")
         daemon.sync("ada")
         self.assertEqual(daemon.state("ada")["Messages"], 3)

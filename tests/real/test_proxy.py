@@ -109,6 +109,33 @@ class SettingUp(Case):
                 self.assertFalse({host for host, _ in asked if host[-1].isdigit() or ":" in host})
                 daemon.close()
 
+    def test_where_nobody_says_the_servers_the_usual_names_are_tried(self):
+        """For what a domain has of them, the best answers: IMAP before POP3, TLS from the first byte before STARTTLS;
+        what doesn't speak its protocol, or proves to be another, is none."""
+        daemon = self.begin()
+        silent = FakeProxy({}, mode="garbage").port
+        mine = {993: self.server.imaps, 143: self.server.imap, 995: self.server.pop3s, 110: self.server.pop3,
+                465: self.server.submissions, 587: self.server.submission}
+        kinds = {993: "imaps", 143: "imap", 995: "pop3s", 110: "pop3", 465: "submissions", 587: "submission",
+                 25: "submission"}
+        for ports, wrong, expected in (
+                ({993, 143, 995, 110, 465, 587}, {}, (993, 465)),
+                ({995, 110}, {}, (995, None)),
+                ({143, 587}, {993: silent, 465: silent}, (143, 587)),
+                ({110}, {993: mine[995], 143: mine[587], 995: mine[465], 25: mine[587]}, (110, 25))):
+            with self.subTest(ports=ports, wrong=sorted(wrong)):
+                names = {(HOST, port): mine[port] for port in ports}
+                names |= {(HOST, port): there for port, there in wrong.items()}
+                # Another server's certificate under a better name.
+                names["imap.elsewhere.example"] = self.server.imaps
+                self.proxy.names = names
+                daemon.control("account", "add", "ada@elsewhere.example", "--user", "ada@example.org", "--yes",
+                               "--password-command", f"cat {self.password}", "--proxy", self.proxy.url("socks5"))
+                settings = daemon.control("account", "show", "ada")["Settings"]
+                urls = [f"{kinds[port]}://{HOST}" + (":25" if port == 25 else "") if port else "" for port in expected]
+                self.assertEqual([settings["incoming"], settings.get("outgoing", "")], urls)
+                daemon.control("account", "remove", "ada", "--purge")
+
     def test_why_a_proxy_leads_nowhere_is_said(self):
         daemon = self.begin()
 

@@ -22,7 +22,8 @@ extern "C" {
 
 struct Records {
     std::map<std::string, std::vector<std::pair<int, std::string>>> mx;
-    std::map<std::string, std::tuple<int, int, int, std::string>> srv;
+    std::map<std::string, std::vector<std::tuple<int, int, int, std::string>>> srv;
+    std::map<std::string, std::vector<std::vector<std::string>>> txt;
     bool hangs = false;
 };
 
@@ -44,11 +45,19 @@ static GList *test_lookup_records(GResolver *resolver, const gchar *name, GResol
         for (const auto &[preference, host] : records->mx[name])
             list = g_list_append(
                 list, g_variant_ref_sink(g_variant_new("(qs)", (guint16)preference, host.c_str())));
-    } else if (type == G_RESOLVER_RECORD_SRV && records->srv.count(name)) {
-        auto &[priority, weight, port, host] = records->srv[name];
-        list = g_list_append(
-            list, g_variant_ref_sink(g_variant_new("(qqqs)", (guint16)priority, (guint16)weight,
-                                                   (guint16)port, host.c_str())));
+    } else if (type == G_RESOLVER_RECORD_SRV) {
+        for (const auto &[priority, weight, port, host] : records->srv[name])
+            list = g_list_append(
+                list, g_variant_ref_sink(g_variant_new("(qqqs)", (guint16)priority, (guint16)weight,
+                                                       (guint16)port, host.c_str())));
+    } else if (type == G_RESOLVER_RECORD_TXT) {
+        for (const auto &strings : records->txt[name]) {
+            GVariantBuilder parts;
+            g_variant_builder_init(&parts, G_VARIANT_TYPE("as"));
+            for (const std::string &part : strings)
+                g_variant_builder_add(&parts, "s", part.c_str());
+            list = g_list_append(list, g_variant_ref_sink(g_variant_new("(as)", &parts)));
+        }
     }
     if (!list)
         g_set_error(error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "no such record");
@@ -315,20 +324,34 @@ class Discover : public ::testing::Test
         options.network = {(GResolver *)resolver_, web.proxy, web.roots, LONG};
         options.seconds = seconds;
         options.cancel = cancel;
+        options.pacc = pacc;
         g_autoptr(GError) error = nullptr;
         g_autoptr(DiscoverOffer) offer = discover(address, &options, &error);
         if (!offer)
             return error->message;
         trusted = offer->trusted;
+        servers = urls(offer->incoming) + "|" + urls(offer->outgoing);
         auto server = static_cast<DiscoverServer *>(g_ptr_array_index(offer->incoming, 0));
         return std::to_string(offer->source) + " " + server->endpoint->host;
     }
 
     Web &web;
     Records records;
-    gboolean trusted = FALSE;
+    gboolean trusted = FALSE, pacc = FALSE;
+    std::string servers; // what was found, as URLs
 
   private:
+    static std::string urls(const GPtrArray *list)
+    {
+        std::string text;
+        for (guint i = 0; i < list->len; i++) {
+            g_autofree char *url = net_endpoint_to_string(
+                static_cast<const DiscoverServer *>(list->pdata[i])->endpoint);
+            text += (i ? " " : "") + std::string(url);
+        }
+        return text;
+    }
+
     static Web *shared_;
     TestResolver *resolver_;
 };
@@ -371,16 +394,99 @@ TEST_F(Discover, TheBestSourceCountsWhateverElseAnswers)
 
 TEST_F(Discover, SrvRecordsAreUsedButNotTrusted)
 {
-    records.srv["_imaps._tcp.example.org"] = {0, 1, 993, "srv.example.org"};
-    records.srv["_submissions._tcp.example.org"] = {0, 0, 0, "."};
+    records.srv["_imaps._tcp.example.org"] = {{0, 1, 993, "srv.example.org"}};
+    records.srv["_submissions._tcp.example.org"] = {{0, 0, 0, "."}};
     EXPECT_EQ(find(), said(DISCOVER_SRV, "srv.example.org"));
     EXPECT_FALSE(trusted);
 }
 
 TEST_F(Discover, AServiceThatIsDeclaredAbsentIsNone)
 {
-    records.srv["_imaps._tcp.example.org"] = {0, 0, 993, "."};
+    records.srv["_imaps._tcp.example.org"] = {{0, 0, 993, "."}};
     EXPECT_NE(find().find("help pages"), std::string::npos);
+}
+
+// For every set of services that a domain has mail fetched by: IMAP before POP3, TLS from the first byte before STARTTLS.
+TEST_F(Discover, EverySetOfSrvRecordsIsPutInOrder)
+{
+    const struct {
+        const char *label, *url;
+        int port;
+        bool outgoing;
+    } services[] = {
+        {"_imaps", "imaps://imaps.example.org", 993, false},
+        {"_imap", "imap://imap.example.org", 143, false},
+        {"_pop3s", "pop3s://pop3s.example.org", 995, false},
+        {"_pop3", "pop3://pop3.example.org", 110, false},
+        {"_submissions", "submissions://submissions.example.org", 465, true},
+        {"_submission", "submission://submission.example.org", 587, true},
+    };
+    for (unsigned incoming_set = 0; incoming_set < 16; incoming_set++) {
+        const unsigned set = incoming_set | (incoming_set * 7 % 4) << 4;
+        std::string incoming, outgoing;
+        for (unsigned i = 0; i < 6; i++) {
+            const auto &service = services[i];
+            auto &list = records.srv[std::string(service.label) + "._tcp.example.org"];
+            list.clear();
+            if (!(set & (1u << i))) {
+                list = {{0, 0, 0, "."}};
+                continue;
+            }
+            list = {{20, 9, 1, "worse.example.org"},
+                    {10, 1, 2, "rarer.example.org"},
+                    {10, 5, service.port, std::string(service.label + 1) + ".Example.org."},
+                    {0, 9, 3, "bad_name.example.org"}};
+            std::string &text = service.outgoing ? outgoing : incoming;
+            text += (text.empty() ? "" : " ") + std::string(service.url);
+        }
+        servers = "";
+        find();
+        EXPECT_EQ(servers, incoming.empty() ? "" : incoming + "|" + outgoing) << set;
+        EXPECT_FALSE(trusted);
+    }
+}
+
+// Behind its switch, and only what DNS vouches for to the byte.
+TEST_F(Discover, TheProvidersOwnJsonCountsWhereDnsVouchesForIt)
+{
+    const std::string json = "{\"protocols\":{\"imap\":{\"host\":\"in.example.org\"}},"
+                             "\"authentication\":{\"password\":true}}";
+    g_autoptr(GBytes) bytes = g_bytes_new(json.data(), json.size());
+    g_autofree char *hex = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
+    guchar digest[32];
+    for (int i = 0; i < 32; i++)
+        digest[i] = (guchar)std::stoi(std::string(hex + 2 * i, 2), nullptr, 16);
+    g_autofree char *base64 = g_base64_encode(digest, 32);
+    const std::string good = base64;
+    const struct {
+        bool on;
+        std::vector<std::vector<std::string>> txt;
+        bool counts;
+    } cases[] = {
+        {true, {{"v=UAAC1; a=sha256; d=" + good}}, true},
+        {false, {{"v=UAAC1; a=sha256; d=" + good}}, false},
+        {true, {{"v=UAAC1; a=sha256; d=" + good.substr(0, 9), good.substr(9)}}, true},
+        {true,
+         {{"v=spf1 -all"}, {"v=UAAC1;a=sha256;d=AAAA"}, {"v=UAAC1;a=sha256;d=" + good}},
+         true},
+        {true, {{"v=UAAC1; a=md5; d=" + good}}, false},
+        {true, {{"v=UAAC2; a=sha256; d=" + good}}, false},
+        {true, {{"v=UAAC1; a=sha256; d=x" + good}}, false},
+        {true, {{""}}, false},
+        {true, {}, false},
+    };
+    web.put("ua-auto-config.example.org/.well-known/user-agent-configuration.json", {200, json});
+    web.put(ISPDB, {200, config("ispdb.example.org")});
+    for (const auto &item : cases) {
+        pacc = item.on;
+        records.txt["_ua-auto-config.example.org"] = item.txt;
+        EXPECT_EQ(find(), item.counts ? said(DISCOVER_PACC, "in.example.org")
+                                      : said(DISCOVER_ISPDB, "ispdb.example.org"));
+    }
+    pacc = TRUE;
+    records.txt["_ua-auto-config.example.org"] = {{"v=UAAC1; a=sha256; d=" + good}};
+    web.put(WELL_KNOWN, {200, config("own.example.org")});
+    EXPECT_EQ(find(), said(DISCOVER_WELL_KNOWN, "own.example.org"));
 }
 
 TEST_F(Discover, TheIspdbKnowsTheHoster)

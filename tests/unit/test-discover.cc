@@ -164,6 +164,96 @@ TEST(Autoconfig, EachElementSpoiledCostsItsServerAlone)
     }
 }
 
+// Where one signs in counts only if it is safe there; a file is none the worse without.
+TEST(Autoconfig, OnlySafePlacesToSignInAreTaken)
+{
+    auto oauth = [](const std::string &authorize, const std::string &token) {
+        return "<oAuth2><issuer>id.example.org</issuer><scope>mail</scope><authURL>" + authorize +
+               "</authURL><tokenURL>" + token + "</tokenURL></oAuth2>";
+    };
+    const std::string safe = oauth("https://id.example.org/a", "https://id.example.org/t");
+    const std::vector<std::pair<std::string, bool>> cases = {
+        {"", false},
+        {safe, true},
+        {oauth("http://id.example.org/a", "https://id.example.org/t"), false},
+        {oauth("https://id.example.org/a", "http://id.example.org/t"), false},
+        {oauth("javascript:x", "https://id.example.org/t"), false},
+        {oauth("", "https://id.example.org/t"), false},
+        {"<oAuth2/>", false},
+        {"<oAuth2/>" + safe, true},
+        {oauth("http://id.example.org/a", "http://id.example.org/t") + safe, true},
+    };
+    for (const auto &[text, taken] : cases) {
+        std::string xml = file(incoming(GOOD));
+        xml.insert(xml.find("</clientConfig>"), text);
+        g_autoptr(DiscoverAddress) address = ada();
+        g_autoptr(GBytes) bytes = g_bytes_new(xml.data(), xml.size());
+        g_autoptr(DiscoverOffer) offer =
+            autoconfig_read(bytes, address, DISCOVER_PROVIDER, "test", TRUE, nullptr);
+        ASSERT_NE(offer, nullptr) << text;
+        EXPECT_EQ(shown(offer->incoming), GOOD_SHOWN);
+        EXPECT_EQ(offer->oauth != nullptr, taken) << text;
+    }
+}
+
+// Each value of <authentication>, old names and SASL's among them, alone and behind one that means nothing here.
+TEST(Autoconfig, EachWayToSignInIsKnownByAllOfItsNames)
+{
+    const std::vector<std::pair<const char *, std::vector<const char *>>> values = {
+        {"password", {"password-cleartext", "plain", " Password-Cleartext "}},
+        {"encrypted", {"password-encrypted", "secure", "CRAM-MD5", "SCRAM-SHA-256-PLUS"}},
+        {"oauth2", {"OAuth2", "OAuth", "XOAUTH2", "OAUTHBEARER"}},
+        {"gssapi", {"GSSAPI"}},
+        {"cert", {"TLS-client-cert", "EXTERNAL"}},
+        {"none", {"none", "client-IP-address", "smtp-after-pop"}},
+    };
+    for (const auto &[name, texts] : values)
+        for (const char *text : texts)
+            for (const char *before : {"", "<authentication>NTLM</authentication>",
+                                       "<authentication system=\"http\">Basic</authentication>"}) {
+                std::string server = GOOD;
+                const std::string good = "<authentication>password-cleartext</authentication>";
+                server.replace(server.find(good), good.size(),
+                               std::string(before) + "<authentication system=\"sasl\">" + text +
+                                   "</authentication>");
+                EXPECT_EQ(read_xml(file(incoming(server))).incoming,
+                          "imaps://imap.example.org ada@example.org " + std::string(name))
+                    << text;
+            }
+}
+
+// The links that are shown lead to https only; what is to be switched on comes before general help.
+TEST(Autoconfig, HelpIsShownAndLeadsToSafePlacesOnly)
+{
+    const struct {
+        const char *inside, *beside, *hint, *link;
+    } cases[] = {
+        {"", "", nullptr, nullptr},
+        {"<enable visiturl=\"https://x.org/on\"><instruction>Switch on</instruction></enable>", "",
+         "Switch on", "https://x.org/on"},
+        {"", "<enable visiturl=\"https://x.org/on\"><instruction>Switch on</instruction></enable>",
+         "Switch on", "https://x.org/on"},
+        {"<documentation url=\"https://x.org/help\"><descr "
+         "lang=\"de\">Hilfe</descr></documentation>",
+         "", nullptr, "https://x.org/help"},
+        {"<documentation url=\"https://x.org/help\"/><enable visiturl=\"https://x.org/on\"/>", "",
+         nullptr, "https://x.org/on"},
+        {"<documentation url=\"http://x.org/help\"/><enable visiturl=\"javascript:x\"/>", "",
+         nullptr, nullptr},
+    };
+    for (const auto &item : cases) {
+        std::string xml = file(item.inside + incoming(GOOD));
+        xml.insert(xml.find("</clientConfig>"), item.beside);
+        g_autoptr(DiscoverAddress) address = ada();
+        g_autoptr(GBytes) bytes = g_bytes_new(xml.data(), xml.size());
+        g_autoptr(DiscoverOffer) offer =
+            autoconfig_read(bytes, address, DISCOVER_PROVIDER, "test", TRUE, nullptr);
+        ASSERT_NE(offer, nullptr) << xml;
+        EXPECT_STREQ(offer->hint, item.hint) << xml;
+        EXPECT_STREQ(offer->link, item.link) << xml;
+    }
+}
+
 // What real files have besides must not matter.
 TEST(Autoconfig, OddButHarmlessFilesAreRead)
 {
@@ -353,6 +443,173 @@ TEST(Table, KnowsProvidersByDomainAndByMx)
         discover_table_offer(known.table, "icloud", address, DISCOVER_TABLE);
     EXPECT_EQ(shown(offer->incoming), "imaps://imap.mail.me.com ada|ada@icloud.com password");
     EXPECT_EQ(shown(offer->outgoing), "submission://smtp.mail.me.com ada@icloud.com password");
+}
+
+// What each provider's row comes to: where its mail is, and under which name one logs in first.
+TEST(Table, EachProviderIsFoundWithItsServersAndNames)
+{
+    const struct {
+        const char *address, *incoming, *outgoing;
+        const char *mx; // the address is elsewhere, and this takes its mail
+    } rows[] = {
+        {"a@googlemail.com", "imaps://imap.gmail.com a@googlemail.com",
+         "submissions://smtp.gmail.com a@googlemail.com"},
+        {"a@x.de", "imaps://imap.gmail.com a@x.de", "submissions://smtp.gmail.com a@x.de",
+         "alt1.aspmx.l.google.com"},
+        {"a@hotmail.co.uk", "imaps://outlook.office365.com a@hotmail.co.uk",
+         "submission://smtp-mail.outlook.com a@hotmail.co.uk"},
+        {"a@x.de", "imaps://outlook.office365.com a@x.de",
+         "submission://smtp-mail.outlook.com a@x.de", "eur.olc.protection.outlook.com"},
+        {"a@x.de", "imaps://outlook.office365.com a@x.de", "submission://smtp.office365.com a@x.de",
+         "x-de.mail.protection.outlook.com"},
+        {"a@cox.net", "imaps://imap.mail.yahoo.com a@cox.net",
+         "submissions://smtp.mail.yahoo.com a@cox.net"},
+        {"a@x.de", "imaps://imap.mail.yahoo.com a@x.de", "submissions://smtp.mail.yahoo.com a@x.de",
+         "mta5.am0.yahoodns.net"},
+        {"a@yahoo.co.jp", "imaps://imap.mail.yahoo.co.jp a",
+         "submissions://smtp.mail.yahoo.co.jp a"},
+        {"a@verizon.net", "imaps://imap.aol.com a@verizon.net",
+         "submissions://smtp.aol.com a@verizon.net"},
+        {"a@sbcglobal.net", "imaps://imap.mail.att.net a@sbcglobal.net",
+         "submissions://smtp.mail.att.net a@sbcglobal.net"},
+        {"a@me.com", "imaps://imap.mail.me.com a", "submission://smtp.mail.me.com a@me.com"},
+        {"a@fastmail.fm", "imaps://imap.fastmail.com a@fastmail.fm",
+         "submissions://smtp.fastmail.com a@fastmail.fm"},
+        {"a@x.de", "imaps://imap.fastmail.com a@x.de", "submissions://smtp.fastmail.com a@x.de",
+         "in1-smtp.messagingengine.com"},
+        {"a@pm.me", "imap://127.0.0.1:1143 a@pm.me", "submission://127.0.0.1:1025 a@pm.me"},
+        {"a@gmx.net", "imaps://imap.gmx.net a@gmx.net", "submissions://mail.gmx.net a@gmx.net"},
+        {"a@gmx.com", "imaps://imap.gmx.com a@gmx.com", "submissions://mail.gmx.com a@gmx.com"},
+        {"a@web.de", "imaps://imap.web.de a", "submissions://smtp.web.de a"},
+        {"a@mail.com", "imaps://imap.mail.com a@mail.com",
+         "submissions://smtp.mail.com a@mail.com"},
+        {"a@magenta.de", "imaps://secureimap.t-online.de a@magenta.de",
+         "submissions://securesmtp.t-online.de a@magenta.de"},
+        {"a@posteo.de", "imaps://posteo.de a@posteo.de", "submissions://posteo.de a@posteo.de"},
+        {"a@mailbox.org", "imaps://imap.mailbox.org a@mailbox.org",
+         "submissions://smtp.mailbox.org a@mailbox.org"},
+        {"a@mail.de", "imaps://imap.mail.de a@mail.de", "submissions://smtp.mail.de a@mail.de"},
+        {"a@x.de", "imaps://imap.ionos.de a@x.de", "submissions://smtp.ionos.de a@x.de",
+         "mx00.kundenserver.de"},
+        {"a@x.de", "imaps://imap.ionos.co.uk a@x.de", "submissions://smtp.ionos.co.uk a@x.de",
+         "mx00.ionos.co.uk"},
+        {"a@x.de", "imaps://imap.ionos.com a@x.de", "submissions://smtp.ionos.com a@x.de",
+         "mx01.ionos.com"},
+        {"a@x.de", "imaps://imap.ionos.fr a@x.de", "submissions://smtp.ionos.fr a@x.de",
+         "mx01.ionos.fr"},
+        {"a@x.de", "imaps://imap.strato.de a@x.de", "submissions://smtp.strato.de a@x.de",
+         "smtpin.rzone.de"},
+        {"a@x.de", "imaps://mail.your-server.de a@x.de", "submissions://mail.your-server.de a@x.de",
+         "www123.your-server.de"},
+        {"a@ovh.net", "imaps://ssl0.ovh.net a@ovh.net", "submissions://ssl0.ovh.net a@ovh.net"},
+        {"a@x.de", "imaps://mail.gandi.net a@x.de", "submissions://mail.gandi.net a@x.de",
+         "spool.mail.gandi.net"},
+        {"a@ik.me", "imaps://mail.infomaniak.com a@ik.me",
+         "submissions://mail.infomaniak.com a@ik.me"},
+        {"a@x.de", "imaps://imap.hostinger.com a@x.de", "submissions://smtp.hostinger.com a@x.de",
+         "mx1.hostinger.com"},
+        {"a@x.de", "imaps://imap.migadu.com a@x.de", "submissions://smtp.migadu.com a@x.de",
+         "aspmx1.migadu.com"},
+        {"a@x.de", "imaps://imap.purelymail.com a@x.de", "submissions://smtp.purelymail.com a@x.de",
+         "mailserver.purelymail.com"},
+        {"a@runbox.com", "imaps://mail.runbox.com a@runbox.com",
+         "submissions://mail.runbox.com a@runbox.com"},
+        {"a@x.de", "imaps://secure.emailsrvr.com a@x.de",
+         "submissions://secure.emailsrvr.com a@x.de", "mx1.emailsrvr.com"},
+        {"a@zoho.com", "imaps://imap.zoho.com a@zoho.com",
+         "submissions://smtp.zoho.com a@zoho.com"},
+        {"a@zohomail.eu", "imaps://imap.zoho.eu a@zohomail.eu",
+         "submissions://smtp.zoho.eu a@zohomail.eu"},
+        {"a@zoho.in", "imaps://imap.zoho.in a@zoho.in", "submissions://smtp.zoho.in a@zoho.in"},
+        {"a@zoho.com.au", "imaps://imap.zoho.com.au a@zoho.com.au",
+         "submissions://smtp.zoho.com.au a@zoho.com.au"},
+        {"a@zoho.jp", "imaps://imap.zoho.jp a@zoho.jp", "submissions://smtp.zoho.jp a@zoho.jp"},
+        {"a@zohocloud.ca", "imaps://imap.zohocloud.ca a@zohocloud.ca",
+         "submissions://smtp.zohocloud.ca a@zohocloud.ca"},
+        {"a@x.de", "imaps://imappro.zoho.com a@x.de", "submissions://smtppro.zoho.com a@x.de",
+         "mx2.zoho.com"},
+        {"a@x.de", "imaps://imappro.zoho.eu a@x.de", "submissions://smtppro.zoho.eu a@x.de",
+         "mx.zoho.eu"},
+        {"a@x.de", "imaps://imappro.zoho.in a@x.de", "submissions://smtppro.zoho.in a@x.de",
+         "mx.zoho.in"},
+        {"a@x.de", "imaps://imappro.zoho.com.au a@x.de", "submissions://smtppro.zoho.com.au a@x.de",
+         "mx3.zoho.com.au"},
+        {"a@ya.ru", "imaps://imap.yandex.com a@ya.ru", "submissions://smtp.yandex.com a@ya.ru"},
+        {"a@x.de", "imaps://imap.yandex.com a@x.de", "submissions://smtp.yandex.com a@x.de",
+         "mx.yandex.net"},
+        {"a@list.ru", "imaps://imap.mail.ru a@list.ru", "submissions://smtp.mail.ru a@list.ru"},
+        {"a@foxmail.com", "imaps://imap.qq.com a@foxmail.com",
+         "submissions://smtp.qq.com a@foxmail.com"},
+        {"a@163.com", "imaps://imap.163.com a@163.com", "submissions://smtp.163.com a@163.com"},
+        {"a@126.com", "imaps://imap.126.com a@126.com", "submissions://smtp.126.com a@126.com"},
+        {"a@yeah.net", "imaps://imap.yeah.net a@yeah.net",
+         "submissions://smtp.yeah.net a@yeah.net"},
+        {"a@naver.com", "imaps://imap.naver.com a@naver.com",
+         "submissions://smtp.naver.com a@naver.com"},
+        {"a@daum.net", "imaps://imap.daum.net a@daum.net",
+         "submissions://smtp.daum.net a@daum.net"},
+        {"a@wanadoo.fr", "imaps://imap.orange.fr a@wanadoo.fr",
+         "submissions://smtp.orange.fr a@wanadoo.fr"},
+        {"a@free.fr", "imaps://imap.free.fr a", "submissions://smtp.free.fr a"},
+        {"a@iol.it", "imaps://imapmail.libero.it a@iol.it",
+         "submissions://smtp.libero.it a@iol.it"},
+        {"a@comcast.net", "imaps://imap.comcast.net a@comcast.net",
+         "submissions://smtp.comcast.net a@comcast.net"},
+        {"a@laposte.net", "imaps://imap.laposte.net a", "submissions://smtp.laposte.net a"},
+    };
+    Table known;
+    auto first = [](const GPtrArray *servers) {
+        auto server = static_cast<const DiscoverServer *>(servers->pdata[0]);
+        g_autofree char *url = net_endpoint_to_string(server->endpoint);
+        return std::string(url) + " " + server->users[0];
+    };
+    for (const auto &row : rows) {
+        g_autoptr(DiscoverAddress) address = ada(row.address);
+        const char *group = row.mx ? discover_table_by_mx(known.table, row.mx)
+                                   : discover_table_by_domain(known.table, address->domain);
+        ASSERT_NE(group, nullptr) << row.address << (row.mx ? row.mx : "");
+        g_autoptr(DiscoverOffer) offer = discover_table_offer(
+            known.table, group, address, row.mx ? DISCOVER_MX : DISCOVER_TABLE);
+        EXPECT_EQ(first(offer->incoming), row.incoming) << group;
+        EXPECT_EQ(first(offer->outgoing), row.outgoing) << group;
+        EXPECT_EQ(offer->trusted, row.mx == nullptr) << group;
+    }
+}
+
+// What a person has to know before it works.
+TEST(Table, WhereThereIsACatchItIsSaid)
+{
+    const std::vector<std::pair<const char *, std::vector<const char *>>> catches = {
+        {"Sign in with Google", {"gmail.com"}},
+        {"app password",
+         {"gmail.com", "yahoo.com", "aol.com", "fastmail.com", "posteo.de", "yandex.ru", "zoho.com",
+          "zoho.in", "mailbox.org", "gmx.net", "naver.com"}},
+        {"app-specific password", {"icloud.com", "me.com"}},
+        {"external application", {"mail.ru"}},
+        {"e-mail password", {"t-online.de"}},
+        {"browser only", {"outlook.com", "hotmail.com", "x.onmicrosoft.com"}},
+        {"witch IMAP on",
+         {"outlook.com", "gmx.net", "gmx.com", "web.de", "yandex.com", "naver.com", "zoho.com",
+          "zoho.jp", "qq.com", "163.com", "126.com", "yeah.net"}},
+        {"authorization code", {"qq.com", "163.com", "126.com", "yeah.net"}},
+        {"authenticated SMTP", {"free.fr"}},
+        {"no IMAP", {"tuta.com", "tutanota.de", "hey.com"}},
+        {"Bridge", {"proton.me", "pm.me"}},
+    };
+    Table known;
+    for (const auto &[words, domains] : catches)
+        for (const char *domain : domains) {
+            std::string text = "ada@" + std::string(domain);
+            g_autoptr(DiscoverAddress) address = ada(text.c_str());
+            const char *group = discover_table_by_domain(known.table, domain);
+            ASSERT_NE(group, nullptr) << domain;
+            g_autoptr(DiscoverOffer) offer =
+                discover_table_offer(known.table, group, address, DISCOVER_TABLE);
+            std::string hint = offer->hint ? offer->hint : "";
+            EXPECT_NE(hint.find(words), std::string::npos) << domain << ": " << hint;
+            bool none = std::string(words) == "no IMAP" && !g_str_has_prefix(domain, "zoho");
+            EXPECT_EQ(offer->incoming->len == 0, none) << domain;
+        }
 }
 
 // Each group as a whole: what it names must be there and be usable.
