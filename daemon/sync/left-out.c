@@ -24,11 +24,16 @@ static gboolean say(SyncContext *context, gint64 folder, const char *why, GError
            cache_commit(g_steal_pointer(&txn), error);
 }
 
+gboolean sync_has_left_out(const SyncContext *context, gint64 folder)
+{
+    return g_hash_table_contains(context->left_out, &folder);
+}
+
 gboolean sync_leave_out(SyncContext *context, const char *why, GError **error)
 {
     const gint64 folder = context->selecting;
 
-    if (g_hash_table_contains(context->left_out, &folder))
+    if (sync_has_left_out(context, folder))
         return TRUE;
     g_hash_table_add(context->left_out, g_memdup2(&folder, sizeof folder));
     return say(context, folder, why, error);
@@ -45,7 +50,7 @@ gboolean sync_end_left_out(SyncContext *context, gint64 folder, gboolean compare
     g_autoptr(GError) failure = NULL;
     gint64 said;
 
-    if (!compared || g_hash_table_contains(context->left_out, &folder))
+    if (!compared || sync_has_left_out(context, folder))
         return TRUE;
     txn = cache_begin(context->cache, CACHE_READ, error);
     if (!txn)

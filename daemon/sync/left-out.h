@@ -11,6 +11,9 @@
 /* Some are left out in the folder that is, or is being, selected; why: what follows on "Keywords are left out here: ". */
 gboolean sync_leave_out(SyncContext *context, const char *why, GError **error);
 
+/* Whether that was so when the folder was last read, as far as is known since the start. */
+gboolean sync_has_left_out(const SyncContext *context, gint64 folder);
+
 /* Before and after the folder is read; compared: as a whole. */
 void sync_begin_left_out(SyncContext *context, gint64 folder);
 gboolean sync_end_left_out(SyncContext *context, gint64 folder, gboolean compared, GError **error);

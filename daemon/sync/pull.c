@@ -748,14 +748,17 @@ gboolean sync_write_complete(SyncContext *context, const SyncComplete *complete,
         return FALSE;
     if (!row || row->base_uidvalidity != complete->uidvalidity)
         return TRUE;
-    const gboolean changed = row->base_highestmodseq != complete->highestmodseq;
+    /* What isn't kept may have been a disorder: whether it still is there only all of it tells. */
+    const gint64 rest = sync_has_left_out(context, row->id) ? CHANGED_SINCE : 0;
+    const gboolean changed = rest || row->base_highestmodseq != complete->highestmodseq;
     row->base_uidnext = complete->uidnext;
     row->base_highestmodseq = complete->highestmodseq;
     row->synced = sync_time(context);
     g_autofree char *key = compared_key(row->id);
     const gint64 note = complete->compared ? 0 : sync_note(context, key);
     if ((!note || changed) &&
-        !sync_set_note(context, txn, key, note ? note | CHANGED_SINCE : row->synced << 1, error))
+        !sync_set_note(context, txn, key, note ? note | CHANGED_SINCE : row->synced << 1 | rest,
+                       error))
         return FALSE;
     return sync_end_losses(context, txn, row->id, error) &&
            sync_end_deletions(context, txn, row->id, error) &&

@@ -927,6 +927,32 @@ class Keywords(Fake):
                     if self.without: # else when the folder is compared as a whole
                         self.assertEqual(self.said(), [])
 
+    def test_what_was_a_disorder_is_not_said_for_good(self):
+        """Nothing has changed since, so nothing but a comparison tells."""
+        for without in ((), ("QRESYNC",), ("CONDSTORE",)):
+            for first in (True, False):
+                with self.subTest(without=without, first=first):
+                    self.without = without
+                    self.setUp()
+                    self.fill()
+                    if not first:
+                        self.assertIsNone(self.sync())
+                        self.server.set_flags("INBOX", 2, ["\\Seen"])
+                    self.server.faults = [faults.Item("FLAGS", lambda value: value[:-1] + b" a(b)", folder="INBOX", uid=2)]
+                    self.sync()
+                    self.assertEqual([folder for folder, _ in self.said()], ["INBOX"])
+                    self.server.faults = []
+                    for _ in range(2):
+                        self.account("advance", 3700)
+                        self.sync()
+                    self.assertEqual(self.said(), [])
+                    # Once is enough.
+                    before = len(self.server.commands)
+                    self.account("advance", 3700)
+                    self.assertIsNone(self.sync())
+                    self.assertEqual([line for _, line in self.server.commands[before:]
+                                      if without != ("CONDSTORE",) and line == "UID FETCH 1:* (UID FLAGS)"], [])
+
     def test_what_can_be_kept_is_not_said(self):
         self.fill()
         self.server.set_flags("INBOX", 2, ["x" * 255, "NotJunk", "$Forwarded", "a]b"])
