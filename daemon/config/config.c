@@ -6,6 +6,7 @@
 
 #include "daemon/config/choice.h"
 #include "daemon/config/edit.h"
+#include "daemon/config/file.h"
 #include "daemon/config/goa.h"
 #include "daemon/config/providers.h"
 #include "daemon/config/quirks.h"
@@ -963,39 +964,6 @@ Config *config_parse(const char *path, const char *text, GError **error)
     return parse_file(path, text, NULL, error);
 }
 
-/* Whether others than the user (and root) can write it. What isn't there can't be. */
-static gboolean others_can_write(const char *path, gboolean sticky_is_enough, mode_t *mode)
-{
-    struct stat status;
-
-    if (stat(path, &status) < 0)
-        return FALSE;
-    *mode = status.st_mode & 07777;
-    if (sticky_is_enough && (status.st_mode & S_ISVTX))
-        return FALSE;
-    return (status.st_uid != getuid() && status.st_uid != 0) ||
-           (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-}
-
-/* The file holds commands: who can write it runs programs as the user. */
-static gboolean check_writers(const char *path, GError **error)
-{
-    g_autofree char *real = realpath(path, NULL);
-    g_autofree char *dir = real ? g_path_get_dirname(real) : NULL;
-    mode_t mode;
-
-    const char *bad = real && others_can_write(real, FALSE, &mode) ? real
-                      : dir && others_can_write(dir, TRUE, &mode)  ? dir
-                                                                   : NULL;
-    if (!bad)
-        return TRUE;
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-                "%s isn't used: others can write %s (mode %04o, or it is another user's), and it "
-                "holds commands; run 'chmod go-w %s', and look whether it is as you left it",
-                path, bad == real ? "it" : bad, mode, bad);
-    return FALSE;
-}
-
 /* With what is known of providers: without it the accounts work all the same. */
 static Config *load_beside(const char *path, const char *text, GError **error)
 {
@@ -1015,14 +983,12 @@ Config *config_load(const char *path, GError **error)
     g_autofree char *text = NULL;
     g_autoptr(GError) failure = NULL;
 
-    if (!check_writers(path, error))
+    if (!config_file_check_writers(path, error))
         return NULL;
-    if (!g_file_get_contents(path, &text, NULL, &failure)) {
+    if (!config_file_read(path, &text, &failure)) {
         if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
             return load_beside(path, "", error);
-        g_set_error(error, failure->domain, failure->code,
-                    "%s can't be read: %s; mend its permissions (chmod 600)", path,
-                    failure->message);
+        g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
     return load_beside(path, text, error);

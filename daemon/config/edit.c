@@ -4,6 +4,8 @@
  */
 #include "daemon/config/edit.h"
 
+#include "daemon/config/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -81,9 +83,10 @@ ConfigEdit *config_edit_open(const char *path, GError **error)
     g_autoptr(GError) failure = NULL;
     int lock;
 
-    if (!lock_file(path, &lock, error))
+    /* What is saved is nobody else's: it would be trusted from then on. */
+    if (!config_file_check_writers(path, error) || !lock_file(path, &lock, error))
         return NULL;
-    if (!g_file_get_contents(path, &text, NULL, &failure) &&
+    if (!config_file_read(path, &text, &failure) &&
         !g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
         g_propagate_error(error, g_steal_pointer(&failure));
         unlock_file(&lock);
@@ -96,14 +99,10 @@ ConfigEdit *config_edit_open(const char *path, GError **error)
     edit->original = g_strdup(text);
     edit->lines = g_ptr_array_new_with_free_func(g_free);
     edit->wanted = g_ptr_array_new_with_free_func(g_free);
-    if (text && *text) {
-        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-        guint count = g_strv_length(lines);
-        /* What follows the last line end is a line only if there is something. */
-        if (*lines[count - 1] == '\0')
-            count--;
-        for (guint i = 0; i < count; i++)
-            g_ptr_array_add(edit->lines, g_strdup(lines[i]));
+    /* What follows the last line end is a line only if there is something. */
+    for (const char *at = text, *end; at && *at; at = *end ? end + 1 : end) {
+        end = strchrnul(at, '\n');
+        g_ptr_array_add(edit->lines, g_strndup(at, (gsize)(end - at)));
     }
     return edit;
 }
@@ -163,10 +162,9 @@ static gboolean has_key(const char *line, const char *key)
     return strcmp(g_strstrip(name), key) == 0;
 }
 
-/* Finds a group: the line of its header in *first, the line after its last in *end. */
-static gboolean find_group(ConfigEdit *edit, const char *group, guint *first, guint *end)
+/* Finds a group from line `i` on: the line of its header in *first, the line after its last in *end. */
+static gboolean find_group(ConfigEdit *edit, const char *group, guint i, guint *first, guint *end)
 {
-    guint i = 0;
 
     while (i < edit->lines->len && !is_header_of(line_at(edit, i), group))
         i++;
@@ -203,7 +201,7 @@ static guint ensure_group(ConfigEdit *edit, const char *group)
 {
     guint first, end;
 
-    if (find_group(edit, group, &first, &end))
+    if (find_group(edit, group, 0, &first, &end))
         return group_tail(edit, first, end);
     if (edit->lines->len && !is_blank(line_at(edit, edit->lines->len - 1)))
         g_ptr_array_add(edit->lines, g_strdup(""));
@@ -233,7 +231,7 @@ static gint last_with_key(ConfigEdit *edit, const char *group, const char *key)
 {
     guint first, end;
 
-    if (!find_group(edit, group, &first, &end))
+    if (!find_group(edit, group, 0, &first, &end))
         return -1;
     for (guint i = end; i > first + 1; i--) {
         if (has_key(line_at(edit, i - 1), key))
@@ -242,13 +240,41 @@ static gint last_with_key(ConfigEdit *edit, const char *group, const char *key)
     return -1;
 }
 
+/* Takes out the lines that `goes` says, in one pass. */
+static void remove_lines(ConfigEdit *edit, const gboolean *goes)
+{
+    GPtrArray *stays = g_ptr_array_new_with_free_func(g_free);
+
+    g_ptr_array_set_free_func(edit->lines, NULL);
+    for (guint i = 0; i < edit->lines->len; i++) {
+        if (goes[i])
+            g_free(g_ptr_array_index(edit->lines, i));
+        else
+            g_ptr_array_add(stays, g_ptr_array_index(edit->lines, i));
+    }
+    g_ptr_array_unref(edit->lines);
+    edit->lines = stays;
+}
+
+/* All of them; of the first group of that name, which is the one that is set. */
+static void remove_key(ConfigEdit *edit, const char *group, const char *key)
+{
+    g_autofree gboolean *goes = g_new0(gboolean, edit->lines->len + 1);
+    guint first, end;
+
+    if (!find_group(edit, group, 0, &first, &end))
+        return;
+    for (guint i = first + 1; i < end; i++)
+        goes[i] = has_key(line_at(edit, i), key);
+    remove_lines(edit, goes);
+}
+
 void config_edit_set(ConfigEdit *edit, const char *group, const char *key, const char *value)
 {
     gint at = last_with_key(edit, group, key);
 
     if (!value) {
-        for (; at >= 0; at = last_with_key(edit, group, key))
-            g_ptr_array_remove_index(edit->lines, (guint)at);
+        remove_key(edit, group, key);
         g_autofree char *line = g_strdup_printf("# (without %s=)", key);
         note(edit, group, line);
         return;
@@ -274,16 +300,19 @@ void config_edit_comment(ConfigEdit *edit, const char *group, const char *commen
 
 void config_edit_remove_group(ConfigEdit *edit, const char *group)
 {
+    g_autofree gboolean *goes = g_new0(gboolean, edit->lines->len + 1);
     guint first, end;
 
-    while (find_group(edit, group, &first, &end)) {
+    for (guint at = 0; find_group(edit, group, at, &first, &end); at = end) {
         guint tail = group_tail(edit, first, end);
         while (tail < end && is_blank(line_at(edit, tail)))
             tail++;
-        while (first > 0 && is_comment(line_at(edit, first - 1)))
+        while (first > 0 && !goes[first - 1] && is_comment(line_at(edit, first - 1)))
             first--;
-        g_ptr_array_remove_range(edit->lines, first, tail - first);
+        for (guint i = first; i < tail; i++)
+            goes[i] = TRUE;
     }
+    remove_lines(edit, goes);
     g_autofree char *line = g_strdup_printf("# (without the group [%s])", group);
     note(edit, group, line);
 }
@@ -307,9 +336,12 @@ char *config_edit_text(ConfigEdit *edit)
 /* Editors know no locks. */
 static gboolean is_unchanged(ConfigEdit *edit)
 {
+    g_autoptr(GError) failure = NULL;
     g_autofree char *text = NULL;
 
-    g_file_get_contents(edit->path, &text, NULL, NULL);
+    if (!config_file_read(edit->path, &text, &failure) &&
+        !g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+        return FALSE;
     return g_strcmp0(text, edit->original) == 0;
 }
 
@@ -332,6 +364,11 @@ gboolean config_edit_save(ConfigEdit *edit, GError **error)
         g_chmod(target, 0600);
         unlock_file(&edit->lock);
         return TRUE;
+    }
+    if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOSPC)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                    "%s can't be written: the disk is full. Make room, and try again", edit->path);
+        return FALSE;
     }
     g_autofree char *wanted = join(edit->wanted);
     g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,

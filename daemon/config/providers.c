@@ -2,6 +2,8 @@
 /* Finding and reading providers.ini. */
 #include "daemon/config/providers.h"
 
+#include "daemon/config/file.h"
+
 #include <gio/gio.h>
 #include <string.h>
 
@@ -46,9 +48,17 @@ static void overlay(GKeyFile *table, GKeyFile *own)
 static gboolean load(GKeyFile *file, const char *path, GError **error)
 {
     g_autoptr(GError) failure = NULL;
+    g_autofree char *text = NULL;
 
-    if (!path || g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &failure) ||
-        g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    if (!path)
+        return TRUE;
+    if (!config_file_read(path, &text, &failure)) {
+        if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+            return TRUE;
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
+    }
+    if (g_key_file_load_from_data(file, text, (gsize)-1, G_KEY_FILE_NONE, &failure))
         return TRUE;
     g_propagate_prefixed_error(error, g_steal_pointer(&failure), "%s can't be read: ", path);
     return FALSE;

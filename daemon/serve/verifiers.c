@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "daemon/config/file.h"
 #include "daemon/proto/sasl/base64.h"
 #include "daemon/serve/login-private.h"
 
@@ -139,15 +140,16 @@ ServeVerifiers *serve_verifiers_load(const char *path, GError **error)
     g_autoptr(ServeVerifiers) verifiers = verifiers_new(path);
     g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GError) failure = NULL;
+    g_autofree char *text = NULL;
 
-    if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &failure)) {
+    if (!config_file_read(path, &text, &failure)) {
         if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
             return g_steal_pointer(&verifiers);
-        g_set_error(error, failure->domain, failure->code, "%s can't be read: %s", path,
-                    failure->message);
+        g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
-    if (!read_file(verifiers, file)) {
+    if (!g_key_file_load_from_data(file, text, (gsize)-1, G_KEY_FILE_NONE, NULL) ||
+        !read_file(verifiers, file)) {
         g_set_error(error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_INVALID_VALUE,
                     "%s is damaged. Remove it and make new local passwords.", path);
         return NULL;

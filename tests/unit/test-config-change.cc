@@ -3,16 +3,20 @@
 
 #include <gtest/gtest.h>
 
+#include "growth.h"
 #include <fcntl.h>
+#include <functional>
 #include <map>
 #include <string>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
 
 extern "C" {
 #include "daemon/config/change.h"
+#include "daemon/config/file.h"
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 }
@@ -262,4 +266,180 @@ TEST(ConfigChange, OfOneProgramWaitsForThatOfAnother)
     other.join();
     config_edit_free(first);
     EXPECT_EQ(file.read(), ADA + "name=Ada\nprefetch=headers\n");
+}
+
+/* ---- what may be in the file's place ------------------------------------------------------------- */
+
+/* A state of the path, how it is made, and what a refusal has to name. */
+struct Place {
+    const char *name;
+    std::function<void(const File &file)> make;
+    const char *remedy; /* NULL: it is as good as any file */
+};
+
+static const Place PLACES[] = {
+    {"nothing", [](const File &) {}, nullptr},
+    {"an empty file", [](const File &file) { file.write(""); }, nullptr},
+    {"a file", [](const File &file) { file.write(ADA + BOB); }, nullptr},
+    {"a link to a file",
+     [](const File &file) {
+         file.write(ADA + BOB);
+         g_rename(file.path.c_str(), (file.path + ".real").c_str());
+         ASSERT_EQ(symlink((file.path + ".real").c_str(), file.path.c_str()), 0);
+     },
+     nullptr},
+    {"a link to what isn't there yet",
+     [](const File &file) { ASSERT_EQ(symlink("postern.conf.real", file.path.c_str()), 0); },
+     nullptr},
+    {"a circle of links",
+     [](const File &file) { ASSERT_EQ(symlink("postern.conf", file.path.c_str()), 0); },
+     "mend the symbolic links"},
+    {"a folder", [](const File &file) { ASSERT_EQ(g_mkdir(file.path.c_str(), 0700), 0); },
+     "move it away"},
+    {"a pipe", [](const File &file) { ASSERT_EQ(mkfifo(file.path.c_str(), 0600), 0); },
+     "move it away"},
+    {"a device without an end",
+     [](const File &file) { ASSERT_EQ(symlink("/dev/zero", file.path.c_str()), 0); }, ""},
+    {"a device that is empty",
+     [](const File &file) { ASSERT_EQ(symlink("/dev/null", file.path.c_str()), 0); }, ""},
+    {"octets that are no text",
+     [](const File &file) { file.write(ADA + std::string("\0\1\2", 3) + BOB); },
+     "put a copy of it there"},
+    {"a NUL at its end", [](const File &file) { file.write(ADA + BOB + std::string(1, '\0')); },
+     "put a copy of it there"},
+    {"more than anyone writes",
+     [](const File &file) {
+         file.write(ADA + "#" + std::string(CONFIG_FILE_MAX, 'x') + "\n" + BOB);
+     },
+     "put a copy of it there"},
+    {"a file that others can write",
+     [](const File &file) {
+         file.write(ADA + BOB);
+         ASSERT_EQ(g_chmod(file.path.c_str(), 0666), 0);
+     },
+     "chmod go-w"},
+    {"a folder that others can write",
+     [](const File &file) {
+         file.write(ADA + BOB);
+         ASSERT_EQ(g_chmod(file.dir.c_str(), 0777), 0);
+     },
+     "chmod go-w"},
+    {"half a line", [](const File &file) { file.write(ADA + "[account bo"); }, "line"},
+    {"a line that is none", [](const File &file) { file.write(ADA + "nonsense\n" + BOB); }, "line"},
+};
+
+static void clear_place(const File &file)
+{
+    g_chmod(file.dir.c_str(), 0700);
+    g_remove(file.path.c_str());
+    g_rmdir(file.path.c_str());
+    g_remove((file.path + ".real").c_str());
+}
+
+/* What is there: its kind, mode, and octets. */
+static std::string seen(const File &file)
+{
+    struct stat status;
+    if (lstat(file.path.c_str(), &status) < 0)
+        return "nothing";
+    g_autofree char *kind = g_strdup_printf("%o ", (unsigned)status.st_mode);
+    if (stat(file.path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+        g_autofree char *text = nullptr;
+        gsize length = 0;
+        g_file_get_contents(file.path.c_str(), &text, &length, nullptr);
+        return kind + std::string(text, length);
+    }
+    return kind;
+}
+
+/* One change of each kind. */
+static gboolean change_in(const File &file, int kind, GError **error)
+{
+    g_autoptr(ConfigEdit) edit = config_edit_open(file.path.c_str(), error);
+    g_autoptr(GHashTable) table = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(Config) after = nullptr;
+
+    if (!edit)
+        return FALSE;
+    if (kind == 0)
+        after = config_change_remove(edit, file.path.c_str(), "ada", error);
+    else {
+        g_hash_table_insert(table, (gpointer) "name", (gpointer) "Ada");
+        g_hash_table_insert(table, (gpointer) "address", (gpointer) "ada@example.org");
+        g_hash_table_insert(table, (gpointer) "incoming", (gpointer) "imaps://imap.example.org");
+        const ConfigChange change = {file.path.c_str(), kind == 1 ? "ada" : "new", kind == 2, table,
+                                     TRUE};
+        after = config_change_account(edit, &change, error);
+    }
+    return after && config_edit_save(edit, error);
+}
+
+TEST(ConfigPlace, IsAFileOrSaidToBeNoneAndStaysWhole)
+{
+    for (const Place &place : PLACES)
+        for (int kind = 0; kind < 3; kind++) {
+            SCOPED_TRACE(std::string(place.name) + ", " + std::to_string(kind));
+            File file;
+            clear_place(file);
+            place.make(file);
+            const std::string before = seen(file);
+            g_autoptr(GError) failure = nullptr;
+            g_autoptr(Config) loaded = config_load(file.path.c_str(), &failure);
+            EXPECT_EQ(loaded == nullptr, place.remedy != nullptr)
+                << (failure ? failure->message : "");
+            g_autoptr(GError) error = nullptr;
+            const gboolean made = change_in(file, kind, &error);
+            EXPECT_EQ(made, error == nullptr);
+            if (place.remedy) {
+                EXPECT_FALSE(made);
+                EXPECT_NE(strstr(failure->message, place.remedy), nullptr) << failure->message;
+                EXPECT_NE(strstr(failure->message, "postern.conf"), nullptr) << failure->message;
+                if (error) {
+                    EXPECT_NE(strstr(error->message, place.remedy), nullptr) << error->message;
+                }
+            }
+            if (!made) {
+                EXPECT_EQ(seen(file), before);
+            } else if (before.find("bob") != std::string::npos) {
+                EXPECT_NE(seen(file).find(BOB), std::string::npos);
+            }
+            clear_place(file);
+        }
+}
+
+/* ---- growth -------------------------------------------------------------------------------------- */
+
+TEST(ConfigGrowth, AFileIsChangedInTheTimeThatItsLengthTakes)
+{
+    File file;
+    auto change = [&](const std::string &text) {
+        file.write(text);
+        for (const char *group : {"account ada", "account bob"}) {
+            g_autoptr(ConfigEdit) edit = config_edit_open(file.path.c_str(), nullptr);
+            config_edit_set(edit, "account ada", "name", nullptr);
+            config_edit_set(edit, "account ada", "prefetch", "all");
+            config_edit_remove_group(edit, group);
+            g_autofree char *whole = config_edit_text(edit);
+        }
+    };
+    static const struct {
+        const char *start, *unit;
+    } kinds[] = {
+        {"[account ada]\n", "name=x\n"},
+        {"[account ada]\n", "k%d=x\n"},
+        {"", "[account ada]\n"},
+        {"", "[account ada]\nname=x\n"},
+        {"", "[account bob]\n# x\n"},
+        {"", "[account a%d]\n"},
+        {"[account ada]\n", "\n"},
+        {"[account ada]\n", "# x\n"},
+        {"# x\n", "# x\n[account ada]\n\n"},
+        {"", "["},
+        {"", "="},
+        {"", "\n"},
+        {"[account ada]\n", "name\n"},
+        {"[account ada]\n", "name="},
+    };
+    for (const auto &kind : kinds)
+        expect_growth(kind.start, kind.unit, "\n", change, 6000);
 }
