@@ -24,7 +24,7 @@ PARAMETERS = 7
 
 #: Which rooms a room may use, by #include or by symbol: house rules, arrows point down only. `serve`,
 #: `sync` and `relay` meet in the cache.
-LANGUAGES = {"daemon/net", "daemon/proto", "daemon/proto/sasl"}
+LANGUAGES = {"daemon/net", "daemon/proto", "daemon/proto/sasl", "daemon/words"}
 CONTENT = LANGUAGES | {"cache", "daemon/config", "daemon/index"}
 TASKS = {"daemon/fetch", "daemon/relay", "daemon/serve", "daemon/sync", "daemon/upstream"}
 DOORS = {
@@ -33,23 +33,24 @@ DOORS = {
     "daemon": CONTENT | TASKS | {"daemon/oauth", "daemon/web", "cache/queue", "daemon/account", "daemon/bus", "dbus"},
     "daemon/account": CONTENT | TASKS | {"cache/queue", "daemon/oauth"},
     "daemon/bus": CONTENT | TASKS | {"cache/queue", "daemon", "daemon/account", "daemon/discover", "daemon/oauth", "daemon/web", "dbus"},
-    "daemon/config": {"daemon/net", "daemon/proto/sasl"},
-    "daemon/discover": {"daemon/config", "daemon/net", "daemon/upstream", "daemon/web"},
+    "daemon/config": {"daemon/net", "daemon/proto/sasl", "daemon/words"},
+    "daemon/discover": {"daemon/config", "daemon/net", "daemon/upstream", "daemon/web", "daemon/words"},
     "daemon/fetch": CONTENT | {"daemon/upstream"},
     "daemon/index": LANGUAGES | {"cache"},
-    "daemon/net": set(),
-    "daemon/oauth": {"daemon/config", "daemon/net", "daemon/web"},
-    "daemon/proto": {"daemon/proto/sasl"},
+    "daemon/net": {"daemon/words"},
+    "daemon/oauth": {"daemon/config", "daemon/net", "daemon/web", "daemon/words"},
+    "daemon/proto": {"daemon/proto/sasl", "daemon/words"},
     "daemon/proto/sasl": set(),
     "daemon/relay": CONTENT | {"cache/queue", "daemon/upstream"},
     "daemon/serve": CONTENT | {"cache/queue", "daemon/fetch"},
     "daemon/sync": CONTENT | {"daemon/fetch", "daemon/upstream"},
     "daemon/upstream": LANGUAGES | {"daemon/config"},
     "daemon/web": set(),
+    "daemon/words": set(),
     "dbus": set(),
     # posternctl edits postern.conf by the same code as the daemon, also while there is none, and reads the
     # addresses of what it sends by the same parser.
-    "ui": {"dbus", "daemon/config", "daemon/proto"},
+    "ui": {"dbus", "daemon/config", "daemon/proto", "daemon/words"},
 }
 #: Where the headers of a library may be included.
 LIBRARIES = {

@@ -5,6 +5,8 @@
  */
 #include "daemon/account/private.h"
 
+#include "daemon/words/words.h"
+
 /* Reports from threads are collected for this long before anyone is told, in ms. */
 #define REPORT_DELAY 100
 
@@ -103,6 +105,14 @@ static double share_here(const AccountCounts *counts)
     return counts->missing ? (double)(all - counts->missing) / (double)all : 1;
 }
 
+/* There may be one for each of many folders. */
+static char *join_troubles(char **troubles)
+{
+    g_autofree char *all = g_strjoinv("; ", troubles);
+
+    return words_text(all);
+}
+
 /* Under the lock. */
 static void combine_parts(Account *account)
 {
@@ -119,7 +129,7 @@ static void combine_parts(Account *account)
     status->error = g_strdup(relay_first || !sync->message ? relay->message : sync->message);
     /* What can't be had is no reason for another state, and none to be silent. */
     if (!status->error && *status->troubles)
-        status->error = g_strjoinv("; ", status->troubles);
+        status->error = join_troubles(status->troubles);
 }
 
 static void update_status(Account *account)
@@ -208,7 +218,7 @@ static void note_report(Account *account, AccountPart *part, AccountState state,
     part->state = state;
     part->progress = CLAMP(progress, 0, 1);
     g_free(part->message);
-    part->message = message && *message ? g_utf8_make_valid(message, -1) : NULL;
+    part->message = message && *message ? words_text(message) : NULL;
     give_notice(account);
     pthread_mutex_unlock(&account->lock);
 }

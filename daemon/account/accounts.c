@@ -8,6 +8,7 @@
 #include "daemon/account/owner.h"
 #include "daemon/account/private.h"
 #include "daemon/account/purge.h"
+#include "daemon/words/words.h"
 
 #include <string.h>
 
@@ -89,12 +90,7 @@ static GError *why_not(const Account *account)
     if (!why)
         why = account->configured ? "it is switched off" : "it is being removed";
     /* One line of any protocol. */
-    g_autofree char *line = g_strndup(why, 300);
-    g_autofree char *valid = g_utf8_make_valid(line, -1);
-    for (char *c = valid; *c; c++) {
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    }
+    g_autofree char *valid = words_line(why, (gssize)strnlen(why, 300));
     return g_error_new(SERVE_ERROR, SERVE_ERROR_UNAVAILABLE, "the account %s is not running: %s",
                        id, valid);
 }

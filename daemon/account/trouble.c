@@ -5,6 +5,7 @@
 #include "cache/content.h"
 #include "cache/problem.h"
 #include "daemon/config/choice.h"
+#include "daemon/words/words.h"
 
 #include <string.h>
 
@@ -107,7 +108,7 @@ char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folde
         return NULL;
     }
     g_autofree char *raw = g_string_free(text, FALSE);
-    return g_utf8_make_valid(raw, -1);
+    return words_text(raw);
 }
 
 gboolean account_trouble_missing(CacheTxn *txn, const CacheFolder *folder,

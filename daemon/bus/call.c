@@ -9,6 +9,7 @@
 #include "daemon/net/route.h"
 #include "daemon/net/thread.h"
 #include "daemon/proto/imap/error.h"
+#include "daemon/words/words.h"
 
 #include <gio/gio.h>
 #include <unistd.h>
@@ -63,8 +64,9 @@ void bus_return_error(GDBusMethodInvocation *invocation, const GError *error)
                                                    error->message);
         return;
     }
+    g_autofree char *message = words_text(error->message);
     g_dbus_method_invocation_return_error_literal(invocation, POSTERN_ERROR, (int)code_of(error),
-                                                  error->message);
+                                                  message);
 }
 
 void bus_return(GDBusMethodInvocation *invocation, PosternError code, const char *format, ...)
@@ -72,9 +74,9 @@ void bus_return(GDBusMethodInvocation *invocation, PosternError code, const char
     va_list args;
 
     va_start(args, format);
-    g_dbus_method_invocation_return_error_valist(invocation, POSTERN_ERROR, (int)code, format,
-                                                 args);
+    g_autoptr(GError) error = g_error_new_valist(POSTERN_ERROR, (int)code, format, args);
     va_end(args);
+    bus_return_error(invocation, error);
 }
 
 const char *bus_state_name(AccountState state)

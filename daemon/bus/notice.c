@@ -5,6 +5,8 @@
  */
 #include "daemon/bus/private.h"
 
+#include "daemon/words/words.h"
+
 #include <string.h>
 
 #define NAME      "org.freedesktop.Notifications"
@@ -28,13 +30,13 @@ void bus_notice_init(Bus *bus)
 /* Some desktops read a body as markup, and none needs line ends. */
 static char *plain(const char *words)
 {
-    g_autofree char *valid = g_utf8_make_valid(words, -1);
+    g_autofree char *valid = words_line(words, -1);
     GString *text = g_string_new(NULL);
     guint count = 0;
 
     for (const char *c = valid; *c && count < WORDS_MAX; c = g_utf8_next_char(c), count++) {
         gunichar letter = g_utf8_get_char(c);
-        if (letter == '<' || letter == '>' || letter == '&' || g_unichar_iscntrl(letter))
+        if (letter == '<' || letter == '>' || letter == '&')
             letter = ' ';
         g_string_append_unichar(text, letter);
     }

@@ -9,6 +9,7 @@
 #include "cache/problem.h"
 #include "daemon/sync/pending.h"
 #include "daemon/sync/sync.h"
+#include "daemon/words/words.h"
 
 #include <gio/gunixfdlist.h>
 
@@ -24,7 +25,7 @@ static void pending_ask(PosternAccount *object, GDBusMethodInvocation *invocatio
 static void describe_problem(GVariantBuilder *builder, CacheTxn *txn, const CacheProblem *problem)
 {
     g_autoptr(CacheFolder) folder = cache_folder_get(txn, problem->folder, NULL);
-    g_autofree char *text = g_utf8_make_valid(problem->text ? problem->text : "", -1);
+    g_autofree char *text = words_text(problem->text ? problem->text : "");
     const char *name = folder && folder->name ? folder->name : folder ? folder->base_name : NULL;
     GVariantDict dict;
 

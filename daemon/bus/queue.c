@@ -6,6 +6,7 @@
  */
 #include "cache/export.h"
 #include "daemon/bus/private.h"
+#include "daemon/words/words.h"
 
 #include <errno.h>
 #include <gio/gunixfdlist.h>
@@ -30,6 +31,12 @@ static GVariant *text_variant(const char *text)
     return g_variant_new_take_string(g_utf8_make_valid(text ? text : "", -1));
 }
 
+/* What servers have said. */
+static GVariant *words_variant(const char *words)
+{
+    return g_variant_new_take_string(words_text(words ? words : ""));
+}
+
 static GVariant *describe_recipients(const GPtrArray *recipients)
 {
     GVariantBuilder builder;
@@ -41,7 +48,7 @@ static GVariant *describe_recipients(const GPtrArray *recipients)
         g_variant_dict_init(&dict, NULL);
         g_variant_dict_insert_value(&dict, "Address", text_variant(recipient->address));
         g_variant_dict_insert(&dict, "Status", "s", recipient_names[recipient->state]);
-        g_variant_dict_insert_value(&dict, "Reply", text_variant(recipient->reply));
+        g_variant_dict_insert_value(&dict, "Reply", words_variant(recipient->reply));
         g_variant_builder_add_value(&builder, g_variant_dict_end(&dict));
     }
     return g_variant_builder_end(&builder);
@@ -66,7 +73,7 @@ static GVariant *describe(const QueueEntry *entry, gboolean with_id)
     g_variant_dict_insert(&dict, "NextAttempt", "x",
                           entry->state == QUEUE_WAITING ? entry->next_attempt : 0);
     g_variant_dict_insert(&dict, "SendAt", "x", entry->send_at);
-    g_variant_dict_insert_value(&dict, "LastError", text_variant(entry->last_error));
+    g_variant_dict_insert_value(&dict, "LastError", words_variant(entry->last_error));
     return g_variant_dict_end(&dict);
 }
 

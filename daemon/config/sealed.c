@@ -2,6 +2,8 @@
 /* The password goes to systemd-creds by its standard input, and is nowhere else in the clear. */
 #include "daemon/config/sealed.h"
 
+#include "daemon/words/words.h"
+
 #include <errno.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -30,9 +32,8 @@ static char *words_of(GBytes *said)
 {
     gsize length = 0;
     const char *data = said ? g_bytes_get_data(said, &length) : NULL;
-    char *text = g_utf8_make_valid(data ? data : "", (gssize)MIN(length, 400));
 
-    return g_strdelimit(g_strstrip(text), "\r\n", ' ');
+    return words_line(data ? data : "", (gssize)MIN(length, 400));
 }
 
 static GBytes *encrypt(const char *id, const char *password, GError **error)

@@ -7,6 +7,7 @@
 
 #include "daemon/config/goa.h"
 #include "daemon/config/sealed.h"
+#include "daemon/words/words.h"
 
 #include <gio/gio.h>
 #include <libsecret/secret.h>
@@ -101,13 +102,8 @@ static char *last_words(GBytes *stderr_bytes)
 {
     gsize length = 0;
     const char *data = stderr_bytes ? g_bytes_get_data(stderr_bytes, &length) : NULL;
-    g_autofree char *text = g_utf8_make_valid(data ? data : "", (gssize)MIN(length, 400));
+    g_autofree char *text = words_line(data ? data : "", (gssize)MIN(length, 400));
 
-    for (char *c = text; *c; c++) {
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    }
-    g_strstrip(text);
     return *text ? g_strdup(text) : g_strdup("it gave no reason");
 }
 

@@ -5,6 +5,8 @@
  */
 #include "daemon/net/listen.h"
 
+#include "daemon/words/words.h"
+
 #include <arpa/inet.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -96,7 +98,7 @@ static char *name_process(const char *pid)
 
     if (!g_file_get_contents(path, &name, NULL, NULL))
         return g_strdup_printf("process %s", pid);
-    g_autofree char *valid = g_utf8_make_valid(g_strchomp(name), -1);
+    g_autofree char *valid = words_line(name, -1);
     GString *shown = g_string_new(NULL);
     for (const char *c = valid; *c && shown->len < NAME_MAX_SHOWN; c = g_utf8_next_char(c)) {
         gunichar letter = g_utf8_get_char(c);

@@ -12,6 +12,7 @@
 
 #include "daemon/net/stream.h"
 #include "daemon/net/tls-private.h"
+#include "daemon/words/words.h"
 
 struct NetTlsClient {
     atomic_int refs;
@@ -211,8 +212,8 @@ static char *format_names(X509 *certificate)
                                (const char *)ASN1_STRING_get0_data(name->d.dNSName));
     }
     GENERAL_NAMES_free(names);
-    g_autofree char *safe = g_str_to_ascii(text->len > 0 ? text->str : "no host name", "C");
-    return g_strdup(safe);
+    return text->len > 0 ? words_line(text->str, (gssize)MIN(text->len, 300))
+                         : g_strdup("no host name");
 }
 
 static char *explain_certificate(X509 *certificate, long result, const char *host)

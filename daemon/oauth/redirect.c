@@ -4,6 +4,8 @@
  */
 #include "daemon/oauth/redirect.h"
 
+#include "daemon/words/words.h"
+
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -123,8 +125,8 @@ gboolean oauth_redirect_read(const char *query, const char *state, const char *i
     const char *words = g_hash_table_lookup(values, "error_description");
     const char *value = g_hash_table_lookup(values, "code");
     if (name) {
-        g_autofree char *text = g_utf8_make_valid(words ? words : name, -1);
-        g_set_error(error, OAUTH_ERROR, OAUTH_ERROR_GRANT, "the sign-in was refused: %.300s", text);
+        g_autofree char *text = words_line(words ? words : name, -1);
+        g_set_error(error, OAUTH_ERROR, OAUTH_ERROR_GRANT, "the sign-in was refused: %s", text);
         return FALSE;
     }
     if (!value || !*value)

@@ -5,6 +5,7 @@
 #include "daemon/oauth/token.h"
 
 #include "daemon/web/json.h"
+#include "daemon/words/words.h"
 
 #include <string.h>
 
@@ -143,18 +144,6 @@ static OauthError error_of_name(const char *name)
     return OAUTH_ERROR_LATER;
 }
 
-/* Words of a server, fit for one line of a message. */
-static char *printable(const char *text)
-{
-    g_autofree char *valid = g_utf8_make_valid(text, (gssize)MIN(strlen(text), 500));
-
-    for (char *c = valid; *c; c++) {
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    }
-    return g_strdup(g_strstrip(valid));
-}
-
 /* A token that can stand in a line of IMAP or SMTP: RFC 6749, appendix A.12 (VSCHAR). */
 static gboolean is_token(const char *text)
 {
@@ -186,7 +175,10 @@ static gboolean refused(const OauthGrant *grant, const WebAnswer *answer, JsonOb
     const char *description = web_json_string(object, "error_description");
     gboolean later = answer->status >= 500 || answer->status == 429 || answer->status == 408;
     g_autoptr(GUri) uri = g_uri_parse(grant->token_url, G_URI_FLAGS_NONE, NULL);
-    g_autofree char *words = printable(description ? description : name ? name : "no reason given");
+    g_autofree char *words = words_line(description ? description
+                                        : name      ? name
+                                                    : "no reason given",
+                                        -1);
     OauthError code = later ? OAUTH_ERROR_LATER : error_of_name(name);
     g_autofree char *remark = code == OAUTH_ERROR_GRANT ? clock_remark(answer) : g_strdup("");
 

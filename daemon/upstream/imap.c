@@ -6,6 +6,7 @@
 #include "daemon/upstream/imap-private.h"
 
 #include "daemon/proto/imap/quote.h"
+#include "daemon/words/words.h"
 #include <string.h>
 
 /* More commands than this under way is a mistake of ours. */
@@ -209,13 +210,7 @@ void imap_reply_to_error(const ImapReply *reply, GError **error)
 /* The server's words, fit to be shown. */
 static char *words_of(const ImapResponse *response)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    imap_quote_append_text(text, response->text ? response->text : "", TRUE);
-    if (text->len > 1000)
-        g_string_truncate(text, 1000);
-    g_autofree char *valid = g_utf8_make_valid(text->str, -1);
-    return g_strdup(g_strstrip(valid));
+    return words_line(response->text ? response->text : "", -1);
 }
 
 static ImapPending *find_pending(ImapClient *client, guint number)

@@ -5,6 +5,7 @@
  */
 #include "ui/common/client-format.h"
 
+#include "daemon/words/words.h"
 #include "ui/common/offer.h"
 
 #include <string.h>
@@ -173,13 +174,7 @@ static char *tls_port(GVariant *listeners, const char *protocol)
 /* Any of the programs may have its own idea of what these mean. */
 static char *plain_text(const char *text)
 {
-    char *plain = g_utf8_make_valid(text, -1);
-
-    for (char *c = plain; *c; c++) {
-        if (g_ascii_iscntrl(*c) || strchr("\"\\`$'", *c))
-            *c = ' ';
-    }
-    return plain;
+    return g_strdelimit(words_line(text, -1), "\"\\`$'", ' ');
 }
 
 char *client_format(const char *program, const ClientFormat *client, GError **error)

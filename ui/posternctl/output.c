@@ -4,18 +4,13 @@
  */
 #include "ui/posternctl/ctl.h"
 
+#include "daemon/words/words.h"
+
 #include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-/* Control characters, and those that turn the direction of what follows. */
-static gboolean is_dangerous(gunichar c)
-{
-    return g_unichar_iscntrl(c) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
-           c == 0x200e || c == 0x200f || c == 0x2028 || c == 0x2029 || c == 0x061c;
-}
 
 char *ctl_escape(const char *text)
 {
@@ -26,7 +21,7 @@ char *ctl_escape(const char *text)
         gunichar c = g_utf8_get_char(at);
         if (c == '\n')
             g_string_append_c(out, '\n');
-        else if (is_dangerous(c))
+        else if (words_is_harmful(c))
             g_string_append_printf(out, "\\u%04x", c);
         else
             g_string_append_unichar(out, c);

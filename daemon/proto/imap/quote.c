@@ -8,6 +8,7 @@
 
 #include "daemon/proto/imap/chars.h"
 #include "daemon/proto/imap/mailbox-name.h"
+#include "daemon/words/words.h"
 
 #define QUOTED_MAX 1000
 
@@ -83,7 +84,7 @@ static void append_visible(GString *out, gunichar c, gboolean utf8)
 {
     if (c < 0x20 || c == 0x7f)
         g_string_append_c(out, ' ');
-    else if (c < 0x80 || (utf8 && !g_unichar_iscntrl(c)))
+    else if (c < 0x80 || (utf8 && !words_is_harmful(c)))
         g_string_append_unichar(out, c);
     else
         g_string_append_c(out, '?');

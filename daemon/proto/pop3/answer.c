@@ -3,6 +3,7 @@
 #include "daemon/proto/pop3/answer.h"
 
 #include "daemon/proto/sasl/mechanism.h"
+#include "daemon/words/words.h"
 
 #include <string.h>
 
@@ -19,18 +20,6 @@ static gboolean has_prefix(const char *line, gsize length, const char *prefix)
     gsize size = strlen(prefix);
 
     return length >= size && g_ascii_strncasecmp(line, prefix, size) == 0;
-}
-
-/* What a server says, fit to be shown. */
-static char *words_of(const char *text, gsize length)
-{
-    g_autofree char *valid = g_utf8_make_valid(text, (gssize)length);
-    GString *out = g_string_new(NULL);
-
-    for (const char *c = valid; *c; c = g_utf8_next_char(c))
-        g_string_append_unichar(out,
-                                g_unichar_iscntrl(g_utf8_get_char(c)) ? ' ' : g_utf8_get_char(c));
-    return g_strstrip(g_string_free(out, FALSE));
 }
 
 /* RFC 2449, 8: "[IN-USE] …"; what is behind it. */
@@ -61,7 +50,7 @@ gboolean pop3_status_parse(const char *line, gsize length, Pop3Status *status)
         return FALSE;
     }
     g_autofree char *words =
-        words_of(line + skip, status->goes_on ? length - skip : MIN(length - skip, WORDS_MAX));
+        words_uncut(line + skip, status->goes_on ? length - skip : MIN(length - skip, WORDS_MAX));
     const char *rest = status->goes_on ? words : take_code(words, &status->code);
     status->text = g_strstrip(g_strdup(rest));
     return TRUE;

@@ -3,25 +3,14 @@
 #include "daemon/proto/smtp/reply.h"
 
 #include "daemon/proto/sasl/mechanism.h"
+#include "daemon/words/words.h"
 
 #include <string.h>
-
-#define TEXT_MAX 1000
 
 void smtp_reply_clear(SmtpReply *reply)
 {
     g_clear_pointer(&reply->lines, g_ptr_array_unref);
     reply->code = 0;
-}
-
-/* Shown to people and kept in the queue: no control characters, whatever a server sends. */
-static char *clean(const char *text, gsize length)
-{
-    char *valid = g_utf8_make_valid(text, (gssize)length);
-    for (char *c = valid; *c; c++)
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    return valid;
 }
 
 SmtpReplyStatus smtp_reply_add(SmtpReply *reply, const char *line, gsize length)
@@ -36,7 +25,7 @@ SmtpReplyStatus smtp_reply_add(SmtpReply *reply, const char *line, gsize length)
         return SMTP_REPLY_BAD;
     reply->code = code;
     gsize skip = MIN(length, 4);
-    g_ptr_array_add(reply->lines, clean(line + skip, length - skip));
+    g_ptr_array_add(reply->lines, words_uncut(line + skip, length - skip));
     return length > 3 && line[3] == '-' ? SMTP_REPLY_MORE : SMTP_REPLY_DONE;
 }
 
@@ -55,15 +44,13 @@ char *smtp_reply_text(const SmtpReply *reply)
     g_autoptr(GString) text = g_string_new(NULL);
 
     g_string_printf(text, "%u", reply->code);
-    for (guint i = 0; reply->lines && i < reply->lines->len && text->len < TEXT_MAX; i++) {
+    for (guint i = 0; reply->lines && i < reply->lines->len && text->len <= WORDS_LINE_MAX; i++) {
         const char *line = g_ptr_array_index(reply->lines, i);
         line += i > 0 ? enhanced_length(line) : 0;
         if (*line)
             g_string_append_printf(text, " %s", line);
     }
-    if (text->len > TEXT_MAX)
-        g_string_truncate(text, TEXT_MAX);
-    return g_utf8_make_valid(text->str, (gssize)text->len);
+    return words_line(text->str, (gssize)text->len);
 }
 
 /* ---- EHLO ------------------------------------------------------------------------------------ */

@@ -123,7 +123,7 @@ class _Session:
         return line.rstrip(b"\r").decode("utf-8", "replace")
 
     def say(self, line):
-        self.sock.sendall((line if isinstance(line, bytes) else line.encode()) + self.server.end)
+        self.sock.sendall((line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape")) + self.server.end)
 
     def say_lines(self, first, lines):
         end = self.server.end

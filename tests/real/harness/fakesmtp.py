@@ -172,7 +172,7 @@ class _Session:
         if reply in (DROP, TAKE_AND_DROP):
             reset(self.sock)
             raise EOFError
-        self.sock.sendall(reply.encode() + b"\r\n")
+        self.sock.sendall(reply.encode("utf-8", "surrogateescape") + b"\r\n")
         return int(reply[:3])
 
     def on_ehlo(self, line):

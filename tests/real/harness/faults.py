@@ -334,7 +334,7 @@ class Refuse(Fault):
         if not re.match(self.command, command.text, re.I | re.S) or not self.hit(session, command.folder):
             return None
         if self.said.startswith("BYE"):
-            session.raw(b"* " + self.said.encode() + b"\r\n")
+            session.raw(b"* " + self.said.encode("utf-8", "surrogateescape") + b"\r\n")
             raise Cut
         return self.said
 
