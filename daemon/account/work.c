@@ -122,23 +122,23 @@ static gint64 looked_upstream(gpointer sync)
 static void start_threads(AccountWork *work, const AccountWorkContext *context)
 {
     gboolean by_token = work->settings->oauth2_server != NULL;
-    AccountAccess access = {.settings = work->settings,
-                            .password = by_token ? oauth_tokens_password : secrets_password,
-                            .refused = by_token              ? oauth_tokens_refused
-                                       : work->settings->goa ? secrets_refused
-                                                             : NULL,
-                            .password_data =
-                                by_token ? (gpointer)context->tokens : context->secrets,
-                            .tls = work->tls,
-                            .gate = work->gate,
-                            .habits = work->habits};
+    work->access =
+        (AccountAccess){.settings = work->settings,
+                        .password = by_token ? oauth_tokens_password : secrets_password,
+                        .refused = by_token              ? oauth_tokens_refused
+                                   : work->settings->goa ? secrets_refused
+                                                         : NULL,
+                        .password_data = by_token ? (gpointer)context->tokens : context->secrets,
+                        .tls = work->tls,
+                        .gate = work->gate,
+                        .habits = work->habits};
 
     /* Of other accounts everything is here once it is known of. */
     guint fetchers = work->settings->kind == ACCOUNT_IMAP ? count_fetchers(work->habits) : 0;
 
-    work->bodies = fetch_bodies_new(&access, work->cache, fetchers);
-    work->sync =
-        sync_new(&access, work->cache, work->bodies, context->sync_report, context->report_data);
+    work->bodies = fetch_bodies_new(&work->access, work->cache, fetchers);
+    work->sync = sync_new(&work->access, work->cache, work->bodies, context->sync_report,
+                          context->report_data);
     work->indexer = indexer_new(work->cache, work->settings->id);
     if (!work->settings->outgoing || !work->queue)
         return;
@@ -154,7 +154,7 @@ static void start_threads(AccountWork *work, const AccountWorkContext *context)
     work->filing = relay_filing_new(&filing);
     work->copy = (RelayCopy){work->queue, work->cache, work->settings->outgoing->host};
     RelayOptions relay = {
-        .access = access,
+        .access = work->access,
         .queue = work->queue,
         .report = context->relay_report,
         .report_data = context->report_data,

@@ -21,6 +21,7 @@ typedef struct {
     NetTlsClient *tls;
     AccountGate *gate;
     AccountHabits *habits;
+    AccountAccess access; /* made of these; borrowed */
     ServeVerifiers *verifiers;
     FetchBodies *bodies;
     Sync *sync;

@@ -3,6 +3,8 @@
  * org.postern.Postern1.Account, one object for each account of the configuration.
  */
 #include "daemon/bus/private.h"
+
+#include "daemon/account/trial.h"
 #include "daemon/config/choice.h"
 #include "daemon/net/proxy.h"
 
@@ -369,6 +371,35 @@ static gboolean on_list_folders(PosternAccount *object, GDBusMethodInvocation *i
     return TRUE;
 }
 
+/* ---- Test ---------------------------------------------------------------------------------- */
+
+static gpointer trial_job(AccountWork *work, gpointer data, GError **error)
+{
+    static const char *const states[] = {"passed", "failed", "not-tried"};
+    g_autoptr(GPtrArray) steps = account_trial(work);
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
+    for (guint i = 0; i < steps->len; i++) {
+        const TrialStep *step = steps->pdata[i];
+        g_autofree char *text = g_utf8_make_valid(step->text ? step->text : "", -1);
+        GVariantDict dict;
+        g_variant_dict_init(&dict, NULL);
+        g_variant_dict_insert(&dict, "Server", "s", step->server);
+        g_variant_dict_insert(&dict, "Step", "s", step->step);
+        g_variant_dict_insert(&dict, "State", "s", states[step->state]);
+        g_variant_dict_insert(&dict, "Text", "s", text);
+        g_variant_builder_add_value(&builder, g_variant_dict_end(&dict));
+    }
+    return g_variant_ref_sink(g_variant_new("(aa{sv})", &builder));
+}
+
+static gboolean on_test(PosternAccount *object, GDBusMethodInvocation *invocation, gpointer data)
+{
+    bus_ask(object, trial_job, &(BusAsk){.invocation = invocation, .fd = -1});
+    return TRUE;
+}
+
 /* ---- the object's life --------------------------------------------------------------------- */
 
 void bus_account_export(Bus *bus, Account *account)
@@ -383,6 +414,7 @@ void bus_account_export(Bus *bus, Account *account)
         {"handle-new-local-password", G_CALLBACK(on_new_local_password)},
         {"handle-revoke-local-password", G_CALLBACK(on_revoke_local_password)},
         {"handle-list-folders", G_CALLBACK(on_list_folders)},
+        {"handle-test", G_CALLBACK(on_test)},
     };
     g_autofree char *path = postern_account_path(account_config(account)->id);
     g_autoptr(PosternObjectSkeleton) place = postern_object_skeleton_new(path);

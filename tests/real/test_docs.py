@@ -11,7 +11,7 @@ from harness import find_program
 
 TOP = Path(__file__).resolve().parents[2]
 #: Commands of posternctl that have commands of their own.
-GROUPS = {"account": ("add", "list", "show", "set", "remove", "authorize"),
+GROUPS = {"account": ("add", "list", "show", "test", "set", "remove", "authorize"),
           "queue": ("list", "show", "retry", "hold", "release", "cancel", "send-at")}
 #: Keys that are known only to be refused with a word of advice.
 REFUSED = {"password", "outgoing-password", "passwd", "secret"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""posternctl doctor: each thing that may be wrong is found, with what to do, and what is safe to do is done."""
+"""posternctl doctor and account test: each thing that may be wrong is found, with what to do, and what is safe to do is done."""
 
 import itertools
 import json
@@ -112,3 +112,61 @@ class Doctor(Case):
             self.assertIn("GLib", done.stdout)
             for word in words:
                 self.assertNotIn(word.lower(), done.stdout.lower())
+
+
+class Trial(Case):
+    """posternctl account test"""
+
+    #: What is wrong, as settings of the account, and the steps at which fetching and sending end.
+    WRONG = {
+        "nothing": ({}, None, None),
+        "nothing, by STARTTLS": ({"incoming": "imap", "outgoing": "submission"}, None, None),
+        "nothing, by POP3": ({"incoming": "pop3s"}, None, None),
+        "no outgoing server": ({"outgoing": None}, None, None),
+        "the password": ({"password": "wrong"}, "login", "login"),
+        "the password of a maildrop": ({"password": "wrong", "incoming": "pop3"}, "login", "login"),
+        "the password for sending": ({"outgoing_password_command": "echo wrong"}, None, "login"),
+        "the command that prints it": ({"password_command": "false"}, "password", "password"),
+        "the certificate": ({"tls_ca_file": None}, "tls", "tls"),
+        "the port": ({"incoming_port": 1, "outgoing_port": 1}, "connection", "connection"),
+        "the host": ({"incoming": None, "outgoing": None}, "name", "name"),
+        "the protocol": ({"incoming_port": "submissions", "outgoing_port": "imaps"}, "greeting", "greeting"),
+    }
+
+    def test_each_fault_is_found_at_its_step_with_words_and_the_rest_is_not_tried(self):
+        server = self.provider()
+        fill(server, mails(2))
+        accounts = {}
+        for number, (settings, _, _) in enumerate(self.WRONG.values()):
+            settings = {**settings}
+            for port in ("incoming_port", "outgoing_port"):
+                if isinstance(settings.get(port), str):
+                    settings[port] = getattr(server, settings[port])
+            if settings.get("incoming", "") is None:
+                made = account(server)
+                made.update(incoming="imaps://nowhere.invalid", outgoing="submissions://nowhere.invalid")
+            else:
+                made = account(server, **settings)
+            accounts[f"a{number}"] = made
+        daemon = self.postern(accounts={**accounts, "here": {"incoming": "local:"}}, synced=False)
+        for name, (what, (_, *ends)) in zip(accounts, self.WRONG.items()):
+            with self.subTest(what=what):
+                before = daemon.state(name)["Settings"]
+                done = subprocess.run([find_program("posternctl"), "--json", "account", "test", name], env=daemon.environment,
+                                      stdout=subprocess.PIPE, text=True, check=False)
+                steps = json.loads(done.stdout)
+                self.assertEqual(done.returncode, 1 if any(ends) else 0, steps)
+                servers = list(dict.fromkeys(step["Server"] for step in steps))
+                self.assertEqual(servers, [accounts[name][key] for key in ("incoming", "outgoing") if key in accounts[name]])
+                for url, end in zip(servers, ends):
+                    mine = [step for step in steps if step["Server"] == url]
+                    self.assertEqual([step["Step"] for step in mine if step["State"] == "failed"], [end] if end else [], mine)
+                    states = [step["State"] for step in mine]
+                    self.assertEqual(states, sorted(states, key=["passed", "failed", "not-tried"].index))
+                    self.assertTrue(all(bool(step["Text"]) == (step["State"] == "failed") for step in mine))
+                    self.assertEqual("folders" in [step["Step"] for step in mine], url.startswith("imap"))
+                self.assertEqual(daemon.state(name)["Settings"], before)
+        self.assertEqual(daemon.control("account", "test", "here"), [])
+        text = subprocess.run([find_program("posternctl"), "account", "test", "a0"], env=daemon.environment,
+                              stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.assertIn("  passed     login\n", text)

@@ -216,6 +216,7 @@ gboolean cmd_account_add(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_authorize(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_list(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_show(Ctl *ctl, int argc, char **argv, GError **error);
+gboolean cmd_account_test(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_set(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_account_remove(Ctl *ctl, int argc, char **argv, GError **error);
 gboolean cmd_client(Ctl *ctl, int argc, char **argv, GError **error);

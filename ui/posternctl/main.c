@@ -17,6 +17,8 @@ static const CtlCommand account_commands[] = {
      cmd_account_add},
     {"show", "ID", "Everything about one", "posternctl account show ada", cmd_account_show},
     {"authorize", "ID", "Signs in anew", "posternctl account authorize ada", cmd_account_authorize},
+    {"test", "ID", "Tries its servers step by step, and changes nothing",
+     "posternctl account test ada", cmd_account_test},
     {"set", "ID KEY=VALUE…", "Changes its settings", "posternctl account set ada prefetch=90d",
      cmd_account_set},
     {"remove", "ID", "Removes it", "posternctl account remove ada", cmd_account_remove},
