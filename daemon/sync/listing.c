@@ -135,6 +135,39 @@ static gboolean note(const ImapResponse *response, gpointer data, GError **error
     return !g_str_equal(response->name, "STATUS") || note_listing_status(answers, response, error);
 }
 
+/* ---- what breaks connections ------------------------------------------------------------------- */
+
+/* A command that has ended connections. */
+typedef struct {
+    guint times;
+    gint64 until; /* Unix seconds: left out so long, once it has been often enough */
+} Break;
+
+static gboolean breaks_connections(SyncContext *context, const char *key)
+{
+    const Break *found = g_hash_table_lookup(context->breaks, key);
+
+    return found && found->times >= MAX_BREAKS && sync_time(context) < found->until;
+}
+
+/* Servers obey in order: the first command that isn't answered when a connection ends has ended it. */
+static void note_break(SyncContext *context, const char *key, const GError *error)
+{
+    Break *found = g_hash_table_lookup(context->breaks, key);
+
+    if (error->domain != NET_ERROR &&
+        !g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED))
+        return;
+    if (!found) {
+        found = g_new0(Break, 1);
+        g_hash_table_insert(context->breaks, g_strdup(key), found);
+    }
+    found->until = sync_time(context) + BREAK_SECONDS;
+    if (++found->times == MAX_BREAKS)
+        g_message("%s: the provider ends the connection at %s; it isn't asked for that today",
+                  context->settings->id, key);
+}
+
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static char *status_items(SyncContext *context)
@@ -176,31 +209,62 @@ static gboolean list_plainly(Answers *answers, GError **error)
                                 "LIST \"\" \"*\"");
 }
 
-/* FALSE and no error: the server refuses, or didn't say all. */
-static gboolean list_by(Answers *answers, gboolean (*how)(Answers *answers, GError **error),
-                        GError **error)
+/* FALSE and no error: the server refuses, didn't say all, or ends the connection at `key`. */
+static gboolean list_by(Answers *answers, const char *key,
+                        gboolean (*how)(Answers *answers, GError **error), GError **error)
 {
-    guint64 unread = imap_client_unread(answers->context->imap);
+    SyncContext *context = answers->context;
+    guint64 unread = imap_client_unread(context->imap);
     g_autoptr(GError) reason = NULL;
 
-    if (how(answers, &reason))
-        return imap_client_unread(answers->context->imap) == unread;
+    if (breaks_connections(context, key))
+        return FALSE;
+    if (how(answers, &reason)) {
+        g_hash_table_remove(context->breaks, key);
+        return imap_client_unread(context->imap) == unread;
+    }
+    note_break(context, key, reason);
     if (!listing_is_refused(reason))
         g_propagate_error(error, g_steal_pointer(&reason));
     return FALSE;
 }
 
-/* Some servers announce what they then refuse, or answer with nothing (quirks: Proton Bridge,
- * Strato): where INBOX didn't come along they are asked as if they didn't. What isn't named by an
- * answer that was cut short may be there all the same. */
+/* Whether the listing has all folders that were there; FALSE as well when nothing is known yet. */
+static gboolean names_all_known(const Answers *answers)
+{
+    g_autoptr(CacheTxn) txn = cache_begin(answers->context->cache, CACHE_READ, NULL);
+    g_autoptr(GPtrArray) rows = txn ? cache_folder_list(txn, NULL) : NULL;
+    gboolean synced = FALSE;
+
+    for (guint i = 0; rows && i < rows->len; i++) {
+        const CacheFolder *row = rows->pdata[i];
+        synced |= row->synced;
+        if (row->base_name && !g_hash_table_contains(answers->by_name, row->base_name))
+            return FALSE;
+    }
+    return synced;
+}
+
+/*
+ * Some servers announce what they then refuse, answer with nothing (quirks: Proton Bridge, Strato), or
+ * with some folders only, or end the connection: where INBOX didn't come along, or a folder that was
+ * there, they are asked as if they didn't. What isn't named by an answer that was cut short may be there
+ * all the same.
+ */
 static gboolean list(Answers *answers, GError **error)
 {
+    ImapClient *imap = answers->context->imap;
+    const GPtrArray *folders = answers->listing->folders;
     g_autoptr(GError) reason = NULL;
-    gboolean whole = list_by(answers, list_extended, &reason);
+    gboolean whole = list_by(answers, "LIST RETURN", list_extended, &reason);
+    const guint count = folders->len;
+    const gboolean trusted = whole && g_hash_table_contains(answers->by_name, "INBOX");
 
-    if (!reason && (!whole || !g_hash_table_contains(answers->by_name, "INBOX"))) {
-        imap_client_lacks(answers->context->imap, IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_STATUS);
-        whole = list_by(answers, list_plainly, &reason);
+    if (!reason && (!trusted || !names_all_known(answers))) {
+        gboolean all = list_by(answers, "LIST", list_plainly, &reason);
+        whole = trusted ? whole : all;
+        if (!trusted || folders->len > count)
+            imap_client_lacks(imap, IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_STATUS);
     }
     answers->listing->incomplete = !whole;
     if (!reason)
@@ -235,10 +299,13 @@ static gboolean list_subscribed(Answers *answers, GError **error)
 
     answers->subscribed = TRUE;
     for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+        const char *command = commands[(first + i) % G_N_ELEMENTS(commands)];
         g_autoptr(GError) reason = NULL;
-        if (imap_client_run_with(imap, note, answers, NULL, &reason, "%s",
-                                 commands[(first + i) % G_N_ELEMENTS(commands)]))
+        if (breaks_connections(answers->context, command))
+            continue;
+        if (imap_client_run_with(imap, note, answers, NULL, &reason, "%s", command))
             return TRUE;
+        note_break(answers->context, command, reason);
         if (!listing_is_refused(reason)) {
             g_propagate_error(error, g_steal_pointer(&reason));
             return FALSE;
@@ -249,12 +316,6 @@ static gboolean list_subscribed(Answers *answers, GError **error)
 }
 
 /* ---- about each folder ----------------------------------------------------------------------- */
-
-/* A command about a folder that has ended connections. */
-typedef struct {
-    guint times;
-    gint64 until; /* Unix seconds: left out so long, once it has been often enough */
-} Break;
 
 typedef struct {
     guint number;
@@ -269,37 +330,8 @@ static char *break_key(const char *command, const SyncListed *listed)
 static gboolean is_left_out(SyncContext *context, const char *command, const SyncListed *listed)
 {
     g_autofree char *key = break_key(command, listed);
-    const Break *found = g_hash_table_lookup(context->breaks, key);
 
-    return found && found->times >= MAX_BREAKS && sync_time(context) < found->until;
-}
-
-/* Servers obey in order: the first command that isn't answered when a connection ends has ended it. */
-static void note_break(SyncContext *context, const char *command, const SyncListed *listed,
-                       const GError *error)
-{
-    g_autofree char *key = break_key(command, listed);
-    Break *found = g_hash_table_lookup(context->breaks, key);
-
-    if (error->domain != NET_ERROR &&
-        !g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED))
-        return;
-    if (!found) {
-        found = g_new0(Break, 1);
-        g_hash_table_insert(context->breaks, g_strdup(key), found);
-    }
-    found->until = sync_time(context) + BREAK_SECONDS;
-    if (++found->times == MAX_BREAKS)
-        g_message("%s: the provider ends the connection at %s; it isn't asked for that today",
-                  context->settings->id, key);
-}
-
-static void forgive_break(SyncContext *context, const char *command, const SyncListed *listed)
-{
-    if (g_hash_table_size(context->breaks) == 0)
-        return;
-    g_autofree char *key = break_key(command, listed);
-    g_hash_table_remove(context->breaks, key);
+    return breaks_connections(context, key);
 }
 
 static gboolean finish_all(SyncContext *context, const char *command, GArray *asked, GError **error)
@@ -308,12 +340,13 @@ static gboolean finish_all(SyncContext *context, const char *command, GArray *as
         const Asked *one = &g_array_index(asked, Asked, i);
         g_auto(ImapReply) reply = {0};
         g_autoptr(GError) reason = NULL;
+        g_autofree char *key = break_key(command, one->listed);
         /* NO: the folder is gone, or may not be looked into; it is pulled without. */
         if (imap_client_finish(context->imap, one->number, &reply, &reason)) {
-            forgive_break(context, command, one->listed);
+            g_hash_table_remove(context->breaks, key);
             continue;
         }
-        note_break(context, command, one->listed, reason);
+        note_break(context, key, reason);
         g_propagate_error(error, g_steal_pointer(&reason));
         return FALSE;
     }

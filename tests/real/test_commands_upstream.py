@@ -113,6 +113,66 @@ class Commands(Fake):
         self.assertEqual(self.server.problems, [])
 
 
+class Listing(Fake):
+    """LIST-EXTENDED is announced, and isn't worth much."""
+
+    def setUp(self):
+        super().setUp()
+        for folder in ("INBOX", *self.folders):
+            self.fill(folder, 2, folder)
+
+    def check_all_is_here(self, syncs=1):
+        for _ in range(syncs):
+            self.account("advance", 400)
+            reason = self.sync()
+        self.assertIsNone(reason)
+        for folder in ("INBOX", *self.folders):
+            self.assertEqual(self.here(folder), self.there(folder))
+        self.assertEqual(self.account.problems(), [])
+
+    def extended(self):
+        return [line for _, line in self.server.commands if line.startswith("LIST") and "RETURN" in line]
+
+    def test_what_answers_nothing_is_dropped(self):
+        for answer in ("OK done", "NO not known", "BAD syntax"):
+            for without in ((), ("LIST-STATUS",)):
+                with self.subTest(answer=answer, without=without):
+                    self.without = without
+                    self.setUp()
+                    self.server.faults = [faults.Refuse("LIST .*RETURN", answer)]
+                    self.check_all_is_here()
+                    self.assertEqual(len(self.extended()), 1)
+                    self.check_all_is_here(3)
+                    self.assertEqual(len(self.extended()), 1)
+
+    def test_what_ends_the_connection_is_dropped(self):
+        for command in ("LIST .*RETURN", r"LIST \(SUBSCRIBED", "LSUB"):
+            for fault in (faults.Break(command), faults.Break(command, when="middle"),
+                          faults.Refuse(command, "BYE syntax error")):
+                with self.subTest(fault=fault):
+                    self.without = ("LIST-EXTENDED",) if command == "LSUB" else ()
+                    self.setUp()
+                    self.server.faults = [fault]
+                    self.sync()
+                    self.sync()
+                    self.check_all_is_here()
+                    self.check_all_is_here(3)
+
+    def test_what_names_some_folders_only_is_dropped(self):
+        class Some(faults.Fault):
+            """Only INBOX, where options are given."""
+
+            def listed(self, names, session):
+                return ["INBOX"] if "RETURN" in session.command.text and self.hit(session) else names
+
+        for skip in (0, 2):
+            with self.subTest(skip=skip):
+                self.setUp()
+                self.server.faults = [Some(skip=skip)]
+                self.check_all_is_here()
+                self.check_all_is_here(3)
+
+
 del Fake
 
 if __name__ == "__main__":
