@@ -75,6 +75,7 @@ static Cache *cache_new(const char *dir, const char *name)
     cache->codecs = codecs_new();
     cache->idle = g_ptr_array_new();
     cache->discarded = g_array_new(FALSE, FALSE, sizeof(gint64));
+    cache->owed = g_array_new(FALSE, FALSE, sizeof(VanishedTold));
     pthread_mutex_init(&cache->writer_lock.mutex, NULL);
     pthread_cond_init(&cache->writer_lock.turn, NULL);
     pthread_mutex_init(&cache->checkpoint_lock, NULL);
@@ -113,17 +114,24 @@ static gboolean forget_expunged(Cache *cache, GError **error)
     return TRUE;
 }
 
-/* From now on the state of before is an older one. That it couldn't be made so (the disk is full)
- * keeps nobody from the mail. */
-static void move_on(Cache *cache)
+static gboolean write_next_origin(Cache *cache, GError **error)
 {
     g_autofree char *then = meta_get(cache->writer, "origin");
-    g_autofree char *now = origin_next(cache->path, then, NULL);
-    g_autoptr(CacheTxn) txn = now ? cache_begin(cache, CACHE_WRITE_FULL, NULL) : NULL;
+    g_autofree char *now = origin_next(cache->path, then, error);
+    g_autoptr(CacheTxn) txn = now ? cache_begin(cache, CACHE_WRITE_FULL, error) : NULL;
 
-    if (txn && cache_meta_set(txn, "origin", now, NULL) &&
-        cache_commit(g_steal_pointer(&txn), NULL))
-        origin_settle(cache->path, now);
+    return txn && cache_meta_set(txn, "origin", now, error) &&
+           cache_commit(g_steal_pointer(&txn), error) && origin_settle(cache->path, now, error);
+}
+
+/* From now on the state of before is an older one. That it couldn't be made so (the disk is full)
+ * keeps nobody from the mail, and is said. */
+static void move_on(Cache *cache)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!write_next_origin(cache, &error))
+        cache->unmoved = origin_unmoved(cache->path, error);
 }
 
 /*
@@ -146,6 +154,11 @@ static gboolean notice_copy(Cache *cache, GError **error)
         return FALSE;
     cache->copied = then != NULL;
     return TRUE;
+}
+
+const char *cache_unmoved(Cache *cache)
+{
+    return cache->unmoved;
 }
 
 gboolean cache_was_copied(Cache *cache)
@@ -248,6 +261,7 @@ void cache_close(Cache *cache)
 {
     if (!cache)
         return;
+    g_clear_pointer(&cache->unmoved, g_free);
     if (cache->opened && !g_atomic_int_get(&cache->damaged))
         move_on(cache);
     for (guint i = 0; i < cache->idle->len; i++)
@@ -267,6 +281,8 @@ void cache_close(Cache *cache)
     pthread_mutex_destroy(&cache->checkpoint_lock);
     pthread_mutex_destroy(&cache->pool_lock);
     pthread_cond_destroy(&cache->pool_returned);
+    g_array_unref(cache->owed);
+    g_free(cache->unmoved);
     g_free(cache->path);
     g_free(cache->dir);
     g_free(cache);

@@ -31,6 +31,10 @@ Cache *cache_open(const char *dir, const CacheProgress *progress, GError **error
  * file) or moved: all its folders have new UIDVALIDITYs then. */
 gboolean cache_was_copied(Cache *cache);
 
+/* A sentence for people where a copy could not be told from it (the disk was full when it was opened,
+ * or a file beside it can't be written), else NULL. Borrowed for the life of the cache. */
+const char *cache_unmoved(Cache *cache);
+
 /* Ends everything; no transaction may be open. Checkpoints the WAL. */
 void cache_close(Cache *cache);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cache, cache_close)

@@ -66,7 +66,8 @@ CacheTxn *cache_begin(Cache *cache, CacheMode mode, GError **error)
     txn->keywords = g_array_new(FALSE, FALSE, sizeof(guint32));
     txn->adopted = g_array_new(FALSE, FALSE, sizeof(gint64));
     if (set_synchronous(txn->db, mode == CACHE_WRITE_FULL ? 2 : 1, error) &&
-        db_run(txn->db, error, SQL_BEGIN_IMMEDIATE) && drop_discarded(txn, error))
+        db_run(txn->db, error, SQL_BEGIN_IMMEDIATE) && drop_discarded(txn, error) &&
+        vanished_pay(txn, error))
         return txn;
     cache_end(txn);
     return NULL;
@@ -108,6 +109,7 @@ void cache_end(CacheTxn *txn)
         reader_return(txn->cache, txn->db);
     } else {
         keywords_rolled_back(txn);
+        vanished_paid(txn, FALSE);
         discard(txn->cache, (const gint64 *)txn->adopted->data, txn->adopted->len);
         cache_note_damage(txn->cache, txn->db);
         ticket_unlock(&txn->cache->writer_lock);
@@ -149,6 +151,7 @@ gboolean cache_commit(CacheTxn *txn, GError **error)
     }
     if (txn->modseq)
         cache->modseq = txn->modseq;
+    vanished_paid(txn, TRUE);
     ticket_unlock(&cache->writer_lock);
     watches_notify(txn);
     txn_free(txn);

@@ -65,11 +65,21 @@ char *origin_next(const char *path, const char *then, GError **error)
     return NULL;
 }
 
-void origin_settle(const char *path, const char *origin)
+gboolean origin_settle(const char *path, const char *origin, GError **error)
 {
     g_autofree char *file = generation_file(path);
     g_autofree char *text = g_strdup_printf("%s\n", generation_of(origin));
 
-    if (!file_replace(file, text))
-        g_info("%s can't be written: an older copy of %s would not be noticed", file, path);
+    if (file_replace(file, text))
+        return TRUE;
+    file_replace_failed(file, error);
+    return FALSE;
+}
+
+char *origin_unmoved(const char *path, const GError *why)
+{
+    g_warning("%s: an older state of it would not be noticed: %s", path, why->message);
+    return g_strdup_printf("If an older copy of %s is put in its place, that will not be noticed: "
+                           "%s. When that is mended, start Postern again.",
+                           path, why->message);
 }

@@ -22,6 +22,12 @@ typedef struct {
     guint64 next, serving;
 } TicketLock;
 
+/* What clients were told that had vanished, see cache_vanished_owe(). */
+typedef struct {
+    gint64 folder;
+    guint64 modseq;
+} VanishedTold;
+
 struct Cache {
     char *dir;
     char *path;
@@ -36,12 +42,14 @@ struct Cache {
     Db *writer;
     guint64 modseq;        /* the last one given */
     GArray *discarded;     /* gint64: contents to drop with the next write; under pool_lock */
+    GArray *owed;          /* VanishedTold: to be written with the next write; under pool_lock */
     guint wal_pages;       /* as of the last commit; atomic */
     guint checkpoint_next; /* checkpoint when the WAL reaches this; under checkpoint_lock */
 
     gint damaged;    /* atomic */
     gboolean copied; /* noticed when it was opened */
     gboolean opened; /* as a whole */
+    char *unmoved;   /* why an older state of it would not be noticed, or NULL */
 
     pthread_mutex_t checkpoint_lock;
     Db *checkpointer;
@@ -79,6 +87,7 @@ struct CacheTxn {
     GArray *keywords;      /* guint32: sets written by this transaction */
     GArray *adopted;       /* gint64: unfinished contents that this transaction finishes */
     GArray *uid_chunks;    /* bits that it changes (uids.c), or NULL */
+    GArray *paid;          /* VanishedTold that were owed, or NULL */
     TxnSetLike set_like;   /* set-like.c */
 };
 
@@ -181,6 +190,12 @@ gboolean file_rename(const char *from, const char *to, gboolean must, GError **e
 /* What was written to the file, or renamed in the directory, is on the disk when this returns. */
 gboolean file_sync(const char *path, GError **error);
 
+/* ---- vanished.c */
+/* Takes what cache_vanished_owe() was told into the transaction. */
+gboolean vanished_pay(CacheTxn *txn, GError **error);
+/* The transaction has ended; where it was undone, that is owed again. */
+void vanished_paid(CacheTxn *txn, gboolean committed);
+
 /* ---- origin.c */
 /* Whether the database at `path`, which says that its origin is `then`, is where it was and in the
  * state it was left in; else it is a copy, restored or moved. */
@@ -193,8 +208,12 @@ gboolean origin_is_same(const char *path, const char *then);
  */
 char *origin_next(const char *path, const char *then, GError **error);
 
-/* It has been written down: no earlier one is allowed any more. */
-void origin_settle(const char *path, const char *origin);
+/* It has been written down: no earlier one is allowed any more. FALSE: the file can't be written. */
+gboolean origin_settle(const char *path, const char *origin, GError **error);
+
+/* Warns that there is no new origin, because of `why`, and gives what the user should know. The caller
+ * frees. */
+char *origin_unmoved(const char *path, const GError *why);
 
 /* ---- keyword.c */
 Keywords *keywords_load(Db *db, GError **error);

@@ -104,3 +104,54 @@ gboolean cache_vanished_tell(CacheTxn *txn, gint64 folder, guint64 modseq, GErro
     return txn_writes(txn, FALSE, error) &&
            db_run(txn->db, error, SQL_TELL, DB_INT(folder), DB_INT(MIN(modseq, G_MAXINT64)));
 }
+
+/* ---- what couldn't be written -------------------------------------------------------------------- */
+
+/* Mod-sequences only grow. */
+void cache_vanished_owe(Cache *cache, gint64 folder, guint64 modseq)
+{
+    const VanishedTold told = {folder, modseq};
+    guint i = 0;
+
+    pthread_mutex_lock(&cache->pool_lock);
+    while (i < cache->owed->len && g_array_index(cache->owed, VanishedTold, i).folder != folder)
+        i++;
+    if (i == cache->owed->len)
+        g_array_append_val(cache->owed, told);
+    VanishedTold *owed = &g_array_index(cache->owed, VanishedTold, i);
+    owed->modseq = MAX(owed->modseq, modseq);
+    pthread_mutex_unlock(&cache->pool_lock);
+}
+
+static GArray *take_owed(Cache *cache)
+{
+    GArray *owed = NULL;
+
+    pthread_mutex_lock(&cache->pool_lock);
+    if (cache->owed->len) {
+        owed = cache->owed;
+        cache->owed = g_array_new(FALSE, FALSE, sizeof(VanishedTold));
+    }
+    pthread_mutex_unlock(&cache->pool_lock);
+    return owed;
+}
+
+gboolean vanished_pay(CacheTxn *txn, GError **error)
+{
+    txn->paid = take_owed(txn->cache);
+    for (guint i = 0; txn->paid && i < txn->paid->len; i++) {
+        const VanishedTold *told = &g_array_index(txn->paid, VanishedTold, i);
+        if (!cache_vanished_tell(txn, told->folder, told->modseq, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+void vanished_paid(CacheTxn *txn, gboolean committed)
+{
+    for (guint i = 0; txn->paid && !committed && i < txn->paid->len; i++) {
+        const VanishedTold *told = &g_array_index(txn->paid, VanishedTold, i);
+        cache_vanished_owe(txn->cache, told->folder, told->modseq);
+    }
+    g_clear_pointer(&txn->paid, g_array_unref);
+}

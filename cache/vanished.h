@@ -48,3 +48,7 @@ gboolean cache_vanished_untold(CacheTxn *txn, gint64 folder);
  * than all it has seen.
  */
 gboolean cache_vanished_tell(CacheTxn *txn, gint64 folder, guint64 modseq, GError **error);
+
+/* A client was told, and that can't be written now (the disk is full): it is with the next change that
+ * can be, before anything may return. Any thread, outside of transactions. */
+void cache_vanished_owe(Cache *cache, gint64 folder, guint64 modseq);

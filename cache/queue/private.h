@@ -23,7 +23,8 @@ struct Queue {
     gint ready; /* atomic: the database is open */
     gint tried; /* atomic: someone has tried to open it */
     pthread_mutex_t open_lock;
-    char *notice; /* under it: what the user should know, or NULL */
+    char *notice;  /* under it: what the user should know, or NULL */
+    char *unmoved; /* under it: why an older state of it would not be noticed, or NULL */
 
     pthread_mutex_t lock; /* jobs, leading and last_id */
     QueueJob *first_job, *last_job;

@@ -76,6 +76,8 @@ static void describe(Queue *queue)
             "The queue of outgoing mail was damaged and has been made anew with what could be read "
             "of it. Check the disk, and delete %s when nothing is missing.",
             aside);
+    else
+        queue->notice = g_strdup(queue->unmoved);
 }
 
 /* What was made anew is opened like any other. */
@@ -208,6 +210,7 @@ void queue_close(Queue *queue)
     g_ptr_array_unref(queue->watches);
     g_ptr_array_unref(queue->due);
     g_free(queue->notice);
+    g_free(queue->unmoved);
     g_free(queue->mark);
     g_free(queue->path);
     g_free(queue);

@@ -101,15 +101,24 @@ static gboolean write_origin(Queue *queue, Db *db, gpointer data, GError **error
                   DB_TEXT(origin->now));
 }
 
-void queue_move_on(Queue *queue)
+static gboolean write_next_origin(Queue *queue, GError **error)
 {
     g_auto(Origin) origin = {0};
 
-    if (!read_origin(queue->writer, &origin, NULL))
-        return;
-    origin.now = origin_next(queue->path, origin.then, NULL);
-    if (origin.now && queue_run(queue, write_origin, &origin, NULL))
-        origin_settle(queue->path, origin.now);
+    if (!read_origin(queue->writer, &origin, error))
+        return FALSE;
+    origin.now = origin_next(queue->path, origin.then, error);
+    return origin.now && queue_run(queue, write_origin, &origin, error) &&
+           origin_settle(queue->path, origin.now, error);
+}
+
+void queue_move_on(Queue *queue)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_clear_pointer(&queue->unmoved, g_free);
+    if (!write_next_origin(queue, &error))
+        queue->unmoved = origin_unmoved(queue->path, error);
 }
 
 static gboolean check_origin(Queue *queue, GError **error)

@@ -54,7 +54,7 @@ static char *describe(Cache *cache, const char *dir)
             "The cache is a copy that was restored or moved, so mail clients will read all "
             "folders anew, under new numbers.");
     if (!aside)
-        return NULL;
+        return g_strdup(cache_unmoved(cache));
     return g_strdup_printf(
         "The cache was damaged and has been made anew; mail comes again from the "
         "provider, what existed only here was carried over (%u messages could "

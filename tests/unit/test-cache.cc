@@ -166,6 +166,23 @@ TEST_F(Restored, ACrashWhileItIsOpenedOrClosedIsNoCopy)
     EXPECT_EQ(uidvalidity(), shown);
 }
 
+TEST_F(Restored, ThatAnOlderStateWouldNotBeNoticedIsSaid)
+{
+    EXPECT_EQ(cache_unmoved(cache), nullptr);
+    close();
+    std::filesystem::create_directory(dir + "/mail.db.generation.new");
+    open();
+    ASSERT_NE(cache_unmoved(cache), nullptr);
+    EXPECT_NE(std::string(cache_unmoved(cache)).find("mail.db.generation"), std::string::npos)
+        << cache_unmoved(cache);
+    EXPECT_FALSE(cache_was_copied(cache));
+    close();
+    std::filesystem::remove(dir + "/mail.db.generation.new");
+    open();
+    EXPECT_EQ(cache_unmoved(cache), nullptr);
+    EXPECT_FALSE(cache_was_copied(cache));
+}
+
 TEST_F(Restored, ACacheFromBeforeThereWereGenerationsIsNoCopy)
 {
     close();

@@ -364,6 +364,21 @@ TEST_F(QueueTest, ACopyHoldsEverythingThatWouldBeSent)
     EXPECT_EQ(state_of(queue, id), QUEUE_WAITING);
 }
 
+TEST_F(QueueTest, ThatAnOlderStateWouldNotBeNoticedIsSaid)
+{
+    std::string blocked = path + ".generation.new";
+    queue_close(queue);
+    ASSERT_EQ(g_mkdir(blocked.c_str(), 0700), 0);
+    open();
+    g_autofree char *notice = queue_notice(queue);
+    ASSERT_NE(notice, nullptr);
+    EXPECT_NE(strstr(notice, "will not be noticed"), nullptr) << notice;
+    queue_close(queue);
+    ASSERT_EQ(g_rmdir(blocked.c_str()), 0);
+    open();
+    EXPECT_EQ(queue_notice(queue), nullptr);
+}
+
 TEST_F(QueueTest, AnOlderStateOverTheSameFileHoldsEverythingThatWouldBeSent)
 {
     gint64 id = add(queue, "a");

@@ -136,6 +136,36 @@ TEST_F(FullTest, WhatHasVanishedIsToldWhenThatCanBeNoted)
     EXPECT_EQ(query_number("SELECT told FROM vanished WHERE uid = 5"), 1);
 }
 
+/* SELECT tells what there is all the same; that is noted with the next thing that can be, though the
+ * client has left by then. */
+TEST_F(FullTest, WhatSelectHasToldIsNotedWhenThereIsRoom)
+{
+    guint32 uid = 5;
+    auto told = [&](guint32 which) {
+        return query_number(
+            ("SELECT told FROM vanished WHERE uid = " + std::to_string(which)).c_str());
+    };
+    for (const char *command : {"SELECT INBOX", "EXAMINE INBOX"}) {
+        vanish(inbox, uid);
+        vanish(inbox, uid + 1);
+        {
+            FullDisk full(0);
+            auto client = connect();
+            EXPECT_NE(client->command(std::string("s ") + command).find("s OK"), std::string::npos);
+            EXPECT_NE(client->command("x LOGOUT").find("x OK"), std::string::npos);
+            CacheTxn *txn = cache_begin(cache, CACHE_WRITE_FULL, nullptr);
+            EXPECT_FALSE(txn && cache_commit(txn, nullptr));
+        }
+        EXPECT_EQ(told(uid), 0);
+        /* What vanishes afterwards nobody was told of. */
+        vanish(inbox, uid + 2);
+        EXPECT_EQ(told(uid), 1);
+        EXPECT_EQ(told(uid + 1), 1);
+        EXPECT_EQ(told(uid + 2), 0);
+        uid += 10;
+    }
+}
+
 TEST_F(FullTest, AllMessagesOfAnAppendAreThereOrNone)
 {
     std::string noise = "Subject: noise\r\n\r\n";

@@ -75,6 +75,13 @@ gboolean imap_view_note_told(ImapSession *session, gint64 folder, guint64 modseq
     return FALSE;
 }
 
+/* SELECT tells what is there now, whether or not that can be noted. */
+static void note_selected(ImapSession *session, const ImapView *view)
+{
+    if (!imap_view_note_told(session, view->folder, view->modseq))
+        cache_vanished_owe(session->account->cache, view->folder, view->modseq);
+}
+
 static void fill_view(ImapView *view, const ImapViewStart *start)
 {
     const CacheFolder *folder = start->folder;
@@ -104,7 +111,7 @@ ImapView *imap_view_open(ImapSession *session, const char *name, gboolean read_o
         return NULL;
     fill_view(view, start);
     if (start->untold)
-        imap_view_note_told(session, view->folder, view->modseq);
+        note_selected(session, view);
     view->watch = cache_watch_view(session->account->cache, view->folder, session->wake_fd);
     return imap_recent_claim(session, view, start->folder->recent_uid, start->folder->uidnext,
                              error)
