@@ -46,7 +46,9 @@ class FullTest : public ImapTest
     std::string picture()
     {
         auto client = connect();
-        std::string seen = client->command("l LIST \"\" * RETURN (STATUS (MESSAGES UIDNEXT))");
+        std::string seen = client->command("l LIST \"\" * RETURN (STATUS (MESSAGES UIDNEXT))") +
+                           client->command("u LSUB \"\" *") +
+                           client->command("m GETMETADATA (DEPTH infinity) INBOX (/private)");
         for (const char *folder : {"INBOX", "Work", "Old"}) {
             client->command(std::string("e EXAMINE ") + folder);
             seen += client->command("f UID FETCH 1:* (FLAGS)");
@@ -118,6 +120,54 @@ TEST_F(FullTest, InboxIsRenamedWholly)
 {
     EXPECT_GT(try_with_more_and_more_room("RENAME INBOX Old"), 3);
     EXPECT_NE(status("Old").find("MESSAGES 600"), std::string::npos);
+}
+
+/* So is everything else that writes. */
+TEST_F(FullTest, WhateverAClientChangesIsDoneWhollyOrNot)
+{
+    const std::string mail = " {24+}\r\nSubject: new\r\n\r\nhello\r\n";
+    for (const std::string &command :
+         {std::string("UID REPLACE 2 Work (\\Flagged)") + mail, "REPLACE 2 INBOX" + mail,
+          std::string("UID EXPUNGE 1:300"), std::string("CREATE a/b/c/d/e"),
+          std::string("RENAME a x"), std::string("SUBSCRIBE x/b/c"),
+          std::string("DELETE x/b/c/d/e"), std::string("STORE 2:90 FLAGS (One Two Three)"),
+          std::string("UID STORE 2:90 (UNCHANGEDSINCE 1000000) -FLAGS (One)"),
+          std::string("SETMETADATA INBOX (/private/comment \"one\" /private/x \"two\")")}) {
+        SCOPED_TRACE(command);
+        EXPECT_GT(try_with_more_and_more_room(command), 0);
+    }
+}
+
+/* What only marks messages as read keeps nobody from reading them; nor is anything told that isn't so. */
+TEST_F(FullTest, MailCanBeRead)
+{
+    for (const char *fetch : {"FETCH 2 BODY[]", "UID FETCH 2 (BODY[TEXT])", "FETCH 2 RFC822",
+                              "UID FETCH 2 BINARY[1]"}) {
+        SCOPED_TRACE(fetch);
+        std::string answer;
+        auto client = select();
+        {
+            FullDisk full(0);
+            answer = client->command(std::string("x ") + fetch);
+        }
+        EXPECT_NE(answer.find("hello"), std::string::npos) << answer;
+        EXPECT_EQ(answer.find("\\Seen"), std::string::npos) << answer;
+        EXPECT_EQ(client->command("f FETCH 2 FLAGS").find("\\Seen"), std::string::npos);
+    }
+}
+
+/* CLOSE that can't expunge says so, and the mailbox stays open. */
+TEST_F(FullTest, CloseExpungesAllOrNone)
+{
+    auto client = select();
+    std::string before = picture();
+    {
+        FullDisk full(0);
+        EXPECT_NE(client->command("x CLOSE").find("x NO [OVERQUOTA]"), std::string::npos);
+        EXPECT_EQ(picture(), before);
+    }
+    EXPECT_NE(client->command("y CLOSE").find("y OK"), std::string::npos);
+    EXPECT_NE(status("INBOX").find("MESSAGES 400"), std::string::npos);
 }
 
 /* That a message is gone is told when it can be noted that it was: it may return, under another UID then. */
