@@ -122,6 +122,9 @@ static gint64 looked_upstream(gpointer sync)
 static void start_threads(AccountWork *work, const AccountWorkContext *context)
 {
     gboolean by_token = work->settings->oauth2_server != NULL;
+
+    work->secrets = context->secrets;
+    secrets_open(work->secrets, work->settings->id);
     work->access =
         (AccountAccess){.settings = work->settings,
                         .password = by_token ? oauth_tokens_password : secrets_password,
@@ -188,6 +191,8 @@ AccountWork *account_work_start(const AccountWorkContext *context, AccountSettin
 
 void account_work_stop(AccountWork *work)
 {
+    if (work->secrets)
+        secrets_close(work->secrets, work->settings->id);
     /* Other accounts' sessions that read a message of this one now (URLFETCH) are soon done. */
     if (work->bodies)
         fetch_bodies_stop(work->bodies);

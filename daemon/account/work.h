@@ -30,6 +30,7 @@ typedef struct {
     RelayCopy copy; /* for the relay */
     RelayFiling *filing;
     Queue *queue;
+    Secrets *secrets; /* the daemon's */
     ServeAccount *serve;
     int changed_fd; /* eventfd: something that AccountCounts counts has changed */
     CacheWatch *view_watch, *pending_watch;

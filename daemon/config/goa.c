@@ -110,7 +110,7 @@ static GVariant *ask_for_objects(GDBusConnection *bus, GDBusCallFlags flags, GEr
 {
     g_autoptr(GVariant) answer = g_dbus_connection_call_sync(
         bus, GOA_NAME, PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL,
-        G_VARIANT_TYPE("(a{oa{sa{sv}}})"), flags, MSEC, NULL, error);
+        G_VARIANT_TYPE("(a{oa{sa{sv}}})"), flags, MSEC, g_cancellable_get_current(), error);
 
     return answer ? g_variant_get_child_value(answer, 0) : NULL;
 }
@@ -183,7 +183,8 @@ static GVariant *call(GDBusConnection *bus, const char *id, const char *method, 
     g_autofree char *interface = g_strconcat(INTERFACE, parts[0], NULL);
 
     return g_dbus_connection_call_sync(bus, GOA_NAME, path, interface, parts[1], arguments, NULL,
-                                       G_DBUS_CALL_FLAGS_NONE, MSEC, NULL, error);
+                                       G_DBUS_CALL_FLAGS_NONE, MSEC, g_cancellable_get_current(),
+                                       error);
 }
 
 static char *take_secret(GVariant *answer)

@@ -12,6 +12,7 @@
 #include <gio/gio.h>
 #include <libsecret/secret.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,12 +40,20 @@ typedef struct {
     GMainContext *context;
     GCancellable *cancellable;
     GAsyncResult *result;
+    GCancellable *stop; /* whoever asks is to stop; NULL: nobody is */
+    gulong stop_handler;
 } Wait;
 
 static gboolean wait_over(gpointer data)
 {
     g_cancellable_cancel(data);
     return G_SOURCE_REMOVE;
+}
+
+/* In the thread of whoever stops the other. */
+static void wait_stopped(GCancellable *stop, gpointer data)
+{
+    g_cancellable_cancel(data);
 }
 
 static void wait_done(GObject *source, GAsyncResult *result, gpointer data)
@@ -58,6 +67,10 @@ static void wait_begin(Wait *wait, guint seconds)
     wait->context = g_main_context_new();
     wait->cancellable = g_cancellable_new();
     wait->result = NULL;
+    wait->stop = g_cancellable_get_current();
+    wait->stop_handler = wait->stop ? g_cancellable_connect(wait->stop, G_CALLBACK(wait_stopped),
+                                                            wait->cancellable, NULL)
+                                    : 0;
     g_main_context_push_thread_default(wait->context);
 
     g_autoptr(GSource) timer = g_timeout_source_new_seconds(seconds);
@@ -76,6 +89,8 @@ static void wait_run(Wait *wait)
  * free it frees in the context, which it keeps alive for that. */
 static void wait_end(Wait *wait)
 {
+    if (wait->stop)
+        g_cancellable_disconnect(wait->stop, wait->stop_handler);
     g_clear_object(&wait->result);
     while (g_main_context_iteration(wait->context, FALSE))
         ;
@@ -153,6 +168,21 @@ static void ran_clear(Ran *ran)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Ran, ran_clear)
 
+/* A shell's own children would go on without it. */
+static void lead_group(gpointer data)
+{
+    setpgid(0, 0);
+}
+
+static void kill_group(GSubprocess *process)
+{
+    const char *pid = g_subprocess_get_identifier(process);
+
+    if (pid)
+        kill(-(pid_t)g_ascii_strtoll(pid, NULL, 10), SIGKILL);
+    g_subprocess_force_exit(process);
+}
+
 static gboolean run_program(const char *const *arguments, guint seconds, Ran *ran, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher =
@@ -160,6 +190,7 @@ static gboolean run_program(const char *const *arguments, guint seconds, Ran *ra
     g_autoptr(GError) failure = NULL;
     Wait wait;
 
+    g_subprocess_launcher_set_child_setup(launcher, lead_group, NULL, NULL);
     wait_begin(&wait, seconds);
     g_autoptr(GSubprocess) process = g_subprocess_launcher_spawnv(launcher, arguments, &failure);
     if (process) {
@@ -168,7 +199,7 @@ static gboolean run_program(const char *const *arguments, guint seconds, Ran *ra
         g_subprocess_communicate_finish(process, wait.result, &ran->output, &ran->words, &failure);
     }
     if (process && failure)
-        g_subprocess_force_exit(process);
+        kill_group(process);
     wait_end(&wait);
     ran->successful = process && !failure && g_subprocess_get_successful(process);
     if (failure)
@@ -472,7 +503,8 @@ void secrets_forget(const char *id)
 
 /* A question that is being asked; those who come meanwhile wait for its answer. */
 typedef struct {
-    char *key;
+    char *key, *id;     /* id: the account's */
+    GCancellable *stop; /* the account stops */
     guint users;
     gboolean done;
     char *password;
@@ -483,6 +515,7 @@ struct Secrets {
     pthread_mutex_t lock;
     pthread_cond_t landed;
     GPtrArray *flights;
+    GHashTable *closed; /* IDs of accounts that stop, or have stopped */
 };
 
 Secrets *secrets_new(void)
@@ -491,6 +524,7 @@ Secrets *secrets_new(void)
     pthread_mutex_init(&secrets->lock, NULL);
     pthread_cond_init(&secrets->landed, NULL);
     secrets->flights = g_ptr_array_new();
+    secrets->closed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return secrets;
 }
 
@@ -500,9 +534,29 @@ void secrets_free(Secrets *secrets)
         return;
     g_assert(secrets->flights->len == 0);
     g_ptr_array_unref(secrets->flights);
+    g_hash_table_unref(secrets->closed);
     pthread_cond_destroy(&secrets->landed);
     pthread_mutex_destroy(&secrets->lock);
     g_free(secrets);
+}
+
+void secrets_open(Secrets *secrets, const char *id)
+{
+    pthread_mutex_lock(&secrets->lock);
+    g_hash_table_remove(secrets->closed, id);
+    pthread_mutex_unlock(&secrets->lock);
+}
+
+void secrets_close(Secrets *secrets, const char *id)
+{
+    pthread_mutex_lock(&secrets->lock);
+    g_hash_table_add(secrets->closed, g_strdup(id));
+    for (guint i = 0; i < secrets->flights->len; i++) {
+        Flight *flight = g_ptr_array_index(secrets->flights, i);
+        if (strcmp(flight->id, id) == 0)
+            g_cancellable_cancel(flight->stop);
+    }
+    pthread_mutex_unlock(&secrets->lock);
 }
 
 static Flight *find_flight(Secrets *secrets, const char *key)
@@ -523,6 +577,8 @@ static void leave_flight(Secrets *secrets, Flight *flight)
     account_password_free(flight->password);
     g_clear_error(&flight->error);
     g_free(flight->key);
+    g_free(flight->id);
+    g_object_unref(flight->stop);
     g_free(flight);
 }
 
@@ -534,9 +590,11 @@ static void fly(Secrets *secrets, Flight *flight, const AccountSettings *setting
     GError *error = NULL;
 
     pthread_mutex_unlock(&secrets->lock);
+    g_cancellable_push_current(flight->stop);
     char *password = settings->goa ? goa_secret(settings, outgoing, &error)
                      : command     ? secrets_run_command(command, SECRET_SECONDS, &error)
                                    : look_up(settings, outgoing, &error);
+    g_cancellable_pop_current(flight->stop);
     pthread_mutex_lock(&secrets->lock);
     flight->password = password;
     flight->error = error;
@@ -581,6 +639,10 @@ char *secrets_password(const AccountSettings *settings, gboolean outgoing, gpoin
     if (mine) {
         flight = g_new0(Flight, 1);
         flight->key = g_steal_pointer(&key);
+        flight->id = g_strdup(settings->id);
+        flight->stop = g_cancellable_new();
+        if (g_hash_table_contains(secrets->closed, settings->id))
+            g_cancellable_cancel(flight->stop);
         g_ptr_array_add(secrets->flights, flight);
     }
     flight->users++;

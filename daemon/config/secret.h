@@ -18,6 +18,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Secrets, secrets_free)
 char *secrets_password(const AccountSettings *settings, gboolean outgoing, gpointer data,
                        GError **error);
 
+/* While an account stops, and until it is opened again, all of its questions that are under way end at once, with a
+ * program that was run for one, and others aren't asked. Where nothing was closed all is open. */
+void secrets_open(Secrets *secrets, const char *id);
+void secrets_close(Secrets *secrets, const char *id);
+
 /* An AccountRefused, for accounts whose secret may be another when it is asked for anew (goa=). */
 void secrets_refused(const AccountSettings *settings, const char *secret, gpointer data);
 
