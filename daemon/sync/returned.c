@@ -39,6 +39,14 @@ gboolean sync_end_deletions(SyncContext *context, CacheTxn *txn, gint64 folder, 
     return sync_set_note(context, txn, key, 0, error);
 }
 
+/* When it was deleted, or had vanished. */
+static gint64 gone_since(const SyncContext *context, const CacheVanished *entry)
+{
+    const gint64 deleted = sync_deleted_at(entry);
+
+    return deleted <= sync_time(context) ? deleted : entry->since;
+}
+
 /* Whether it was deleted in the epoch before, in which the folder wasn't read after that. */
 static gboolean is_unseen(const SyncContext *context, const CacheVanished *entry)
 {
@@ -46,7 +54,7 @@ static gboolean is_unseen(const SyncContext *context, const CacheVanished *entry
     const gint64 since = sync_note(context, key);
 
     return since && !entry->alive && entry->uidvalidity != context->state.uidvalidity &&
-           sync_deleted_at(entry) >= since;
+           gone_since(context, entry) >= since;
 }
 
 /* ---- what may have returned -------------------------------------------------------------------- */
@@ -59,6 +67,7 @@ typedef struct {
     GHashTable *ids;       /* UID -> Message-ID, of those that may be it */
     GArray *old, *arrived; /* SyncCandidate of both */
     GPtrArray *strings;    /* what the candidates' keys borrow */
+    gint64 away;           /* most of the folder returns, and was gone since then; 0: it doesn't */
 } Return;
 
 static void return_clear(Return *ret)
@@ -144,6 +153,13 @@ static gboolean is_needed(CacheTxn *txn, gint64 message)
            cache_placement_each_of(txn, message, note_unplaced, &found, NULL) && found;
 }
 
+/* Whether it isn't there anew, but again: what was deleted or moved here is still to go. */
+static gboolean is_still_to_go(const Return *ret, const CacheVanished *entry)
+{
+    return !entry->alive && (is_unseen(ret->context, entry) ||
+                             (ret->away && gone_since(ret->context, entry) >= ret->away));
+}
+
 static void add_old(Return *ret, CacheTxn *txn, const CacheVanished *entry)
 {
     SyncCandidate candidate = {.uid = entry->base_uid, .index = (gint)entry->uid, .match = -1};
@@ -151,8 +167,7 @@ static void add_old(Return *ret, CacheTxn *txn, const CacheVanished *entry)
 
     if (!cache_placement_get(txn, entry->folder, entry->uid, &row, NULL))
         return;
-    candidate.dead =
-        !entry->alive && !is_unseen(ret->context, entry) && !is_needed(txn, row.message);
+    candidate.dead = !entry->alive && !is_still_to_go(ret, entry) && !is_needed(txn, row.message);
     candidate.key.message_id =
         keep_returned_string(ret, sync_message_id(txn, row.message, &candidate.key.known));
     candidate.key.size = sync_size_to_compare(ret->context, row.size);
@@ -280,10 +295,35 @@ static void match_by_name(Return *ret, CacheTxn *txn)
         SyncCandidate *was = &g_array_index(ret->old, SyncCandidate, found->index);
         SyncCandidate *is = &g_array_index(ret->arrived, SyncCandidate, found->match);
         if (returned_may_be_same(ret, txn, was, is) &&
-            (sync_is_set_like(ret->context) ||
-             is_unseen(ret->context, returned_entry_of(ret, was)) || !has_twin(ret, txn, is)))
+            (sync_is_set_like(ret->context) || is_still_to_go(ret, returned_entry_of(ret, was)) ||
+             !has_twin(ret, txn, is)))
             note_match(ret, was, is);
     }
+}
+
+/* Where most of a folder is there again, under other UIDs, its storage was away or was put in place from
+ * a backup: then what was deleted or moved here while it was away isn't there because of somebody. */
+static void match_rest_of_whole(Return *ret, CacheTxn *txn)
+{
+    guint matched = 0;
+    gint64 away = G_MAXINT64;
+
+    for (guint i = 0; i < ret->old->len; i++) {
+        const SyncCandidate *old = &g_array_index(ret->old, SyncCandidate, i);
+        const CacheVanished *entry = returned_entry_of(ret, old);
+        if (old->match < 0 || !entry->alive)
+            continue;
+        matched++;
+        away = MIN(away, entry->since);
+    }
+    if (matched == 0 || (guint64)matched * 2 < imap_client_exists(ret->context->imap))
+        return;
+    ret->away = away;
+    for (guint i = 0; i < ret->old->len; i++) {
+        SyncCandidate *old = &g_array_index(ret->old, SyncCandidate, i);
+        old->dead = old->dead && !is_still_to_go(ret, returned_entry_of(ret, old));
+    }
+    match_by_name(ret, txn);
 }
 
 /* Servers may tell of a message twice. What it is recognised as is for one of them: the last. */
@@ -319,5 +359,6 @@ gboolean sync_match_returned(SyncContext *context, gint64 folder, GArray *messag
         return FALSE;
     match_same_uid(&ret, txn);
     match_by_name(&ret, txn);
+    match_rest_of_whole(&ret, txn);
     return TRUE;
 }

@@ -11,7 +11,8 @@
  * of which this may be a new copy; and what was deleted or moved here
  * before it vanished is left alone: someone has put it there anew. (Unless a copy of it here has no
  * body yet: then it is what that copy is made from.) Nobody has, where it was said to be deleted in an
- * epoch that ended before the folder was read again: then it was never gone, and is to be deleted still.
+ * epoch that ended before the folder was read again: then it was never gone, and is to be deleted still; or
+ * where most of the folder returns with it, and was gone by then.
  */
 #pragma once
 

@@ -509,6 +509,37 @@ class Renumbering(Days):
                     self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
 
 
+    def test_storage_that_is_away_and_comes_back_under_other_numbers(self):
+        """Or that was put in place from a backup."""
+        for change, without, late in itertools.product(self.CHANGES, ((), ("QRESYNC",), ("CONDSTORE",)), (False, True)):
+            with self.subTest(change=change, without=without, late=late):
+                self.without = without
+                self.setUp()
+                self.fill(count=9)
+                self.assertIsNone(self.sync())
+                self.server.faults = [faults.Lags(folder="INBOX")]
+                if late:
+                    self.account("offline")
+                    self.account(change, "INBOX", 3, *self.CHANGES[change][0])
+                    self.account("online")
+                    self.sync()
+                else:
+                    self.account(change, "INBOX", 3, *self.CHANGES[change][0])
+                    self.sync()
+                self.pass_time_anyhow(60)
+                self.server.renumber("INBOX", first=20)
+                self.server.faults = []
+                for _ in range(3):
+                    self.pass_time_anyhow(300)
+                self.settle()
+                expected = self.CHANGES[change][1]
+                for folder in ("INBOX", "Archive"):
+                    self.assertEqual(self.here(folder), self.there(folder))
+                    self.assertEqual(self.there(folder).get("m3"), expected.get(folder))
+                    self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
+                self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
+
+
 class Folders(Days):
     """A whole folder that is gone for some days."""
 

@@ -343,8 +343,8 @@ def words_of(line, literals):
 
 
 def in_set(text, known):
-    """The members of `known` (ascending numbers) in a set as written: "2,4:*"."""
-    chosen = set()
+    """The members of `known` in a set as written: "2,4:*". What a fault has hidden for a while is at its end."""
+    chosen, known = set(), sorted(known)
     for part in text.split(","):
         first, _, last = part.partition(":")
         ends = [known[-1] if known and word == "*" else 0 if word == "*" else int(word)
