@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-#define NAME_MAX_BYTES 1024
-#define LEVELS_MAX     64
+#define LEVELS_MAX 64
 
 /* As they were in version 5 of the schema; what came in 6, and in 11. */
 #define COLUMNS_5                                                                                  \
@@ -31,6 +30,11 @@ static const char SQL_LIST_10[] =
 static const char SQL_LIST_5[] =
     "SELECT " COLUMNS_5 ", 0, 0, 0, 0, 0 FROM folder ORDER BY coalesce(name, base_name), id";
 static const char SQL_BELOW[] = "SELECT id, name FROM folder WHERE name > ?1 AND name < ?2";
+static const char SQL_HAS_BELOW[] =
+    "SELECT EXISTS (SELECT 1 FROM folder WHERE name > ?1 AND name < ?2)";
+static const char *const SQL_DELIMITER[] = {
+    "SELECT delimiter FROM folder WHERE delimiter <> 0 LIMIT 1",
+    "SELECT delimiter FROM folder LIMIT 1"};
 static const char SQL_INSERT[] =
     "INSERT INTO folder (name, delimiter, role, selectable, pushed, uidvalidity, uidnext,"
     " recent_uid, highestmodseq, modseq_floor, base_name, wire_name, remote_id, base_selectable,"
@@ -227,7 +231,7 @@ static gboolean check_name(const char *name, char delimiter, GError **error)
 {
     guint levels = 1;
 
-    if (!*name || strlen(name) > NAME_MAX_BYTES)
+    if (!*name || strlen(name) > CACHE_FOLDER_NAME)
         return name_invalid("asked for", *name ? "is too long" : "is empty", error);
     if (!g_utf8_validate(name, -1, NULL))
         return name_invalid("asked for", "is not UTF-8", error);
@@ -490,14 +494,12 @@ gboolean cache_folder_update(CacheTxn *txn, const CacheFolder *folder, GError **
 /* The delimiter of names that clients make: that of the folders there are. */
 static char account_delimiter(CacheTxn *txn)
 {
-    g_autoptr(GPtrArray) list = cache_folder_list(txn, NULL);
-
-    for (guint i = 0; list && i < list->len; i++) {
-        CacheFolder *folder = g_ptr_array_index(list, i);
-        if (folder->delimiter)
-            return folder->delimiter;
+    for (guint i = 0; i < G_N_ELEMENTS(SQL_DELIMITER); i++) {
+        g_auto(DbQuery) query = db_query(txn->db, SQL_DELIMITER[i]);
+        if (db_next(&query))
+            return (char)db_int(&query, 0);
     }
-    return list && list->len ? 0 : '/';
+    return '/';
 }
 
 static gint64 make_one(CacheTxn *txn, const char *name, char delimiter, CacheRole role,
@@ -579,6 +581,16 @@ static GPtrArray *folders_below(CacheTxn *txn, const CacheFolder *folder, GError
         g_ptr_array_add(list, below);
     }
     return db_done(&query, error) ? g_steal_pointer(&list) : NULL;
+}
+
+gboolean cache_folder_has_children(CacheTxn *txn, const CacheFolder *folder)
+{
+    if (!folder->name || !folder->delimiter)
+        return FALSE;
+    g_autofree char *from = g_strdup_printf("%s%c", folder->name, folder->delimiter);
+    g_autofree char *upto = g_strdup_printf("%s%c", folder->name, folder->delimiter + 1);
+    g_auto(DbQuery) query = db_query(txn->db, SQL_HAS_BELOW, DB_TEXT(from), DB_TEXT(upto));
+    return db_next(&query) && db_int(&query, 0);
 }
 
 static gboolean client_may(CacheFolder *folder, GError **error)

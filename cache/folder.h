@@ -21,6 +21,9 @@ typedef enum {
     CACHE_ROLE_IMPORTANT, /* RFC 8457 */
 } CacheRole;
 
+/* Octets of a folder's name at most. */
+#define CACHE_FOLDER_NAME 1024
+
 /* One folder as one transaction sees it. Counts are maintained by the cache and read from one row.
  */
 typedef struct {
@@ -61,6 +64,20 @@ typedef struct {
     guint32 rights;     /* as the provider has them, with where from; 0: not known */
 } CacheFolder;
 
+/*
+ * A base name that begins so is none: the provider has given the folder's name to another one, and
+ * where this one is now isn't known, or not written yet. The second where the view's name wasn't
+ * upstream's. Nothing is sent for such a folder.
+ */
+#define CACHE_FOLDER_ASIDE         '\001'
+#define CACHE_FOLDER_ASIDE_RENAMED '\002'
+
+static inline gboolean cache_folder_steps_aside(const CacheFolder *folder)
+{
+    return folder->base_name && (folder->base_name[0] == CACHE_FOLDER_ASIDE ||
+                                 folder->base_name[0] == CACHE_FOLDER_ASIDE_RENAMED);
+}
+
 /* What the user may do in it, so far as is known here: CACHE_RIGHT bits. */
 static inline guint32 cache_folder_rights(const CacheFolder *folder)
 {
@@ -79,6 +96,9 @@ CacheFolder *cache_folder_find_base(CacheTxn *txn, const char *base_name, GError
 /* All folders, also those that only view or only base have, by name; CacheFolder, freed with the
  * array. */
 GPtrArray *cache_folder_list(CacheTxn *txn, GError **error);
+
+/* Whether others stand below its name in the view. */
+gboolean cache_folder_has_children(CacheTxn *txn, const CacheFolder *folder);
 
 /* The folder with a role, or NULL without error where there is none. */
 CacheFolder *cache_folder_with_role(CacheTxn *txn, CacheRole role);

@@ -15,8 +15,8 @@ static const char SQL_FORGET_FETCH[] =
     "DELETE FROM problem WHERE operation = 'fetch' AND folder = ? AND uid = ?";
 static const char SQL_FORGET_FETCHES[] =
     "DELETE FROM problem WHERE operation = 'fetch' AND folder = ?";
-static const char SQL_FIND[] =
-    "SELECT id FROM problem WHERE operation = ? AND folder = ? AND uid = ?";
+static const char SQL_FIND[] = "SELECT id, operation, folder, uid, text, since, retry FROM problem"
+                               " WHERE operation = ? AND folder = ? AND uid = ?";
 static const char SQL_LIST[] =
     "SELECT id, operation, folder, uid, text, since, retry FROM problem ORDER BY id";
 
@@ -64,16 +64,29 @@ gboolean problem_forget_fetches(CacheTxn *txn, gint64 folder, GError **error)
     return db_run(txn->db, error, SQL_FORGET_FETCHES, DB_INT(folder));
 }
 
-gint64 cache_problem_find(CacheTxn *txn, const char *operation, gint64 folder, guint32 uid,
-                          GError **error)
+static CacheProblem *read_problem_row(DbQuery *query)
 {
-    gint64 id = 0;
+    CacheProblem *problem = g_new(CacheProblem, 1);
+
+    *problem = (CacheProblem){
+        db_int(query, 0),          g_strdup(db_column_text(query, 1)), db_int(query, 2),
+        (guint32)db_int(query, 3), g_strdup(db_column_text(query, 4)), db_int(query, 5),
+        db_int(query, 6)};
+    return problem;
+}
+
+CacheProblem *cache_problem_find(CacheTxn *txn, const char *operation, gint64 folder, guint32 uid,
+                                 GError **error)
+{
+    g_autoptr(CacheProblem) problem = NULL;
     g_auto(DbQuery) query =
         db_query(txn->db, SQL_FIND, DB_TEXT(operation), DB_INT(folder), DB_INT(uid));
 
-    while (db_next(&query))
-        id = db_int(&query, 0);
-    return db_done(&query, error) ? id : 0;
+    while (db_next(&query)) { /* once: they are unique */
+        g_clear_pointer(&problem, cache_problem_free);
+        problem = read_problem_row(&query);
+    }
+    return db_done(&query, error) ? g_steal_pointer(&problem) : NULL;
 }
 
 GPtrArray *cache_problem_list(CacheTxn *txn, GError **error)
@@ -81,13 +94,7 @@ GPtrArray *cache_problem_list(CacheTxn *txn, GError **error)
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)cache_problem_free);
     g_auto(DbQuery) query = db_query(txn->db, SQL_LIST);
 
-    while (db_next(&query)) {
-        CacheProblem *problem = g_new(CacheProblem, 1);
-        *problem = (CacheProblem){
-            db_int(&query, 0),          g_strdup(db_column_text(&query, 1)), db_int(&query, 2),
-            (guint32)db_int(&query, 3), g_strdup(db_column_text(&query, 4)), db_int(&query, 5),
-            db_int(&query, 6)};
-        g_ptr_array_add(list, problem);
-    }
+    while (db_next(&query))
+        g_ptr_array_add(list, read_problem_row(&query));
     return db_done(&query, error) ? g_steal_pointer(&list) : NULL;
 }

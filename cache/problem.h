@@ -7,7 +7,8 @@
 typedef struct {
     gint64 id;       /* never reused */
     char *operation; /* "append", "copy", "move", "flags", "expunge", "create", "delete", "rename",
-                        "subscribe"; "renumbers": the folder has another UIDVALIDITY on each
+                        "subscribe"; "list": folders whose name is too long (folder 0);
+                        "renumbers": the folder has another UIDVALIDITY on each
                         connection; "keywords": some in the folder aren't kept here; "fetch": the content of a message can't be had; "read":
                         the folder can't be read (uid 0), or a message in it
                         (uid: the provider's). A "fetch" ends by itself when the
@@ -25,8 +26,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheProblem, cache_problem_free)
 /* Adds or replaces (by operation, folder, uid); gives its number, 0 on failure. */
 gint64 cache_problem_set(CacheTxn *txn, const CacheProblem *problem, GError **error);
 gboolean cache_problem_clear(CacheTxn *txn, gint64 id, GError **error);
-/* The number of that operation's problem with that message, or with the folder (uid 0); 0: there is none, or
- * the cache can't be read. */
-gint64 cache_problem_find(CacheTxn *txn, const char *operation, gint64 folder, guint32 uid,
-                          GError **error);
+
+/* The operation's problem with that message, or with the folder (uid 0). NULL: there is none, or the cache
+ * can't be read (`error`). The caller frees it. */
+CacheProblem *cache_problem_find(CacheTxn *txn, const char *operation, gint64 folder, guint32 uid,
+                                 GError **error);
 GPtrArray *cache_problem_list(CacheTxn *txn, GError **error);

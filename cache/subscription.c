@@ -11,6 +11,7 @@ static const char SQL_SET_BASE[] =
     "INSERT INTO subscription (name, view, base) VALUES (?1, 0, ?2) ON CONFLICT (name)"
     " DO UPDATE SET base = ?2 WHERE base <> ?2";
 static const char SQL_TIDY[] = "DELETE FROM subscription WHERE name = ? AND view = 0 AND base = 0";
+static const char SQL_FIND[] = "SELECT view, base FROM subscription WHERE name = ?";
 static const char SQL_LIST[] = "SELECT name, view, base FROM subscription ORDER BY name";
 
 static gboolean set(CacheTxn *txn, const char *sql, const char *name, gboolean subscribed,
@@ -33,6 +34,16 @@ gboolean cache_subscribe(CacheTxn *txn, const char *name, gboolean subscribed, G
 gboolean cache_subscribe_base(CacheTxn *txn, const char *name, gboolean subscribed, GError **error)
 {
     return txn_writes(txn, FALSE, error) && set(txn, SQL_SET_BASE, name, subscribed, error);
+}
+
+void cache_subscription_find(CacheTxn *txn, const char *name, gboolean *view, gboolean *base)
+{
+    if (g_ascii_strcasecmp(name, "INBOX") == 0)
+        name = "INBOX";
+    g_auto(DbQuery) query = db_query(txn->db, SQL_FIND, DB_TEXT(name));
+    gboolean known = db_next(&query);
+    *view = known && db_int(&query, 0);
+    *base = known && db_int(&query, 1);
 }
 
 static void subscription_free(gpointer data)

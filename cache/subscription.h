@@ -11,4 +11,7 @@ typedef struct {
 } CacheSubscription;
 gboolean cache_subscribe(CacheTxn *txn, const char *name, gboolean subscribed, GError **error);
 gboolean cache_subscribe_base(CacheTxn *txn, const char *name, gboolean subscribed, GError **error);
+/* What is known of a name's subscription; FALSE for what isn't. */
+void cache_subscription_find(CacheTxn *txn, const char *name, gboolean *view, gboolean *base);
+
 GPtrArray *cache_subscriptions(CacheTxn *txn, GError **error); /* CacheSubscription, all, by name */

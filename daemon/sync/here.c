@@ -71,13 +71,13 @@ static gboolean say_renumbers(SyncContext *context, CacheTxn *txn, const CacheFo
 static gboolean unsay_renumbers(CacheTxn *txn, gint64 folder, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    const gint64 said = cache_problem_find(txn, "renumbers", folder, 0, &failure);
+    g_autoptr(CacheProblem) said = cache_problem_find(txn, "renumbers", folder, 0, &failure);
 
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;
     }
-    return !said || cache_problem_clear(txn, said, error);
+    return !said || cache_problem_clear(txn, said->id, error);
 }
 
 static gboolean write_times(SyncContext *context, const CacheFolder *folder, guint times,

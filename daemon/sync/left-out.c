@@ -17,7 +17,8 @@ static gboolean say(SyncContext *context, gint64 folder, const char *why, GError
 
     if (!txn)
         return FALSE;
-    if (cache_problem_find(txn, OPERATION, folder, 0, NULL))
+    g_autoptr(CacheProblem) said = cache_problem_find(txn, OPERATION, folder, 0, NULL);
+    if (said)
         return TRUE;
     g_message("%s: %s", context->settings->id, text);
     return cache_problem_set(txn, &problem, error) != 0 &&
@@ -48,14 +49,13 @@ gboolean sync_end_left_out(SyncContext *context, gint64 folder, gboolean compare
 {
     g_autoptr(CacheTxn) txn = NULL;
     g_autoptr(GError) failure = NULL;
-    gint64 said;
 
     if (!compared || sync_has_left_out(context, folder))
         return TRUE;
     txn = cache_begin(context->cache, CACHE_READ, error);
     if (!txn)
         return FALSE;
-    said = cache_problem_find(txn, OPERATION, folder, 0, &failure);
+    g_autoptr(CacheProblem) said = cache_problem_find(txn, OPERATION, folder, 0, &failure);
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;
@@ -64,6 +64,6 @@ gboolean sync_end_left_out(SyncContext *context, gint64 folder, gboolean compare
         return TRUE;
     g_clear_pointer(&txn, cache_end);
     txn = cache_begin(context->cache, CACHE_WRITE, error);
-    return txn && cache_problem_clear(txn, said, error) &&
+    return txn && cache_problem_clear(txn, said->id, error) &&
            cache_commit(g_steal_pointer(&txn), error);
 }

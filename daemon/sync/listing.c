@@ -15,6 +15,7 @@
 
 /* Providers with more folders than this are not believed. */
 #define MAX_FOLDERS 100000
+#define MAX_OCTETS  (32 * 1024 * 1024)
 
 static void listed_free(gpointer data)
 {
@@ -26,10 +27,28 @@ static void listed_free(gpointer data)
     g_free(listed);
 }
 
+static SyncListing *listing_new(void)
+{
+    SyncListing *listing = g_new0(SyncListing, 1);
+
+    listing->folders = g_ptr_array_new_with_free_func(listed_free);
+    listing->subscriptions = g_ptr_array_new_with_free_func(g_free);
+    listing->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    return listing;
+}
+
+/* Takes the folder over; its name must not be there yet. */
+static void listing_add(SyncListing *listing, SyncListed *listed)
+{
+    g_ptr_array_add(listing->folders, listed);
+    g_hash_table_insert(listing->by_name, listed->name, listed);
+}
+
 void sync_listing_free(SyncListing *listing)
 {
     if (!listing)
         return;
+    g_hash_table_unref(listing->by_name);
     g_ptr_array_unref(listing->folders);
     g_clear_pointer(&listing->subscriptions, g_ptr_array_unref);
     g_free(listing);
@@ -37,12 +56,7 @@ void sync_listing_free(SyncListing *listing)
 
 SyncListed *sync_listing_find(const SyncListing *listing, const char *name)
 {
-    for (guint i = 0; i < listing->folders->len; i++) {
-        SyncListed *listed = listing->folders->pdata[i];
-        if (g_str_equal(listed->name, name))
-            return listed;
-    }
-    return NULL;
+    return g_hash_table_lookup(listing->by_name, name);
 }
 
 gboolean sync_listed_selectable(const SyncListed *listed)
@@ -55,39 +69,50 @@ gboolean sync_listed_selectable(const SyncListed *listed)
 typedef struct {
     SyncContext *context;
     SyncListing *listing;
-    GHashTable *by_name; /* name -> SyncListed, borrowed */
     gboolean subscribed; /* the answers name subscriptions */
 } Answers;
 
+static gboolean count_listed(SyncListing *listing, const ImapListData *data, GError **error)
+{
+    listing->octets += strlen(data->name) + strlen(data->wire);
+    if (MAX(listing->folders->len, listing->subscriptions->len) < MAX_FOLDERS &&
+        listing->octets <= MAX_OCTETS)
+        return TRUE;
+    g_set_error_literal(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_PROTOCOL,
+                        "the server lists too many folders");
+    return FALSE;
+}
+
 static gboolean note_list(Answers *answers, const ImapResponse *response, GError **error)
 {
+    SyncListing *listing = answers->listing;
     g_autoptr(ImapListData) data = imap_list_data_parse(response, FALSE, error);
 
     if (!data)
         return FALSE;
     if (!*data->name)
         return TRUE;
-    if (MAX(answers->listing->folders->len, answers->listing->subscriptions->len) >= MAX_FOLDERS) {
-        g_set_error_literal(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_PROTOCOL,
-                            "the server lists too many folders");
-        return FALSE;
+    if (strlen(data->name) > CACHE_FOLDER_NAME) {
+        listing->unkept += !answers->subscribed;
+        return TRUE;
     }
+    if (!count_listed(listing, data, error))
+        return FALSE;
     if (answers->subscribed || (data->attributes & IMAP_ATTR_SUBSCRIBED)) {
         /* LSUB shows \Noselect for names that are only above subscribed ones (RFC 3501, 6.3.9). */
         if (!answers->subscribed || !g_str_equal(response->name, "LSUB") ||
             !(data->attributes & IMAP_ATTR_NOSELECT))
-            g_ptr_array_add(answers->listing->subscriptions, g_strdup(data->name));
+            g_ptr_array_add(listing->subscriptions, g_strdup(data->name));
     }
     if (answers->subscribed || (data->attributes & IMAP_ATTR_NONEXISTENT) ||
-        g_hash_table_contains(answers->by_name, data->name))
+        sync_listing_find(listing, data->name))
         return TRUE;
     SyncListed *listed = g_new0(SyncListed, 1);
     listed->name = g_steal_pointer(&data->name);
     listed->wire = g_steal_pointer(&data->wire);
     listed->delimiter = data->delimiter;
     listed->attributes = data->attributes;
-    g_ptr_array_add(answers->listing->folders, listed);
-    g_hash_table_insert(answers->by_name, listed->name, listed);
+    listing_add(listing, listed);
     return TRUE;
 }
 
@@ -97,7 +122,7 @@ static gboolean note_listing_status(Answers *answers, const ImapResponse *respon
 
     if (!data)
         return FALSE;
-    SyncListed *listed = g_hash_table_lookup(answers->by_name, data->name);
+    SyncListed *listed = sync_listing_find(answers->listing, data->name);
     if (!listed)
         return TRUE;
     listed->has_status = TRUE;
@@ -114,7 +139,7 @@ static gboolean note_rights(Answers *answers, const ImapResponse *response, GErr
 {
     g_autofree char *letters = NULL;
     g_autofree char *name = imap_myrights_parse(response, FALSE, &letters, error);
-    SyncListed *listed = name ? g_hash_table_lookup(answers->by_name, name) : NULL;
+    SyncListed *listed = name ? sync_listing_find(answers->listing, name) : NULL;
 
     if (listed)
         listed->rights = CACHE_RIGHTS_TOLD |
@@ -239,7 +264,7 @@ static gboolean names_all_known(const Answers *answers)
     for (guint i = 0; rows && i < rows->len; i++) {
         const CacheFolder *row = rows->pdata[i];
         synced |= row->synced;
-        if (row->base_name && !g_hash_table_contains(answers->by_name, row->base_name))
+        if (row->base_name && !sync_listing_find(answers->listing, row->base_name))
             return FALSE;
     }
     return synced;
@@ -258,7 +283,7 @@ static gboolean list(Answers *answers, GError **error)
     g_autoptr(GError) reason = NULL;
     gboolean whole = list_by(answers, "LIST RETURN", list_extended, &reason);
     const guint count = folders->len;
-    const gboolean trusted = whole && g_hash_table_contains(answers->by_name, "INBOX");
+    const gboolean trusted = whole && sync_listing_find(answers->listing, "INBOX");
 
     if (!reason && (!trusted || !names_all_known(answers))) {
         gboolean all = list_by(answers, "LIST", list_plainly, &reason);
@@ -279,14 +304,13 @@ static void add_inbox(Answers *answers)
     GPtrArray *folders = answers->listing->folders;
     SyncListed *inbox;
 
-    if (g_hash_table_contains(answers->by_name, "INBOX"))
+    if (sync_listing_find(answers->listing, "INBOX"))
         return;
     inbox = g_new0(SyncListed, 1);
     inbox->name = g_strdup("INBOX");
     inbox->wire = g_strdup("INBOX");
     inbox->delimiter = folders->len > 0 ? ((SyncListed *)folders->pdata[0])->delimiter : '\0';
-    g_ptr_array_add(folders, inbox);
-    g_hash_table_insert(answers->by_name, inbox->name, inbox);
+    listing_add(answers->listing, inbox);
 }
 
 /* In the way the server knows: RFC 9051 has no LSUB, RFC 3501 no selection options. Where it knows
@@ -451,12 +475,9 @@ static gboolean unselect(SyncContext *context, GError **error)
 
 SyncListing *sync_listing_fetch(SyncContext *context, GError **error)
 {
-    g_autoptr(SyncListing) listing = g_new0(SyncListing, 1);
-    g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal);
-    Answers answers = {context, listing, by_name, FALSE};
+    g_autoptr(SyncListing) listing = listing_new();
+    Answers answers = {context, listing, FALSE};
 
-    listing->folders = g_ptr_array_new_with_free_func(listed_free);
-    listing->subscriptions = g_ptr_array_new_with_free_func(g_free);
     if (!unselect(context, error))
         return NULL;
     renew_rights(context);

@@ -9,6 +9,7 @@
 
 #include "cache/problem.h"
 #include "cache/subscription.h"
+#include "daemon/sync/reconcile.h"
 
 #include <string.h>
 
@@ -81,30 +82,23 @@ static gboolean run_named(Push *push, const NameCommand *what, NamedOutcome *out
 static gboolean folder_is_refused(Push *push, const char *operation, const CacheFolder *folder)
 {
     g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, NULL);
-    g_autoptr(GPtrArray) problems = txn ? cache_problem_list(txn, NULL) : NULL;
+    g_autoptr(CacheProblem) problem =
+        txn ? cache_problem_find(txn, operation, folder->id, 0, NULL) : NULL;
 
-    for (guint i = 0; problems && i < problems->len; i++) {
-        const CacheProblem *problem = problems->pdata[i];
-        if (problem->folder == folder->id && problem->uid == 0 &&
-            g_str_equal(problem->operation, operation))
-            return problem->retry == 0 || problem->retry > push->now;
-    }
-    return FALSE;
+    return problem && (problem->retry == 0 || problem->retry > push->now);
 }
 
 /* Ends the folder's problem with an operation that went well. */
 static gboolean clear_problem(CacheTxn *txn, const char *operation, gint64 folder, GError **error)
 {
-    g_autoptr(GPtrArray) problems = cache_problem_list(txn, error);
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(CacheProblem) problem = cache_problem_find(txn, operation, folder, 0, &failure);
 
-    for (guint i = 0; problems && i < problems->len; i++) {
-        const CacheProblem *problem = problems->pdata[i];
-        if (problem->folder == folder && problem->uid == 0 &&
-            g_str_equal(problem->operation, operation) &&
-            !cache_problem_clear(txn, problem->id, error))
-            return FALSE;
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return FALSE;
     }
-    return problems != NULL;
+    return !problem || cache_problem_clear(txn, problem->id, error);
 }
 
 static void set_base_name(CacheFolder *row, const char *name)
@@ -112,6 +106,14 @@ static void set_base_name(CacheFolder *row, const char *name)
     g_free(row->base_name);
     row->base_name = g_strdup(name);
     g_clear_pointer(&row->wire_name, g_free);
+}
+
+/* The same for one of the pass's rows. */
+static void change_base_name(Push *push, CacheFolder *row, const char *name)
+{
+    g_tree_remove(push->by_base, row->base_name);
+    set_base_name(row, name);
+    g_tree_insert(push->by_base, row->base_name, row);
 }
 
 /* Records that a folder is to get the name `name`; *id 0: a client has changed its mind. */
@@ -204,51 +206,81 @@ static gboolean create(Push *push, CacheFolder *row, GError **error)
 
 /* ---- renaming ------------------------------------------------------------------------------ */
 
-static const CacheFolder *find_base(Push *push, const char *name)
+/* Parents before children. */
+static gint compare_length(gconstpointer a, gconstpointer b)
 {
-    GHashTableIter iter;
-    gpointer value;
+    const CacheFolder *x = *(CacheFolder *const *)a, *y = *(CacheFolder *const *)b;
+    gsize m = strlen(x->name ? x->name : ""), n = strlen(y->name ? y->name : "");
 
-    g_hash_table_iter_init(&iter, push->folders);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const CacheFolder *row = value;
-        if (row->base_name && g_str_equal(row->base_name, name))
-            return row;
-    }
-    return NULL;
+    return m < n ? -1 : m > n ? 1 : x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* The names below a renamed folder have changed with it. */
-static gboolean write_renamed(Push *push, CacheFolder *renamed, const char *name, gint64 attempt,
-                              gboolean ok, GError **error)
+/* The folder, and those below it, whose names change with it; children before their parents. */
+static GPtrArray *with_children(Push *push, CacheFolder *renamed)
 {
-    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
-    g_autofree char *old = g_strdup(renamed->base_name);
-    g_autofree char *below = g_strdup_printf("%s%c", old, renamed->delimiter);
-    GHashTableIter iter;
-    gpointer value;
+    GPtrArray *rows = g_ptr_array_new();
+    g_autofree char *below = g_strdup_printf("%s%c", renamed->base_name, renamed->delimiter);
+    GTreeNode *node = renamed->delimiter ? g_tree_lower_bound(push->by_base, below) : NULL;
 
-    if (!txn || !cache_attempt_close(txn, attempt, error))
-        return FALSE;
-    g_hash_table_iter_init(&iter, push->folders);
-    while (ok && g_hash_table_iter_next(&iter, NULL, &value)) {
-        CacheFolder *row = value;
-        gboolean child =
-            row->base_name && renamed->delimiter && g_str_has_prefix(row->base_name, below);
-        if (row != renamed && !child)
-            continue;
-        g_autofree char *new_name = g_strconcat(name, row->base_name + strlen(old), NULL);
+    for (; node && g_str_has_prefix(g_tree_node_key(node), below); node = g_tree_node_next(node))
+        g_ptr_array_add(rows, g_tree_node_value(node));
+    g_ptr_array_sort(rows, compare_length);
+    for (guint i = 0; i < rows->len / 2; i++) {
+        gpointer row = rows->pdata[i];
+        rows->pdata[i] = rows->pdata[rows->len - 1 - i];
+        rows->pdata[rows->len - 1 - i] = row;
+    }
+    g_ptr_array_add(rows, renamed);
+    return rows;
+}
+
+/* Rows that are at or below a name, and now are at or below another. */
+typedef struct {
+    GPtrArray *rows; /* CacheFolder, of the pass; the first of them are written */
+    guint written;
+    const char *old, *name;
+} Renaming;
+
+static gboolean write_renamed_slice(Push *push, CacheTxn *txn, Renaming *renaming, GError **error)
+{
+    guint to = MIN(renaming->written + SYNC_FOLDER_SLICE, renaming->rows->len);
+
+    for (; renaming->written < to; renaming->written++) {
+        CacheFolder *row = renaming->rows->pdata[renaming->written];
+        g_autofree char *new_name =
+            g_strconcat(renaming->name, row->base_name + strlen(renaming->old), NULL);
         g_autoptr(CacheFolder) now = cache_folder_get(txn, row->id, error);
         if (!now)
             return FALSE;
         set_base_name(now, new_name);
-        set_base_name(row, new_name);
         if (!cache_folder_update(txn, now, error))
             return FALSE;
+        change_base_name(push, row, new_name);
     }
-    if (ok && !clear_problem(txn, "rename", renamed->id, error))
-        return FALSE;
-    return cache_commit(g_steal_pointer(&txn), error);
+    return TRUE;
+}
+
+/* The names below a renamed folder have changed with it. They are written in slices, the folder itself
+ * last and with the end of the attempt: until then the next list goes on where this was broken off. */
+static gboolean write_renamed(Push *push, CacheFolder *renamed, const char *name, gint64 attempt,
+                              gboolean ok, GError **error)
+{
+    g_autofree char *old = g_strdup(renamed->base_name);
+    g_autoptr(GPtrArray) rows = ok ? with_children(push, renamed) : g_ptr_array_new();
+    Renaming renaming = {rows, 0, old, name};
+
+    for (;;) {
+        g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_WRITE_FULL, error);
+
+        if (!txn || !write_renamed_slice(push, txn, &renaming, error))
+            return FALSE;
+        if (renaming.written == rows->len)
+            return (!ok || clear_problem(txn, "rename", renamed->id, error)) &&
+                   cache_attempt_close(txn, attempt, error) &&
+                   cache_commit(g_steal_pointer(&txn), error);
+        if (!cache_commit(g_steal_pointer(&txn), error))
+            return FALSE;
+    }
 }
 
 static gboolean rename_to(Push *push, CacheFolder *row, const char *name, GError **error)
@@ -272,12 +304,17 @@ static gboolean rename_to(Push *push, CacheFolder *row, const char *name, GError
     return write_renamed(push, row, name, attempt, outcome == NAMED_DONE, error);
 }
 
+static gboolean is_to_be_renamed(const CacheFolder *row)
+{
+    return row->name && row->base_name && row->pushed && !cache_folder_steps_aside(row) &&
+           !g_str_equal(row->name, row->base_name) && !g_str_equal(row->base_name, "INBOX");
+}
+
 static gboolean rename_one(Push *push, CacheFolder *row, GError **error)
 {
-    if (!row->name || !row->base_name || !row->pushed || g_str_equal(row->name, row->base_name) ||
-        g_str_equal(row->base_name, "INBOX") || folder_is_refused(push, "rename", row))
+    if (!is_to_be_renamed(row) || folder_is_refused(push, "rename", row))
         return TRUE;
-    const CacheFolder *other = find_base(push, row->name);
+    const CacheFolder *other = g_tree_lookup(push->by_base, row->name);
     if (!other)
         return rename_to(push, row, row->name, error);
     /* The name is another folder's there, which is about to give it up: by being deleted, or
@@ -288,13 +325,22 @@ static gboolean rename_one(Push *push, CacheFolder *row, GError **error)
     return rename_to(push, row, aside, error);
 }
 
-/* Parents before children. */
-static gint compare_length(gconstpointer a, gconstpointer b)
+/* After whoever has its name, after whoever has that one's, and so on; of a circle the first steps
+ * aside before. `seen`: rows that have had their turn. */
+static gboolean rename_in_turn(Push *push, CacheFolder *row, GHashTable *seen, GError **error)
 {
-    const CacheFolder *x = *(CacheFolder *const *)a, *y = *(CacheFolder *const *)b;
-    gsize m = strlen(x->name ? x->name : ""), n = strlen(y->name ? y->name : "");
+    g_autoptr(GPtrArray) way = g_ptr_array_new();
+    CacheFolder *at = row;
 
-    return m < n ? -1 : m > n ? 1 : x->id < y->id ? -1 : x->id > y->id;
+    for (; at && is_to_be_renamed(at) && g_hash_table_add(seen, at);
+         at = g_tree_lookup(push->by_base, at->name))
+        g_ptr_array_add(way, at);
+    if (way->len > 1 && at == row && !rename_one(push, row, error))
+        return FALSE;
+    for (guint i = way->len; i > 0; i--)
+        if (!rename_one(push, way->pdata[i - 1], error))
+            return FALSE;
+    return TRUE;
 }
 
 static GPtrArray *by_length(Push *push)
@@ -314,8 +360,10 @@ gboolean push_new_folders(Push *push, GError **error)
 {
     g_autoptr(GPtrArray) rows = by_length(push);
 
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+
     for (guint i = 0; i < rows->len; i++)
-        if (!rename_one(push, rows->pdata[i], error))
+        if (!rename_in_turn(push, rows->pdata[i], seen, error))
             return FALSE;
     for (guint i = 0; i < rows->len; i++)
         if (!create(push, rows->pdata[i], error))
@@ -363,15 +411,15 @@ static gboolean is_as_known(Push *push, const CacheFolder *row, gboolean *known,
     return ok;
 }
 
-/* Nothing may be lost with the folder: nobody still wants to take a message from it. */
-static gboolean is_a_source(Push *push, const CacheFolder *row)
+/* Folders (gint64, borrowed) from which somebody still wants to take a message: nothing may be lost
+ * with them. */
+static GHashTable *find_sources(Push *push)
 {
-    for (guint i = 0; i < push->actions->len; i++) {
-        const SyncAction *action = &g_array_index(push->actions, SyncAction, i);
-        if (action->source_folder == row->id)
-            return TRUE;
-    }
-    return FALSE;
+    GHashTable *sources = g_hash_table_new(g_int64_hash, g_int64_equal);
+
+    for (guint i = 0; i < push->actions->len; i++)
+        g_hash_table_add(sources, &g_array_index(push->actions, SyncAction, i).source_folder);
+    return sources;
 }
 
 typedef struct {
@@ -447,6 +495,7 @@ static gboolean write_folder_deleted(Push *push, const CacheFolder *deleted, GEr
 static gboolean is_to_be_deleted(const CacheFolder *row)
 {
     return row->pushed && row->base_name && !g_str_equal(row->base_name, "INBOX") &&
+           !cache_folder_steps_aside(row) &&
            (!row->name || (!row->selectable && row->base_selectable && row->synced &&
                            g_str_equal(row->name, row->base_name)));
 }
@@ -486,7 +535,7 @@ static gboolean check_known(Push *push, const NameCommand *what, gboolean *known
     return *told || push_add_problem(push, what->operation, what->folder->id, 0, &reply, error);
 }
 
-static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
+static gboolean delete_one(Push *push, CacheFolder *row, GHashTable *sources, GError **error)
 {
     const NameCommand what = {"delete", row, "DELETE", row->base_name};
     NamedOutcome outcome;
@@ -497,7 +546,7 @@ static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
     /* What was in it left the view with it: this came later. */
     if (row->exists > 0)
         return folder_revive(push, row, error);
-    if (is_a_source(push, row) || is_missing_elsewhere(push, row)) {
+    if (g_hash_table_contains(sources, &row->id) || is_missing_elsewhere(push, row)) {
         push->more = TRUE;
         return TRUE;
     }
@@ -517,9 +566,10 @@ static gboolean delete_one(Push *push, CacheFolder *row, GError **error)
 gboolean push_old_folders(Push *push, GError **error)
 {
     g_autoptr(GPtrArray) rows = by_length(push);
+    g_autoptr(GHashTable) sources = find_sources(push);
 
     for (guint i = rows->len; i > 0; i--)
-        if (!delete_one(push, rows->pdata[i - 1], error))
+        if (!delete_one(push, rows->pdata[i - 1], sources, error))
             return FALSE;
     return TRUE;
 }
@@ -537,14 +587,10 @@ static gboolean write_subscribed(Push *push, const char *name, gboolean subscrib
 /* The folder of a name in the view; 0: there is none. */
 static gint64 folder_named(const Push *push, const char *name)
 {
-    GHashTableIter iter;
-    gpointer row;
+    g_autoptr(CacheTxn) txn = cache_begin(push->context->cache, CACHE_READ, NULL);
+    g_autoptr(CacheFolder) folder = txn ? cache_folder_find(txn, name, NULL) : NULL;
 
-    g_hash_table_iter_init(&iter, push->folders);
-    while (g_hash_table_iter_next(&iter, NULL, &row))
-        if (g_strcmp0(((const CacheFolder *)row)->name, name) == 0)
-            return ((const CacheFolder *)row)->id;
-    return 0;
+    return folder ? folder->id : 0;
 }
 
 static gboolean note_unsubscribed(Push *push, gint64 folder, const char *name, ImapReply *reply,

@@ -14,6 +14,7 @@ typedef struct {
 typedef struct {
     SyncContext *context;
     GHashTable *folders; /* number -> CacheFolder, as they were when the pass began */
+    GTree *by_base;      /* their base names (borrowed) -> CacheFolder: kept as it is */
     GHashTable *held;    /* placements some of whose flags aren't kept, see push-dropped.c */
     GHashTable *blocked; /* PlaceKind: what is not to be touched */
     GArray *actions;     /* SyncAction: what this pass does */

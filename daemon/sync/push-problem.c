@@ -47,15 +47,10 @@ static gint64 retry_time(const Push *push, const ImapReply *reply, gint64 since)
 /* Since when it has been a problem already; else since now. */
 static gint64 problem_since(const Push *push, CacheTxn *txn, const CacheProblem *problem)
 {
-    g_autoptr(GPtrArray) all = cache_problem_list(txn, NULL);
+    g_autoptr(CacheProblem) known =
+        cache_problem_find(txn, problem->operation, problem->folder, problem->uid, NULL);
 
-    for (guint i = 0; all && i < all->len; i++) {
-        const CacheProblem *known = all->pdata[i];
-        if (known->folder == problem->folder && known->uid == problem->uid &&
-            g_str_equal(known->operation, problem->operation))
-            return known->since;
-    }
-    return push->now;
+    return known ? known->since : push->now;
 }
 
 gboolean push_add_problem(Push *push, const char *operation, gint64 folder, guint32 uid,

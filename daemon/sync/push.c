@@ -86,7 +86,7 @@ static gboolean folder_is_upstream(gint64 folder, SyncMask *mask, gpointer data)
 {
     const CacheFolder *row = push_folder(data, folder);
 
-    if (!row || !row->base_name || !row->base_selectable ||
+    if (!row || !row->base_name || !row->base_selectable || cache_folder_steps_aside(row) ||
         (row->base_uidvalidity == 0 && !sync_is_unreadable(row)))
         return FALSE;
     *mask = sync_mask(row);
@@ -136,10 +136,13 @@ static gboolean push_load(Push *push, GArray *pending, GError **error)
     if (!folders)
         return FALSE;
     push->folders = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_folder);
+    push->by_base = g_tree_new((GCompareFunc)strcmp);
     g_ptr_array_set_free_func(folders, NULL);
     for (guint i = 0; i < folders->len; i++) {
         CacheFolder *row = folders->pdata[i];
         g_hash_table_insert(push->folders, &row->id, row);
+        if (row->base_name)
+            g_tree_insert(push->by_base, row->base_name, row);
     }
     push->context->not_before = 0;
     sync_each_unsettled(push->context, block_expunge, push);
@@ -367,6 +370,7 @@ gboolean sync_push(SyncContext *context, gboolean *more, GError **error)
     }
     g_clear_error(&push.again);
     *more = push.more;
+    g_clear_pointer(&push.by_base, g_tree_unref);
     g_clear_pointer(&push.folders, g_hash_table_unref);
     g_hash_table_unref(push.blocked);
     g_hash_table_unref(push.held);

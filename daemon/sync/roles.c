@@ -58,12 +58,13 @@ static SyncListed *owner_of(const SyncListing *listing, CacheRole role)
 
 static void give_by_hand(SyncListing *listing, CacheRole role, const char *name)
 {
-    SyncListed *chosen = sync_listing_find(listing, name), *other;
+    SyncListed *chosen = sync_listing_find(listing, name);
 
     if (!chosen || chosen->role == CACHE_ROLE_INBOX)
         return;
-    while ((other = owner_of(listing, role)))
-        other->role = CACHE_ROLE_NONE;
+    for (guint i = 0; i < listing->folders->len; i++)
+        if (listed_at(listing, i)->role == role)
+            listed_at(listing, i)->role = CACHE_ROLE_NONE;
     chosen->role = role;
 }
 
@@ -212,4 +213,6 @@ void sync_give_roles(SyncListing *listing, const AccountSettings *settings, cons
             give_by_hand(listing, roles[i], settings->role_folders[i]);
     if (!names_uses(listing))
         give_by_name(listing, rows);
+    for (guint i = 0; i < listing->folders->len; i++)
+        listing->roles |= 1u << listed_at(listing, i)->role;
 }

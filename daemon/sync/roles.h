@@ -8,6 +8,6 @@
 #include "daemon/config/settings.h"
 #include "daemon/sync/listing.h"
 
-/* Sets the role of each of the listing's folders. `rows` are the account's CacheFolders: of two names that
+/* Sets the role of each of the listing's folders, and which there are. `rows` are the account's CacheFolders: of two names that
  * fit a role equally, the one that has it already keeps it. */
 void sync_give_roles(SyncListing *listing, const AccountSettings *settings, const GPtrArray *rows);

@@ -20,6 +20,7 @@
 #include "daemon/proto/imap/set.h"
 #include "daemon/sync/pending.h"
 #include "daemon/sync/sync.h"
+#include "tests/tools/count.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +37,10 @@
  */
 gboolean __real_cache_commit(CacheTxn *txn, GError **error);
 gboolean __wrap_cache_commit(CacheTxn *txn, GError **error);
+CacheTxn *__real_cache_begin(Cache *cache, CacheMode mode, GError **error);
+CacheTxn *__wrap_cache_begin(Cache *cache, CacheMode mode, GError **error);
+void __real_cache_end(CacheTxn *txn);
+void __wrap_cache_end(CacheTxn *txn);
 gboolean __real_net_stream_flush(NetStream *stream, GError **error);
 gboolean __wrap_net_stream_flush(NetStream *stream, GError **error);
 
@@ -64,6 +69,7 @@ static void step(void)
 gboolean __wrap_cache_commit(CacheTxn *txn, GError **error)
 {
     step();
+    count_end(txn);
     if (g_atomic_int_get(&commits_left) > 0 && g_atomic_int_dec_and_test(&commits_left)) {
         cache_end(txn);
         note_thread();
@@ -71,6 +77,22 @@ gboolean __wrap_cache_commit(CacheTxn *txn, GError **error)
         return FALSE;
     }
     return __real_cache_commit(txn, error);
+}
+
+CacheTxn *__wrap_cache_begin(Cache *cache, CacheMode mode, GError **error)
+{
+    CacheTxn *txn = __real_cache_begin(cache, mode, error);
+
+    if (txn)
+        count_begin(txn);
+    return txn;
+}
+
+void __wrap_cache_end(CacheTxn *txn)
+{
+    if (txn)
+        count_end(txn);
+    __real_cache_end(txn);
 }
 
 gboolean __wrap_net_stream_flush(NetStream *stream, GError **error)
@@ -497,6 +519,17 @@ static gboolean do_problem(Tool *tool, char **words, GError **error)
                                               : sync_give_up_pending(tool->cache, id, error);
 }
 
+/* Blocks, instructions, those of the longest transaction that writes, and how many of these there were. */
+static gboolean do_work(Tool *tool, char **words, GError **error)
+{
+    CountedWork work = count_take();
+
+    printf("%" G_GUINT64_FORMAT "\t%" G_GUINT64_FORMAT "\t%" G_GUINT64_FORMAT "\t%" G_GUINT64_FORMAT
+           "\n",
+           work.blocks, work.instructions, work.longest, work.writes);
+    return TRUE;
+}
+
 static const struct {
     const char *name;
     guint words;
@@ -529,6 +562,7 @@ static const struct {
     {"problems", 1, do_problems},
     {"retry-one", 2, do_problem},
     {"give-up", 2, do_problem},
+    {"work", 1, do_work},
 };
 
 static void run_line(Tool *tool, char *line)

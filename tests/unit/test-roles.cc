@@ -44,6 +44,7 @@ struct Folders {
     {
         listing = g_new0(SyncListing, 1);
         listing->folders = g_ptr_array_new();
+        listing->by_name = g_hash_table_new(g_str_hash, g_str_equal);
         add("INBOX");
     }
     ~Folders()
@@ -64,6 +65,7 @@ struct Folders {
         listed->delimiter = delimiter;
         listed->attributes = attributes;
         g_ptr_array_add(listing->folders, listed);
+        g_hash_table_insert(listing->by_name, listed->name, listed);
     }
     void had(const char *name, CacheRole role)
     {

@@ -109,6 +109,11 @@ class SyncAccount:
         return [(operation, folder, int(uid), int(wait), words)
                 for _, operation, folder, uid, wait, words in self("problems")]
 
+    def work(self):
+        """Since the last call: (basic blocks of sync, SQLite's instructions, those of the transaction that held the
+        writer longest, how many transactions wrote)"""
+        return tuple(map(int, self("work")[0]))
+
     def settle(self, rounds, advance=200):
         """Syncs until nothing is to be done, so many seconds passing between two rounds; why that isn't so after
         so many rounds, or None."""
