@@ -111,6 +111,11 @@ char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folde
     return words_text(raw);
 }
 
+const char *account_trouble_of_list(const AccountTrouble *trouble)
+{
+    return find_words(trouble, 0, "list", TRUE);
+}
+
 gboolean account_trouble_missing(CacheTxn *txn, const CacheFolder *folder,
                                  const AccountSettings *settings, guint64 *missing, GError **error)
 {

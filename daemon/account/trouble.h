@@ -18,6 +18,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccountTrouble, account_trouble_free)
  * NULL: all is well. The caller frees. */
 char *account_trouble_of(const AccountTrouble *trouble, const CacheFolder *folder);
 
+/* What of the list of folders isn't kept; NULL: all of it is. Borrowed. */
+const char *account_trouble_of_list(const AccountTrouble *trouble);
+
 /* How many of the folder's messages aren't here though the account's prefetch wants them, those
  * included that couldn't even be listed. */
 gboolean account_trouble_missing(CacheTxn *txn, const CacheFolder *folder,

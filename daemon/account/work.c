@@ -329,6 +329,8 @@ static gboolean count_in(AccountWork *work, CacheTxn *txn, AccountCounts *counts
         if (sentence)
             g_strv_builder_add(troubles, sentence);
     }
+    if (account_trouble_of_list(trouble))
+        g_strv_builder_add(troubles, account_trouble_of_list(trouble));
     find_missing_roles(work->settings, folders, troubles);
     if (!cache_placement_each_pending(txn, 0, count_pending, &counts->changes, error))
         return FALSE;

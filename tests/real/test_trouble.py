@@ -69,6 +69,24 @@ class Trouble(Case):
         self.assertIn(words, inbox["Error"])
         self.assertIn(words, self.daemon.control("status", json_output=False))
 
+    def test_folders_whose_names_are_too_long_are_told_as_long_as_they_are(self):
+        long = ["x" * 1025, "y" * 2000]
+        for name in (*long, "z" * 1024):
+            self.near.create(name)
+        with self.assertRaises(ControlError) as caught:
+            self.daemon.sync()
+        words = "2 folders of the provider have a name that is longer than 1024 octets"
+        self.assertEqual(caught.exception.status, 1)
+        self.assertIn(words, str(caught.exception))
+        self.daemon.wait(lambda: words in self.daemon.state()["LastError"], "the account to say so")
+        self.assertIn("z" * 1024, {one["Name"] for one in self.daemon.control("folders", "work")})
+        self.assertEqual([one["Operation"] for one in self.daemon.control("pending", "work")], ["list"])
+        for name in long:
+            self.near.folders.pop(name)
+        self.daemon.sync()
+        self.daemon.wait(lambda: not self.daemon.state()["LastError"], "the account to be well")
+        self.assertEqual(self.daemon.control("pending", "work"), [])
+
     def test_what_is_missing_is_counted_and_progress_is_not_complete(self):
         self.daemon.control("offline")
         folders = self.daemon.control("folders", "work")

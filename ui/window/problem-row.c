@@ -120,7 +120,8 @@ static char *title_of(const char *operation, const char *folder)
                   {"fetch", N_("Get a message of %s")},
                   {"read", N_("Read %s")},
                   {"renumbers", N_("Read %s")},
-                  {"keywords", N_("Read keywords in %s")}};
+                  {"keywords", N_("Read keywords in %s")},
+                  {"list", N_("Read the list of folders")}};
 
     for (guint i = 0; i < G_N_ELEMENTS(titles); i++) {
         if (strcmp(titles[i].operation, operation) != 0)
