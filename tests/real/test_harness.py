@@ -172,6 +172,19 @@ class FakeProvider(Case):
         self.server.clock.advance(3601)
         self.assertEqual(imap.command("STATUS Trash (MESSAGES)").status, "OK")
 
+    def test_a_set_means_what_it_names_though_something_was_hidden(self):
+        for name in "abcdef":
+            self.server.put("INBOX", self.mail(name))
+        imap = self.connect()
+        self.server.faults = [faults.Lags(folder="INBOX", uid=3)]
+        imap.select("INBOX")
+        self.server.faults = []
+        imap.ok("NOOP")
+        imap.ok("UID STORE 5 +FLAGS (\\Flagged)")
+        imap.ok("UID STORE 2:3 +FLAGS (\\Seen)")
+        flags = {name: set(flags) for name, flags, _ in self.server.state()["INBOX"]}
+        self.assertEqual(flags, {"a": set(), "b": {"\\Seen"}, "c": {"\\Seen"}, "d": set(), "e": {"\\Flagged"}, "f": set()})
+
     def test_a_backup_takes_everything_back(self):
         self.server.put("INBOX", self.mail("a"))
         kept, before = self.server.backup(), self.server.state()
