@@ -69,10 +69,9 @@ static void check_unit(GPtrArray *findings, Ctl *ctl)
         doctor_find(findings, DOCTOR_WELL, "at login", NULL, "posternd starts");
         return;
     }
-    DoctorFinding *found =
-        doctor_find(findings, DOCTOR_WARNING, "at login", "systemctl --user enable " CTL_UNIT,
-                    "posternd doesn't start by itself (%s is %s)", CTL_UNIT, state);
-    found->fix = enable;
+    doctor_find(findings, DOCTOR_WARNING, "at login", "systemctl --user enable " CTL_UNIT,
+                "posternd doesn't start by itself (%s is %s)", CTL_UNIT, state);
+    doctor_can_fix(findings, enable, NULL);
 }
 
 static void check_network(GPtrArray *findings, GVariant *manager)

@@ -33,10 +33,9 @@ static gboolean check_private(GPtrArray *findings, const char *about, const char
         return TRUE;
     g_autofree char *quoted = g_shell_quote(path);
     g_autofree char *remedy = g_strdup_printf("chmod go= %s", quoted);
-    DoctorFinding *found = doctor_find(findings, DOCTOR_WARNING, about, remedy,
-                                       "others on this machine can look into %s", path);
-    found->fix = make_private;
-    found->argument = g_strdup(path);
+    doctor_find(findings, DOCTOR_WARNING, about, remedy, "others on this machine can look into %s",
+                path);
+    doctor_can_fix(findings, make_private, path);
     return FALSE;
 }
 

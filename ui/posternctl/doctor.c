@@ -10,38 +10,6 @@
 
 static const char *const state_words[] = {"ok", "warning", "bad"};
 
-static void finding_free(gpointer data)
-{
-    DoctorFinding *found = data;
-
-    g_free(found->about);
-    g_free(found->text);
-    g_free(found->remedy);
-    g_free(found->argument);
-    g_free(found);
-}
-
-GPtrArray *doctor_findings_new(void)
-{
-    return g_ptr_array_new_with_free_func(finding_free);
-}
-
-DoctorFinding *doctor_find(GPtrArray *findings, DoctorState state, const char *about,
-                           const char *remedy, const char *format, ...)
-{
-    DoctorFinding *found = g_new0(DoctorFinding, 1);
-    va_list args;
-
-    va_start(args, format);
-    found->text = g_strdup_vprintf(format, args);
-    va_end(args);
-    found->about = g_strdup(about);
-    found->remedy = g_strdup(remedy);
-    found->state = state;
-    g_ptr_array_add(findings, found);
-    return found;
-}
-
 /* ---- what a report leaves out -------------------------------------------------------------- */
 
 /* Words that tell whose mail it is, each with what stands in its place: pairs of char *. */

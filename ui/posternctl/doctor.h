@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What posternctl doctor looks at. doctor.c says what was found and mends it; doctor-files.c looks at what is on
- * this machine, doctor-daemon.c at what the daemon tells.
+ * What posternctl doctor looks at. doctor.c says what was found and mends it; doctor-files.c looks at what is
+ * on this machine, doctor-daemon.c at what the daemon tells.
  */
 #pragma once
 
@@ -13,22 +13,27 @@ typedef enum {
     DOCTOR_BAD,
 } DoctorState;
 
+/* Mends what was found. */
+typedef gboolean (*DoctorFix)(Ctl *ctl, const char *argument, GError **error);
+
 typedef struct {
     char *about; /* "configuration", "account ada" */
     DoctorState state;
     char *text;
-    char *remedy; /* what to do, or NULL */
-    /* Where it is safe: mends it by itself; `argument` is this finding's. NULL: it can't be. */
-    gboolean (*fix)(Ctl *ctl, const char *argument, GError **error);
+    char *remedy;  /* what to do, or NULL */
+    DoctorFix fix; /* where it is safe; NULL: it is for a person to do */
     char *argument;
 } DoctorFinding;
 
-/* DoctorFinding, to be freed with g_ptr_array_unref. */
+/* What is found: DoctorFinding, to be freed with g_ptr_array_unref. */
 GPtrArray *doctor_findings_new(void);
 
-/* One more, which the caller may go on filling; borrowed. `remedy` may be NULL. */
-DoctorFinding *doctor_find(GPtrArray *findings, DoctorState state, const char *about,
-                           const char *remedy, const char *format, ...) G_GNUC_PRINTF(5, 6);
+/* One more; `remedy` may be NULL. */
+void doctor_find(GPtrArray *findings, DoctorState state, const char *about, const char *remedy,
+                 const char *format, ...) G_GNUC_PRINTF(5, 6);
+
+/* The last of them can be mended safely. `argument` may be NULL. */
+void doctor_can_fix(GPtrArray *findings, DoctorFix fix, const char *argument);
 
 /* Which program, configuration and data directory: `manager` are the daemon's properties, or NULL where it
  * can't be reached. */
