@@ -333,7 +333,7 @@ Daemon *daemon_new(const char *config_path, const char *data_dir, GError **error
         daemon_free(daemon);
         return NULL;
     }
-    daemon->secrets = secrets_new();
+    daemon->secrets = secrets_new(0);
     daemon->tokens = oauth_tokens_new(&(WebNetwork){0}, NULL, NULL);
     open_queue(daemon);
     g_autofree char *decoys = g_build_filename(daemon->data_dir, "login-decoys", NULL);

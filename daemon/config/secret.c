@@ -19,6 +19,8 @@
 #define SERVICE "org.freedesktop.secrets"
 
 #define SECRET_SECONDS 60
+/* For whom was cancelled to say so. */
+#define DEAF_SECONDS   3
 #define PASSWORD_LIMIT 4096
 
 static const SecretSchema schema = {
@@ -42,18 +44,36 @@ typedef struct {
     GAsyncResult *result;
     GCancellable *stop; /* whoever asks is to stop; NULL: nobody is */
     gulong stop_handler;
+    gboolean deaf; /* it was cancelled, and that isn't answered either */
 } Wait;
+
+static gboolean wait_in_vain(gpointer data)
+{
+    ((Wait *)data)->deaf = TRUE;
+    return G_SOURCE_REMOVE;
+}
+
+static void wait_set_timer(Wait *wait, guint seconds, GSourceFunc func)
+{
+    g_autoptr(GSource) timer = g_timeout_source_new_seconds(seconds);
+
+    g_source_set_callback(timer, func, wait, NULL);
+    g_source_attach(timer, wait->context);
+}
 
 static gboolean wait_over(gpointer data)
 {
-    g_cancellable_cancel(data);
+    g_cancellable_cancel(((Wait *)data)->cancellable);
     return G_SOURCE_REMOVE;
 }
 
 /* In the thread of whoever stops the other. */
 static void wait_stopped(GCancellable *stop, gpointer data)
 {
-    g_cancellable_cancel(data);
+    Wait *wait = data;
+
+    g_cancellable_cancel(wait->cancellable);
+    g_main_context_wakeup(wait->context);
 }
 
 static void wait_done(GObject *source, GAsyncResult *result, gpointer data)
@@ -67,21 +87,30 @@ static void wait_begin(Wait *wait, guint seconds)
     wait->context = g_main_context_new();
     wait->cancellable = g_cancellable_new();
     wait->result = NULL;
+    wait->deaf = FALSE;
     wait->stop = g_cancellable_get_current();
-    wait->stop_handler = wait->stop ? g_cancellable_connect(wait->stop, G_CALLBACK(wait_stopped),
-                                                            wait->cancellable, NULL)
-                                    : 0;
+    wait->stop_handler =
+        wait->stop ? g_cancellable_connect(wait->stop, G_CALLBACK(wait_stopped), wait, NULL) : 0;
     g_main_context_push_thread_default(wait->context);
-
-    g_autoptr(GSource) timer = g_timeout_source_new_seconds(seconds);
-    g_source_set_callback(timer, wait_over, wait->cancellable, NULL);
-    g_source_attach(timer, wait->context);
+    wait_set_timer(wait, seconds, wait_over);
 }
 
-static void wait_run(Wait *wait)
+/* When it is cancelled, libsecret takes its question to the user back, and then waits for the service to say that
+ * it did. FALSE: it doesn't, and what was begun is left behind. */
+static gboolean wait_run(Wait *wait, GError **error)
 {
-    while (!wait->result)
+    gboolean ending = FALSE;
+
+    while (!wait->result && !wait->deaf) {
+        if (!ending && g_cancellable_is_cancelled(wait->cancellable)) {
+            ending = TRUE;
+            wait_set_timer(wait, DEAF_SECONDS, wait_in_vain);
+        }
         g_main_context_iteration(wait->context, TRUE);
+    }
+    if (!wait->result)
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "nobody answers");
+    return wait->result != NULL;
 }
 
 /* The result goes before the context: sources that go with it lock the context, whose last
@@ -195,8 +224,9 @@ static gboolean run_program(const char *const *arguments, guint seconds, Ran *ra
     g_autoptr(GSubprocess) process = g_subprocess_launcher_spawnv(launcher, arguments, &failure);
     if (process) {
         g_subprocess_communicate_async(process, NULL, wait.cancellable, wait_done, &wait);
-        wait_run(&wait);
-        g_subprocess_communicate_finish(process, wait.result, &ran->output, &ran->words, &failure);
+        if (wait_run(&wait, &failure))
+            g_subprocess_communicate_finish(process, wait.result, &ran->output, &ran->words,
+                                            &failure);
     }
     if (process && failure)
         kill_group(process);
@@ -328,23 +358,23 @@ static SecretService *open_service(Wait *wait, GError **error)
 {
     secret_service_open(SECRET_TYPE_SERVICE, NULL, SECRET_SERVICE_OPEN_SESSION, wait->cancellable,
                         wait_done, wait);
-    wait_run(wait);
-    SecretService *service = secret_service_open_finish(wait->result, error);
+    SecretService *service =
+        wait_run(wait, error) ? secret_service_open_finish(wait->result, error) : NULL;
     g_clear_object(&wait->result);
     return service;
 }
 
-static char *look_in_service(GHashTable *attributes, GError **error)
+static char *look_in_service(GHashTable *attributes, guint seconds, GError **error)
 {
     SecretValue *value = NULL;
     Wait wait;
 
-    wait_begin(&wait, SECRET_SECONDS);
+    wait_begin(&wait, seconds);
     SecretService *service = open_service(&wait, error);
     if (service) {
         secret_service_lookup(service, &schema, attributes, wait.cancellable, wait_done, &wait);
-        wait_run(&wait);
-        value = secret_service_lookup_finish(service, wait.result, error);
+        if (wait_run(&wait, error))
+            value = secret_service_lookup_finish(service, wait.result, error);
         g_object_unref(service);
     }
     wait_end(&wait);
@@ -366,8 +396,8 @@ static gboolean is_locked_away(GHashTable *attributes)
     if (service) {
         secret_service_search(service, &schema, attributes, SECRET_SEARCH_NONE, wait.cancellable,
                               wait_done, &wait);
-        wait_run(&wait);
-        found = secret_service_search_finish(service, wait.result, NULL);
+        if (wait_run(&wait, NULL))
+            found = secret_service_search_finish(service, wait.result, NULL);
         g_object_unref(service);
     }
     gboolean any = found != NULL;
@@ -376,11 +406,19 @@ static gboolean is_locked_away(GHashTable *attributes)
     return any;
 }
 
-/* What is filed under the attributes, NULL: nothing; or it can't be told, with `error`. */
-static char *read_secret(GHashTable *attributes, GError **error)
+/* What is filed under the attributes, NULL: nothing; or it can't be told, with `error`. A question of the
+ * service's to its user that nobody answers is taken back after `seconds`. */
+static char *read_secret(GHashTable *attributes, guint seconds, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    char *secret = service_is_there(&failure) ? look_in_service(attributes, &failure) : NULL;
+    char *secret =
+        service_is_there(&failure) ? look_in_service(attributes, seconds, &failure) : NULL;
+
+    if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+        g_clear_error(&failure);
+        g_set_error(&failure, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "it has not answered for %u s",
+                    seconds);
+    }
 
     if (!failure && !secret && is_locked_away(attributes))
         g_set_error_literal(&failure, G_IO_ERROR, G_IO_ERROR_FAILED, "the keyring is locked");
@@ -404,8 +442,7 @@ static gboolean put_in_service(GHashTable *attributes, const char *label, const 
     if (service) {
         secret_service_store(service, &schema, attributes, SECRET_COLLECTION_DEFAULT, label, value,
                              wait.cancellable, wait_done, &wait);
-        wait_run(&wait);
-        stored = secret_service_store_finish(service, wait.result, error);
+        stored = wait_run(&wait, error) && secret_service_store_finish(service, wait.result, error);
         g_object_unref(service);
     }
     wait_end(&wait);
@@ -426,11 +463,12 @@ static gboolean write_secret(GHashTable *attributes, const char *label, const ch
                   failure->message);
 }
 
-static char *look_up(const AccountSettings *settings, gboolean outgoing, GError **error)
+static char *look_up(const AccountSettings *settings, gboolean outgoing, guint seconds,
+                     GError **error)
 {
     g_autoptr(GHashTable) attributes = attributes_of(settings, outgoing);
     g_autoptr(GError) failure = NULL;
-    char *password = read_secret(attributes, &failure);
+    char *password = read_secret(attributes, seconds, &failure);
 
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -463,7 +501,7 @@ char *secrets_grant(const char *id, GError **error)
 {
     g_autoptr(GHashTable) attributes = grant_attributes(id);
     g_autoptr(GError) failure = NULL;
-    char *text = read_secret(attributes, &failure);
+    char *text = read_secret(attributes, SECRET_SECONDS, &failure);
 
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -492,8 +530,8 @@ void secrets_forget(const char *id)
     SecretService *service = open_service(&wait, NULL);
     if (service) {
         secret_service_clear(service, &schema, attributes, wait.cancellable, wait_done, &wait);
-        wait_run(&wait);
-        secret_service_clear_finish(service, wait.result, NULL);
+        if (wait_run(&wait, NULL))
+            secret_service_clear_finish(service, wait.result, NULL);
         g_object_unref(service);
     }
     wait_end(&wait);
@@ -512,15 +550,18 @@ typedef struct {
 } Flight;
 
 struct Secrets {
+    guint seconds;
     pthread_mutex_t lock;
     pthread_cond_t landed;
     GPtrArray *flights;
     GHashTable *closed; /* IDs of accounts that stop, or have stopped */
 };
 
-Secrets *secrets_new(void)
+Secrets *secrets_new(guint seconds)
 {
     Secrets *secrets = g_new0(Secrets, 1);
+
+    secrets->seconds = seconds ? seconds : SECRET_SECONDS;
     pthread_mutex_init(&secrets->lock, NULL);
     pthread_cond_init(&secrets->landed, NULL);
     secrets->flights = g_ptr_array_new();
@@ -592,8 +633,8 @@ static void fly(Secrets *secrets, Flight *flight, const AccountSettings *setting
     pthread_mutex_unlock(&secrets->lock);
     g_cancellable_push_current(flight->stop);
     char *password = settings->goa ? goa_secret(settings, outgoing, &error)
-                     : command     ? secrets_run_command(command, SECRET_SECONDS, &error)
-                                   : look_up(settings, outgoing, &error);
+                     : command     ? secrets_run_command(command, secrets->seconds, &error)
+                                   : look_up(settings, outgoing, secrets->seconds, &error);
     g_cancellable_pop_current(flight->stop);
     pthread_mutex_lock(&secrets->lock);
     flight->password = password;

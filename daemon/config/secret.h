@@ -9,7 +9,8 @@
 
 typedef struct Secrets Secrets;
 
-Secrets *secrets_new(void);
+/* `seconds` that a command or the secret service, and whom it asks, may take to answer; 0: 60. */
+Secrets *secrets_new(guint seconds);
 void secrets_free(Secrets *secrets);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Secrets, secrets_free)
 

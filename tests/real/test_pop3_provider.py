@@ -311,6 +311,37 @@ class Leaving(MaildropCase):
         self.assertEqual(len(self.inbox(postern)), 3)
         self.assertEqual(server.said("DELE"), [])
 
+    def test_gmail_s_two_choices_of_one_maildrop_are_the_same_mail(self):
+        """By her name alone it shows what nobody has fetched yet, by recent:NAME the last 30 days, whoever has it: what
+        one of them doesn't show stays, what both show comes once, from the one to the other and back."""
+        messages = [mail(f"gmail {number}") for number in range(12)]
+        shown = {"ada@example.org": set(), "recent:ada@example.org": set()}
+        for first in ("ada@example.org", "recent:ada@example.org"):
+            with self.subTest(first=first):
+                server = self.maildrop(messages, user=first)
+                keys = list(server.messages)
+                shown["ada@example.org"], shown["recent:ada@example.org"] = set(keys[2:7]), set(keys[4:9])
+                server.shown = lambda keys, server=server: [key for key in keys if key in shown[server.user]]
+                postern = self.run_with(server)
+                expected = set(shown[first])
+                names = [name for name in shown if name != first] + [first]
+                for name in names:
+                    before = len(server.sessions)
+                    server.user = name
+                    shown[name].add(max(shown[name]) + 2)  # and one that is new
+                    postern.accounts["work"]["user"] = name
+                    postern.write_config()
+                    postern.reload()
+                    postern.wait(lambda name=name: postern.state()["Settings"]["user"] == name, "the new settings")
+                    new = shown[name] - expected
+                    expected |= shown[name]
+                    postern.wait(lambda: len(self.inbox(postern)) == len(expected), "all that was shown")
+                    postern.sync()
+                    self.assertEqual(sorted(self.inbox(postern)), sorted(server.messages[key] for key in expected))
+                    asked = sum(len(server.said("RETR", session)) for session in range(before, len(server.sessions)))
+                    self.assertEqual(asked, len(new), name)
+                postern.close()
+
     def test_a_maildrop_that_is_shown_in_parts_comes_whole(self):
         messages = mails(450)
         server = self.maildrop(messages)

@@ -152,7 +152,7 @@ class Goa : public ::testing::Test
         const ConfigAccount *account = config_find(config, "work");
         if (!account->settings)
             return account->error;
-        g_autoptr(Secrets) secrets = secrets_new();
+        g_autoptr(Secrets) secrets = secrets_new(0);
         g_autoptr(GError) error = nullptr;
         char *found = secrets_password(account->settings, outgoing, secrets, &error);
         std::string result = found ? found : error->message;

@@ -140,7 +140,7 @@ TEST(Secrets, ThreadsThatAskAtOnceShareOneRun)
                        log + "; sleep 0.5; echo s3cret\n";
     g_autoptr(Config) config = config_parse("postern.conf", text.c_str(), nullptr);
     const AccountSettings *settings = config_find(config, "work")->settings;
-    g_autoptr(Secrets) secrets = secrets_new();
+    g_autoptr(Secrets) secrets = secrets_new(0);
 
     std::vector<std::thread> threads;
     for (int i = 0; i < 5; i++) {

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a secret service may do when it is asked: give, ask its user, who says yes or no or nothing, have nothing,
+ * fail, or be silent. The service is this process, on a bus of its own, with the interfaces of the standard.
+ */
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <gio/gio.h>
+#include <string>
+#include <thread>
+
+extern "C" {
+#include "daemon/config/config.h"
+#include "daemon/config/secret.h"
+}
+
+namespace
+{
+
+const char *const XML = R"(<node>
+<interface name="org.freedesktop.Secret.Service">
+  <method name="OpenSession"><arg type="s" direction="in"/><arg type="v" direction="in"/>
+    <arg type="v" direction="out"/><arg type="o" direction="out"/></method>
+  <method name="SearchItems"><arg type="a{ss}" direction="in"/><arg type="ao" direction="out"/>
+    <arg type="ao" direction="out"/></method>
+  <method name="Unlock"><arg type="ao" direction="in"/><arg type="ao" direction="out"/>
+    <arg type="o" direction="out"/></method>
+  <method name="GetSecrets"><arg type="ao" direction="in"/><arg type="o" direction="in"/>
+    <arg type="a{o(oayays)}" direction="out"/></method>
+  <method name="ReadAlias"><arg type="s" direction="in"/><arg type="o" direction="out"/></method>
+  <property name="Collections" type="ao" access="read"/>
+</interface>
+<interface name="org.freedesktop.Secret.Item">
+  <property name="Locked" type="b" access="read"/><property name="Attributes" type="a{ss}" access="read"/>
+  <property name="Label" type="s" access="read"/><property name="Created" type="t" access="read"/>
+  <property name="Modified" type="t" access="read"/>
+</interface>
+<interface name="org.freedesktop.Secret.Prompt">
+  <method name="Prompt"><arg type="s" direction="in"/></method><method name="Dismiss"/>
+  <signal name="Completed"><arg type="b"/><arg type="v"/></signal>
+</interface>
+</node>)";
+
+const char *const ITEM = "/org/freedesktop/secrets/collection/login/1";
+
+enum class Does {
+    GIVES,       /* what is unlocked */
+    ASKS,        /* is locked; its user unlocks it when asked */
+    DISMISSED,   /* its user says no */
+    UNANSWERED,  /* its user says nothing, until the question is taken back */
+    DEAF,        /* the same, and doesn't say that it was taken back */
+    HAS_NONE,    /* is unlocked, and has no such thing */
+    FAILS,       /* every question is answered by an error */
+    IS_SILENT,   /* no question is answered */
+    SEARCH_ONLY, /* finds, and is silent about secrets */
+};
+
+struct Service {
+    GMainContext *context = g_main_context_new();
+    GMainLoop *loop = g_main_loop_new(context, FALSE);
+    std::thread thread;
+    GDBusConnection *bus = nullptr;
+    Does does;
+    bool unlocked;
+
+    void give(GDBusMethodInvocation *invocation, const char *text)
+    {
+        g_dbus_method_invocation_return_value(invocation, g_variant_new_parsed(text));
+    }
+
+    void search(GDBusMethodInvocation *invocation)
+    {
+        if (does == Does::HAS_NONE)
+            give(invocation, "(@ao [], @ao [])");
+        else if (unlocked)
+            g_dbus_method_invocation_return_value(invocation,
+                                                  g_variant_new_parsed("([%o], @ao [])", ITEM));
+        else
+            g_dbus_method_invocation_return_value(invocation,
+                                                  g_variant_new_parsed("(@ao [], [%o])", ITEM));
+    }
+
+    void prompt(GDBusMethodInvocation *invocation)
+    {
+        g_dbus_method_invocation_return_value(invocation, nullptr);
+        if (does != Does::UNANSWERED && does != Does::DEAF)
+            complete();
+    }
+
+    void complete()
+    {
+        unlocked = does == Does::ASKS;
+        g_dbus_connection_emit_signal(bus, nullptr, "/prompt", "org.freedesktop.Secret.Prompt",
+                                      "Completed",
+                                      unlocked ? g_variant_new_parsed("(false, <[%o]>)", ITEM)
+                                               : g_variant_new_parsed("(true, <@ao []>)"),
+                                      nullptr);
+    }
+
+    void get(GDBusMethodInvocation *invocation)
+    {
+        if (does == Does::SEARCH_ONLY)
+            return;
+        if (unlocked) {
+            static const char secret[] = "lovelace";
+            g_dbus_method_invocation_return_value(
+                invocation,
+                g_variant_new_parsed(
+                    "({%o: (%o, @ay [], %@ay, 'text/plain')},)", ITEM,
+                    "/org/freedesktop/secrets/session/1",
+                    g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, secret, strlen(secret), 1)));
+        } else
+            give(invocation, "(@a{o(oayays)} {},)");
+    }
+
+    static void called(GDBusConnection *, const char *, const char *, const char *,
+                       const char *method, GVariant *arguments, GDBusMethodInvocation *invocation,
+                       gpointer data)
+    {
+        auto self = static_cast<Service *>(data);
+        std::string name = method;
+        if (self->does == Does::IS_SILENT)
+            return;
+        if (self->does == Does::FAILS)
+            g_dbus_method_invocation_return_dbus_error(
+                invocation, "org.freedesktop.DBus.Error.Failed", "the disk is gone");
+        else if (name == "OpenSession") {
+            const char *algorithm;
+            g_variant_get_child(arguments, 0, "&s", &algorithm);
+            if (std::string(algorithm) != "plain")
+                g_dbus_method_invocation_return_dbus_error(
+                    invocation, "org.freedesktop.DBus.Error.NotSupported", "plain only");
+            else
+                g_dbus_method_invocation_return_value(
+                    invocation, g_variant_new("(vo)", g_variant_new_string(""),
+                                              "/org/freedesktop/secrets/session/1"));
+        } else if (name == "SearchItems")
+            self->search(invocation);
+        else if (name == "Unlock")
+            g_dbus_method_invocation_return_value(invocation,
+                                                  g_variant_new_parsed("(@ao [], %o)", "/prompt"));
+        else if (name == "GetSecrets")
+            self->get(invocation);
+        else if (name == "ReadAlias")
+            g_dbus_method_invocation_return_value(invocation, g_variant_new("(o)", "/"));
+        else if (name == "Prompt")
+            self->prompt(invocation);
+        else {
+            g_dbus_method_invocation_return_value(invocation, nullptr);
+            if (name == "Dismiss" && self->does == Does::UNANSWERED)
+                self->complete();
+        }
+    }
+
+    static GVariant *property(GDBusConnection *, const char *, const char *, const char *,
+                              const char *name, GError **, gpointer data)
+    {
+        auto self = static_cast<Service *>(data);
+        std::string which = name;
+        if (which == "Collections")
+            return g_variant_new_parsed("@ao []");
+        if (which == "Locked")
+            return g_variant_new_boolean(!self->unlocked);
+        if (which == "Attributes")
+            return g_variant_new_parsed("@a{ss} {}");
+        return which == "Label" ? g_variant_new_string("Postern") : g_variant_new_uint64(0);
+    }
+
+    Service(const char *address, Does what)
+        : does(what), unlocked(what == Does::GIVES || what == Does::SEARCH_ONLY)
+    {
+        g_main_context_push_thread_default(context);
+        bus = g_dbus_connection_new_for_address_sync(
+            address,
+            (GDBusConnectionFlags)(G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+                                   G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION),
+            nullptr, nullptr, nullptr);
+        GDBusNodeInfo *info = g_dbus_node_info_new_for_xml(XML, nullptr);
+        static const char *const paths[] = {"/org/freedesktop/secrets", ITEM, "/prompt"};
+        static const GDBusInterfaceVTable table = {called, property, nullptr, {}};
+        for (guint i = 0; i < G_N_ELEMENTS(paths); i++)
+            g_dbus_connection_register_object(bus, paths[i], info->interfaces[i], &table, this,
+                                              nullptr, nullptr);
+        g_variant_unref(g_dbus_connection_call_sync(
+            bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+            "RequestName", g_variant_new("(su)", "org.freedesktop.secrets", 0), nullptr,
+            G_DBUS_CALL_FLAGS_NONE, -1, nullptr, nullptr));
+        g_dbus_node_info_unref(info);
+        g_main_context_pop_thread_default(context);
+        thread = std::thread([this] { g_main_loop_run(loop); });
+    }
+
+    ~Service()
+    {
+        g_main_loop_quit(loop);
+        thread.join();
+        g_dbus_connection_close_sync(bus, nullptr, nullptr);
+        g_object_unref(bus);
+        g_main_loop_unref(loop);
+        g_main_context_unref(context);
+    }
+};
+
+class Keyring : public ::testing::Test
+{
+  protected:
+    // It ends with the program: a question that is left behind holds its connection, for which stopping it waits.
+    static void SetUpTestSuite()
+    {
+        bus = g_test_dbus_new(G_TEST_DBUS_NONE);
+        g_test_dbus_up(bus);
+    }
+    // The secret, or why there is none.
+    std::string ask(guint seconds, int *code)
+    {
+        g_autoptr(Config) config = config_parse(
+            "c", "[account work]\naddress=ada@example.org\nincoming=imaps://imap.example.org\n",
+            nullptr);
+        g_autoptr(Secrets) secrets = secrets_new(seconds);
+        g_autoptr(GError) error = nullptr;
+        char *found =
+            secrets_password(config_find(config, "work")->settings, FALSE, secrets, &error);
+        std::string said = found ? found : error->message;
+        *code = error ? error->code : -1;
+        account_password_free(found);
+        return said;
+    }
+
+    static GTestDBus *bus;
+};
+GTestDBus *Keyring::bus;
+
+TEST_F(Keyring, WhateverItDoesTheAccountGetsItsPasswordOrIsToldWhatToDo)
+{
+    const struct {
+        Does does;
+        guint seconds;
+        int code;
+        const char *said;
+    } cases[] = {
+        {Does::GIVES, 60, -1, "lovelace"},
+        {Does::ASKS, 60, -1, "lovelace"},
+        {Does::DISMISSED, 60, ACCOUNT_SECRET_LOCKED, "the keyring is locked"},
+        {Does::UNANSWERED, 2, ACCOUNT_SECRET_LOCKED, ""},
+        {Does::DEAF, 1, ACCOUNT_SECRET_LOCKED, "not answered for 1 s"},
+        {Does::HAS_NONE, 60, ACCOUNT_SECRET_MISSING, "no password is stored"},
+        {Does::FAILS, 60, ACCOUNT_SECRET_LOCKED, "the disk is gone"},
+        {Does::IS_SILENT, 1, ACCOUNT_SECRET_LOCKED, "not answered for 1 s"},
+        {Does::SEARCH_ONLY, 2, ACCOUNT_SECRET_LOCKED, "not answered for 2 s"},
+    };
+    for (const auto &item : cases) {
+        Service service(g_test_dbus_get_bus_address(bus), item.does);
+        int code;
+        std::string said = ask(item.seconds, &code);
+        EXPECT_NE(said.find(item.said), std::string::npos) << (int)item.does << ": " << said;
+        EXPECT_EQ(code, item.code) << (int)item.does << ": " << said;
+        if (code == ACCOUNT_SECRET_LOCKED) {
+            EXPECT_NE(said.find("unlock it"), std::string::npos) << said;
+        }
+    }
+}
+
+} // namespace
