@@ -16,6 +16,7 @@ struct AccountHabits {
     char *group; /* of the table, or NULL */
     Quirks quirks;
     gboolean sent_by_client;
+    GHashTable *ended; /* step -> how often in a row it has ended the connection */
 };
 
 /* ---- the record ------------------------------------------------------------------------------ */
@@ -50,6 +51,7 @@ AccountHabits *account_habits_new(const AccountSettings *settings)
 
     habits->refs = 1;
     habits->own = g_strdup(settings->quirks);
+    habits->ended = g_hash_table_new(g_str_hash, g_str_equal);
     pthread_mutex_init(&habits->lock, NULL);
     if (settings->providers) {
         habits->table = g_key_file_ref(settings->providers);
@@ -73,6 +75,7 @@ void account_habits_unref(AccountHabits *habits)
     g_clear_pointer(&habits->table, g_key_file_unref);
     g_free(habits->own);
     g_free(habits->group);
+    g_hash_table_unref(habits->ended);
     pthread_mutex_destroy(&habits->lock);
     g_free(habits);
 }
@@ -144,6 +147,32 @@ AccountSentHabit account_habits_sent(AccountHabits *habits)
                                                       : ACCOUNT_SENT_UNKNOWN;
     pthread_mutex_unlock(&habits->lock);
     return habit;
+}
+
+/* ---- what ends connections ------------------------------------------------------------------- */
+
+#define ENDS_TO_AVOID 2
+
+void account_habits_note_end(AccountHabits *habits, const char *step, gboolean ended)
+{
+    if (!habits)
+        return;
+    pthread_mutex_lock(&habits->lock);
+    guint times = ended ? GPOINTER_TO_UINT(g_hash_table_lookup(habits->ended, step)) + 1 : 0;
+    g_hash_table_insert(habits->ended, (gpointer)step, GUINT_TO_POINTER(times));
+    pthread_mutex_unlock(&habits->lock);
+    if (times == ENDS_TO_AVOID)
+        g_message("a provider ends connections at %s, which is left out from now on", step);
+}
+
+gboolean account_habits_avoid(AccountHabits *habits, const char *step)
+{
+    if (!habits)
+        return FALSE;
+    pthread_mutex_lock(&habits->lock);
+    guint times = GPOINTER_TO_UINT(g_hash_table_lookup(habits->ended, step));
+    pthread_mutex_unlock(&habits->lock);
+    return times >= ENDS_TO_AVOID;
 }
 
 char *account_habits_provider(AccountHabits *habits)

@@ -36,5 +36,12 @@ typedef enum {
 /* NULL for `habits`: UNKNOWN. */
 AccountSentHabit account_habits_sent(AccountHabits *habits);
 
+/*
+ * What a login can do without (a static word for it: "ID") has, or hasn't, ended the connection. What
+ * has twice in a row is avoided as long as the program runs. NULL for `habits`: nothing is kept.
+ */
+void account_habits_note_end(AccountHabits *habits, const char *step, gboolean ended);
+gboolean account_habits_avoid(AccountHabits *habits, const char *step);
+
 /* The group of providers.ini that fits, or NULL; the caller frees. */
 char *account_habits_provider(AccountHabits *habits);

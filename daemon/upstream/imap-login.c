@@ -251,7 +251,7 @@ static gboolean note_enabled(const ImapResponse *response, gpointer data, GError
 
 /* QRESYNC counts only once the server says it is enabled (RFC 7162, 3.2.3); CONDSTORE needs no
  * ENABLE, SELECT (CONDSTORE) does. */
-static gboolean enable(ImapClient *client, GError **error)
+static gboolean enable(ImapClient *client, AccountHabits *habits, GError **error)
 {
     guint enabled = 0;
     g_auto(ImapReply) reply = {0};
@@ -265,7 +265,7 @@ static gboolean enable(ImapClient *client, GError **error)
     return ok;
 }
 
-static gboolean compress(ImapClient *client, GError **error)
+static gboolean compress(ImapClient *client, AccountHabits *habits, GError **error)
 {
     g_auto(ImapReply) reply = {0};
 
@@ -322,7 +322,6 @@ static gboolean introduce(ImapClient *client, AccountHabits *habits, GError **er
     g_auto(ImapReply) reply = {0};
     g_autofree char *id = NULL;
 
-    use_habits(client, habits, NULL);
     if (!imap_client_has(client, IMAP_CAP_ID) && !quirks_have(&client->quirks, QUIRK_ID_FIRST))
         return TRUE;
     if (!imap_client_run_with(client, note_id, &id, &reply, error,
@@ -331,6 +330,42 @@ static gboolean introduce(ImapClient *client, AccountHabits *habits, GError **er
         return FALSE;
     if (id)
         use_habits(client, habits, id);
+    return TRUE;
+}
+
+/* What a connection can do without, in this order. */
+static const struct {
+    const char *name;
+    guint capabilities; /* that there aren't without it */
+    gboolean (*run)(ImapClient *client, AccountHabits *habits, GError **error);
+} login_steps[] = {
+    {"ID", 0, introduce},
+    {"ENABLE", IMAP_CAP_QRESYNC, enable},
+    {"COMPRESS", IMAP_CAP_COMPRESS, compress},
+};
+
+static gboolean has_ended(const GError *error)
+{
+    return (error->domain == NET_ERROR && error->code != NET_ERROR_CANCELLED) ||
+           g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED);
+}
+
+/* A server that ends the connection at one of them each time would never be read. */
+static gboolean take_steps(ImapClient *client, AccountHabits *habits, GError **error)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(login_steps); i++) {
+        g_autoptr(GError) reason = NULL;
+        if (account_habits_avoid(habits, login_steps[i].name)) {
+            imap_client_lacks(client, login_steps[i].capabilities);
+            continue;
+        }
+        gboolean ok = login_steps[i].run(client, habits, &reason);
+        account_habits_note_end(habits, login_steps[i].name, !ok && has_ended(reason));
+        if (!ok) {
+            g_propagate_error(error, g_steal_pointer(&reason));
+            return FALSE;
+        }
+    }
     return TRUE;
 }
 
@@ -345,8 +380,8 @@ static gboolean set_up(ImapClient *client, const UpstreamLogin *options, GError 
     if (!imap_log_in(client, options, error))
         return FALSE;
     client->line_limit = client->later_limit;
-    return introduce(client, options->habits, error) && enable(client, error) &&
-           compress(client, error);
+    use_habits(client, options->habits, NULL);
+    return take_steps(client, options->habits, error);
 }
 
 /* A server that hangs up in the middle of its greeting or login is one that can't now. */
