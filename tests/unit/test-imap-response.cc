@@ -753,6 +753,24 @@ TEST(StatusData, ANumberThatCannotBeOneCountsAsNotTold)
     }
 }
 
+/* RFC 8474, 4: one is kept of each mailbox, so it can't be as long as the server likes. */
+TEST(Status, MailboxIdsAreBounded)
+{
+    for (size_t length : {1, 255, 256, 100000}) {
+        std::string name(length, 'F');
+        std::string told = "* STATUS x (MAILBOXID (" + name + ") MESSAGES 3)";
+        std::string selected = "a OK [MAILBOXID (" + name + ")] x";
+        Reply status(told), code(selected);
+        g_autoptr(ImapStatusData) data = imap_status_data_parse(status.get(), FALSE, nullptr);
+        g_autofree char *id = imap_code_mailboxid(code.get());
+
+        ASSERT_NE(data, nullptr);
+        EXPECT_EQ(data->messages, 3u) << length;
+        EXPECT_EQ(data->mailboxid != nullptr, length <= 255) << length;
+        EXPECT_EQ(id != nullptr, length <= 255) << length;
+    }
+}
+
 /* RFC 4314, 3.8 */
 TEST(MyRights, AreRead)
 {

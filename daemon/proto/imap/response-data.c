@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/proto/imap/mailbox-name.h"
+#include "daemon/proto/imap/object-id.h"
 
 static gboolean code_fail(const char *what, GError **error)
 {
@@ -236,7 +237,7 @@ static gboolean read_status_item(guint bit, const ImapNode *value, ImapStatusDat
         const ImapNode *id = imap_node_first(value);
 
         g_clear_pointer(&data->mailboxid, g_free);
-        data->mailboxid = id != NULL ? imap_node_dup(id, TRUE) : NULL;
+        data->mailboxid = imap_node_is_object_id(id) ? imap_node_dup(id, TRUE) : NULL;
         return data->mailboxid != NULL;
     }
     if (bit == IMAP_STATUS_APPENDLIMIT && value->kind == IMAP_NODE_NIL) {
@@ -542,7 +543,7 @@ char *imap_code_mailboxid(const ImapResponse *response)
     if (response->code == NULL || !g_str_equal(response->code, "MAILBOXID") || args == NULL)
         return NULL;
     args = imap_node_first(args);
-    return args != NULL ? imap_node_dup(args, TRUE) : NULL;
+    return imap_node_is_object_id(args) ? imap_node_dup(args, TRUE) : NULL;
 }
 
 void imap_uid_plus_free(ImapUidPlus *uids)

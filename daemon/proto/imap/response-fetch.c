@@ -8,6 +8,7 @@
 
 #include "daemon/proto/imap/chars.h"
 #include "daemon/proto/imap/flags.h"
+#include "daemon/proto/imap/object-id.h"
 
 /* A number, also one in quotes, and one that was printed as a fraction ("9.3736e+06"): some servers
  * do. */
@@ -118,29 +119,17 @@ static gboolean read_modseq(const ImapNode *value, ImapFetchData *out)
     return number != NULL && read_fetch_data_number(number, &out->modseq) && out->modseq > 0;
 }
 
-/* An object id (RFC 8474, 4), or what servers take for one. */
-static gboolean is_object_id(const ImapNode *node)
-{
-    if (node == NULL || !imap_node_is_text(node) || node->kind == IMAP_NODE_NIL ||
-        node->length == 0 || node->length > 255)
-        return FALSE;
-    for (gsize i = 0; i < node->length; i++)
-        if (!g_ascii_isgraph(node->text[i]))
-            return FALSE;
-    return TRUE;
-}
-
 static gboolean read_emailid(const ImapNode *value, ImapFetchData *out)
 {
     out->emailid = only_value(value);
-    return is_object_id(out->emailid);
+    return imap_node_is_object_id(out->emailid);
 }
 
 /* "(T64b478a75b7ea9)" or NIL (RFC 8474, 5.2) */
 static gboolean read_threadid(const ImapNode *value, ImapFetchData *out)
 {
     out->threadid = value->kind == IMAP_NODE_NIL ? NULL : only_value(value);
-    return value->kind == IMAP_NODE_NIL || is_object_id(out->threadid);
+    return value->kind == IMAP_NODE_NIL || imap_node_is_object_id(out->threadid);
 }
 
 static gboolean read_gm_msgid(const ImapNode *value, ImapFetchData *out)
