@@ -7,7 +7,7 @@
 typedef struct {
     gint64 id;       /* never reused */
     char *operation; /* "append", "copy", "move", "flags", "expunge", "create", "delete", "rename",
-                        "subscribe"; "list": folders whose name is too long (folder 0);
+                        "subscribe"; "list": folders that aren't told, or whose name is too long (folder 0);
                         "renumbers": the folder has another UIDVALIDITY on each
                         connection; "keywords": some in the folder aren't kept here; "fetch": the content of a message can't be had; "read":
                         the folder can't be read (uid 0), or a message in it

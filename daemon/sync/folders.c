@@ -367,18 +367,30 @@ static gboolean look_again(SyncReconcile *reconcile, GError **error)
     return collect_gone(reconcile, txn, error);
 }
 
-/* A name that can't be kept is left out, and that is said as long as it is so. */
-static gboolean say_unkept(SyncReconcile *reconcile, GError **error)
+/* What isn't here of the folders, or may not be; NULL: all are. */
+static char *describe_left_out(const SyncListing *listing)
+{
+    guint count = listing->unkept;
+
+    if (listing->refusal)
+        return g_strdup_printf("The provider doesn't tell which folders there are: %s",
+                               listing->refusal);
+    if (count == 0)
+        return NULL;
+    return g_strdup_printf("%u folder%s of the provider ha%s a name that is longer than %d octets: "
+                           "left out. Shorter names would bring them here.",
+                           count, count == 1 ? "" : "s", count == 1 ? "s" : "ve",
+                           CACHE_FOLDER_NAME);
+}
+
+/* That folders are left out is said as long as it is so. */
+static gboolean say_left_out(SyncReconcile *reconcile, GError **error)
 {
     SyncContext *context = reconcile->context;
-    guint count = reconcile->listing->unkept;
     g_autoptr(CacheTxn) txn = cache_begin(context->cache, CACHE_READ, error);
     g_autoptr(GError) failure = NULL;
     g_autoptr(CacheProblem) known = txn ? cache_problem_find(txn, "list", 0, 0, &failure) : NULL;
-    g_autofree char *text =
-        g_strdup_printf("%u folder%s of the provider ha%s a name that is longer than %d octets: "
-                        "left out. Shorter names would bring them here.",
-                        count, count == 1 ? "" : "s", count == 1 ? "s" : "ve", CACHE_FOLDER_NAME);
+    g_autofree char *text = describe_left_out(reconcile->listing);
     const CacheProblem problem = {
         .operation = (char *)"list", .text = text, .since = sync_time(context)};
 
@@ -386,13 +398,13 @@ static gboolean say_unkept(SyncReconcile *reconcile, GError **error)
         g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;
     }
-    if (!txn || (known ? count > 0 && g_str_equal(known->text, text) : count == 0))
+    if (!txn || (known ? text && g_str_equal(known->text, text) : !text))
         return txn != NULL;
     g_clear_pointer(&txn, cache_end);
     txn = cache_begin(context->cache, CACHE_WRITE_FULL, error);
     return txn &&
-           (count > 0 ? cache_problem_set(txn, &problem, error) != 0
-                      : cache_problem_clear(txn, known->id, error)) &&
+           (text ? cache_problem_set(txn, &problem, error) != 0
+                 : cache_problem_clear(txn, known->id, error)) &&
            cache_commit(g_steal_pointer(&txn), error);
 }
 
@@ -490,7 +502,7 @@ gboolean sync_pull_folders(SyncContext *context, GArray *pull, GError **error)
     assign_made(&reconcile);
     return confirm_gone(&reconcile, error) && look_again(&reconcile, error) &&
            sync_write_folders(&reconcile, error) && close_attempts(&reconcile, error) &&
-           say_unkept(&reconcile, error) && collect_pulls(&reconcile, pull, error);
+           say_left_out(&reconcile, error) && collect_pulls(&reconcile, pull, error);
 }
 
 /* ---- the end of folders that are gone ------------------------------------------------------ */

@@ -51,6 +51,7 @@ void sync_listing_free(SyncListing *listing)
     g_hash_table_unref(listing->by_name);
     g_ptr_array_unref(listing->folders);
     g_clear_pointer(&listing->subscriptions, g_ptr_array_unref);
+    g_free(listing->refusal);
     g_free(listing);
 }
 
@@ -234,7 +235,14 @@ static gboolean list_plainly(Answers *answers, GError **error)
                                 "LIST \"\" \"*\"");
 }
 
-/* FALSE and no error: the server refuses, didn't say all, or ends the connection at `key`. */
+static void note_refusal(SyncListing *listing, const char *why)
+{
+    g_free(listing->refusal);
+    listing->refusal = g_strdup(why);
+}
+
+/* FALSE and no error: the server refuses, didn't say all, or ends the connection at `key`; why
+ * is in the listing. */
 static gboolean list_by(Answers *answers, const char *key,
                         gboolean (*how)(Answers *answers, GError **error), GError **error)
 {
@@ -242,13 +250,17 @@ static gboolean list_by(Answers *answers, const char *key,
     guint64 unread = imap_client_unread(context->imap);
     g_autoptr(GError) reason = NULL;
 
-    if (breaks_connections(context, key))
+    if (breaks_connections(context, key)) {
+        note_refusal(answers->listing, "it ends the connection when it is asked for them");
         return FALSE;
+    }
     if (how(answers, &reason)) {
         g_hash_table_remove(context->breaks, key);
+        note_refusal(answers->listing, NULL);
         return imap_client_unread(context->imap) == unread;
     }
     note_break(context, key, reason);
+    note_refusal(answers->listing, reason->message);
     if (!listing_is_refused(reason))
         g_propagate_error(error, g_steal_pointer(&reason));
     return FALSE;
@@ -288,6 +300,8 @@ static gboolean list(Answers *answers, GError **error)
     if (!reason && (!trusted || !names_all_known(answers))) {
         gboolean all = list_by(answers, "LIST", list_plainly, &reason);
         whole = trusted ? whole : all;
+        if (trusted) /* the other was to see only whether there are more */
+            note_refusal(answers->listing, NULL);
         if (!trusted || folders->len > count)
             imap_client_lacks(imap, IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_STATUS);
     }

@@ -23,10 +23,11 @@ typedef struct {
     GPtrArray *subscriptions; /* char *: names, also of folders that don't exist; NULL: the server
                                  can't tell, they are kept here alone */
     gboolean incomplete;      /* there may be more folders than these: none is gone */
-    guint unkept;             /* so many have a name that is too long to be kept */
-    guint roles;              /* set by roles.c: a bit for each CacheRole that one of them has */
-    gsize octets;             /* of all names */
-    GHashTable *by_name;      /* char * -> SyncListed, borrowed */
+    char *refusal;       /* why the provider gives no list, or gave none of late; NULL: it does */
+    guint unkept;        /* so many have a name that is too long to be kept */
+    guint roles;         /* set by roles.c: a bit for each CacheRole that one of them has */
+    gsize octets;        /* of all names */
+    GHashTable *by_name; /* char * -> SyncListed, borrowed */
 } SyncListing;
 
 SyncListing *sync_listing_fetch(SyncContext *context, GError **error);

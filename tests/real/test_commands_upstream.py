@@ -145,6 +145,29 @@ class Listing(Fake):
                     self.check_all_is_here(3)
                     self.assertEqual(len(self.extended()), 1)
 
+    def test_that_no_list_can_be_had_is_said_as_long_as_it_is_so(self):
+        for known in (False, True):
+            for fault, words in ((faults.Refuse("LIST", "NO not today"), "not today"),
+                                 (faults.Refuse("LIST", "BAD what?"), "what"),
+                                 (faults.Break("LIST"), "ends the connection")):
+                with self.subTest(known=known, fault=fault):
+                    self.setUp()
+                    if known:
+                        self.check_all_is_here()
+                    self.server.faults = [fault]
+                    for _ in range(5):
+                        self.account("advance", 400)
+                        self.sync()
+                    (kind, *_, said), = self.account.problems()
+                    self.assertEqual(kind, "list")
+                    self.assertRegex(said, f"which folders there are.*{words}")
+                    self.assertEqual("Work" in self.account.folders(), known)
+                    self.assertEqual(set(self.here()), {"INBOX1", "INBOX2"})
+                    self.server.faults = []
+                    self.account("advance", 100000)
+                    self.sync()
+                    self.check_all_is_here()
+
     def test_what_ends_the_connection_is_dropped(self):
         for command in ("LIST .*RETURN", r"LIST \(SUBSCRIBED", "LSUB"):
             for fault in (faults.Break(command), faults.Break(command, when="middle"),
