@@ -29,14 +29,15 @@ REAL = TOP / "tests" / "real"
 PLAIN = ("tests/tools/sync-account", "daemon/posternd", "ui/posternctl/posternctl", "ui/window/postern")
 #: Unit tests that are worth a second run under ThreadSanitizer: meson test names.
 THREADED = ("cache", "net", "relay", "serve-imap", "search", "queue")
-#: What of these takes long there and has one thread only: GoogleTest's names.
+#: What of these takes long there, and has one thread only or the same threads as other tests: GoogleTest's names.
 ONE_THREAD = ("CacheModel.*", "CacheDamage.*", "CacheKill.*", "CacheStress.*", "FilterTest.*",
               "LargeTest.*", "TextTest.FindsWhat*", "TextTest.RareWords*", "TextTest.Texts*",
-              "TextTest.Subjects*", "TextTest.AKill*")
+              "TextTest.Subjects*", "TextTest.AKill*", "EveryStep.*")
 #: How many files of real servers run at once: they wait more than they work.
 REAL_JOBS = 3
 #: The files that take longest start first, so that all end together.
-LONG_FIRST = ("test_every_step", "test_exactly_once", "test_submission", "test_imap_read", "test_sync")
+LONG_FIRST = ("test_every_step", "test_exactly_once", "test_submission", "test_returns", "test_oauth", "test_set_aside",
+              "test_connections", "test_sent")
 FILE_TIMEOUT = 900
 #: Inputs for each parser that is fuzzed.
 FUZZ_RUNS = "2000"
@@ -146,7 +147,7 @@ def unit_tests(name, only, wanted, tally, without=()):
                 "-" + ":".join(without)
         log = directory / "meson-logs" / "testlog.json"
         log.unlink(missing_ok=True)
-        run(["meson", "test", "-C", str(directory), "--no-rebuild", "--num-processes", "2",
+        run(["meson", "test", "-C", str(directory), "--no-rebuild", "--num-processes", "3",
              "--timeout-multiplier", "6", *chosen], env=environment)
         for line in log.read_text().splitlines() if log.exists() else ():
             entry = json.loads(line)
