@@ -147,7 +147,7 @@ def unit_tests(name, only, wanted, tally, without=()):
                 "-" + ":".join(without)
         log = directory / "meson-logs" / "testlog.json"
         log.unlink(missing_ok=True)
-        run(["meson", "test", "-C", str(directory), "--no-rebuild", "--num-processes", "3",
+        run(["meson", "test", "-C", str(directory), "--no-rebuild", "--num-processes", "4",
              "--timeout-multiplier", "6", *chosen], env=environment)
         for line in log.read_text().splitlines() if log.exists() else ():
             entry = json.loads(line)
@@ -289,6 +289,8 @@ def run_file(path, report, wanted):
 def real_tests(wanted, tally):
     files = sorted(REAL.glob("test_*.py"),
                    key=lambda path: (path.stem not in LONG_FIRST, path.stem))
+    if wanted and set(wanted) <= {path.stem for path in files}:
+        files = [path for path in files if path.stem in wanted]
     with tempfile.TemporaryDirectory() as reports, \
             concurrent.futures.ThreadPoolExecutor(REAL_JOBS) as pool:
         jobs = [pool.submit(real_file, path, Path(reports) / f"{path.stem}.jsonl", wanted)

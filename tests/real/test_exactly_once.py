@@ -21,7 +21,7 @@ from harness import LONG, Case, Link, RawImap
 from harness.courier import Courier, find_courier
 from harness.syncaccount import SyncAccount, SyncError
 
-ROUNDS = int(os.environ.get("POSTERN_ROUNDS", 4000 if LONG else 240))
+ROUNDS = int(os.environ.get("POSTERN_ROUNDS", 4000 if LONG else 120))
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "Work", "$Label1")
 
 

@@ -24,7 +24,7 @@ from harness import LONG, Case, FakeImap, faults
 from harness.fakeimap import CAPABILITIES
 from harness.syncaccount import SyncAccount, SyncError
 
-SECONDS = 75
+SECONDS = 40
 AT_LEAST = 10
 ROUNDS = 2000 if LONG else None
 KILLED = 0.3  # so many rounds, as a share

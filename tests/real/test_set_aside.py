@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-from harness import Case, FakeImap, faults
+from harness import Case, FakeImap, faults, some
 from harness.syncaccount import SyncAccount, SyncError
 
 
@@ -404,7 +404,7 @@ class Bodies(Fake):
             def after(self, session, command, answer):
                 self.count(session, "after")
 
-        for refusals, number, when in itertools.product((1, 2, 4, 7), range(5), ("before", "after")):
+        for refusals, number, when in some(itertools.product((1, 2, 4, 7), range(5), ("before", "after")), 12):
             with self.subTest(refusals=refusals, number=number, when=when):
                 self.setUp()
                 self.fill(count=3)

@@ -14,7 +14,7 @@ import unittest
 from harness import (DROP, LONG, PATIENCE, TAKE_AND_DROP, Case, FakeSmtp, Link, corpus,
                      postfix, trusting)
 
-KILLS = 500 if LONG else 100
+KILLS = 500 if LONG else 50
 SENDER = "ada@example.org"
 
 

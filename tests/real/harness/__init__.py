@@ -2,7 +2,7 @@
 """What the tests with real servers and real clients stand on: providers, links, Postern itself."""
 
 from . import corpus, faults, kerberos, postfix
-from .case import LONG, Case, SharedCase
+from .case import LONG, Case, SharedCase, some
 from .dovecot import Provider
 from .fakeimap import FakeImap
 from .fakepop3 import FakePop3, by_digest

@@ -2,6 +2,7 @@
 """Case: a unittest.TestCase that starts providers and daemons and ends them."""
 
 import os
+import random
 import sys
 import unittest
 
@@ -11,6 +12,12 @@ from .rawimap import RawImap
 
 #: tests/run --long
 LONG = bool(os.environ.get("POSTERN_LONG"))
+
+
+def some(cases, count):
+    """So many of the cases, others in each run; all of them in a long one."""
+    cases = list(cases)
+    return cases if LONG else random.sample(cases, min(count, len(cases)))
 
 
 class Case(unittest.TestCase):

@@ -133,6 +133,7 @@ class FakeImap:
         self.lock = threading.RLock()
         self.faults = []
         self.commands = []
+        self.cut_at = set()  # names of commands at which a fault ended a connection: these may be left out
         self.fetched = collections.Counter()  # bodies asked for, by (folder, UID)
         self.modseq = 1
         self._uidvalidity = 1000
@@ -393,8 +394,9 @@ class Strict:
             self.said.clear()
         elif command.name in ("SELECT", "EXAMINE", "STATUS", "LIST", "APPEND", "CREATE", "IDLE"):
             missing = {"CAPABILITY"} | ({"ID"} if self.server.has("ID") else set())
-            if not missing <= self.said:
-                self.complain(f"no {missing - self.said} before {command.text}")
+            missing -= self.said | self.server.cut_at
+            if missing:
+                self.complain(f"no {missing} before {command.text}")
         self.said.add(command.name)
 
     def set(self, text, shown):
@@ -500,10 +502,14 @@ class Session:
         self.server.tick()
         self.command = command = Command(tag, name, words_of(arguments, literals), shown, self)
         self.strict.command(command, self.input)
-        answer = self.server.ask("before", self, command)
-        if answer is None:
-            answer = self.answer(command)
-        self.server.ask("after", self, command, answer)
+        try:
+            answer = self.server.ask("before", self, command)
+            if answer is None:
+                answer = self.answer(command)
+            self.server.ask("after", self, command, answer)
+        except Cut:
+            self.server.cut_at.add(name)
+            raise
         answer = self.server.change("answer", answer, self, command)
         self.raw(tag + b" " + answer.encode("utf-8", "surrogateescape") + b"\r\n")
         if name == "STARTTLS" and answer.startswith("OK"):
