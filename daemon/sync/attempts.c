@@ -5,6 +5,7 @@
 #include "daemon/sync/aside.h"
 
 #include "cache/message.h"
+#include "cache/vanished.h"
 
 #include "daemon/sync/expire.h"
 #include "daemon/sync/sets.h"
@@ -158,10 +159,14 @@ static const char *keep_key(Effects *effects, char *string)
 static void add_item(Effects *effects, CacheTxn *txn, const CacheAttempt *attempt, guint32 uid)
 {
     CachePlacement placement;
+    CacheVanished vanished;
     gboolean appended = attempt->kind == CACHE_ATTEMPT_APPEND;
 
     if (!cache_placement_get(txn, effects->folder, uid, &placement, NULL) ||
         placement.base == CACHE_BASE_PRESENT)
+        return;
+    /* It was found, and has vanished since: what comes now returns, and isn't to be deleted. */
+    if (cache_vanished_get(txn, effects->folder, uid, &vanished) && vanished.alive)
         return;
     SyncCandidate item = {.uid = effects->items->len, .index = (gint)effects->items->len};
     item.key.message_id =

@@ -509,6 +509,33 @@ class Renumbering(Days):
                     self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
 
 
+    def test_storage_that_goes_away_after_a_move_takes_nothing_with_it(self):
+        """At any moment: while the command is under way, while its effect is looked for, when that was found."""
+        cases = itertools.product(((), ("QRESYNC",), ("UIDPLUS",), ("UIDPLUS", "MOVE")), ("move", "copy"), range(8, 20))
+        for without, change, skip in some(cases, 40):
+            with self.subTest(without=without, change=change, skip=skip):
+                self.without, self.prefetch = without, -1
+                self.setUp()
+                self.fill(count=9)
+                self.fill("Archive", 4, "a")
+                self.fill("Work", 4, "w")
+                self.assertIsNone(self.sync())
+                self.server.faults = [faults.Lags(skip=skip, seconds=60)]
+                self.account(change, "INBOX", 3, "Work")
+                for seconds in (1, 1, 20, 75, 75):
+                    self.sync()
+                    self.server.clock.advance(seconds)
+                    self.server.tick()
+                    self.account("advance", seconds)
+                self.server.faults = []
+                self.settle()
+                for folder in ("INBOX", "Archive", "Work"):
+                    self.assertEqual(self.here(folder), self.there(folder))
+                self.assertEqual("m3" in self.there("INBOX"), change == "copy")
+                self.assertEqual(set(self.there("Work")), {"w1", "w2", "w3", "w4", "m3"})
+                self._account.close()
+                self.server.close()
+
     def test_storage_that_is_away_and_comes_back_under_other_numbers(self):
         """Or that was put in place from a backup."""
         for change, without, late in itertools.product(self.CHANGES, ((), ("QRESYNC",), ("CONDSTORE",)), (False, True)):
