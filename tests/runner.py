@@ -34,7 +34,7 @@ ONE_THREAD = ("CacheModel.*", "CacheDamage.*", "CacheKill.*", "CacheStress.*", "
               "LargeTest.*", "TextTest.FindsWhat*", "TextTest.RareWords*", "TextTest.Texts*",
               "TextTest.Subjects*", "TextTest.AKill*", "EveryStep.*")
 #: How many files of real servers run at once: they wait more than they work.
-REAL_JOBS = 3
+REAL_JOBS = 4
 #: The files that take longest start first, so that all end together.
 LONG_FIRST = ("test_every_step", "test_exactly_once", "test_submission", "test_returns", "test_oauth", "test_set_aside",
               "test_connections", "test_sent")
@@ -42,7 +42,7 @@ FILE_TIMEOUT = 900
 #: Inputs for each parser that is fuzzed.
 FUZZ_RUNS = "2000"
 #: Seconds for one test; a class that needs more says so with `time_limit`.
-TEST_TIMEOUT = 240
+TEST_TIMEOUT = 300
 #: So many of the tests that took longest are named at the end.
 SLOWEST = 15
 BUILDS = {
@@ -308,7 +308,7 @@ def real_file(path, report, wanted):
         wanted = []
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", POSTERN_BUILD=os.environ.get(
         "POSTERN_BUILD", str(TOP / "build-tests")))
-    environment.setdefault("POSTERN_PATIENCE", "3")
+    environment.setdefault("POSTERN_PATIENCE", "4")
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
