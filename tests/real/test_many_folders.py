@@ -275,12 +275,22 @@ class Growth(Many):
     def check(self, shapes, sizes=(48, 192), **options):
         for kind in shapes:
             with self.subTest(shape=kind.__name__, **options):
-                costs = [self.cost(kind(), n, **options) for n in sizes]
-                for what, ground in enumerate(GROUND):
-                    for turn in (0, 1):
-                        for little, much in zip(costs, costs[1:]):
-                            self.assertLess(much[turn][what], GROWTH * little[turn][what] + ground, (what, turn, costs))
-                self.assertLess(max(cost[0][2] for cost in costs), LONGEST, costs)
+                # Rounds that come by themselves, on a busy machine, are counted as well: the least of three counts.
+                for last in (False, False, True):
+                    try:
+                        self.check_shape(kind, sizes, **options)
+                        break
+                    except AssertionError:
+                        if last:
+                            raise
+
+    def check_shape(self, kind, sizes, **options):
+        costs = [self.cost(kind(), n, **options) for n in sizes]
+        for what, ground in enumerate(GROUND):
+            for turn in (0, 1):
+                for little, much in zip(costs, costs[1:]):
+                    self.assertLess(much[turn][what], GROWTH * little[turn][what] + ground, (what, turn, costs))
+        self.assertLess(max(cost[0][2] for cost in costs), LONGEST, costs)
 
     def test_what_happens_there(self):
         self.check(THERE)
