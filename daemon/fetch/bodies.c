@@ -497,16 +497,6 @@ static void forget_claims(FetchBodies *bodies)
     bodies->planless = FALSE;
 }
 
-/* Whether a failure may be due to what was asked for. */
-static gboolean is_break(const GError *error)
-{
-    return (error->domain == NET_ERROR &&
-            (error->code == NET_ERROR_CLOSED || error->code == NET_ERROR_IO ||
-             error->code == NET_ERROR_TIMEOUT || error->code == NET_ERROR_TOO_LONG)) ||
-           (error->domain == IMAP_CLIENT_ERROR &&
-            (error->code == IMAP_CLIENT_ERROR_CLOSED || error->code == IMAP_CLIENT_ERROR_PROTOCOL));
-}
-
 static FetchJob *half_of(const FetchJob *job, guint from, guint to)
 {
     FetchJob *half = fetch_job_new(job->folder, job->uidvalidity, job->state);
@@ -526,7 +516,7 @@ static void halve_rest(FetchBodies *bodies, FetchOutcome *outcome, const GError 
         g_queue_push_head(&bodies->halves, fetch_job_copy(outcome->rest->pdata[i - 1]));
     if (!job || job->items->len == 0)
         return;
-    if (!is_break(error)) {
+    if (!imap_client_broke(error)) {
         g_queue_push_head(&bodies->halves, fetch_job_copy(job));
     } else if (half > 0) {
         g_queue_push_head(&bodies->halves, half_of(job, half, job->items->len));
@@ -817,7 +807,8 @@ static void work(Worker *worker, Fetcher *fetcher, guint *backoff)
         request_unref(request);
     }
     gboolean refused = error && g_error_matches(error, FETCH_ERROR, FETCH_ERROR_REFUSED);
-    gboolean halving = error && !request && is_break(error) && bodies->breaks++ < BREAKS_MAX;
+    gboolean halving =
+        error && !request && imap_client_broke(error) && bodies->breaks++ < BREAKS_MAX;
     bodies->failing = !ok && !request && !refused && !halving && !replaced;
     note_space(bodies, ok, error);
     if (ok || refused || halving || replaced) {

@@ -115,18 +115,9 @@ void sync_clear_suspicion(SyncContext *context, const char *suspicion)
 
 /* ---- failures ------------------------------------------------------------------------------ */
 
-static gboolean is_of_connection(const GError *failure)
-{
-    return (failure->domain == NET_ERROR &&
-            (failure->code == NET_ERROR_CLOSED || failure->code == NET_ERROR_IO ||
-             failure->code == NET_ERROR_TIMEOUT || failure->code == NET_ERROR_TOO_LONG)) ||
-           g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED) ||
-           g_error_matches(failure, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_PROTOCOL);
-}
-
 gboolean sync_survives(SyncContext *context, const GError *failure, GError **error)
 {
-    if (is_of_connection(failure))
+    if (imap_client_broke(failure))
         return context->reconnect(context->reconnect_data, error);
     g_propagate_error(error, g_error_copy(failure));
     return FALSE;
@@ -296,7 +287,7 @@ void sync_flags_format(SyncContext *context, CacheFlags flags, GString *out)
 /* Refusing costs nothing, so that may be asked for again. */
 static void note_closed(SyncContext *context, gint64 folder, const GError *failure)
 {
-    if (is_of_connection(failure))
+    if (imap_client_broke(failure))
         g_hash_table_add(context->closed, g_memdup2(&folder, sizeof folder));
 }
 

@@ -181,8 +181,7 @@ static void note_break(SyncContext *context, const char *key, const GError *erro
 {
     Break *found = g_hash_table_lookup(context->breaks, key);
 
-    if (error->domain != NET_ERROR &&
-        !g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED))
+    if (!imap_client_was_ended(error))
         return;
     if (!found) {
         found = g_new0(Break, 1);

@@ -344,12 +344,6 @@ static const struct {
     {"COMPRESS", IMAP_CAP_COMPRESS, compress},
 };
 
-static gboolean has_ended(const GError *error)
-{
-    return (error->domain == NET_ERROR && error->code != NET_ERROR_CANCELLED) ||
-           g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED);
-}
-
 /* A server that ends the connection at one of them each time would never be read. */
 static gboolean take_steps(ImapClient *client, AccountHabits *habits, GError **error)
 {
@@ -360,7 +354,7 @@ static gboolean take_steps(ImapClient *client, AccountHabits *habits, GError **e
             continue;
         }
         gboolean ok = login_steps[i].run(client, habits, &reason);
-        account_habits_note_end(habits, login_steps[i].name, !ok && has_ended(reason));
+        account_habits_note_end(habits, login_steps[i].name, !ok && imap_client_was_ended(reason));
         if (!ok) {
             g_propagate_error(error, g_steal_pointer(&reason));
             return FALSE;

@@ -197,6 +197,20 @@ static gboolean asks_to_wait(const ImapReply *reply)
     return reply->cond != IMAP_COND_OK && seconds_asked(reply->text) > 0;
 }
 
+gboolean imap_client_was_ended(const GError *error)
+{
+    return (error->domain == NET_ERROR &&
+            (error->code == NET_ERROR_CLOSED || error->code == NET_ERROR_IO ||
+             error->code == NET_ERROR_TIMEOUT || error->code == NET_ERROR_TOO_LONG)) ||
+           g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_CLOSED);
+}
+
+gboolean imap_client_broke(const GError *error)
+{
+    return imap_client_was_ended(error) ||
+           g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_PROTOCOL);
+}
+
 void imap_reply_to_error(const ImapReply *reply, GError **error)
 {
     if (asks_to_wait(reply)) {

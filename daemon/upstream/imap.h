@@ -157,6 +157,13 @@ gboolean imap_client_run_with(ImapClient *client, ImapHandler handler, gpointer 
                               ImapReply *reply, GError **error, const char *format, ...)
     G_GNUC_PRINTF(6, 7);
 
+/* Whether the server, or the way to it, ended the connection: it was closed, broke, was silent for too long, or said
+ * a line without end. Not where it was given up here, since the account went offline or the network changed. */
+gboolean imap_client_was_ended(const GError *error);
+
+/* The same, or it is of no use any more, since what the server sends is no IMAP. */
+gboolean imap_client_broke(const GError *error);
+
 /* Sets REFUSED with the server's words, or UNAVAILABLE where they ask to wait. */
 void imap_reply_to_error(const ImapReply *reply, GError **error);
 

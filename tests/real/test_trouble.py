@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can't be had from the provider is said wherever somebody looks, and counted."""
 
+import re
 import sqlite3
 import time
 
-from harness import Case, ControlError, FakeImap
+from harness import PATIENCE, Case, ControlError, FakeImap
+from test_shutdown import Hangs
 from test_sync import mails
 
 
@@ -68,6 +70,31 @@ class Trouble(Case):
         inbox = next(one for one in self.daemon.control("folders", "work") if one["Name"] == "INBOX")
         self.assertIn(words, inbox["Error"])
         self.assertIn(words, self.daemon.control("status", json_output=False))
+
+    def test_going_offline_in_the_middle_is_not_the_providers_doing(self):
+        """What a provider ends connections at is left out; not what was given up here."""
+        for command, without in (("LIST .*RETURN", ()), (r"LIST \(SUBSCRIBED", ()), ("ID", ()), ("ENABLE", ()),
+                                 ("LSUB", ("LIST-EXTENDED",)), ("STATUS", ("LIST-STATUS",))):
+            with self.subTest(command):
+                self.near = FakeImap(without=without, strict=False)
+                self.addCleanup(self.near.close)
+                self.near.create("Archive")
+                daemon = self.postern(accounts={"work": {**self.daemon.accounts["work"], "incoming": self.near.url("imap+insecure")}})
+                for _ in range(3):
+                    hang = Hangs(command)
+                    self.addCleanup(hang.over.set)
+                    self.near.faults = [hang]
+                    daemon.control("offline")
+                    daemon.control("online")
+                    self.assertTrue(hang.reached.wait(30 * PATIENCE))
+                daemon.control("offline")
+                self.near.faults = []
+                self.near.commands.clear()
+                daemon.control("online")
+                daemon.sync()
+                self.assertTrue(any(re.match(command, line) for _, line in self.near.commands), self.near.commands)
+                self.assertEqual(daemon.control("pending", "work"), [])
+                daemon.stop()
 
     def test_folders_whose_names_are_too_long_are_told_as_long_as_they_are(self):
         long = ["x" * 1025, "y" * 2000]
