@@ -34,20 +34,6 @@ static void free_step(gpointer data)
     g_free(step);
 }
 
-static gboolean is_security(const GError *error)
-{
-    return g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_SECURITY) ||
-           g_error_matches(error, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_SECURITY) ||
-           g_error_matches(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_SECURITY);
-}
-
-static gboolean is_login(const GError *error)
-{
-    return g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
-           g_error_matches(error, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH) ||
-           g_error_matches(error, SMTP_CLIENT_ERROR, SMTP_CLIENT_ERROR_AUTH);
-}
-
 /* At which step a connection ended that failed like that. What a server answers that can't serve now, or
  * isn't one of this protocol, is its greeting. */
 static Step step_of(const GError *error)
@@ -59,42 +45,46 @@ static Step step_of(const GError *error)
     if (g_error_matches(error, NET_ERROR, NET_ERROR_CONNECT))
         return STEP_CONNECTION;
     if (g_error_matches(error, NET_ERROR, NET_ERROR_TLS) ||
-        g_error_matches(error, NET_ERROR, NET_ERROR_CERTIFICATE) || is_security(error))
+        g_error_matches(error, NET_ERROR, NET_ERROR_CERTIFICATE) || upstream_is_insecure(error))
         return STEP_TLS;
-    return is_login(error) ? STEP_LOGIN : STEP_GREETING;
+    return upstream_is_refusal(error) ? STEP_LOGIN : STEP_GREETING;
 }
 
-/* In which order the steps come, and which there are. */
+/* In which order the steps come. */
 static const Step *order_of(const NetEndpoint *endpoint)
 {
-    static const Step tls[] = {STEP_PASSWORD, STEP_NAME,  STEP_CONNECTION, STEP_TLS,
-                               STEP_GREETING, STEP_LOGIN, STEP_FOLDERS,    STEPS};
-    static const Step starttls[] = {STEP_PASSWORD, STEP_NAME,  STEP_CONNECTION, STEP_GREETING,
-                                    STEP_TLS,      STEP_LOGIN, STEP_FOLDERS,    STEPS};
-    static const Step insecure[] = {
-        STEP_PASSWORD, STEP_NAME, STEP_CONNECTION, STEP_GREETING, STEP_LOGIN, STEP_FOLDERS, STEPS};
+    static const Step tls_first[STEPS] = {STEP_PASSWORD, STEP_NAME,  STEP_CONNECTION, STEP_TLS,
+                                          STEP_GREETING, STEP_LOGIN, STEP_FOLDERS};
+    static const Step starttls[STEPS] = {STEP_PASSWORD, STEP_NAME,  STEP_CONNECTION, STEP_GREETING,
+                                         STEP_TLS,      STEP_LOGIN, STEP_FOLDERS};
 
-    return endpoint->security == NET_SECURITY_TLS        ? tls
-           : endpoint->security == NET_SECURITY_STARTTLS ? starttls
-                                                         : insecure;
+    return endpoint->security == NET_SECURITY_TLS ? tls_first : starttls;
+}
+
+static gboolean has_step(const NetEndpoint *endpoint, Step step)
+{
+    return step == STEP_TLS       ? endpoint->security != NET_SECURITY_NONE
+           : step == STEP_FOLDERS ? strcmp(endpoint->protocol, "imap") == 0
+                                  : TRUE;
 }
 
 /* A server's steps: all passed up to the one that `failed` (STEPS: none). */
 static void add_steps(GPtrArray *steps, const NetEndpoint *endpoint, Step failed,
                       const GError *error)
 {
-    gboolean has_folders = strcmp(endpoint->protocol, "imap") == 0;
+    const Step *order = order_of(endpoint);
     TrialState state = TRIAL_PASSED;
 
-    for (const Step *step = order_of(endpoint); *step != STEPS; step++) {
-        if (*step == STEP_FOLDERS && !has_folders)
+    for (guint i = 0; i < STEPS; i++) {
+        const gboolean fails = order[i] == failed;
+        if (!has_step(endpoint, order[i]))
             continue;
         TrialStep *tried = g_new0(TrialStep, 1);
         tried->server = net_endpoint_to_string(endpoint);
-        tried->step = step_names[*step];
-        tried->state = *step == failed ? TRIAL_FAILED : state;
-        tried->text = *step == failed ? g_strdup(error->message) : NULL;
-        state = *step == failed ? TRIAL_NOT_TRIED : state;
+        tried->step = step_names[order[i]];
+        tried->state = fails ? TRIAL_FAILED : state;
+        tried->text = fails ? g_strdup(error->message) : NULL;
+        state = fails ? TRIAL_NOT_TRIED : state;
         g_ptr_array_add(steps, tried);
     }
 }
@@ -120,19 +110,11 @@ static Step try_pop3(AccountWork *work, GError **error)
 
 static Step try_smtp(AccountWork *work, GError **error)
 {
-    const AccountSettings *settings = work->settings;
     char *secret =
         work->access.password(work->access.settings, TRUE, work->access.password_data, error);
-    SmtpClientOptions options = {
-        .login = {.endpoint = settings->outgoing,
-                  .tls = work->tls,
-                  .user = settings->outgoing_user,
-                  .secret = secret,
-                  .oauth2 = settings->oauth2,
-                  .mechanisms = settings->outgoing_mechanisms,
-                  .cancel = work->stopping},
-        .timeouts = {.connect = TIMEOUT, .command = TIMEOUT},
-    };
+    SmtpClientOptions options = upstream_smtp_options(&work->access, secret, work->stopping);
+
+    options.timeouts = (SmtpTimeouts){.connect = TIMEOUT, .command = TIMEOUT};
     SmtpClient *client = secret ? smtp_client_connect(&options, error) : NULL;
 
     account_password_free(secret);

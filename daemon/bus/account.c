@@ -7,6 +7,7 @@
 #include "daemon/account/trial.h"
 #include "daemon/config/choice.h"
 #include "daemon/net/proxy.h"
+#include "daemon/words/words.h"
 
 #include "cache/folder.h"
 #include "daemon/account/trouble.h"
@@ -382,7 +383,7 @@ static gpointer trial_job(AccountWork *work, gpointer data, GError **error)
     g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
     for (guint i = 0; i < steps->len; i++) {
         const TrialStep *step = steps->pdata[i];
-        g_autofree char *text = g_utf8_make_valid(step->text ? step->text : "", -1);
+        g_autofree char *text = words_text(step->text ? step->text : "");
         GVariantDict dict;
         g_variant_dict_init(&dict, NULL);
         g_variant_dict_insert(&dict, "Server", "s", step->server);

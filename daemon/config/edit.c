@@ -165,7 +165,6 @@ static gboolean has_key(const char *line, const char *key)
 /* Finds a group from line `i` on: the line of its header in *first, the line after its last in *end. */
 static gboolean find_group(ConfigEdit *edit, const char *group, guint i, guint *first, guint *end)
 {
-
     while (i < edit->lines->len && !is_header_of(line_at(edit, i), group))
         i++;
     if (i == edit->lines->len)

@@ -4,9 +4,7 @@
  */
 #include "daemon/discover/probe.h"
 
-#include "daemon/upstream/imap.h"
-#include "daemon/upstream/pop3.h"
-#include "daemon/upstream/smtp.h"
+#include "daemon/upstream/connect.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -47,24 +45,6 @@ static gboolean try_pop3(const UpstreamLogin *login, GError **error)
 /* ---- names and mechanisms ------------------------------------------------------------------ */
 
 typedef gboolean (*Try)(const UpstreamLogin *login, GError **error);
-
-static gboolean is_any(const GError *error, int imap, int pop3, int smtp)
-{
-    return g_error_matches(error, IMAP_CLIENT_ERROR, imap) ||
-           g_error_matches(error, POP3_CLIENT_ERROR, pop3) ||
-           g_error_matches(error, SMTP_CLIENT_ERROR, smtp);
-}
-
-static gboolean is_refusal(const GError *error)
-{
-    return is_any(error, IMAP_CLIENT_ERROR_AUTH, POP3_CLIENT_ERROR_AUTH, SMTP_CLIENT_ERROR_AUTH);
-}
-
-static gboolean is_insecure(const GError *error)
-{
-    return is_any(error, IMAP_CLIENT_ERROR_SECURITY, POP3_CLIENT_ERROR_SECURITY,
-                  SMTP_CLIENT_ERROR_SECURITY);
-}
 
 /* One login. FALSE and `why`. */
 static gboolean try_once(const UpstreamLogin *login, Try try, ProbeResult *result, GError **why)
@@ -114,7 +94,7 @@ static gboolean try_user(UpstreamLogin *login, Try try, gboolean *shown, ProbeRe
             try_the_best(login, try, result);
         return TRUE;
     }
-    if (!is_refusal(*why) || !may_be_scram(login, result))
+    if (!upstream_is_refusal(*why) || !may_be_scram(login, result))
         return FALSE;
     g_autoptr(GError) again = NULL;
     login->mechanisms = SHOWN;
@@ -125,7 +105,7 @@ static gboolean try_user(UpstreamLogin *login, Try try, gboolean *shown, ProbeRe
         g_clear_error(why);
         return TRUE;
     }
-    if (again && !is_insecure(again)) {
+    if (again && !upstream_is_insecure(again)) {
         g_clear_error(why);
         g_propagate_error(why, g_steal_pointer(&again));
     } else { /* there is no such mechanism, which doesn't say more than the refusal did */
@@ -149,7 +129,7 @@ static gboolean try_users(const ProbeServer *server, Try try, ProbeResult *resul
             result->user = g_strdup(*user);
             return TRUE;
         }
-        gboolean refused = is_refusal(why);
+        gboolean refused = upstream_is_refusal(why);
         if (!failure || !refused) {
             g_clear_error(&failure);
             failure = g_steal_pointer(&why);

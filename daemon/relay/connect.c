@@ -4,6 +4,7 @@
 
 #include "daemon/relay/outcome.h"
 #include "daemon/relay/private.h"
+#include "daemon/upstream/connect.h"
 
 #define REFUSED_AGAIN 3600 /* seconds until a refused password is tried again */
 
@@ -47,22 +48,10 @@ static SmtpClient *dial(Relay *relay, const char *secret, GError **error)
     pthread_mutex_lock(&relay->lock);
     g_autoptr(NetCancel) cancel = net_cancel_ref(relay->cancel);
     pthread_mutex_unlock(&relay->lock);
-    const char *address = relay->access.settings->address;
-    const char *domain = address ? strrchr(address, '@') : NULL;
-    const AccountSettings *settings = relay->access.settings;
-    SmtpClientOptions options = {
-        .login = {.endpoint = settings->outgoing,
-                  .tls = relay->access.tls,
-                  .user = settings->outgoing_user,
-                  .secret = secret,
-                  .oauth2 = settings->oauth2,
-                  .mechanisms = settings->outgoing_mechanisms,
-                  .lacking = &relay->lacking,
-                  .cancel = cancel},
-        .domain = domain ? domain + 1 : NULL,
-        .hello = &relay->hello,
-        .timeouts = relay->timeouts,
-    };
+    SmtpClientOptions options = upstream_smtp_options(&relay->access, secret, cancel);
+    options.login.lacking = &relay->lacking;
+    options.hello = &relay->hello;
+    options.timeouts = relay->timeouts;
     return smtp_client_connect(&options, error);
 }
 

@@ -39,10 +39,22 @@ static UpstreamLogin login_of(const AccountAccess *access, const char *secret, N
     };
 }
 
-static gboolean is_refused(const GError *error)
+static gboolean is_any(const GError *error, int imap, int pop3, int smtp)
 {
-    return g_error_matches(error, IMAP_CLIENT_ERROR, IMAP_CLIENT_ERROR_AUTH) ||
-           g_error_matches(error, POP3_CLIENT_ERROR, POP3_CLIENT_ERROR_AUTH);
+    return g_error_matches(error, IMAP_CLIENT_ERROR, imap) ||
+           g_error_matches(error, POP3_CLIENT_ERROR, pop3) ||
+           g_error_matches(error, SMTP_CLIENT_ERROR, smtp);
+}
+
+gboolean upstream_is_refusal(const GError *error)
+{
+    return is_any(error, IMAP_CLIENT_ERROR_AUTH, POP3_CLIENT_ERROR_AUTH, SMTP_CLIENT_ERROR_AUTH);
+}
+
+gboolean upstream_is_insecure(const GError *error)
+{
+    return is_any(error, IMAP_CLIENT_ERROR_SECURITY, POP3_CLIENT_ERROR_SECURITY,
+                  SMTP_CLIENT_ERROR_SECURITY);
 }
 
 static gpointer connection_log_in(const AccountAccess *access, Connect connect, const char *secret,
@@ -56,7 +68,7 @@ static gpointer connection_log_in(const AccountAccess *access, Connect connect, 
     gpointer client = connect(&login, &why);
     if (client)
         return client;
-    if (access->gate && is_refused(why))
+    if (access->gate && upstream_is_refusal(why))
         account_gate_note_refusal(access->gate, secret, why);
     g_propagate_error(error, g_steal_pointer(&why));
     return NULL;
@@ -95,7 +107,7 @@ static gpointer connect_with(const AccountAccess *access, Connect connect, const
     g_autoptr(GError) failure = NULL;
     gpointer client = connection_log_in(access, connect, secret, cancel, &failure);
 
-    if (!client && access->refused && is_refused(failure))
+    if (!client && access->refused && upstream_is_refusal(failure))
         client = log_in_anew(access, connect, secret, cancel, &failure);
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -123,4 +135,22 @@ ImapClient *upstream_connect_imap(const AccountAccess *access, NetCancel *cancel
 Pop3Client *upstream_connect_pop3(const AccountAccess *access, NetCancel *cancel, GError **error)
 {
     return connect_by(access, connect_pop3, cancel, error);
+}
+
+SmtpClientOptions upstream_smtp_options(const AccountAccess *access, const char *secret,
+                                        NetCancel *cancel)
+{
+    const AccountSettings *settings = access->settings;
+    const char *domain = settings->address ? strrchr(settings->address, '@') : NULL;
+
+    return (SmtpClientOptions){
+        .login = {.endpoint = settings->outgoing,
+                  .tls = access->tls,
+                  .user = settings->outgoing_user,
+                  .secret = secret,
+                  .oauth2 = settings->oauth2,
+                  .mechanisms = settings->outgoing_mechanisms,
+                  .cancel = cancel},
+        .domain = domain ? domain + 1 : NULL,
+    };
 }

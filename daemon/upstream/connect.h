@@ -7,6 +7,7 @@
 #include "daemon/config/settings.h"
 #include "daemon/upstream/imap.h"
 #include "daemon/upstream/pop3.h"
+#include "daemon/upstream/smtp.h"
 
 /*
  * Gets the password, connects and logs in. Of the connections that share a gate one does so at a
@@ -17,3 +18,16 @@ ImapClient *upstream_connect_imap(const AccountAccess *access, NetCancel *cancel
 
 /* The same for a maildrop; fails as pop3_client_connect() does. */
 Pop3Client *upstream_connect_pop3(const AccountAccess *access, NetCancel *cancel, GError **error);
+
+/*
+ * How the account's outgoing server is connected to and logged in at with `secret`, for
+ * smtp_client_connect(). All is borrowed of `access`, `secret` and `cancel`; what is kept from one
+ * connection to the next, and the timeouts, are the caller's to fill in.
+ */
+SmtpClientOptions upstream_smtp_options(const AccountAccess *access, const char *secret,
+                                        NetCancel *cancel);
+
+/* Whether a server of any protocol refuses user or password; or offers no TLS, or no login that could be
+ * used, so that nothing was sent. */
+gboolean upstream_is_refusal(const GError *error);
+gboolean upstream_is_insecure(const GError *error);
