@@ -10,14 +10,17 @@ class StandsStill(Fake):
         return sum(line.startswith("UID FETCH 1:* (UID FLAGS)") and "CHANGEDSINCE" not in line
                    for _, line in self.server.commands)
 
+    def begin(self, without):
+        self.without = without
+        self.setUp()
+        self.fill()
+        self.server.faults = [faults.StandsStill()]
+        self.assertIsNone(self.sync())
+
     def test_a_highestmodseq_that_is_always_the_same_says_nothing(self):
         for without in ((), ("QRESYNC",)):
             with self.subTest(without=without):
-                self.without = without
-                self.setUp()
-                self.fill()
-                self.server.faults = [faults.StandsStill()]
-                self.assertIsNone(self.sync())
+                self.begin(without)
                 # Before anything shows that it is: in a day or two.
                 self.server.set_flags("INBOX", 3, ["\\Flagged"])
                 self.account("advance", 2 * 86400)
@@ -42,11 +45,7 @@ class StandsStill(Fake):
     def test_a_highestmodseq_that_is_the_same_with_new_mail_says_nothing(self):
         for without in ((), ("QRESYNC",)):
             with self.subTest(without=without):
-                self.without = without
-                self.setUp()
-                self.fill()
-                self.server.faults = [faults.StandsStill()]
-                self.assertIsNone(self.sync())
+                self.begin(without)
                 self.server.put("INBOX", mail("new"))
                 self.assertIsNone(self.sync())
                 self.server.set_flags("INBOX", 3, ["\\Flagged"])

@@ -77,6 +77,14 @@ class Days(Fake):
         self.account("advance", seconds)
         self.sync()
 
+    def check_changed(self, expected):
+        """m3 of nine is where it is expected, {folder: its flags}, on both sides, and nothing else is other."""
+        for folder in ("INBOX", "Archive"):
+            self.assertEqual(self.here(folder), self.there(folder))
+            self.assertEqual(self.there(folder).get("m3"), expected.get(folder))
+            self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
+        self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
+
     def database(self, command):
         with contextlib.closing(sqlite3.connect(os.path.join(self.account.directory, "mail.db"))) as database, database:
             return database.execute(command).fetchall()
@@ -336,11 +344,7 @@ class Lagging(Days):
                     self.pass_time_anyhow(300)
                     self.pass_time_anyhow(3600)
                     self.settle()
-                    for folder in ("INBOX", "Archive"):
-                        self.assertEqual(self.here(folder), self.there(folder))
-                        self.assertEqual(self.there(folder).get("m3"), expected.get(folder))
-                        self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
-                    self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
+                    self.check_changed(expected)
 
 
     def test_what_returns_and_is_told_twice_is_one(self):
@@ -501,12 +505,7 @@ class Renumbering(Days):
                     self.pass_time_anyhow(300)
                     self.server.faults = []
                     self.settle()
-                    expected = self.CHANGES[change][1]
-                    for folder in ("INBOX", "Archive"):
-                        self.assertEqual(self.here(folder), self.there(folder))
-                        self.assertEqual(self.there(folder).get("m3"), expected.get(folder))
-                        self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
-                    self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
+                    self.check_changed(self.CHANGES[change][1])
 
 
     def test_storage_that_goes_away_after_a_move_takes_nothing_with_it(self):
@@ -559,12 +558,7 @@ class Renumbering(Days):
                 for _ in range(3):
                     self.pass_time_anyhow(300)
                 self.settle()
-                expected = self.CHANGES[change][1]
-                for folder in ("INBOX", "Archive"):
-                    self.assertEqual(self.here(folder), self.there(folder))
-                    self.assertEqual(self.there(folder).get("m3"), expected.get(folder))
-                    self.assertEqual(len(self.there(folder)), len(self.server.folders[folder].messages))
-                self.assertEqual(len(self.here() | self.here("Archive")), 9 if expected else 8)
+                self.check_changed(self.CHANGES[change][1])
 
 
 class Folders(Days):

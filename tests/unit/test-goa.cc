@@ -3,10 +3,10 @@
 // this process, on a bus of its own, with the interfaces as GNOME's introspection has them.
 #include <gtest/gtest.h>
 
-#include <gio/gio.h>
 #include <string>
-#include <thread>
 #include <vector>
+
+#include "bus-peer.h"
 
 extern "C" {
 #include "daemon/config/config.h"
@@ -30,13 +30,10 @@ const char *const XML = R"(<node>
 
 // What the service says and does.
 struct Gnome {
-    GMainContext *context = g_main_context_new();
-    GMainLoop *loop = g_main_loop_new(context, FALSE);
-    std::thread thread;
-    GDBusConnection *bus = nullptr;
     std::string objects, secret = "ya29.tok";
     int refusals = 0; // of EnsureCredentials, as not authorized
     std::vector<std::string> calls;
+    BusPeer peer; // the last, so that it goes first
 
     static void called(GDBusConnection *, const char *, const char *, const char *,
                        const char *method, GVariant *arguments, GDBusMethodInvocation *invocation,
@@ -73,38 +70,16 @@ struct Gnome {
     {
         static const GDBusInterfaceVTable table = {called, nullptr, nullptr, {}};
         for (GDBusInterfaceInfo **interface = info->interfaces; *interface; interface++)
-            g_dbus_connection_register_object(bus, path, *interface, &table, this, nullptr,
-                                              nullptr);
+            peer.serve(path, *interface, &table, this);
     }
 
-    explicit Gnome(const char *address)
+    explicit Gnome(const char *address) : peer(address)
     {
-        g_main_context_push_thread_default(context);
-        bus = g_dbus_connection_new_for_address_sync(
-            address,
-            (GDBusConnectionFlags)(G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-                                   G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION),
-            nullptr, nullptr, nullptr);
         GDBusNodeInfo *info = g_dbus_node_info_new_for_xml(XML, nullptr);
         serve("/org/gnome/OnlineAccounts", info);
         serve("/org/gnome/OnlineAccounts/Accounts/account_1", info);
-        g_variant_unref(g_dbus_connection_call_sync(
-            bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-            "RequestName", g_variant_new("(su)", "org.gnome.OnlineAccounts", 0), nullptr,
-            G_DBUS_CALL_FLAGS_NONE, -1, nullptr, nullptr));
         g_dbus_node_info_unref(info);
-        g_main_context_pop_thread_default(context);
-        thread = std::thread([this] { g_main_loop_run(loop); });
-    }
-
-    ~Gnome()
-    {
-        g_main_loop_quit(loop);
-        thread.join();
-        g_dbus_connection_close_sync(bus, nullptr, nullptr);
-        g_object_unref(bus);
-        g_main_loop_unref(loop);
-        g_main_context_unref(context);
+        peer.start("org.gnome.OnlineAccounts");
     }
 };
 

@@ -6,9 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <gio/gio.h>
 #include <string>
-#include <thread>
+
+#include "bus-peer.h"
 
 extern "C" {
 #include "daemon/config/config.h"
@@ -64,12 +64,9 @@ enum class Does {
 };
 
 struct Service {
-    GMainContext *context = g_main_context_new();
-    GMainLoop *loop = g_main_loop_new(context, FALSE);
-    std::thread thread;
-    GDBusConnection *bus = nullptr;
     Does does;
     bool unlocked;
+    BusPeer peer; // the last, so that it goes first
 
     void give(GDBusMethodInvocation *invocation, const char *text)
     {
@@ -98,8 +95,8 @@ struct Service {
     void complete()
     {
         unlocked = does == Does::ASKS;
-        g_dbus_connection_emit_signal(bus, nullptr, "/prompt", "org.freedesktop.Secret.Prompt",
-                                      "Completed",
+        g_dbus_connection_emit_signal(peer.connection, nullptr, "/prompt",
+                                      "org.freedesktop.Secret.Prompt", "Completed",
                                       unlocked ? g_variant_new_parsed("(false, <[%o]>)", ITEM)
                                                : g_variant_new_parsed("(true, <@ao []>)"),
                                       nullptr);
@@ -175,37 +172,15 @@ struct Service {
     }
 
     Service(const char *address, Does what)
-        : does(what), unlocked(what == Does::GIVES || what == Does::SEARCH_ONLY)
+        : does(what), unlocked(what == Does::GIVES || what == Does::SEARCH_ONLY), peer(address)
     {
-        g_main_context_push_thread_default(context);
-        bus = g_dbus_connection_new_for_address_sync(
-            address,
-            (GDBusConnectionFlags)(G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-                                   G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION),
-            nullptr, nullptr, nullptr);
         GDBusNodeInfo *info = g_dbus_node_info_new_for_xml(XML, nullptr);
         static const char *const paths[] = {"/org/freedesktop/secrets", ITEM, "/prompt"};
         static const GDBusInterfaceVTable table = {called, property, nullptr, {}};
         for (guint i = 0; i < G_N_ELEMENTS(paths); i++)
-            g_dbus_connection_register_object(bus, paths[i], info->interfaces[i], &table, this,
-                                              nullptr, nullptr);
-        g_variant_unref(g_dbus_connection_call_sync(
-            bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-            "RequestName", g_variant_new("(su)", "org.freedesktop.secrets", 0), nullptr,
-            G_DBUS_CALL_FLAGS_NONE, -1, nullptr, nullptr));
+            peer.serve(paths[i], info->interfaces[i], &table, this);
         g_dbus_node_info_unref(info);
-        g_main_context_pop_thread_default(context);
-        thread = std::thread([this] { g_main_loop_run(loop); });
-    }
-
-    ~Service()
-    {
-        g_main_loop_quit(loop);
-        thread.join();
-        g_dbus_connection_close_sync(bus, nullptr, nullptr);
-        g_object_unref(bus);
-        g_main_loop_unref(loop);
-        g_main_context_unref(context);
+        peer.start("org.freedesktop.secrets");
     }
 };
 
